@@ -1,0 +1,43 @@
+import type { BlockDevice } from '../blkdev.js';
+import type { MaybePromise } from '../rumpuser/rumpuser.js';
+import type { Fid, Statvfs } from '../stat.js';
+import type { Mount } from './mount.js';
+import type { Vnode } from './vnode.js';
+
+/** What mount(2) hands to a driver. */
+export interface MountArgs {
+  /** The device, for a disk file system. */
+  readonly fspec?: BlockDevice;
+  /** Driver options as given with -o, `name` or `name=value`; a driver refuses with EINVAL what it does not know. */
+  readonly options: ReadonlyMap<string, string | true>;
+}
+
+/** What a driver does with a volume; names and meanings of NetBSD's vfsops(9). A driver is the component `{ name, vfsops }` that the kernel boots with. */
+export interface Vfsops {
+  /** As mount -t takes it: "ffs", "tmpfs", "msdos", ... */
+  readonly vfs_name: string;
+
+  /**
+   * Reads the volume and fills mp.mnt_data. May set MNT_RDONLY in mp.mnt_flag when the volume cannot be written
+   * safely: then with one log line (kernel.log) that says why and what would change that, and only when asked with
+   * `rw` not mandatory (see MountArgs option "force-rw").
+   * @throws EFTYPE no such format here; EIO; EROFS; EINVAL an option is wrong; EBUSY.
+   */
+  mount(mp: Mount, args: MountArgs): MaybePromise<void>;
+  /** mount -u: `mp.mnt_flag` is the old, `flags` the new. rw to ro must leave the volume clean. */
+  update(mp: Mount, flags: number, args: MountArgs): MaybePromise<void>;
+  /** All vnodes are gone. Writes what is left and marks the volume clean. The VFS layer closes the device. */
+  unmount(mp: Mount): MaybePromise<void>;
+  /** The root directory, referenced. */
+  root(mp: Mount): MaybePromise<Vnode>;
+  /** Fills sizes and counts; names, flags and fsid are the VFS layer's. */
+  statvfs(mp: Mount, sbp: Statvfs): MaybePromise<void>;
+  /** Everything dirty goes to the device, with a barrier. */
+  sync(mp: Mount): MaybePromise<void>;
+  /** vcache found no vnode for `key`: load it. Sets v_type, v_op, v_data. @throws ESTALE EIO */
+  loadvnode(mp: Mount, vp: Vnode, key: number): MaybePromise<void>;
+  /** File handle of a vnode. */
+  vptofh(vp: Vnode): Fid;
+  /** The vnode of a handle, referenced. @throws ESTALE */
+  fhtovp(mp: Mount, fid: Fid): MaybePromise<Vnode>;
+}
