@@ -1,0 +1,20 @@
+import type { Rumpuser, LogLevel } from './rumpuser/rumpuser.js';
+import type { BufferCache } from './vfs/bio.js';
+import type { Mount } from './vfs/mount.js';
+import type { Vnode } from './vfs/vnode.js';
+
+/** What drivers see of the kernel that they run in. The class that implements it is rump.ts. */
+export interface Kernel {
+  readonly rumpuser: Rumpuser;
+  readonly bufcache: BufferCache;
+  /** A line for a person: what happened, where, what to do. */
+  log(level: LogLevel, message: string, fields?: Record<string, unknown>): void;
+  /** Seconds and nanoseconds now, into one shared object that the next call overwrites. */
+  now(): { sec: number; nsec: number };
+  /** The vnode of `key` in `mp`, referenced; loads it with the mount's loadvnode if it is not cached. */
+  vcache_get(mp: Mount, key: number): Vnode | Promise<Vnode>;
+  /** The vnode only if it is cached and active, referenced. */
+  vcache_lookup(mp: Mount, key: number): Vnode | undefined;
+  vref(vp: Vnode): void;
+  vrele(vp: Vnode): void | Promise<void>;
+}

@@ -1,0 +1,35 @@
+import type { BlockDevice } from '../blkdev.js';
+import type { Kernel } from '../kernel.js';
+import { RwLock } from './rwlock.js';
+import type { Vfsops } from './vfsops.js';
+import type { Vnode } from './vnode.js';
+
+/** A mounted volume. Lives from mount(2) until the end of unmount(2). */
+export class Mount {
+  readonly mnt_kernel: Kernel;
+  readonly mnt_op: Vfsops;
+  /** MNT_* flags in force. A driver may add MNT_RDONLY while mounting. */
+  mnt_flag: number;
+  /** Unique among the mounts of this kernel; becomes st_dev and f_fsid. */
+  readonly mnt_fsid: number;
+  /** The device, null for file systems without. */
+  readonly mnt_dev: BlockDevice | null;
+  /** The driver's volume. */
+  mnt_data: unknown = null;
+  /** The directory that this mount covers; null for the root of the kernel. Referenced. */
+  mnt_vnodecovered: Vnode | null = null;
+  mnt_mntonname: string;
+  mnt_mntfromname: string;
+  /** One rename at a time (see vnops.ts). */
+  readonly mnt_renamelock = new RwLock();
+
+  constructor(kernel: Kernel, op: Vfsops, flag: number, fsid: number, dev: BlockDevice | null, onname: string, fromname: string) {
+    this.mnt_kernel = kernel;
+    this.mnt_op = op;
+    this.mnt_flag = flag;
+    this.mnt_fsid = fsid;
+    this.mnt_dev = dev;
+    this.mnt_mntonname = onname;
+    this.mnt_mntfromname = fromname;
+  }
+}

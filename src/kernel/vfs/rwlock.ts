@@ -1,0 +1,40 @@
+/**
+ * A fair readers-writer lock for code that awaits. Uncontended it is taken without a promise: test the result.
+ *
+ *   const wait = lock.enter(true); if (wait) await wait; try { ... } finally { lock.exit(true); }
+ *
+ * States: idle (readers 0, writer false), shared (readers > 0), exclusive (writer true). Waiters are served in order;
+ * a reader that comes while somebody waits queues behind him, so that writers do not starve. Not recursive.
+ */
+export class RwLock {
+  private readers = 0;
+  private writer = false;
+  private readonly queue: { exclusive: boolean; go: () => void }[] = [];
+
+  /** Takes the lock; returns a promise to await only if it was not free. */
+  enter(exclusive: boolean): Promise<void> | undefined {
+    if (!this.writer && this.queue.length === 0 && (!exclusive || this.readers === 0)) {
+      if (exclusive) this.writer = true;
+      else this.readers++;
+      return undefined;
+    }
+    return new Promise((go) => this.queue.push({ exclusive, go }));
+  }
+
+  exit(exclusive: boolean): void {
+    if (exclusive) this.writer = false;
+    else this.readers--;
+    while (this.queue.length > 0) {
+      const next = this.queue[0]!;
+      if (this.writer || (next.exclusive && this.readers > 0)) return;
+      this.queue.shift();
+      if (next.exclusive) this.writer = true;
+      else this.readers++;
+      next.go();
+    }
+  }
+
+  get held(): boolean {
+    return this.writer || this.readers > 0;
+  }
+}
