@@ -1,0 +1,19 @@
+/** The layering of docs/MAP.md, held by `npm run lint`. */
+module.exports = {
+  forbidden: [
+    { name: 'no-circular', severity: 'error', comment: 'A cycle that vanishes at run time (types only) is allowed.', from: {}, to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } } },
+    { name: 'fs-only-kernel', severity: 'error', comment: 'A driver knows the kernel and itself (and src/fs/ufs, which ffs shares on purpose).', from: { path: '^src/fs/([^/]+)/' }, to: { pathNot: ['^src/kernel/', '^src/fs/$1/', '^src/fs/ufs/'] } },
+    { name: 'ufs-below-ffs', severity: 'error', from: { path: '^src/fs/ufs/' }, to: { path: '^src/fs/', pathNot: '^src/fs/ufs/', dependencyTypesNot: ['type-only'] } },
+    { name: 'blockdev-only-kernel', severity: 'error', from: { path: '^src/blockdev/' }, to: { pathNot: ['^src/kernel/', '^src/blockdev/'] } },
+    { name: 'kernel-stands-alone', severity: 'error', comment: 'Hosts behind src/kernel/rumpuser may use node: and koffi; nothing else may.', from: { path: '^src/kernel/', pathNot: '^src/kernel/rumpuser/node' }, to: { pathNot: '^src/kernel/' } },
+    { name: 'fuse-by-system-calls', severity: 'error', comment: 'The bridge sees system calls and their plain types, never drivers or the VFS.', from: { path: '^src/fuse/' }, to: { path: '^src/(fs|blockdev|cli|kernel/vfs)/' } },
+    { name: 'cli-by-system-calls', severity: 'error', comment: 'The command line assembles components; it never reaches into the VFS layer.', from: { path: '^src/cli/' }, to: { path: '^src/kernel/vfs/' } },
+    { name: 'nothing-imports-cli', severity: 'error', from: { pathNot: '^src/cli/' }, to: { path: '^src/cli/' } },
+  ],
+  options: {
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: 'tsconfig.json' },
+    doNotFollow: { path: 'node_modules' },
+    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'types'] },
+  },
+};
