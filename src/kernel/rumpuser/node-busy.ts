@@ -1,0 +1,156 @@
+/** Who else uses a file or block device of this Linux host. What /proc and /sys do not tell is taken as free: the locks and O_EXCL decide, this finds the words. */
+import * as fs from 'node:fs';
+import * as path from 'node:path';
+
+function text(file: string): string | undefined {
+  try {
+    return fs.readFileSync(file, 'utf8');
+  } catch {
+    return undefined;
+  }
+}
+
+function names(folder: string): string[] {
+  try {
+    return fs.readdirSync(folder);
+  } catch {
+    return [];
+  }
+}
+
+/** Linux's dev_t as stat(2) gives it: "major:minor" in decimal. */
+export function majorMinor(rdev: number): string {
+  const dev = BigInt(rdev);
+  const major = ((dev >> 8n) & 0xfffn) | ((dev >> 32n) & 0xfffff000n);
+  const minor = (dev & 0xffn) | ((dev >> 12n) & 0xffffff00n);
+  return `${major}:${minor}`;
+}
+
+/** The device itself, the disk that it is a partition of, and the partitions that it has; "major:minor" each. */
+function sameDisk(device: string): Set<string> {
+  const all = new Set([device]);
+  const folder = `/sys/dev/block/${device}`;
+  if (text(`${folder}/partition`) !== undefined) {
+    try {
+      const disk = text(path.join(path.dirname(fs.realpathSync(folder)), 'dev'));
+      if (disk !== undefined) all.add(disk.trim());
+    } catch {
+      // no /sys
+    }
+    return all;
+  }
+  for (const name of names(folder)) {
+    if (text(`${folder}/${name}/partition`) === undefined) continue;
+    const partition = text(`${folder}/${name}/dev`);
+    if (partition !== undefined) all.add(partition.trim());
+  }
+  return all;
+}
+
+export interface HostMount {
+  /** As the host names it, for example /dev/sdb1. */
+  readonly source: string;
+  readonly mountpoint: string;
+  /** The file system itself is mounted read-write, whatever this mount point says. */
+  readonly writable: boolean;
+}
+
+/** Octal escapes of /proc: space, tab, newline, backslash. */
+function unescape(field: string): string {
+  return field.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(parseInt(octal, 8)));
+}
+
+/** How the host has this device (or its disk, or a partition of it) mounted. */
+export function hostMounts(rdev: number): HostMount[] {
+  const devices = sameDisk(majorMinor(rdev));
+  const found: HostMount[] = [];
+  for (const line of (text('/proc/self/mountinfo') ?? '').split('\n')) {
+    // id parent major:minor root mountpoint options [optional...] - fstype source superoptions
+    const dash = line.indexOf(' - ');
+    if (dash < 0) continue;
+    const head = line.slice(0, dash).split(' ');
+    const tail = line.slice(dash + 3).split(' ');
+    const source = unescape(tail[1] ?? '');
+    if (!devices.has(head[2] ?? '') && !(source.startsWith('/dev/') && devices.has(deviceOf(source)))) continue;
+    found.push({ source, mountpoint: unescape(head[4] ?? ''), writable: (tail[2] ?? 'rw').split(',')[0] !== 'ro' });
+  }
+  return found;
+}
+
+/** File systems with device numbers of their own (btrfs) show the device only by its name. */
+function deviceOf(source: string): string {
+  try {
+    const st = fs.statSync(source);
+    return st.isBlockDevice() ? majorMinor(st.rdev) : '';
+  } catch {
+    return '';
+  }
+}
+
+/** Names of the device-mapper, md and similar devices that stand on this one or its partitions, and "swap". */
+export function holders(rdev: number): string[] {
+  const devices = sameDisk(majorMinor(rdev));
+  const found: string[] = [];
+  for (const device of devices) found.push(...names(`/sys/dev/block/${device}/holders`));
+  for (const line of (text('/proc/swaps') ?? '').split('\n').slice(1)) {
+    const file = unescape(line.split(/\s/)[0] ?? '');
+    if (file.startsWith('/dev/') && devices.has(deviceOf(file))) found.push(`swap on ${file}`);
+  }
+  return found;
+}
+
+/** The loop device that the host has attached to this file; `writable` tells whether it can write to it. */
+export function loopDevice(dev: number, ino: number): { name: string; writable: boolean } | undefined {
+  for (const name of names('/sys/block')) {
+    if (!name.startsWith('loop')) continue;
+    const backing = text(`/sys/block/${name}/loop/backing_file`);
+    if (backing === undefined) continue;
+    try {
+      const st = fs.statSync(backing.replace(/\n$/, ''));
+      if (st.dev === dev && st.ino === ino) return { name: `/dev/${name}`, writable: text(`/sys/block/${name}/ro`)?.trim() !== '1' };
+    } catch {
+      // its file is deleted or out of sight: not ours, ours has a name
+    }
+  }
+  return undefined;
+}
+
+function processName(pid: string): string {
+  const comm = text(`/proc/${pid}/comm`)?.trim();
+  return comm === undefined ? `process ${pid}` : `process ${pid} (${comm.replace(/[^\x20-\x7e]/g, '?')})`;
+}
+
+function timesOpen(pid: string, st: { dev: number; ino: number }): number {
+  let count = 0;
+  for (const fd of names(`/proc/${pid}/fd`)) {
+    try {
+      const open = fs.statSync(`/proc/${pid}/fd/${fd}`);
+      if (open.dev === st.dev && open.ino === st.ino) count++;
+    } catch {
+      // closed meanwhile, or not ours to see
+    }
+  }
+  return count;
+}
+
+/**
+ * Who holds a lock on the file, in words; undefined if the host does not tell. /proc/locks names the process that
+ * took it, which may be gone after handing the descriptor on: then whoever has the file open is named. The asker has
+ * the file open itself.
+ */
+export function lockHolder(st: { dev: number; ino: number }): string | undefined {
+  const own = String(process.pid);
+  for (const line of (text('/proc/locks') ?? '').split('\n')) {
+    // 1: FLOCK ADVISORY WRITE 1234 fe:00:5678 0 EOF
+    const field = line.split(/\s+/);
+    const [major, minor, ino] = (field[5] ?? '').split(':');
+    if (ino !== String(st.ino) || majorMinor(st.dev) !== `${parseInt(major ?? '', 16)}:${parseInt(minor ?? '', 16)}`) continue;
+    const pid = field[4] ?? '';
+    if (pid !== own && /^[1-9]\d*$/.test(pid) && timesOpen(pid, st) > 0) return processName(pid);
+  }
+  for (const pid of names('/proc')) {
+    if (pid !== own && /^\d+$/.test(pid) && timesOpen(pid, st) > 0) return processName(pid);
+  }
+  // A lock belongs to the open file: a second open in this process is kept out as well. One is the asker's own.
+  return timesOpen(own, st) > 1 ? 'this process' : undefined;
+}

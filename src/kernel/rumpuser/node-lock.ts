@@ -1,0 +1,86 @@
+/**
+ * Keeps a second writer off a file or device. A writer excludes everybody, readers exclude writers only:
+ *
+ *   flock(2), exclusive or shared: against other rumpfuse processes, and the convention for block devices (udev).
+ *   OFD byte-range lock on plain files: against qemu, which locks bytes from 100 and 200 on (block/file-posix.c).
+ *   O_EXCL on block devices opened for writing (by the caller): against the host's own mounts, swap, md, dm.
+ *
+ * All of them belong to the open file description: they survive the hand-over of the descriptor to another process,
+ * and end with its last copy.
+ */
+import * as fs from 'node:fs';
+import { E, errno, errnoName } from '../errno.js';
+import type { LogLevel } from './rumpuser.js';
+import { holders, hostMounts, lockHolder, loopDevice } from './node-busy.js';
+import { F_OFD_GETLK, F_OFD_SETLK, F_RDLCK, F_WRLCK, LOCK_EX, LOCK_NB, LOCK_SH, libc } from './node-libc.js';
+import type { Libc } from './node-libc.js';
+
+type Log = (level: LogLevel, message: string) => void;
+
+/** statfs f_type of network file systems, where flock already is a byte-range lock and would collide with our own. */
+const NETWORK_FILESYSTEMS = new Set([0x6969, 0x517b, 0xff534d42, 0xfe534d42]);
+/** The byte on which a qemu that writes to the image holds a lock. */
+const QEMU_WRITES = 101;
+/** udev takes a lock on a device for a moment after every close: wait for it. */
+const DEVICE_TRIES = 10;
+const DEVICE_WAIT_MS = 50;
+
+/** Refuses what is known to go wrong before any lock is tried, so that the message can say more than EBUSY. @throws EBUSY */
+export function refuseBusy(name: string, st: fs.Stats, write: boolean, log: Log): void {
+  if (st.isBlockDevice()) {
+    for (const mount of hostMounts(st.rdev)) {
+      if (!write && !mount.writable) continue;
+      throw errno(E.EBUSY, `${name}: the host has ${mount.source} mounted on ${mount.mountpoint}; unmount that first`);
+    }
+    const users = holders(st.rdev);
+    if (users.length === 0) return;
+    if (write) throw errno(E.EBUSY, `${name} is in use by the host: ${users.join(', ')}; stop that first, or mount read-only`);
+    log('warn', `${name} is in use by the host (${users.join(', ')}): what is read may change underneath`);
+    return;
+  }
+  const loop = loopDevice(st.dev, st.ino);
+  if (loop === undefined) return;
+  if (write) throw errno(E.EBUSY, `${name} is attached to ${loop.name}; detach it (losetup -d ${loop.name}), or mount read-only`);
+  if (loop.writable) log('warn', `${name} is attached to ${loop.name}: what is read may change underneath`);
+}
+
+function inUse(name: string, st: fs.Stats, write: boolean): Error {
+  const holder = lockHolder(st);
+  return errno(E.EBUSY, `${name} is ${write ? 'in use' : 'being written'} by ${holder ?? 'another process'}`);
+}
+
+/** Locks plain files against qemu. A file system without such locks is no reason to fail. @throws EBUSY */
+function lockRanges(lib: Libc, fd: number, name: string, st: fs.Stats, write: boolean): void {
+  if (NETWORK_FILESYSTEMS.has(fs.statfsSync(name).type)) return;
+  if (write) {
+    if (lib.lockrange(fd, F_OFD_SETLK, F_WRLCK, 0, 0) === -E.EAGAIN) throw inUse(name, st, true);
+    return;
+  }
+  // A reader leaves qemu's "I write" byte free, or its own lock would look like a writer's to other readers.
+  const low = lib.lockrange(fd, F_OFD_SETLK, F_RDLCK, 0, QEMU_WRITES);
+  const high = lib.lockrange(fd, F_OFD_SETLK, F_RDLCK, QEMU_WRITES + 1, 0);
+  if (low === -E.EAGAIN || high === -E.EAGAIN || lib.lockrange(fd, F_OFD_GETLK, F_WRLCK, QEMU_WRITES, 1) === 1) throw inUse(name, st, false);
+}
+
+/** Takes the locks on an open file. @throws EBUSY, with who holds it if the host tells */
+export async function lockFile(fd: number, name: string, st: fs.Stats, write: boolean, log: Log): Promise<void> {
+  const loading = libc();
+  const lib = loading instanceof Promise ? await loading : loading;
+  if (lib === null) {
+    log('warn', `${name} cannot be locked on this host (koffi does not load): make sure that nobody else writes to it`);
+    return;
+  }
+  const operation = (write ? LOCK_EX : LOCK_SH) | LOCK_NB;
+  for (let tries = st.isBlockDevice() ? DEVICE_TRIES : 1; ; tries--) {
+    const result = lib.flock(fd, operation);
+    if (result >= 0) break;
+    if (result === -E.EINTR) continue;
+    if (result !== -E.EAGAIN) {
+      log('warn', `${name} cannot be locked (${errnoName(-result)}): make sure that nobody else writes to it`);
+      break;
+    }
+    if (tries <= 1) throw inUse(name, st, write);
+    await new Promise((resolve) => setTimeout(resolve, DEVICE_WAIT_MS));
+  }
+  if (st.isFile()) lockRanges(lib, fd, name, st, write);
+}
