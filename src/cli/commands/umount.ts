@@ -1,0 +1,53 @@
+import { realpathSync } from 'node:fs';
+import path from 'node:path';
+import { spawnSync } from 'node:child_process';
+import { Failure, EXIT_MOUNT } from '../failure.js';
+import { alive, listMounts, removeRecord, type HostMount } from '../mounts.js';
+
+export interface UmountOptions {
+  /** Detach now even if files are open; the server ends when the last is closed. */
+  readonly lazy: boolean;
+  /** How long to wait for the server to write everything and end; milliseconds. */
+  readonly timeout_ms: number;
+}
+
+/** The rumpfuse mount on a directory or of an image: the newest of those that fit. */
+function find(target: string): HostMount | undefined {
+  // Only the parent is resolved: the mount point itself may hang, and must not be touched.
+  const absolute = path.resolve(target);
+  let resolved = absolute;
+  try {
+    resolved = path.join(realpathSync(path.dirname(absolute)), path.basename(absolute));
+  } catch {
+    // A parent that does not exist: the lookup below says so.
+  }
+  return listMounts().findLast((mount) => [absolute, resolved].includes(mount.mountpoint) || mount.details?.image === absolute || mount.source === target);
+}
+
+function unmountHost(mountpoint: string, lazy: boolean): void {
+  const root = process.getuid?.() === 0;
+  const [program, args] = root
+    ? ['umount', ['-i', ...(lazy ? ['-l'] : []), '--', mountpoint]]
+    : ['fusermount3', ['-u', ...(lazy ? ['-z'] : []), '--', mountpoint]];
+  const result = spawnSync(program as string, args as string[], { encoding: 'utf8', timeout: 30_000 });
+  if (result.status === 0) return;
+  const said = `${result.stderr ?? ''}${result.error?.message ?? ''}`.trim();
+  if (/busy/i.test(said)) throw new Failure(`${mountpoint} is busy: close what uses it (fuser -vm ${mountpoint} lists it), or use --lazy`, EXIT_MOUNT);
+  throw new Failure(`cannot unmount ${mountpoint}: ${said || `${program} ended with status ${result.status}`}`, EXIT_MOUNT);
+}
+
+/** `rumpfuse umount DIR`: returns when everything is on the disk and the serving processes are gone. */
+export async function umount(target: string, options: UmountOptions): Promise<void> {
+  const mount = find(target);
+  if (mount === undefined) throw new Failure(`${target} is not mounted by rumpfuse (rumpfuse list shows what is)`, EXIT_MOUNT);
+  unmountHost(mount.mountpoint, options.lazy);
+  const pid = mount.pid;
+  const deadline = Date.now() + options.timeout_ms;
+  while (!options.lazy && pid !== undefined && alive(pid)) {
+    if (Date.now() > deadline) {
+      throw new Failure(`${mount.mountpoint} is unmounted, but process ${pid} has not finished writing after ${options.timeout_ms / 1000} s; do not remove the disk yet`, EXIT_MOUNT);
+    }
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  if (!options.lazy) removeRecord(mount.device);
+}

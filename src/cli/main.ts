@@ -1,0 +1,126 @@
+import { readFileSync } from 'node:fs';
+import yargs from 'yargs';
+import { hideBin } from 'yargs/helpers';
+import { EXIT_BUG, EXIT_USAGE, Failure, words } from './failure.js';
+
+const version = (JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }).version;
+
+/** Prints what went wrong in one line and ends the process with its status. */
+function fail(error: unknown): never {
+  process.stderr.write(`rumpfuse: ${words(error).split('\n')[0]}\n`);
+  if (process.env['RUMPFUSE_DEBUG'] && error instanceof Error) process.stderr.write(`${error.stack}\n`);
+  const known = error instanceof Failure || (error instanceof Error && typeof (error as { code?: unknown }).code === 'string');
+  process.exit(error instanceof Failure ? error.exitStatus : known ? EXIT_USAGE : EXIT_BUG);
+}
+
+/** Runs a command; what it returns is the exit status. Commands are loaded when they are used: `rumpfuse list` needs no driver. */
+async function run(command: () => Promise<number | void> | number | void): Promise<void> {
+  try {
+    process.exitCode = (await command()) ?? 0;
+  } catch (error) {
+    fail(error);
+  }
+}
+
+const image = { describe: 'disk image or block device', type: 'string', demandOption: true } as const;
+const partition = {
+  partition: { type: 'string', requiresArg: true, describe: 'partition number or BSD letter inside the image (rumpfuse info lists them)' },
+  offset: { type: 'string', requiresArg: true, describe: 'byte offset of the volume inside the image (suffixes s, k, m, g)' },
+} as const;
+
+await yargs(hideBin(process.argv))
+  .scriptName('rumpfuse')
+  .usage('$0 COMMAND ...\n\nFile systems of other systems, mounted without a kernel module.')
+  .command(
+    'mount <image> <dir>',
+    'mount a volume; returns when it can be used',
+    (y) => y
+      .positional('image', image)
+      .positional('dir', { describe: 'mount point', type: 'string', demandOption: true })
+      .option('options', { alias: 'o', type: 'string', array: true, nargs: 1, requiresArg: true, default: [] as string[], describe: 'mount options, comma separated: ro rw noatime nosuid nodev noexec sync async allow_other no_default_permissions partition= offset= type= fsname= channel= and those of the driver' })
+      .option('type', { alias: 't', type: 'string', requiresArg: true, describe: 'file system (default: found by looking)' })
+      .option('read-only', { alias: 'r', type: 'boolean', default: false, describe: 'the same as -o ro' })
+      .option('foreground', { alias: 'f', type: 'boolean', default: false, describe: 'stay in the foreground until unmounted' })
+      .option('trace', { type: 'boolean', default: false, describe: 'print every request and reply (implies --foreground)' })
+      .option('channel', { choices: ['dev-fuse', 'fuse-native'] as const, describe: 'how to talk to the host' })
+      .option('log-level', { choices: ['error', 'warn', 'info', 'debug', 'trace'] as const, default: 'warn' as const, describe: 'what to say' })
+      .option('log-json', { type: 'boolean', default: false, describe: 'log records for a program' })
+      .option('helper', { type: 'boolean', default: false, hidden: true, describe: 'called by mount(8), which always says rw' })
+      .options(partition),
+    (argv) => run(async () => (await import('./commands/mount.js')).mount(argv)),
+  )
+  .command(
+    'umount <target>',
+    'unmount; returns when everything is on the disk and the server is gone',
+    (y) => y
+      .positional('target', { describe: 'mount point or image', type: 'string', demandOption: true })
+      .option('lazy', { alias: 'z', type: 'boolean', default: false, describe: 'detach now, finish when the last open file is closed' })
+      .option('timeout', { type: 'number', default: 600, describe: 'seconds to wait for the data to be written' }),
+    (argv) => run(async () => (await import('./commands/umount.js')).umount(argv.target, { lazy: argv.lazy, timeout_ms: argv.timeout * 1000 })),
+  )
+  .command(
+    'list',
+    'what is mounted',
+    (y) => y.option('json', { type: 'boolean', default: false }),
+    (argv) => run(async () => (await import('./commands/list.js')).list(argv.json)),
+  )
+  .command(
+    'info <image>',
+    'what is on an image, a device, or a mount point',
+    (y) => y.positional('image', image).options(partition).option('json', { type: 'boolean', default: false }),
+    (argv) => run(async () => (await import('./commands/info.js')).info(argv)),
+  )
+  .command(
+    'doctor',
+    'what this host lacks for mounting, and what to do about it',
+    (y) => y,
+    () => run(async () => (await import('./commands/doctor.js')).doctor()),
+  )
+  .command(
+    'newfs <image>',
+    'make a new FFS volume (everything on the image or partition is lost)',
+    (y) => y
+      .positional('image', image)
+      .options(partition)
+      .option('format', { alias: 'O', choices: ['0', '1', '2', '2ea'] as const, default: '2' as const, describe: '0 4.3BSD, 1 UFS1, 2 UFS2, 2ea UFS2 with extended attributes' })
+      .option('byte-order', { alias: 'B', choices: ['le', 'be'] as const, default: 'le' as const })
+      .option('size', { alias: 's', type: 'string', requiresArg: true, describe: 'size of the volume; an image file that is not there is made (sparse)' })
+      .option('block-size', { alias: 'b', type: 'string', requiresArg: true, describe: '4096 to 65536' })
+      .option('frag-size', { alias: 'f', type: 'string', requiresArg: true, describe: 'an eighth of the block size up to the whole' })
+      .option('inode-density', { alias: 'i', type: 'string', requiresArg: true, describe: 'bytes for each inode' })
+      .option('minfree', { alias: 'm', type: 'number', describe: 'percent kept for the superuser' })
+      .option('label', { alias: 'L', type: 'string', requiresArg: true, describe: 'volume name' })
+      .option('from', { type: 'string', requiresArg: true, describe: 'fill the volume with a copy of this directory' })
+      .option('force', { alias: 'F', type: 'boolean', default: false, describe: 'even if there is a file system already' }),
+    (argv) => run(async () => (await import('./commands/newfs.js')).newfs(argv)),
+  )
+  .command(
+    'fsck <image>',
+    'check an FFS volume',
+    (y) => y
+      .positional('image', image)
+      .options(partition)
+      .option('n', { type: 'boolean', default: false, describe: 'answer no to every question: check only (the default)' })
+      .option('p', { type: 'boolean', default: false, describe: 'preen: repair what is harmless, without questions' })
+      .option('y', { type: 'boolean', default: false, describe: 'repair everything' })
+      .option('superblock', { alias: 'b', type: 'number', describe: 'use this alternate superblock (sector number)' })
+      .option('f', { type: 'boolean', default: false, describe: 'check even a volume that is marked clean (always done)' }),
+    (argv) => run(async () => (await import('./commands/fsck.js')).fsckCommand(argv)),
+  )
+  .command(
+    'dumpfs <image>',
+    'superblock and cylinder groups of an FFS volume, readable',
+    (y) => y.positional('image', image).options(partition),
+    (argv) => run(async () => (await import('./commands/dumpfs.js')).dumpfsCommand(argv)),
+  )
+  .demandCommand(1, 'which command?')
+  .strict()
+  .version(version)
+  .help()
+  .wrap(Math.min(100, process.stdout.columns ?? 100))
+  .fail((message, error) => {
+    if (error !== undefined && error !== null) fail(error);
+    process.stderr.write(`rumpfuse: ${message.split('\n')[0]} (rumpfuse --help says how)\n`);
+    process.exit(EXIT_USAGE);
+  })
+  .parseAsync();

@@ -1,0 +1,102 @@
+import { mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+
+/** A rumpfuse mount as the host sees it, with what the mounting process left on record about it. */
+export interface HostMount {
+  /** `major:minor` of the mount's anonymous device: names this mount and no later one on the same directory. */
+  readonly device: string;
+  readonly mountpoint: string;
+  readonly source: string;
+  readonly options: string;
+  /** The supervisor, where the record is there and the process alive. */
+  readonly pid?: number;
+  readonly details?: MountRecord;
+}
+
+/** What `mount` leaves on record for `list`, `umount` and `info`. */
+export interface MountRecord {
+  readonly pid: number;
+  readonly image: string;
+  readonly mountpoint: string;
+  readonly type: string;
+  readonly readonly: boolean;
+  readonly since: string;
+}
+
+/** Where the records are: one file a mount, named after its device number. */
+export function recordDirectory(): string {
+  if (process.getuid?.() === 0) return '/run/rumpfuse';
+  return path.join(process.env['XDG_RUNTIME_DIR'] ?? `/tmp/rumpfuse-${process.getuid?.()}`, process.env['XDG_RUNTIME_DIR'] ? 'rumpfuse' : '');
+}
+
+function recordFile(device: string): string {
+  return path.join(recordDirectory(), `${device.replace(':', '-')}.json`);
+}
+
+export function writeRecord(device: string, record: MountRecord): void {
+  mkdirSync(recordDirectory(), { recursive: true, mode: 0o700 });
+  const file = recordFile(device);
+  writeFileSync(`${file}.new`, JSON.stringify(record), { mode: 0o600 });
+  renameSync(`${file}.new`, file);
+}
+
+export function removeRecord(device: string): void {
+  rmSync(recordFile(device), { force: true });
+}
+
+/** Removes records of mounts that are gone (a machine that lost power, a kill -9). */
+export function dropStaleRecords(mounts: readonly HostMount[]): void {
+  let names: string[];
+  try {
+    names = readdirSync(recordDirectory());
+  } catch {
+    return;
+  }
+  const live = new Set(mounts.map((mount) => `${mount.device.replace(':', '-')}.json`));
+  for (const name of names) if (!live.has(name)) rmSync(path.join(recordDirectory(), name), { force: true });
+}
+
+function readRecord(device: string): MountRecord | undefined {
+  try {
+    return JSON.parse(readFileSync(recordFile(device), 'utf8')) as MountRecord;
+  } catch {
+    return undefined;
+  }
+}
+
+export function alive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
+
+/** mountinfo writes space, tab, newline and backslash as \ooo. */
+function unescape(field: string): string {
+  return Buffer.from(field.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(parseInt(octal, 8))), 'latin1').toString('utf8');
+}
+
+/** All mounts of type fuse.rumpfuse, in the order in which they were made (proc(5), mountinfo). */
+export function listMounts(): HostMount[] {
+  const mounts: HostMount[] = [];
+  for (const line of readFileSync('/proc/self/mountinfo', 'latin1').split('\n')) {
+    const [left, right] = line.split(' - ');
+    if (right === undefined) continue;
+    const [type, source, superOptions] = right.split(' ');
+    if (type !== 'fuse.rumpfuse') continue;
+    const fields = left!.split(' ');
+    const device = fields[2]!;
+    const details = readRecord(device);
+    mounts.push({
+      device,
+      mountpoint: unescape(fields[4]!),
+      source: unescape(source ?? ''),
+      options: `${fields[5]},${superOptions ?? ''}`,
+      ...(details !== undefined ? { details } : {}),
+      ...(details !== undefined && alive(details.pid) ? { pid: details.pid } : {}),
+    });
+  }
+  return mounts;
+}
