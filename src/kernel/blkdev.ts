@@ -6,6 +6,9 @@ import type { MaybePromise } from './rumpuser/rumpuser.js';
  *
  * Every transfer is whole or fails: EIO for a device error or a transfer that came short, ENXIO for a device that is
  * gone, EINVAL for a range outside 0..size_bytes, EROFS for a write to a read-only device.
+ *
+ * A device may answer later (a promise). Then it has copied what is to be written before `write` returned, and transfers
+ * that overlap take effect in the order in which they were asked for.
  */
 export interface BlockDevice {
   /** For messages. */
