@@ -73,7 +73,9 @@ export class MemoryRumpuser implements Rumpuser {
   private next_fd = 3;
   /** Nanoseconds since boot. */
   private mono_ns = 0;
-  private boot_sec: number;
+  /** Realtime at boot: whole seconds, and nanoseconds 0..999,999,999. */
+  private boot_sec = 0;
+  private boot_nsec = 0;
   private readonly autoadvance: boolean;
   private readonly tick_ns: number;
   private readonly waiters: Waiter[] = [];
@@ -82,7 +84,7 @@ export class MemoryRumpuser implements Rumpuser {
   private readonly params: ReadonlyMap<string, string>;
 
   constructor(options: MemoryRumpuserOptions) {
-    this.boot_sec = options.now ?? 1_000_000_000;
+    this.setRealtime(options.now ?? 1_000_000_000);
     this.autoadvance = options.autoadvance ?? true;
     this.tick_ns = options.tick_ns ?? 1000;
     this.random = (options.seed ?? 1) | 0;
@@ -121,7 +123,11 @@ export class MemoryRumpuser implements Rumpuser {
 
   /** Sets the realtime clock, in seconds since 1970; the monotonic one goes on. */
   setRealtime(seconds: number): void {
-    this.boot_sec = seconds - this.mono_ns / 1e9;
+    const passed = Math.floor(this.mono_ns / 1e9);
+    const whole = Math.floor(seconds);
+    const nsec = Math.round((seconds - whole) * 1e9) - (this.mono_ns - passed * 1e9);
+    this.boot_sec = whole - passed + Math.floor(nsec / 1e9);
+    this.boot_nsec = nsec - Math.floor(nsec / 1e9) * 1e9;
   }
 
   rumpuser_getparam(name: string): string | undefined {
@@ -134,9 +140,8 @@ export class MemoryRumpuser implements Rumpuser {
     into.sec = whole;
     into.nsec = this.mono_ns - whole * 1e9;
     if (clock === 'monotonic') return;
-    const boot = Math.floor(this.boot_sec);
-    into.sec += boot;
-    into.nsec += Math.floor((this.boot_sec - boot) * 1e9);
+    into.sec += this.boot_sec;
+    into.nsec += this.boot_nsec;
     if (into.nsec < 1e9) return;
     into.sec++;
     into.nsec -= 1e9;

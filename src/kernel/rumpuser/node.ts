@@ -1,5 +1,5 @@
 /**
- * The hypercalls on a Node.js host. This file and its node-*.ts parts are the only ones below src/fuse and src/cli that
+ * The hypercalls on a Node.js host. This file and its parts in node/ are the only ones below src/fuse and src/cli that
  * import node: modules.
  *
  * Reads and writes are synchronous on purpose: where the image is in the host's page cache, a trip through the thread
@@ -12,11 +12,11 @@ import { performance } from 'node:perf_hooks';
 import { E, Errno, errno } from '../errno.js';
 import type { HostFileInfo, HostOpenFlags, HostTimer, LogLevel, Rumpuser, Timespec } from './rumpuser.js';
 import { RUMPUSER_VERSION } from './rumpuser.js';
-import { errnoOfHostError, hostErrno } from './node-errno.js';
-import { fileInfo, refuseType } from './node-fileinfo.js';
-import { BLKDISCARD, FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, libc } from './node-libc.js';
-import type { Libc } from './node-libc.js';
-import { lockFile, refuseBusy } from './node-lock.js';
+import { errnoOfHostError, hostErrno } from './node/errno.js';
+import { fileInfo, refuseType } from './node/fileinfo.js';
+import { BLKDISCARD, FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, libc } from './node/libc.js';
+import type { Libc } from './node/libc.js';
+import { lockFile, refuseBusy } from './node/lock.js';
 
 export type LogSink = (level: LogLevel, message: string, fields?: Record<string, unknown>) => void;
 

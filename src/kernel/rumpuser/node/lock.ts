@@ -9,11 +9,11 @@
  * and end with its last copy.
  */
 import * as fs from 'node:fs';
-import { E, errno, errnoName } from '../errno.js';
-import type { LogLevel } from './rumpuser.js';
-import { holders, hostMounts, lockHolder, loopDevice } from './node-busy.js';
-import { F_OFD_GETLK, F_OFD_SETLK, F_RDLCK, F_WRLCK, LOCK_EX, LOCK_NB, LOCK_SH, libc } from './node-libc.js';
-import type { Libc } from './node-libc.js';
+import { E, errno, errnoName } from '../../errno.js';
+import type { LogLevel } from '../rumpuser.js';
+import { holders, hostMounts, lockHolder, loopDevice } from './busy.js';
+import { F_OFD_GETLK, F_OFD_SETLK, F_RDLCK, F_WRLCK, LOCK_EX, LOCK_NB, LOCK_SH, libc } from './libc.js';
+import type { Libc } from './libc.js';
 
 type Log = (level: LogLevel, message: string) => void;
 

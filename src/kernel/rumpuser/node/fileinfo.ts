@@ -1,11 +1,11 @@
 /** What an open descriptor of this host is: type, size, sector size, whether it can be written. */
 import * as fs from 'node:fs';
-import { E, errno } from '../errno.js';
-import type { HostFileInfo } from './rumpuser.js';
-import { hostErrno } from './node-errno.js';
-import { majorMinor } from './node-busy.js';
-import { BLKGETSIZE64, BLKROGET, BLKSSZGET, libc } from './node-libc.js';
-import type { Libc } from './node-libc.js';
+import { E, errno } from '../../errno.js';
+import type { HostFileInfo } from '../rumpuser.js';
+import { hostErrno } from './errno.js';
+import { majorMinor } from './busy.js';
+import { BLKGETSIZE64, BLKROGET, BLKSSZGET, libc } from './libc.js';
+import type { Libc } from './libc.js';
 
 const SECTOR_BYTES = 512;
 const O_ACCMODE = 3;

@@ -1,6 +1,6 @@
 /** Host errors as NetBSD's: by the code's name, never by its number (EAGAIN is 11 on Linux and 35 on NetBSD). */
 import { constants } from 'node:os';
-import { E, Errno, errno } from '../errno.js';
+import { E, Errno, errno } from '../../errno.js';
 
 /** Names that mean the same as one of NetBSD's, or that NetBSD does not have. */
 const OTHER_NAMES: Record<string, number> = {

@@ -1,5 +1,5 @@
 /** The few calls of the host's C library that Node lacks, through koffi. Loaded when first needed: it costs tens of milliseconds. */
-import { errnoOfHostNumber } from './node-errno.js';
+import { errnoOfHostNumber } from './errno.js';
 
 /** Calls return 0 or more on success; on failure minus the NetBSD errno value. */
 export interface Libc {
