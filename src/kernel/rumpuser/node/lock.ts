@@ -19,8 +19,12 @@ type Log = (level: LogLevel, message: string) => void;
 
 /** statfs f_type of network file systems, where flock already is a byte-range lock and would collide with our own. */
 const NETWORK_FILESYSTEMS = new Set([0x6969, 0x517b, 0xff534d42, 0xfe534d42]);
-/** The byte on which a qemu that writes to the image holds a lock. */
+/** Who wants to read consistently holds a shared lock on the first; who writes holds one on the second. */
+const QEMU_READS = 100;
 const QEMU_WRITES = 101;
+/** Who lets nobody else write, or resize, holds a shared lock on these. */
+const QEMU_NO_WRITERS = 201;
+const QEMU_NO_RESIZE = 203;
 /** udev takes a lock on a device for a moment after every close: wait for it. */
 const DEVICE_TRIES = 10;
 const DEVICE_WAIT_MS = 50;
@@ -56,10 +60,10 @@ function lockRanges(lib: Libc, fd: number, name: string, st: fs.Stats, write: bo
     if (lib.lockrange(fd, F_OFD_SETLK, F_WRLCK, 0, 0) === -E.EAGAIN) throw inUse(name, st, true);
     return;
   }
-  // A reader leaves qemu's "I write" byte free, or its own lock would look like a writer's to other readers.
-  const low = lib.lockrange(fd, F_OFD_SETLK, F_RDLCK, 0, QEMU_WRITES);
-  const high = lib.lockrange(fd, F_OFD_SETLK, F_RDLCK, QEMU_WRITES + 1, 0);
-  if (low === -E.EAGAIN || high === -E.EAGAIN || lib.lockrange(fd, F_OFD_GETLK, F_WRLCK, QEMU_WRITES, 1) === 1) throw inUse(name, st, false);
+  for (const byte of [QEMU_READS, QEMU_NO_WRITERS, QEMU_NO_RESIZE]) {
+    if (lib.lockrange(fd, F_OFD_SETLK, F_RDLCK, byte, 1) === -E.EAGAIN) throw inUse(name, st, false);
+  }
+  if (lib.lockrange(fd, F_OFD_GETLK, F_WRLCK, QEMU_WRITES, 1) === 1) throw inUse(name, st, false);
 }
 
 /** Takes the locks on an open file. @throws EBUSY, with who holds it if the host tells */
