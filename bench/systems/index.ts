@@ -1,0 +1,8 @@
+import type { System } from '../system.js';
+import { ffsSystem } from './ffs.js';
+import { fuse2fsSystem } from './fuse2fs.js';
+import { fuseNativeSystem } from './fuse-native.js';
+import { zerofsSystem } from './zerofs.js';
+
+/** In the order in which they take turns. */
+export const systems: readonly System[] = [ffsSystem, zerofsSystem, fuse2fsSystem, fuseNativeSystem];

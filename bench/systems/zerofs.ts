@@ -1,0 +1,16 @@
+import type { System } from '../system.js';
+import { rumpfuseMissing, rumpfuseMount, rumpfuseUnmount } from './rumpfuse.js';
+
+/** The null file system through the same channel: what FUSE, bridge and system calls cost by themselves. */
+export const zerofsSystem: System = {
+  name: 'null',
+  title: 'rumpfuse null',
+  missing: rumpfuseMissing,
+  mount(volume, _image, directory, sizes, env) {
+    const tree = volume === 'tree' || volume === 'scratch';
+    const { files, dirs, filesize } = sizes.tree;
+    const options = `files=${tree ? files : 0},dirs=${tree ? dirs : 0},filesize=${filesize},size=${sizes.large}`;
+    rumpfuseMount(['-t', 'zerofs', '-o', options, 'none', directory], env);
+  },
+  unmount: rumpfuseUnmount,
+};
