@@ -182,6 +182,7 @@ export class MemoryRumpuser implements Rumpuser {
   }
 
   rumpuser_open(path: string, flags: HostOpenFlags): number {
+    if (flags.create === true && !this.files.has(path)) this.addFile(path, {});
     const file = this.files.get(path);
     if (file === undefined) throw errno(E.ENOENT, `${path}: no such file`);
     if (file.type === 'directory') throw errno(E.EISDIR, `${path} is a directory`);

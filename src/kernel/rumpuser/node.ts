@@ -56,6 +56,7 @@ class NodeRumpuser implements Rumpuser {
     if (param !== undefined) return param;
     if (name === '_RUMPUSER_NCPU') return String(os.availableParallelism());
     if (name === '_RUMPUSER_HOSTNAME') return os.hostname();
+    if (name === '_RUMPUSER_BOOT_ID') return bootId();
     return process.env[name];
   }
 
@@ -104,6 +105,7 @@ class NodeRumpuser implements Rumpuser {
     let fd: number;
     let st: fs.Stats;
     try {
+      if (flags.create === true) fs.closeSync(fs.openSync(path, fs.constants.O_RDWR | fs.constants.O_CREAT | fs.constants.O_NONBLOCK));
       // Before the open: opening a pipe would wait for its other end.
       st = fs.statSync(path);
       refuseType(path, st);
@@ -199,6 +201,15 @@ function discard(lib: Libc | null, fd: number, offset_bytes: number, length: num
   }
   if (result === -E.ENOTTY || result === -E.ENOSYS) result = -E.EOPNOTSUPP;
   if (result < 0) throw errno(-result, `discard of ${length} bytes at ${offset_bytes}`);
+}
+
+/** Another one after every start of the host: tells a killed process from a power cut. */
+function bootId(): string | undefined {
+  try {
+    return fs.readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+  } catch {
+    return undefined;
+  }
 }
 
 /** The host is this Node.js process. */

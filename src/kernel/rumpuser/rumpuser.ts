@@ -24,6 +24,8 @@ export interface HostOpenFlags {
   readonly write: boolean;
   /** Refuse with EBUSY if another process holds the file for writing, or the host has the device mounted. */
   readonly exclusive?: boolean;
+  /** Make the file, empty, if there is none (mode 0666 less the umask); with write only. */
+  readonly create?: boolean;
 }
 
 export interface Timespec {
