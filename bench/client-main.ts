@@ -5,10 +5,13 @@ import { load } from './load.js';
 const work = load as unknown as Record<string, (...args: unknown[]) => number>;
 
 process.on('message', ({ name, args }: { name: string; args: unknown[] }) => {
+  let answer: { seconds: number } | { error: string };
   try {
-    process.send!({ seconds: work[name]!(...args) });
+    answer = { seconds: work[name]!(...args) };
   } catch (error) {
-    process.send!({ error: (error as Error).message });
+    answer = { error: (error as Error).message };
   }
+  // The benchmark may have been interrupted meanwhile: then nobody listens.
+  process.send!(answer, () => {});
 });
 process.on('disconnect', () => process.exit(0));
