@@ -1,0 +1,17 @@
+import type { Case } from '../matrix/matrix.js';
+import { attributeCases } from './attributes.js';
+import { ioCases } from './io.js';
+import { linkCases } from './links.js';
+import { lockCases } from './locks.js';
+import { lookupCases } from './lookup.js';
+import { raceCases } from './race.js';
+import { readdirCases } from './readdir.js';
+import { renameCases } from './rename.js';
+import { unprivCases } from './unpriv.js';
+import { volumeCases } from './volume.js';
+
+/** The whole matrix. */
+export const cases: readonly Case[] = [
+  ...lookupCases, ...renameCases, ...linkCases, ...attributeCases, ...ioCases, ...readdirCases, ...lockCases,
+  ...unprivCases, ...volumeCases, ...raceCases,
+];
