@@ -1,0 +1,12 @@
+import t from 'tap';
+import { fsx } from './random/fsx.js';
+import { randomSettings } from './random/random.js';
+import { tmpfsTarget } from './targets.js';
+
+const { ops, seeds } = randomSettings({ ops: 1500, runs: 2 });
+
+for (const target of [tmpfsTarget]) {
+  for (const seed of seeds) {
+    await t.test(`fsx: ${target.name}, seed ${seed}, ${ops} operations`, async () => fsx(target, seed, ops));
+  }
+}

@@ -1,0 +1,12 @@
+import t from 'tap';
+import { modelTest } from './random/modeltest.js';
+import { randomSettings } from './random/random.js';
+import { tmpfsTarget } from './targets.js';
+
+const { ops, seeds } = randomSettings({ ops: 1000, runs: 2 });
+
+for (const target of [tmpfsTarget]) {
+  for (const seed of seeds) {
+    await t.test(`model: ${target.name}, seed ${seed}, ${ops} operations`, async () => modelTest(target, seed, ops));
+  }
+}

@@ -1,0 +1,290 @@
+import assert from 'node:assert/strict';
+import { bytestrFromBytes } from '../../../src/kernel/bytestr.js';
+import { O_CREAT, O_RDWR } from '../../../src/kernel/fcntl.js';
+import { S_IFDIR, S_IFLNK } from '../../../src/kernel/stat.js';
+import { get, pattern, same } from '../matrix/check.js';
+import type { Fs, Target, Volume } from '../matrix/fs.js';
+import { Model, Refused, store } from './fsmodel.js';
+import type { ModelNode } from './fsmodel.js';
+import { Random, shrink } from './random.js';
+
+interface Op {
+  readonly kind: string;
+  readonly path: string;
+  readonly other: string;
+  readonly n: number;
+  readonly size: number;
+}
+
+const NAMES = ['a', 'b', 'c', 'dd', 'long'.repeat(20), 'x'.repeat(255), 'e\u0301'];
+const KINDS = [
+  'create', 'create', 'write', 'write', 'write', 'mkdir', 'mkdir', 'mkdir', 'rmdir', 'unlink', 'unlink', 'rename', 'rename', 'rename', 'rename', 'truncate',
+  'chmod', 'chown', 'utimes', 'hold', 'holdwrite', 'drop', 'fill', 'sync',
+];
+/** Codes with which an operation that must fail may fail. */
+const REFUSALS = new Set(['ENOENT', 'ENOTDIR', 'EISDIR', 'EEXIST', 'ENOTEMPTY', 'EINVAL', 'EPERM', 'EBUSY', 'EXDEV']);
+const HELD_MAX = 4;
+
+function generate(random: Random, count: number, target: Target): Op[] {
+  const kinds = [...KINDS];
+  if (target.features.has('symlinks')) kinds.push('symlink');
+  if (target.features.has('hardlinks')) kinds.push('link', 'link');
+  const path = () => Array.from({ length: 1 + random.below(3) }, () => random.pick(NAMES)).join('/');
+  return Array.from({ length: count }, () => ({
+    kind: target.features.has('remount') && random.below(60) === 0 ? 'remount' : random.pick(kinds),
+    path: path(),
+    other: path(),
+    n: random.next(),
+    size: random.below(random.pick([10, 1000, 20_000, 150_000])),
+  }));
+}
+
+interface Held {
+  readonly fd: number;
+  readonly node: ModelNode;
+}
+
+/** A real volume and its model, side by side. */
+class Run {
+  readonly model = new Model();
+  private readonly held: Held[] = [];
+  private readonly fs: Fs;
+  private readonly volume: Volume;
+  private readonly target: Target;
+
+  constructor(volume: Volume, target: Target) {
+    this.volume = volume;
+    this.fs = volume.fs;
+    this.target = target;
+  }
+
+  async apply(op: Op): Promise<void> {
+    switch (op.kind) {
+      case 'sync':
+        return this.fs.sync();
+      case 'drop':
+        return this.drop(op.n % HELD_MAX);
+      case 'remount':
+        while (this.held.length > 0) await this.drop(0);
+        await this.volume.remount!(false);
+        return this.compare();
+      case 'hold':
+        return this.hold(op);
+      case 'holdwrite': {
+        const held = this.held[op.n % HELD_MAX];
+        return held === undefined ? undefined : this.writeTo(held, op);
+      }
+      case 'write':
+        return this.write(op);
+      case 'fill':
+        return this.fill(op);
+      default:
+        return this.both(op);
+    }
+  }
+
+  /** An operation on names: succeeds or fails as the model does. */
+  private async both(op: Op): Promise<void> {
+    let refused = false;
+    try {
+      this.modelled(op);
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      refused = true;
+    }
+    try {
+      await this.real(op);
+    } catch (error) {
+      const code = (error as { code?: string }).code ?? '';
+      assert(refused && REFUSALS.has(code), `should have ${refused ? 'been refused' : 'succeeded'}, failed with ${(error as Error).message}`);
+      return;
+    }
+    assert(!refused, 'succeeded, should have been refused');
+  }
+
+  private modelled(op: Op): void {
+    const { model } = this;
+    switch (op.kind) {
+      case 'create': model.openFile(op.path, 0o644); break;
+      case 'mkdir': model.mkdir(op.path, 0o755); break;
+      case 'rmdir': model.rmdir(op.path); break;
+      case 'unlink': model.unlink(op.path); break;
+      case 'rename': model.rename(op.path, op.other); break;
+      case 'link': model.link(op.path, op.other); break;
+      case 'symlink': model.symlink(targetOf(op), op.path); break;
+      case 'truncate': model.truncate(op.path, op.size); break;
+      case 'chmod': model.chmod(op.path, op.n & 0o777); break;
+      case 'chown': model.chown(op.path, op.n & 0xffff, op.n >>> 16); break;
+      case 'utimes': model.utimes(op.path, timeOf(op)); break;
+      default: assert.fail(op.kind);
+    }
+  }
+
+  private async real(op: Op): Promise<void> {
+    const { fs } = this;
+    switch (op.kind) {
+      case 'create': await fs.close(await fs.open(op.path, O_RDWR | O_CREAT, 0o644)); break;
+      case 'mkdir': await fs.mkdir(op.path, 0o755); break;
+      case 'rmdir': await fs.rmdir(op.path); break;
+      case 'unlink': await fs.unlink(op.path); break;
+      case 'rename': await fs.rename(op.path, op.other); break;
+      case 'link':
+        // The model does not follow symlinks here, and systems differ in that.
+        if ((await fs.lstat(op.path)).type === S_IFLNK) throw Object.assign(new Error('a symlink'), { code: 'ENOENT' });
+        await fs.link(op.path, op.other);
+        break;
+      case 'symlink': await fs.symlink(targetOf(op), op.path); break;
+      case 'truncate': await fs.truncate(op.path, op.size); break;
+      case 'chmod': await fs.chmod(op.path, op.n & 0o777); break;
+      case 'chown': await fs.chown(op.path, op.n & 0xffff, op.n >>> 16); break;
+      case 'utimes': await fs.utimes(op.path, timeOf(op), timeOf(op)); break;
+      default: assert.fail(op.kind);
+    }
+  }
+
+  /** Opens the file in both; undefined where both refuse. */
+  private async open(path: string): Promise<Held | undefined> {
+    let node: ModelNode | undefined;
+    try {
+      node = this.model.openFile(path, 0o644);
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+    }
+    let fd: number;
+    try {
+      fd = await this.fs.open(path, O_RDWR | O_CREAT, 0o644);
+    } catch (error) {
+      assert(node === undefined && REFUSALS.has((error as { code: string }).code), `open: ${(error as Error).message}`);
+      return undefined;
+    }
+    assert(node !== undefined, 'open succeeded, should have been refused');
+    return { fd, node };
+  }
+
+  private async write(op: Op): Promise<void> {
+    const file = await this.open(op.path);
+    if (file === undefined) return;
+    await this.writeTo(file, op);
+    await this.fs.close(file.fd);
+  }
+
+  private async writeTo(file: Held, op: Op): Promise<void> {
+    const data = pattern(op.size, op.n);
+    const at = (op.n >>> 8) % 3 === 0 ? file.node.data.length : (op.n >>> 8) % 200_000;
+    if (data.length === 0) return;
+    assert.equal(await this.fs.pwrite(file.fd, data, at), data.length);
+    store(file.node, data, at);
+    same(await this.fs.pread(file.fd, file.node.data.length + 1, 0), file.node.data, 'a file just written');
+  }
+
+  /** Makes a directory long and short again. */
+  private async fill(op: Op): Promise<void> {
+    const dir = op.path.split('/').slice(0, -1).join('/');
+    let node: ModelNode | undefined;
+    try {
+      node = this.model.lookup(dir);
+    } catch {
+      return;
+    }
+    if (node === undefined || node.type !== S_IFDIR) return;
+    const prefix = dir === '' ? '' : `${dir}/`;
+    const count = 5 + (op.n % 40);
+    for (let i = 0; i < count; i++) await this.fs.close(await this.fs.open(`${prefix}fill-${'y'.repeat(op.n % 97)}-${i}`, O_RDWR | O_CREAT));
+    for (let i = 0; i < count; i++) await this.fs.unlink(`${prefix}fill-${'y'.repeat(op.n % 97)}-${i}`);
+    node.mtime = undefined;
+  }
+
+  private async hold(op: Op): Promise<void> {
+    if (this.held.length >= HELD_MAX) return;
+    const file = await this.open(op.path);
+    if (file !== undefined) this.held.push(file);
+  }
+
+  /** Closes a descriptor; the file may have no name any more, and must be whole to the last. */
+  private async drop(index: number): Promise<void> {
+    const [held] = this.held.splice(index, 1);
+    if (held === undefined) return;
+    const st = await this.fs.fstat(held.fd);
+    assert.equal(st.nlink, held.node.links, 'links of an open file');
+    same(await this.fs.pread(held.fd, held.node.data.length + 1, 0), held.node.data, 'an open file');
+    await this.fs.close(held.fd);
+  }
+
+  async end(): Promise<void> {
+    await this.compare();
+    while (this.held.length > 0) await this.drop(0);
+  }
+
+  /** The whole tree. */
+  async compare(): Promise<void> {
+    const todo: [string, ModelNode][] = [['', this.model.root]];
+    for (let next = todo.pop(); next !== undefined; next = todo.pop()) {
+      const [path, node] = next;
+      const st = await this.fs.lstat(path);
+      assert.equal(st.type, node.type, `type of ${path}`);
+      if (path !== '') await this.compareAttributes(path, node);
+      if (node.type === S_IFDIR) {
+        const entries = await this.fs.readdir(path);
+        const wanted = [...node.entries.keys()].map((name) => bytestrFromBytes(new TextEncoder().encode(name)));
+        assert.deepEqual(entries.map((entry) => entry.name).sort(), wanted.sort(), `entries of "${path}"`);
+        for (const [name, child] of node.entries) todo.push([path === '' ? name : `${path}/${name}`, child]);
+      } else if (node.type === S_IFLNK) {
+        assert.equal(bytestrFromBytes(await this.fs.readlink(path)), node.target, `target of ${path}`);
+      } else {
+        same(await get(this.fs, path), node.data, path);
+      }
+    }
+  }
+
+  private async compareAttributes(path: string, node: ModelNode): Promise<void> {
+    const { features } = this.target;
+    const st = await this.fs.lstat(path);
+    if (node.type !== S_IFLNK && features.has('modes')) assert.equal(st.mode, node.mode, `mode of ${path}`);
+    if (features.has('owners')) assert.deepEqual([st.uid, st.gid], [node.uid, node.gid], `owner of ${path}`);
+    if (node.type !== S_IFDIR || features.has('linkcounts')) assert.equal(st.nlink, node.nlink, `links of ${path}`);
+    if (node.mtime !== undefined && features.has('nstimes')) assert.equal(st.mtime, node.mtime, `mtime of ${path}`);
+  }
+}
+
+function targetOf(op: Op): string {
+  return `nowhere/${'t'.repeat(op.n % 300)}`;
+}
+
+function timeOf(op: Op): bigint {
+  return BigInt(op.n) * 500_000_007n - 10n ** 17n;
+}
+
+const COMPARE_EVERY = 50;
+
+async function run(target: Target, ops: readonly Op[]): Promise<{ at: number; error: Error } | undefined> {
+  let volume: Volume | undefined;
+  let at = 0;
+  try {
+    volume = await target.make(64 * 2 ** 20);
+    const pair = new Run(volume, target);
+    for (; at < ops.length; at++) {
+      await pair.apply(ops[at]!);
+      if (at % COMPARE_EVERY === COMPARE_EVERY - 1) await pair.compare();
+    }
+    at = ops.length - 1;
+    await pair.end();
+    const done = volume;
+    volume = undefined;
+    await done.cleanup();
+    return undefined;
+  } catch (error) {
+    await volume?.cleanup().catch(() => undefined);
+    return { at, error: error as Error };
+  }
+}
+
+/** Random operations on a tree against the model. Throws with the shortest failing sequence found. */
+export async function modelTest(target: Target, seed: number, count: number): Promise<void> {
+  const ops = generate(new Random(seed), count, target);
+  const failed = await run(target, ops);
+  if (failed === undefined) return;
+  const shortest = await shrink(ops.slice(0, failed.at + 1), async (fewer) => (await run(target, fewer))?.at);
+  const again = (await run(target, shortest))?.error ?? failed.error;
+  throw new Error(`RUMPFUSE_SEED=${seed} RUMPFUSE_OPS=${count}: operation ${failed.at}: ${failed.error.message}\n` +
+    `shortest: ${again.message}\n${shortest.slice(-40).map((op) => JSON.stringify(op)).join('\n')}\n${again.stack ?? ''}`);
+}
