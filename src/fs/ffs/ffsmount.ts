@@ -4,8 +4,10 @@ import type { BufferCache } from '../../kernel/vfs/bio.js';
 import type { Mount } from '../../kernel/vfs/mount.js';
 import type { DinodeFormat } from '../ufs/dinode.js';
 import { UFS1_MAXSYMLINKLEN, UFS2_MAXSYMLINKLEN } from '../ufs/dinode.js';
+import { DamageLog } from '../ufs/damage.js';
 import type { DirFormat } from '../ufs/dir.js';
 import { APPLEUFS_DIRBLKSIZ, UFS_DIRBLKSIZ } from '../ufs/dir.js';
+import { DirIndexCache } from '../ufs/dirindex.js';
 import type { Fs } from './fs.js';
 import { FS_44INODEFMT } from './fs.js';
 
@@ -30,6 +32,10 @@ export class FfsMount {
   readonly um_dinofmt: DinodeFormat;
   readonly um_dirfmt: DirFormat;
   readonly um_dialect: FfsDialect;
+  /** Indexes of large directories. */
+  readonly um_dirindexes = new DirIndexCache();
+  /** Where damage is reported. */
+  readonly um_damage: DamageLog;
   /**
    * Summary of each group, four numbers a group: cs_ndir, cs_nbfree, cs_nifree, cs_nffree (group c at 4 * c). Loaded
    * for read-write mounts only; empty otherwise.
@@ -49,6 +55,7 @@ export class FfsMount {
     this.um_nindir = fs.fs_nindir;
     this.um_maxfilesize = fs.fs_maxfilesize;
     this.um_dialect = dialect;
+    this.um_damage = new DamageLog((level, message) => this.um_kernel.log(level, message), mp.mnt_mntfromname);
     const apple = dialect === 'apple';
     const room = fs.ufs2 ? UFS2_MAXSYMLINKLEN : UFS1_MAXSYMLINKLEN;
     this.um_maxsymlinklen = apple ? UFS1_MAXSYMLINKLEN : Math.min(Math.max(fs.fs_maxsymlinklen, 0), room);

@@ -61,11 +61,6 @@ export class Dinode {
   i_shortlink: Uint8Array | null = null;
 }
 
-/** Device number as the disk holds it, in the first direct pointer: low 32 bits. */
-export function dinode_rdev(ip: Dinode): number {
-  return ip.i_db[0] % 0x1_0000_0000 >>> 0;
-}
-
 /** Does a symlink of `size` bytes that holds `blocks` live in its inode? */
 export function isshortlink(size: number, blocks: number, fmt: DinodeFormat): boolean {
   const room = fmt.ufs2 ? UFS2_MAXSYMLINKLEN : UFS1_MAXSYMLINKLEN;

@@ -9,6 +9,9 @@ import { bytestrFromBytes } from '../../kernel/bytestr.js';
  * The 4.2BSD format has a 16-bit d_namlen at 6 and no d_type: the length is then in byte 6 of a little-endian volume
  * and in byte 7 of a big-endian one.
  */
+/** Inode number of whiteouts. */
+export const UFS_WINO = 1;
+export const UFS_ROOTINO = 2;
 export const UFS_DIRBLKSIZ = 512;
 export const APPLEUFS_DIRBLKSIZ = 1024;
 export const FFS_MAXNAMLEN = 255;

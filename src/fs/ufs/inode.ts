@@ -26,8 +26,6 @@ export class Inode extends Dinode {
   i_flag = 0;
   /** Index of a large directory, or null. */
   i_dirindex: DirIndex | null = null;
-  /** For directories: where the last lookup ended, byte offset; the next begins there. */
-  i_diroff = 0;
   /** State of the write side. */
   i_private: unknown = null;
 
@@ -53,7 +51,6 @@ export function ufs_itimes(ip: Inode): void {
   const flag = ip.i_flag;
   if ((flag & (IN_ACCESS | IN_CHANGE | IN_UPDATE)) === 0) return;
   const now = ip.i_ump.um_kernel.now();
-  // UFS1 keeps nanoseconds too; all formats do.
   if ((flag & IN_ACCESS) !== 0) {
     ip.i_atime = now.sec;
     ip.i_atimensec = now.nsec;

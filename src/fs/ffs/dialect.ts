@@ -1,0 +1,104 @@
+import type { BlockDevice } from '../../kernel/blkdev.js';
+import type { FfsDialect } from './ffsmount.js';
+import type { Fs } from './fs.js';
+import {
+  FS_42POSTBLFMT, FS_44INODEFMT, FS_ACLS, FS_DOQUOTA2, FS_DOSOFTDEP, FS_DOWAPBL, FS_FLAGS_UPDATED, FS_GJOURNAL, FS_ISCLEAN, FS_MULTILABEL, FS_NEEDSFSCK,
+  FS_POSIX1EACLS, FS_SUJ, FS_TRIM, FS_UNCLEAN,
+} from './fs.js';
+import { ffs_cstotal_validate } from './fs_validate.js';
+import { sb_ckhash_verifies } from './ckhash.js';
+import { readbytes } from './sbsearch.js';
+import { wapbl_evidence } from './wapbl/header.js';
+
+/**
+ * Which system wrote a volume? The superblock does not say, and two flag bits mean different things to NetBSD and
+ * FreeBSD. What decides is evidence: a journal header where a journal should be, a quota magic, a check hash that
+ * verifies, an Apple label. Without evidence the volume is taken for NetBSD's as long as nothing depends on it.
+ */
+
+/** fs_quota_magic of NetBSD's quota2 (sys/ufs/ufs/quota2.h). */
+const Q2_HEAD_MAGIC = 0xb746915e;
+/** Apple UFS label: a 1 KiB block at 7 KiB (NetBSD sys/ufs/ffs/fs.h, ffs_appleufs.c). */
+const APPLEUFS_LABEL_OFFSET = 7168;
+const APPLEUFS_LABEL_SIZE = 1024;
+const APPLEUFS_LABEL_MAGIC = 0x4c41424c;
+/** Solaris: fs_state plus fs_time is this while the volume is consistent (illumos sys/fs/ufs_fs.h, FSOKAY). */
+const FSOKAY = 0x7c269d38;
+/** FreeBSD: bits of fs_metackhash that exist. */
+const CK_SUPPORTED = 0x1f;
+
+export interface Evidence {
+  readonly dialect: FfsDialect;
+  /** Has a WAPBL journal that may hold work not yet replayed. */
+  readonly wapbl: boolean;
+  /** Why the volume must not be written as it is, and what would change that; undefined: it may. */
+  readonly readonly_because: string | undefined;
+}
+
+/** A label with the right magic and checksum. Big-endian, whatever the volume. */
+export function isappleufs(label: Uint8Array): boolean {
+  const view = new DataView(label.buffer, label.byteOffset, label.byteLength);
+  if (view.getUint32(0, false) !== APPLEUFS_LABEL_MAGIC) return false;
+  let sum = 0;
+  for (let i = 0; i < APPLEUFS_LABEL_SIZE; i += 2) if (i !== 4) sum += view.getUint16(i, false);
+  sum = (sum >>> 16) + (sum & 0xffff);
+  sum += sum >>> 16;
+  return (~sum & 0xffff) === view.getUint16(4, false) && view.getUint16(16, false) !== 0;
+}
+
+async function appleufs(dev: BlockDevice, fs: Fs): Promise<boolean> {
+  if (fs.ufs2 || fs.le || dev.size_bytes < APPLEUFS_LABEL_OFFSET + APPLEUFS_LABEL_SIZE) return false;
+  return isappleufs(await readbytes(dev, APPLEUFS_LABEL_OFFSET, APPLEUFS_LABEL_SIZE));
+}
+
+function solaris(fs: Fs): boolean {
+  return !fs.ufs2 && !fs.wide && fs.fs_state !== 0 && ((fs.fs_state + fs.fs_old_time) | 0) === (FSOKAY | 0);
+}
+
+/** Looks at everything that tells. `asked` is the dialect that the user insists on. @throws EIO */
+export async function ffs_evidence(dev: BlockDevice, fs: Fs, asked: FfsDialect | undefined): Promise<Evidence> {
+  const wapbl = await wapbl_evidence(dev, fs);
+  const quota2 = fs.wide && fs.fs_quota_magic === Q2_HEAD_MAGIC;
+  const metack = fs.wide && fs.fs_metackhash !== 0 && (fs.fs_metackhash & ~CK_SUPPORTED) === 0 && sb_ckhash_verifies(fs);
+  const netbsd = wapbl || quota2;
+  const freebsd = metack || (fs.fs_flags & (FS_SUJ | FS_GJOURNAL | FS_MULTILABEL)) !== 0;
+
+  let dialect: FfsDialect;
+  if (asked !== undefined) dialect = asked;
+  else if (await appleufs(dev, fs)) dialect = 'apple';
+  else if (solaris(fs)) dialect = 'solaris';
+  else if (netbsd && freebsd) dialect = 'unknown';
+  else if (netbsd) dialect = 'netbsd';
+  else if (freebsd) dialect = 'freebsd';
+  else if (!fs.ufs2 && fs.fs_old_inodefmt < FS_44INODEFMT && fs.fs_old_postblformat === FS_42POSTBLFMT) dialect = '4.2bsd';
+  else if ((fs.fs_flags & (FS_DOWAPBL | FS_DOQUOTA2)) !== 0) dialect = 'unknown';
+  else dialect = 'netbsd';
+
+  const hasjournal = dialect === 'netbsd' && (fs.fs_flags & FS_DOWAPBL) !== 0;
+  return { dialect, wapbl: hasjournal && wapbl, readonly_because: whyreadonly(fs, dialect, quota2) };
+}
+
+function whyreadonly(fs: Fs, dialect: FfsDialect, quota2: boolean): string | undefined {
+  const flags = fs.fs_flags & ~FS_FLAGS_UPDATED;
+  const ours = dialect === 'netbsd' || dialect === 'openbsd' || dialect === '4.2bsd' || dialect === 'apple';
+  if (dialect === 'unknown') {
+    return `its flags 0x${flags.toString(16)} mean different things to NetBSD and FreeBSD and nothing on it tells which wrote it; mount with -o dialect=netbsd or dialect=freebsd`;
+  }
+  if (dialect === 'solaris') return 'it is a Solaris volume, which is only read';
+  if (dialect === 'netbsd' && (flags & FS_DOWAPBL) !== 0) return 'its journal (WAPBL) may hold work that has not been replayed; mount it once under NetBSD, or check it with a tool that replays the journal';
+  if (dialect === 'netbsd' && (quota2 || (flags & FS_DOQUOTA2) !== 0)) return 'it keeps quotas, which would go wrong; turn them off with tunefs under NetBSD';
+  if (fs.fs_snapinum.some((ino) => ino !== 0)) return 'it has a snapshot, which writing would spoil; remove the snapshot';
+  if ((flags & FS_SUJ) !== 0) return 'it has a soft-updates journal (SU+J); turn it off with tunefs -j disable under FreeBSD';
+  if ((flags & FS_GJOURNAL) !== 0) return 'it is journalled by gjournal';
+  if (dialect === 'freebsd' && fs.fs_metackhash !== 0) return 'it keeps FreeBSD check hashes, which would go wrong';
+  if ((flags & (FS_UNCLEAN | FS_NEEDSFSCK)) !== 0) return 'it is marked as needing a check; run fsck';
+  if ((fs.fs_clean & FS_ISCLEAN) === 0) return 'it was not cleanly unmounted; run fsck';
+  if ((flags & (FS_ACLS | FS_MULTILABEL | FS_POSIX1EACLS)) !== 0) return 'it has access control lists or labels, which new files would lack';
+  if (dialect === 'freebsd' && (flags & 0x100) !== 0) return 'it has NFSv4 access control lists, which new files would lack';
+  const known = FS_DOSOFTDEP | FS_TRIM | (ours ? 0 : 0x200);
+  if ((flags & ~known) !== 0) return `its flags 0x${(flags & ~known).toString(16)} are not known`;
+  if (!fs.ufs2 && fs.fs_old_postblformat === FS_42POSTBLFMT) return 'its cylinder groups have the 4.2BSD layout, which is only read';
+  const counters = ffs_cstotal_validate(fs);
+  if (counters !== undefined) return `its free space counters are wrong (${counters}); run fsck`;
+  return undefined;
+}

@@ -1,0 +1,214 @@
+import type { BlockDevice } from '../../kernel/blkdev.js';
+import { E, errno } from '../../kernel/errno.js';
+import { MNT_RDONLY } from '../../kernel/fcntl.js';
+import type { MaybePromise } from '../../kernel/rumpuser/rumpuser.js';
+import type { Fid, Statvfs } from '../../kernel/stat.js';
+import type { Mount } from '../../kernel/vfs/mount.js';
+import { VDIR } from '../../kernel/vfs/vattr.js';
+import type { MountArgs, Vfsops } from '../../kernel/vfs/vfsops.js';
+import type { Vnode } from '../../kernel/vfs/vnode.js';
+import { UFS_ROOTINO } from '../ufs/dir.js';
+import { VTOI } from '../ufs/inode.js';
+import { Cg } from './cg.js';
+import { ffs_evidence } from './dialect.js';
+import type { FfsDialect } from './ffsmount.js';
+import { FfsMount, VFSTOUFS } from './ffsmount.js';
+import type { Fs } from './fs.js';
+import { ffs_loadvnode } from './loadvnode.js';
+import { ffs_superblock_search } from './sbsearch.js';
+import { ffs_write_start, ffs_write_stop, ffs_write_sync } from './vnops_write.js';
+import { wapbl_open } from './wapbl/header.js';
+import { WapblOverlay } from './wapbl/overlay.js';
+import { wapbl_replay } from './wapbl/replay.js';
+
+const DIALECTS: readonly string[] = ['netbsd', 'freebsd', 'openbsd', '4.2bsd', 'apple', 'solaris'];
+
+interface Options {
+  readonly dialect: FfsDialect | undefined;
+  /** Fail rather than mount read-only what was to be read-write. */
+  readonly forcerw: boolean;
+}
+
+/** @throws EINVAL */
+function options(args: MountArgs): Options {
+  let dialect: FfsDialect | undefined;
+  let forcerw = false;
+  for (const [name, value] of args.options) {
+    if (name === 'dialect') {
+      if (value === true || !DIALECTS.includes(value)) throw errno(E.EINVAL, `ffs: dialect is one of ${DIALECTS.join(', ')}`);
+      dialect = value as FfsDialect;
+    } else if (name === 'force-rw' && value === true) {
+      forcerw = true;
+    } else {
+      throw errno(E.EINVAL, `ffs: unknown option ${name}`);
+    }
+  }
+  return { dialect, forcerw };
+}
+
+/** The volume may not be written: one line to the log, or EROFS if the user insists. */
+function downgrade(mp: Mount, opts: Options, why: string): void {
+  if (opts.forcerw) throw errno(E.EROFS, `${mp.mnt_mntfromname} cannot be mounted read-write: ${why}`);
+  mp.mnt_flag |= MNT_RDONLY;
+  mp.mnt_kernel.log('warn', `${mp.mnt_mntfromname}: mounted read-only: ${why}`);
+}
+
+/**
+ * The device seen through its journal, replayed into memory; `dev` itself if the journal is empty or damaged (then with
+ * a line that says so: what is read may be inconsistent).
+ */
+async function replayed(mp: Mount, dev: BlockDevice, fs: Fs): Promise<BlockDevice> {
+  const log = await wapbl_open(dev, fs);
+  if (log === undefined) return dev;
+  try {
+    const replay = await wapbl_replay(dev, log);
+    if (replay.sectors.size === 0) return dev;
+    mp.mnt_kernel.log('info', `${mp.mnt_mntfromname}: journal replayed into memory: ${replay.records} records, ${replay.sectors.size} sectors`);
+    return new WapblOverlay(dev, replay);
+  } catch (thrown) {
+    const why = thrown instanceof Error ? thrown.message : String(thrown);
+    mp.mnt_kernel.log('error', `${mp.mnt_mntfromname}: the journal cannot be replayed (${why}): the volume is shown as it is on the disk, which may be inconsistent`);
+    return dev;
+  }
+}
+
+async function mount(mp: Mount, args: MountArgs): Promise<void> {
+  const device = args.fspec ?? mp.mnt_dev;
+  if (device === null) throw errno(E.EINVAL, 'ffs: no device given');
+  const opts = options(args);
+  let dev: BlockDevice = device;
+  let fs = await ffs_superblock_search(dev);
+  let evidence = await ffs_evidence(dev, fs, opts.dialect);
+  if ((mp.mnt_flag & MNT_RDONLY) === 0) {
+    if (device.readonly) downgrade(mp, opts, 'the device cannot be written');
+    else if (evidence.readonly_because !== undefined) downgrade(mp, opts, evidence.readonly_because);
+  }
+  if (evidence.wapbl) {
+    dev = await replayed(mp, device, fs);
+    if (dev !== device) {
+      fs = await ffs_superblock_search(dev);
+      evidence = await ffs_evidence(dev, fs, opts.dialect ?? evidence.dialect);
+    }
+  }
+  const ump = new FfsMount(mp, dev, fs, evidence.dialect);
+  fs.fs_ronly = (mp.mnt_flag & MNT_RDONLY) !== 0 ? 1 : 0;
+  mp.mnt_data = ump;
+  if ((mp.mnt_flag & MNT_RDONLY) === 0) {
+    try {
+      await ffs_write_start(ump);
+    } catch (thrown) {
+      mp.mnt_data = null;
+      ump.um_bufcache.purge(dev);
+      throw thrown;
+    }
+  }
+}
+
+async function update(mp: Mount, flags: number, args: MountArgs): Promise<void> {
+  const ump = VFSTOUFS(mp);
+  const opts = options(args);
+  const was = (mp.mnt_flag & MNT_RDONLY) === 0;
+  const will = (flags & MNT_RDONLY) === 0;
+  if (was && !will) {
+    await ffs_write_stop(ump);
+    ump.um_fs.fs_ronly = 1;
+  } else if (!was && will) {
+    if (ump.um_dev.readonly) throw errno(E.EROFS, `${mp.mnt_mntfromname}: the device cannot be written`);
+    const evidence = await ffs_evidence(ump.um_dev, ump.um_fs, opts.dialect ?? ump.um_dialect);
+    if (evidence.readonly_because !== undefined) throw errno(E.EROFS, `${mp.mnt_mntfromname} cannot be mounted read-write: ${evidence.readonly_because}`);
+    ump.um_fs.fs_ronly = 0;
+    await ffs_write_start(ump);
+  }
+}
+
+async function unmount(mp: Mount): Promise<void> {
+  const ump = VFSTOUFS(mp);
+  if ((mp.mnt_flag & MNT_RDONLY) === 0) await ffs_write_stop(ump);
+  ump.um_bufcache.purge(ump.um_dev);
+  mp.mnt_data = null;
+}
+
+function root(mp: Mount): MaybePromise<Vnode> {
+  const vp = mp.mnt_kernel.vcache_get(mp, UFS_ROOTINO);
+  return vp instanceof Promise ? vp.then((v) => rootchecked(mp, v)) : rootchecked(mp, vp);
+}
+
+function rootchecked(mp: Mount, vp: Vnode): MaybePromise<Vnode> {
+  if (vp.v_type === VDIR) return vp;
+  const bad = VFSTOUFS(mp).um_damage.error(`inode ${UFS_ROOTINO}, the root directory, is no directory`);
+  const released = mp.mnt_kernel.vrele(vp);
+  if (!(released instanceof Promise)) throw bad;
+  return released.then(() => {
+    throw bad;
+  });
+}
+
+function statvfs(mp: Mount, sbp: Statvfs): void {
+  const fs = VFSTOUFS(mp).um_fs;
+  const { cs_nbfree, cs_nffree, cs_nifree } = fs.fs_cstotal;
+  sbp.f_bsize = fs.fs_bsize;
+  sbp.f_frsize = fs.fs_fsize;
+  sbp.f_iosize = fs.fs_bsize;
+  sbp.f_blocks = fs.fs_dsize;
+  // The counters of a damaged volume may be anything.
+  sbp.f_bfree = Math.min(Math.max(cs_nbfree * fs.fs_frag + cs_nffree, 0), fs.fs_dsize);
+  sbp.f_bresvd = Math.floor((fs.fs_dsize * fs.fs_minfree) / 100);
+  sbp.f_bavail = Math.max(sbp.f_bfree - sbp.f_bresvd, 0);
+  sbp.f_files = fs.ninodes - UFS_ROOTINO;
+  sbp.f_ffree = Math.min(Math.max(cs_nifree, 0), sbp.f_files);
+  sbp.f_favail = sbp.f_ffree;
+  sbp.f_namemax = 255;
+}
+
+async function sync(mp: Mount): Promise<void> {
+  if ((mp.mnt_flag & MNT_RDONLY) === 0) await ffs_write_sync(VFSTOUFS(mp));
+}
+
+function vptofh(vp: Vnode): Fid {
+  const ip = VTOI(vp);
+  return { fid_ino: ip.i_number, fid_gen: ip.i_gen };
+}
+
+/** Has inode `ino` of a UFS2 volume ever been written? What lies behind cg_initediblk is garbage. */
+function initialised(ump: FfsMount, ino: number): MaybePromise<boolean> {
+  const fs = ump.um_fs;
+  if (!fs.ufs2) return true;
+  const cgx = fs.ino_to_cg(ino);
+  const bp = ump.um_bufcache.bread(ump.um_dev, fs.fsbtob(fs.cgtod(cgx)), fs.cgbytes);
+  const check = (b: Awaited<typeof bp>): boolean => {
+    try {
+      return ino - cgx * fs.fs_ipg < Cg.open(fs, b.b_data, b.b_view, cgx).cg_initediblk;
+    } finally {
+      ump.um_bufcache.brelse(b);
+    }
+  };
+  return bp instanceof Promise ? bp.then(check) : check(bp);
+}
+
+function fhtovp(mp: Mount, fid: Fid): MaybePromise<Vnode> {
+  const cached = mp.mnt_kernel.vcache_lookup(mp, fid.fid_ino);
+  if (cached !== undefined) return fresh(mp, fid, cached);
+  const ump = VFSTOUFS(mp);
+  if (!(fid.fid_ino >= UFS_ROOTINO && fid.fid_ino < ump.um_fs.ninodes) || fid.fid_ino % 1 !== 0) throw errno(E.ESTALE);
+  const known = initialised(ump, fid.fid_ino);
+  return known instanceof Promise ? known.then((k) => fhload(mp, fid, k)) : fhload(mp, fid, known);
+}
+
+function fhload(mp: Mount, fid: Fid, known: boolean): MaybePromise<Vnode> {
+  if (!known) throw errno(E.ESTALE);
+  const vp = mp.mnt_kernel.vcache_get(mp, fid.fid_ino);
+  return vp instanceof Promise ? vp.then((v) => fresh(mp, fid, v)) : fresh(mp, fid, vp);
+}
+
+/** The handle is for this file and not for one that had its inode before. */
+function fresh(mp: Mount, fid: Fid, vp: Vnode): MaybePromise<Vnode> {
+  const ip = VTOI(vp);
+  if (ip.i_gen === fid.fid_gen && ip.i_mode !== 0 && ip.i_nlink > 0) return vp;
+  const released = mp.mnt_kernel.vrele(vp);
+  if (!(released instanceof Promise)) throw errno(E.ESTALE);
+  return released.then(() => {
+    throw errno(E.ESTALE);
+  });
+}
+
+export const ffs_vfsops: Vfsops = { vfs_name: 'ffs', mount, update, unmount, root, statvfs, sync, loadvnode: ffs_loadvnode, vptofh, fhtovp };

@@ -1,0 +1,172 @@
+import type { Cred } from '../../kernel/cred.js';
+import { E, errno, errnoOf } from '../../kernel/errno.js';
+import { LINK_MAX, PATH_MAX } from '../../kernel/fcntl.js';
+import type { MaybePromise } from '../../kernel/rumpuser/rumpuser.js';
+import { ALLPERMS } from '../../kernel/stat.js';
+import { Uio } from '../../kernel/vfs/uio.js';
+import type { Vattr } from '../../kernel/vfs/vattr.js';
+import { VBLK, VCHR, VDIR, VLNK, VREG } from '../../kernel/vfs/vattr.js';
+import type { ReaddirEmit, Vnops } from '../../kernel/vfs/vnops.js';
+import type { Vnode } from '../../kernel/vfs/vnode.js';
+import { FFS_MAXNAMLEN } from '../ufs/dir.js';
+import { ufs_getextattr, ufs_listextattr } from '../ufs/extattr.js';
+import { VTOI, ufs_itimes } from '../ufs/inode.js';
+import type { DirHit } from '../ufs/lookup.js';
+import { ufs_dirlookup } from '../ufs/lookup.js';
+import { ufs_readdir } from '../ufs/readdir.js';
+import { rdev_decode } from './rdev.js';
+import { ffs_accessed, ffs_read, ffs_seek } from './read.js';
+
+/** Names of pathconf(2); values of NetBSD sys/sys/unistd.h. */
+const PC = { LINK_MAX: 1, NAME_MAX: 4, PATH_MAX: 5, CHOWN_RESTRICTED: 7, NO_TRUNC: 8, SYNC_IO: 10, FILESIZEBITS: 11, SYMLINK_MAX: 12, TWO_SYMLINKS: 13, MIN_HOLE_SIZE: 15 } as const;
+
+function lookup(dvp: Vnode, name: string, _cred: Cred): MaybePromise<Vnode> {
+  const hit = ufs_dirlookup(VTOI(dvp), name);
+  return hit instanceof Promise ? hit.then((h) => enter(dvp, name, h)) : enter(dvp, name, hit);
+}
+
+/** The vnode that an entry names. */
+function enter(dvp: Vnode, name: string, hit: DirHit | null): MaybePromise<Vnode> {
+  if (hit === null) throw errno(E.ENOENT);
+  const kernel = dvp.v_mount.mnt_kernel;
+  if (hit.ino === dvp.v_key) {
+    kernel.vref(dvp);
+    return dvp;
+  }
+  let vp: MaybePromise<Vnode>;
+  try {
+    vp = kernel.vcache_get(dvp.v_mount, hit.ino);
+  } catch (thrown) {
+    throw dangling(dvp, hit, thrown);
+  }
+  if (vp instanceof Promise) {
+    return vp.then(
+      (v) => entered(dvp, name, hit, v),
+      (thrown: unknown) => {
+        throw dangling(dvp, hit, thrown);
+      },
+    );
+  }
+  return entered(dvp, name, hit, vp);
+}
+
+/** An entry that names an inode not in use is damage of the volume, not a handle gone stale. */
+function dangling(dvp: Vnode, hit: DirHit, thrown: unknown): unknown {
+  if (errnoOf(thrown) !== E.ESTALE) return thrown;
+  return VTOI(dvp).i_ump.um_damage.error(`directory inode ${dvp.v_key}, entry at ${hit.offset}: names inode ${hit.ino}, which is not in use`);
+}
+
+/** Nobody is above a directory but a directory. */
+function entered(dvp: Vnode, name: string, hit: DirHit, vp: Vnode): MaybePromise<Vnode> {
+  if (name !== '..' || vp.v_type === VDIR) return vp;
+  const damage = VTOI(dvp).i_ump.um_damage.error(`directory inode ${dvp.v_key}: ".." names inode ${hit.ino}, which is no directory`);
+  const released = dvp.v_mount.mnt_kernel.vrele(vp);
+  if (!(released instanceof Promise)) throw damage;
+  return released.then(() => {
+    throw damage;
+  });
+}
+
+/** Nanoseconds that no clock has, from a damaged or foreign inode, become 0. */
+function nsec(value: number): number {
+  return value >= 0 && value < 1e9 ? value : 0;
+}
+
+function getattr(vp: Vnode, vap: Vattr, _cred: Cred): void {
+  const ip = VTOI(vp);
+  const ump = ip.i_ump;
+  ufs_itimes(ip);
+  vap.va_type = vp.v_type;
+  vap.va_mode = ip.i_mode & ALLPERMS;
+  vap.va_nlink = ip.i_nlink;
+  vap.va_uid = ip.i_uid;
+  vap.va_gid = ip.i_gid;
+  vap.va_fsid = ump.um_mountp.mnt_fsid;
+  vap.va_fileid = BigInt(ip.i_number);
+  vap.va_size = ip.i_size;
+  vap.va_blocksize = ump.um_fs.fs_bsize;
+  vap.va_atime = ip.i_atime;
+  vap.va_atimensec = nsec(ip.i_atimensec);
+  vap.va_mtime = ip.i_mtime;
+  vap.va_mtimensec = nsec(ip.i_mtimensec);
+  vap.va_ctime = ip.i_ctime;
+  vap.va_ctimensec = nsec(ip.i_ctimensec);
+  vap.va_birthtime = ip.i_birthtime;
+  vap.va_birthtimensec = nsec(ip.i_birthnsec);
+  vap.va_gen = ip.i_gen;
+  vap.va_flags = ip.i_flags;
+  vap.va_rdev = vp.v_type === VBLK || vp.v_type === VCHR ? rdev_decode(ip.i_db[0], ump.um_dialect) : 0n;
+  vap.va_bytes = ip.i_blocks * 512;
+  vap.va_vaflags = 0;
+}
+
+function read(vp: Vnode, uio: Uio, _ioflag: number, _cred: Cred): MaybePromise<void> {
+  if (vp.v_type !== VREG) throw errno(vp.v_type === VDIR ? E.EISDIR : E.EINVAL);
+  if (!(uio.uio_offset >= 0)) throw errno(E.EINVAL);
+  const ip = VTOI(vp);
+  if (uio.uio_resid > 0) ffs_accessed(ip);
+  return ffs_read(ip, uio);
+}
+
+function readdir(vp: Vnode, cookie: number, _cred: Cred, emit: ReaddirEmit): MaybePromise<boolean> {
+  const ip = VTOI(vp);
+  ffs_accessed(ip);
+  return ufs_readdir(ip, cookie, emit);
+}
+
+function readlink(vp: Vnode, _cred: Cred): MaybePromise<Uint8Array> {
+  const ip = VTOI(vp);
+  if (vp.v_type !== VLNK) throw errno(E.EINVAL);
+  ffs_accessed(ip);
+  if (ip.i_shortlink !== null) return ip.i_shortlink.slice();
+  // loadvnode has refused targets above a block.
+  const target = new Uint8Array(ip.i_size);
+  const reading = ffs_read(ip, new Uio(target, 0, target.length, 0));
+  return reading instanceof Promise ? reading.then(() => target) : target;
+}
+
+function seek(vp: Vnode, offset: number, whence: number, _cred: Cred): MaybePromise<number> {
+  if (vp.v_type !== VREG) throw errno(E.EINVAL);
+  return ffs_seek(VTOI(vp), offset, whence);
+}
+
+function pathconf(vp: Vnode, name: number): number | undefined {
+  const ip = VTOI(vp);
+  switch (name) {
+    case PC.LINK_MAX: return LINK_MAX;
+    case PC.NAME_MAX: return FFS_MAXNAMLEN;
+    case PC.PATH_MAX: return PATH_MAX;
+    case PC.CHOWN_RESTRICTED: return 1;
+    case PC.NO_TRUNC: return 1;
+    case PC.SYNC_IO: return 1;
+    // Bits of a signed number that holds the largest size.
+    case PC.FILESIZEBITS: return Math.floor(Math.log2(ip.i_ump.um_maxfilesize)) + 2;
+    case PC.SYMLINK_MAX: return PATH_MAX;
+    case PC.TWO_SYMLINKS: return 1;
+    case PC.MIN_HOLE_SIZE: return ip.i_fs.fs_bsize;
+    default: return undefined;
+  }
+}
+
+function extattrs(vp: Vnode): void {
+  if (vp.v_type === VBLK || vp.v_type === VCHR) throw errno(E.EOPNOTSUPP);
+}
+
+/** What reads. */
+export const ffs_readops = {
+  lookup,
+  getattr,
+  read,
+  readdir,
+  readlink,
+  seek,
+  pathconf,
+  getextattr(vp: Vnode, namespace: number, name: string, _cred: Cred): MaybePromise<Uint8Array> {
+    extattrs(vp);
+    return ufs_getextattr(VTOI(vp), namespace, name);
+  },
+  listextattr(vp: Vnode, namespace: number, _cred: Cred): MaybePromise<string[]> {
+    extattrs(vp);
+    return ufs_listextattr(VTOI(vp), namespace);
+  },
+} satisfies Partial<Vnops>;

@@ -1,0 +1,145 @@
+import type { MaybePromise } from '../../kernel/rumpuser/rumpuser.js';
+import type { Buf } from '../../kernel/vfs/bio.js';
+import { UFS_NDADDR, UFS_NIADDR } from './dinode.js';
+import { geti64 } from './endian.js';
+import type { Inode } from './inode.js';
+
+/**
+ * From blocks of a file to places on the disk. A file's first 12 blocks are named by i_db; i_ib[0], i_ib[1] and i_ib[2]
+ * root trees of one, two and three levels of indirect blocks with fs_nindir pointers each. Pointers are frag numbers;
+ * 0 is a hole. They come from the disk: every one is checked before use.
+ */
+
+/** Consecutive blocks of a file that lie one behind the other on the disk, or a hole. */
+export class Run {
+  /** First frag on the disk; 0 for a hole. */
+  readonly fsb: number;
+  /** At least 1. */
+  readonly blocks: number;
+
+  constructor(fsb: number, blocks: number) {
+    this.fsb = fsb;
+    this.blocks = blocks;
+  }
+}
+
+/** May a block of `frags` frags lie at `fsb`? */
+function inside(ip: Inode, fsb: number, frags: number): boolean {
+  return fsb > 0 && fsb + frags <= ip.i_fs.fs_size;
+}
+
+function badpointer(ip: Inode, what: string, fsb: number): Error {
+  return ip.i_ump.um_damage.error(`inode ${ip.i_number}: ${what} points to frag ${fsb}, outside 1..${ip.i_fs.fs_size - 1}`);
+}
+
+/** Pointer `i` of an indirect block. */
+export function indirptr(ip: Inode, view: DataView, i: number): number {
+  return ip.i_ump.um_dinofmt.ufs2 ? geti64(view, 8 * i, ip.i_ump.um_le) : view.getInt32(4 * i, ip.i_ump.um_le);
+}
+
+/** Frag of block `lbn`, or 0 for a hole. @throws EIO a pointer out of range; EFBIG no file has that block */
+export function ufs_bmap(ip: Inode, lbn: number): MaybePromise<number> {
+  if (lbn < UFS_NDADDR) {
+    const fsb = ip.i_db[lbn];
+    if (fsb === 0 || inside(ip, fsb, 1)) return fsb;
+    throw badpointer(ip, `direct block ${lbn}`, fsb);
+  }
+  const run = ufs_bmaprun(ip, lbn, 1);
+  return run instanceof Promise ? run.then((r) => r.fsb) : run.fsb;
+}
+
+/**
+ * The run that begins with block `lbn`, at most `max` blocks (at least 1) of it; it may end early where an indirect
+ * block ends. A missing indirect block makes one long hole.
+ * The frags of the last block of a short file are not checked here beyond the first: who reads knows how many he wants.
+ */
+export function ufs_bmaprun(ip: Inode, lbn: number, max: number): MaybePromise<Run> {
+  if (lbn < UFS_NDADDR) return directrun(ip, lbn, Math.min(max, UFS_NDADDR - lbn));
+  let rel = lbn - UFS_NDADDR;
+  let span = 1;
+  for (let level = 0; level < UFS_NIADDR; level++) {
+    span *= ip.i_ump.um_nindir;
+    if (rel < span) return treerun(ip, ip.i_ib[level], span, rel, max);
+    rel -= span;
+  }
+  throw ip.i_ump.um_damage.error(`inode ${ip.i_number}: size ${ip.i_size} needs block ${lbn}, which no file can have`);
+}
+
+function directrun(ip: Inode, lbn: number, max: number): Run {
+  const db = ip.i_db;
+  const fsb = db[lbn];
+  let n = 1;
+  if (fsb === 0) {
+    while (n < max && db[lbn + n] === 0) n++;
+    return new Run(0, n);
+  }
+  if (!inside(ip, fsb, 1)) throw badpointer(ip, `direct block ${lbn}`, fsb);
+  const { fs_frag, fs_size } = ip.i_fs;
+  while (n < max && db[lbn + n] === fsb + n * fs_frag && fsb + n * fs_frag < fs_size) n++;
+  return new Run(fsb, n);
+}
+
+/**
+ * Inside the tree of indirect blocks at frag `addr`, which maps `span` blocks (a power of fs_nindir), the run from its
+ * block `rel` on. Calls itself through {@link indirrun} once a level: at most three times.
+ */
+function treerun(ip: Inode, addr: number, span: number, rel: number, max: number): MaybePromise<Run> {
+  if (addr === 0) return new Run(0, Math.min(max, span - rel));
+  const fs = ip.i_fs;
+  if (!inside(ip, addr, fs.fs_frag)) throw badpointer(ip, 'an indirect block', addr);
+  const bp = ip.i_ump.um_bufcache.bread(ip.i_ump.um_dev, addr * fs.fs_fsize, fs.fs_bsize);
+  if (bp instanceof Promise) return bp.then((b) => indirrun(ip, b, span, rel, max));
+  return indirrun(ip, bp, span, rel, max);
+}
+
+/** Takes the reference to `bp`. */
+function indirrun(ip: Inode, bp: Buf, span: number, rel: number, max: number): MaybePromise<Run> {
+  const nindir = ip.i_ump.um_nindir;
+  if (span === nindir) {
+    const run = leafrun(ip, bp.b_view, rel, Math.min(max, nindir - rel));
+    ip.i_ump.um_bufcache.brelse(bp);
+    if (run.blocks === 0) throw badpointer(ip, 'an indirect block', run.fsb);
+    return run;
+  }
+  const child = span / nindir;
+  const i = Math.floor(rel / child);
+  const addr = indirptr(ip, bp.b_view, i);
+  ip.i_ump.um_bufcache.brelse(bp);
+  return treerun(ip, addr, child, rel - i * child, max);
+}
+
+/** A run of 0 blocks stands for a bad pointer. */
+function leafrun(ip: Inode, view: DataView, i: number, max: number): Run {
+  const { fs_frag, fs_size } = ip.i_fs;
+  const fsb = indirptr(ip, view, i);
+  let n = 1;
+  if (fsb === 0) {
+    while (n < max && indirptr(ip, view, i + n) === 0) n++;
+    return new Run(0, n);
+  }
+  if (!inside(ip, fsb, fs_frag)) return new Run(fsb, 0);
+  while (n < max) {
+    const next = fsb + n * fs_frag;
+    if (indirptr(ip, view, i + n) !== next || next + fs_frag > fs_size) break;
+    n++;
+  }
+  return new Run(fsb, n);
+}
+
+/**
+ * Block `lbn` of a directory (or of another file whose blocks are metadata), referenced, or null for a hole. Its size is
+ * sblksize(i_size, lbn): who makes a directory larger forgets the old buffer first.
+ */
+export function ufs_blkatoff(ip: Inode, lbn: number): MaybePromise<Buf | null> {
+  const fsb = ufs_bmap(ip, lbn);
+  if (fsb instanceof Promise) return fsb.then((b) => readblk(ip, lbn, b));
+  return readblk(ip, lbn, fsb);
+}
+
+function readblk(ip: Inode, lbn: number, fsb: number): MaybePromise<Buf | null> {
+  if (fsb === 0) return null;
+  const fs = ip.i_fs;
+  const size = fs.sblksize(ip.i_size, lbn);
+  if (!inside(ip, fsb, size / fs.fs_fsize)) throw badpointer(ip, `block ${lbn}`, fsb);
+  return ip.i_ump.um_bufcache.bread(ip.i_ump.um_dev, fsb * fs.fs_fsize, size);
+}
