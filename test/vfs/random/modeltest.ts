@@ -21,22 +21,68 @@ const KINDS = [
   'create', 'create', 'write', 'write', 'write', 'mkdir', 'mkdir', 'mkdir', 'rmdir', 'unlink', 'unlink', 'rename', 'rename', 'rename', 'rename', 'truncate',
   'chmod', 'chown', 'utimes', 'hold', 'holdwrite', 'drop', 'fill', 'sync',
 ];
+const NEW = new Set(['create', 'mkdir', 'symlink']);
+const ONFILES = new Set(['write', 'truncate', 'hold', 'link', 'unlink']);
 /** Codes with which an operation that must fail may fail. */
 const REFUSALS = new Set(['ENOENT', 'ENOTDIR', 'EISDIR', 'EEXIST', 'ENOTEMPTY', 'EINVAL', 'EPERM', 'EBUSY', 'EXDEV']);
 const HELD_MAX = 4;
 
+/** All paths of the model's tree, directories with a slash behind. */
+function paths(model: Model): string[] {
+  const found: string[] = [];
+  const todo: [string, ModelNode][] = [['', model.root]];
+  for (let next = todo.pop(); next !== undefined; next = todo.pop()) {
+    for (const [name, child] of next[1].entries) {
+      const path = `${next[0]}${name}`;
+      if (child.type === S_IFDIR) todo.push([`${path}/`, child]);
+      found.push(child.type === S_IFDIR ? `${path}/` : path);
+    }
+  }
+  return found;
+}
+
+/** Operations that mostly make sense: a model goes along, so that names that are there are known. */
 function generate(random: Random, count: number, target: Target): Op[] {
   const kinds = [...KINDS];
   if (target.features.has('symlinks')) kinds.push('symlink');
   if (target.features.has('hardlinks')) kinds.push('link', 'link');
-  const path = () => Array.from({ length: 1 + random.below(3) }, () => random.pick(NAMES)).join('/');
-  return Array.from({ length: count }, () => ({
-    kind: target.features.has('remount') && random.below(60) === 0 ? 'remount' : random.pick(kinds),
-    path: path(),
-    other: path(),
-    n: random.next(),
-    size: random.below(random.pick([10, 1000, 20_000, 150_000])),
-  }));
+  const model = new Model();
+  const ops: Op[] = [];
+  for (let i = 0; i < count; i++) {
+    const there = paths(model);
+    const dirs = there.filter((path) => path.endsWith('/'));
+    const files = there.filter((path) => !path.endsWith('/'));
+    const fresh = () => `${dirs.length > 0 && random.below(4) > 0 ? random.pick(dirs) : ''}${random.pick(NAMES)}`;
+    const one = (from: string[]) => (from.length > 0 && random.below(5) > 0 ? random.pick(from).replace(/\/$/, '') : fresh());
+    const kind = target.features.has('remount') && random.below(60) === 0 ? 'remount' : random.pick(kinds);
+    const path = NEW.has(kind) ? fresh() : one(kind === 'rmdir' ? dirs : ONFILES.has(kind) ? files : there);
+    const other = random.below(3) === 0 ? one(there) : fresh();
+    const op = { kind, path, other, n: random.next(), size: random.below(random.pick([10, 1000, 20_000, 150_000])) };
+    ops.push(op);
+    try {
+      modelled(model, op);
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+    }
+  }
+  return ops;
+}
+
+/** What the operation does to names; nothing for one that changes none. */
+function modelled(model: Model, op: Op): void {
+  switch (op.kind) {
+    case 'create': case 'write': case 'hold': model.openFile(op.path, 0o644); break;
+    case 'mkdir': model.mkdir(op.path, 0o755); break;
+    case 'rmdir': model.rmdir(op.path); break;
+    case 'unlink': model.unlink(op.path); break;
+    case 'rename': model.rename(op.path, op.other); break;
+    case 'link': model.link(op.path, op.other); break;
+    case 'symlink': model.symlink(targetOf(op), op.path); break;
+    case 'truncate': model.truncate(op.path, op.size); break;
+    case 'chmod': model.chmod(op.path, op.n & 0o777); break;
+    case 'chown': model.chown(op.path, op.n & 0xffff, op.n >>> 16); break;
+    case 'utimes': model.utimes(op.path, timeOf(op)); break;
+  }
 }
 
 interface Held {
@@ -87,7 +133,7 @@ class Run {
   private async both(op: Op): Promise<void> {
     let refused = false;
     try {
-      this.modelled(op);
+      modelled(this.model, op);
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
       refused = true;
@@ -100,24 +146,6 @@ class Run {
       return;
     }
     assert(!refused, 'succeeded, should have been refused');
-  }
-
-  private modelled(op: Op): void {
-    const { model } = this;
-    switch (op.kind) {
-      case 'create': model.openFile(op.path, 0o644); break;
-      case 'mkdir': model.mkdir(op.path, 0o755); break;
-      case 'rmdir': model.rmdir(op.path); break;
-      case 'unlink': model.unlink(op.path); break;
-      case 'rename': model.rename(op.path, op.other); break;
-      case 'link': model.link(op.path, op.other); break;
-      case 'symlink': model.symlink(targetOf(op), op.path); break;
-      case 'truncate': model.truncate(op.path, op.size); break;
-      case 'chmod': model.chmod(op.path, op.n & 0o777); break;
-      case 'chown': model.chown(op.path, op.n & 0xffff, op.n >>> 16); break;
-      case 'utimes': model.utimes(op.path, timeOf(op)); break;
-      default: assert.fail(op.kind);
-    }
   }
 
   private async real(op: Op): Promise<void> {
