@@ -16,7 +16,7 @@ export const UFS2_MAXSYMLINKLEN = 120;
 export interface DinodeFormat {
   readonly le: boolean;
   readonly ufs2: boolean;
-  /** 4.2BSD: owners are 16 bits at the old place. UFS1 only. */
+  /** 4.2BSD: owners are 16 bits at the old place (see idsagree). UFS1 only. */
   readonly oldids: boolean;
   /** Symlinks below this many bytes live in the inode; 0: those that hold no blocks. */
   readonly maxsymlinklen: number;
@@ -68,6 +68,15 @@ export function isshortlink(size: number, blocks: number, fmt: DinodeFormat): bo
   return size < fmt.maxsymlinklen || (fmt.maxsymlinklen <= 0 && blocks === 0);
 }
 
+/**
+ * 4.4BSD systems that write a volume with 4.2BSD inodes put owners into the old 16-bit fields and, whole, into the new
+ * ones as well. Where the low halves agree the new ones hold the truth; on a volume that only an older system wrote
+ * they are spare bytes.
+ */
+function idsagree(view: DataView, at: number, le: boolean): boolean {
+  return (view.getUint32(at + 112, le) & 0xffff) === view.getUint16(at + 4, le) && (view.getUint32(at + 116, le) & 0xffff) === view.getUint16(at + 6, le);
+}
+
 /** Reads the inode at `at` into `ip`. */
 export function dinode_load(ip: Dinode, view: DataView, at: number, fmt: DinodeFormat): void {
   const { le } = fmt;
@@ -102,7 +111,7 @@ export function dinode_load(ip: Dinode, view: DataView, at: number, fmt: DinodeF
     ip.i_flags = view.getUint32(at + 100, le);
     ip.i_blocks = view.getUint32(at + 104, le);
     ip.i_gen = view.getUint32(at + 108, le);
-    if (fmt.oldids) {
+    if (fmt.oldids && !idsagree(view, at, le)) {
       ip.i_uid = view.getUint16(at + 4, le);
       ip.i_gid = view.getUint16(at + 6, le);
     } else {
@@ -164,10 +173,12 @@ export function dinode_store(ip: Dinode, view: DataView, at: number, fmt: Dinode
     view.setUint32(at + 100, ip.i_flags, le);
     view.setUint32(at + 104, ip.i_blocks, le);
     view.setUint32(at + 108, ip.i_gen, le);
+    const full = !fmt.oldids || ip.i_uid > 0xffff || ip.i_gid > 0xffff || idsagree(view, at, le);
     if (fmt.oldids) {
       view.setUint16(at + 4, ip.i_uid, le);
       view.setUint16(at + 6, ip.i_gid, le);
-    } else {
+    }
+    if (full) {
       view.setUint32(at + 112, ip.i_uid, le);
       view.setUint32(at + 116, ip.i_gid, le);
     }
