@@ -1,0 +1,97 @@
+/** GETATTR, SETATTR, STATX, STATFS, ACCESS. */
+import { AT_EACCESS, AT_EMPTY_PATH, UTIME_NOW, UTIME_OMIT } from '../../kernel/fcntl.js';
+import type { MaybePromise } from '../../kernel/rumpuser/rumpuser.js';
+import { S_ISGID, S_ISUID, Statvfs } from '../../kernel/stat.js';
+import type { RumpSys, Timestamp } from '../../kernel/sys/rumpsys.js';
+import { putAttrOut, putStatfsOut, putStatxOut } from '../protocol/encode.js';
+import * as F from '../protocol/fuse_kernel.js';
+import type { Message } from '../protocol/message.js';
+import type { Bridge } from './bridge.js';
+import type { Node } from './nodes.js';
+import { handleFd } from './open.js';
+
+const G = F.fuse_getattr_in;
+const S = F.fuse_setattr_in;
+
+export async function getattr(b: Bridge, m: Message): Promise<number> {
+  await b.sys.fstat(await attrFd(b, m, m.u32(G.getattr_flags), G.fh), m.stat);
+  return putAttrOut(m.out, m.stat, b.timeouts);
+}
+
+export async function statx(b: Bridge, m: Message): Promise<number> {
+  await b.sys.fstat(await attrFd(b, m, m.u32(F.fuse_statx_in.getattr_flags), F.fuse_statx_in.fh), m.stat);
+  return putStatxOut(m.out, m.stat, b.timeouts);
+}
+
+/** The descriptor to ask: the handle's where the host names one. */
+function attrFd(b: Bridge, m: Message, flags: number, fh: number): MaybePromise<number> {
+  if (b.handles && flags & F.FUSE_GETATTR_FH) return handleFd(m, fh);
+  const node = b.node(m);
+  return node instanceof Promise ? node.then((found) => found.fd) : node.fd;
+}
+
+export async function setattr(b: Bridge, m: Message): Promise<number> {
+  const valid = m.u32(S.valid);
+  const uid = valid & F.FATTR_UID ? m.u32(S.uid) : -1;
+  const gid = valid & F.FATTR_GID ? m.u32(S.gid) : -1;
+  const mode = m.u32(S.mode);
+  const size = valid & F.FATTR_SIZE ? m.offset64(S.size) : 0;
+  const handle = b.handles && valid & F.FATTR_FH ? handleFd(m, S.fh) : -1;
+  const atime = timestamp(m, valid & F.FATTR_ATIME, valid & F.FATTR_ATIME_NOW, S.atime, S.atimensec);
+  const mtime = timestamp(m, valid & F.FATTR_MTIME, valid & F.FATTR_MTIME_NOW, S.mtime, S.mtimensec);
+
+  const found = b.node(m);
+  const node = found instanceof Promise ? await found : found;
+  const sys = b.as(m);
+  // Owner before mode: a change of owner may take set-id bits away that the mode gives.
+  if (uid !== -1 || gid !== -1) await sys.fchown(node.fd, uid, gid);
+  if (valid & F.FATTR_MODE) {
+    node.plain = false;
+    await sys.fchmod(node.fd, mode & 0o7777);
+  }
+  if (valid & F.FATTR_SIZE) {
+    await sys.ftruncate(handle >= 0 ? handle : await b.nodes.io(node, true), size);
+    if (valid & F.FATTR_KILL_SUIDGID) await killSetid(b, sys, node);
+  }
+  if (atime.nsec !== UTIME_OMIT || mtime.nsec !== UTIME_OMIT) {
+    // Both "now" needs write permission only, a time of one's own ownership: the kernel tells them apart.
+    if (atime.nsec === UTIME_NOW && mtime.nsec === UTIME_NOW) await sys.futimens(node.fd);
+    else await sys.futimens(node.fd, atime, mtime);
+  }
+  await b.sys.fstat(node.fd, m.stat);
+  return putAttrOut(m.out, m.stat, b.timeouts);
+}
+
+function timestamp(m: Message, valid: number, now: number, sec: number, nsec: number): Timestamp {
+  if (!valid) return { sec: 0, nsec: UTIME_OMIT };
+  if (now) return { sec: 0, nsec: UTIME_NOW };
+  return { sec: m.i64(sec), nsec: m.u32(nsec) };
+}
+
+/**
+ * Takes away set-uid, and set-gid of what its group may execute, where the host says so: the writer has no CAP_FSETID.
+ * The driver has done it for all but uid 0. Returns whether there were any.
+ */
+export async function killSetid(b: Bridge, sys: RumpSys, node: Node): Promise<boolean> {
+  if (node.plain) return false;
+  const { st_mode } = await b.sys.fstat(node.fd);
+  if ((st_mode & (S_ISUID | S_ISGID)) === 0) {
+    node.plain = true;
+    return false;
+  }
+  const kill = S_ISUID | (st_mode & 0o010 ? S_ISGID : 0);
+  if (st_mode & kill) await b.sys.fchmod(node.fd, st_mode & 0o7777 & ~kill);
+  return true;
+}
+
+export async function statfs(b: Bridge, m: Message): Promise<number> {
+  return putStatfsOut(m.out, await b.sys.fstatvfs(b.nodes.root.fd, new Statvfs()));
+}
+
+/** Asked only where the host does not check permissions itself. */
+export async function access(b: Bridge, m: Message): Promise<number> {
+  const mask = m.u32(F.fuse_access_in.mask); // R_OK 4, W_OK 2, X_OK 1: the same on both sides
+  const node = await b.node(m);
+  await b.as(m).faccessat(node.fd, '', mask & 7, AT_EMPTY_PATH | AT_EACCESS);
+  return 0;
+}

@@ -1,0 +1,135 @@
+import { E, Errno } from '../../kernel/errno.js';
+import { AT_SYMLINK_NOFOLLOW, O_DIRECTORY, O_PATH } from '../../kernel/fcntl.js';
+import type { MaybePromise } from '../../kernel/rumpuser/rumpuser.js';
+import type { Stat } from '../../kernel/stat.js';
+import type { Path, RumpSys } from '../../kernel/sys/rumpsys.js';
+import { putEntryOut } from '../protocol/encode.js';
+import type { Timeouts } from '../protocol/encode.js';
+import type { Message, OutBuf } from '../protocol/message.js';
+import { Credentials } from './cred.js';
+import { Nodes, isDirectory } from './nodes.js';
+import type { Node } from './nodes.js';
+
+export interface BridgeOptions {
+  /** The directory of the kernel that becomes the root of the mount. */
+  readonly root: Path;
+  readonly readonly: boolean;
+  /** The host checks permissions before it asks (its mount option of that name). */
+  readonly default_permissions: boolean;
+  /**
+   * How long the host may keep what it knows. On a volume that only this mount writes, every change passes through the
+   * host, so it may be long.
+   */
+  readonly timeouts: Timeouts;
+  /** POSIX and flock locks are kept by the kernel instead of the host: something else uses the volume too. */
+  readonly remote_locks: boolean;
+  /** OPEN and OPENDIR are answered with descriptors. Without, the host reads and writes by node (see open.ts). */
+  readonly handles: boolean;
+  /** Nodes whose descriptors are kept open. */
+  readonly nodes_max: number;
+}
+
+/** What the handlers need of the channel. */
+export interface Channel {
+  /** A reply buffer with room for so many bytes, from now on `m.out`. */
+  large(m: Message, bytes: number): OutBuf;
+  /** The host gives up the request with this number (two words). */
+  interrupt(uniqueLo: number, uniqueHi: number): void;
+  /** Tells the host that the attributes it keeps of a node are no longer right. */
+  invalidate(lo: number, hi: number): void;
+}
+
+/** Serves requests by system calls: one request, one or two calls. What all handlers share. */
+export class Bridge {
+  readonly timeouts: Timeouts;
+  readonly handles: boolean;
+  private readonly credentials: Credentials;
+
+  private constructor(
+    /** Superuser. */
+    readonly sys: RumpSys,
+    readonly options: BridgeOptions,
+    readonly channel: Channel,
+    readonly nodes: Nodes,
+    /** The volume keeps extended attributes. */
+    readonly xattr: boolean,
+  ) {
+    this.timeouts = options.timeouts;
+    // What is locked by handle is unlocked when the handle is released.
+    this.handles = options.handles || options.remote_locks || !options.default_permissions;
+    this.credentials = new Credentials(sys, options.default_permissions);
+  }
+
+  /** `sys`: a process of the kernel for the bridge alone, superuser. Its umask becomes 0: the host has applied the caller's. */
+  static async open(sys: RumpSys, options: BridgeOptions, channel: Channel): Promise<Bridge> {
+    sys.umask(0);
+    const rootfd = await sys.open(options.root, O_PATH | O_DIRECTORY);
+    const st = await sys.fstat(rootfd);
+    const fh = await sys.getfh(options.root);
+    const compact = fh.fh_fid.fid_data === undefined && BigInt(fh.fh_fid.fid_ino) === st.st_ino && fh.fh_fid.fid_gen === st.st_gen;
+    const nodes = new Nodes(sys, rootfd, st.st_ino, st.st_gen, fh.fh_fsid, compact, options.readonly, options.nodes_max);
+    return new Bridge(sys, options, channel, nodes, await keepsXattrs(sys, rootfd));
+  }
+
+  /** Closes every descriptor, so that the volume can be unmounted. */
+  close(): Promise<void> {
+    return this.nodes.close();
+  }
+
+  /** The system calls as whoever asks. */
+  as(m: Message): RumpSys {
+    return this.credentials.of(m);
+  }
+
+  /** The node that the request is about, held until its reply. @throws ESTALE */
+  node(m: Message): MaybePromise<Node> {
+    return this.nodes.get(m, m.nodeLo, m.nodeHi);
+  }
+
+  /** The reply that tells the host of a directory's entry. `st` are its attributes. */
+  entry(m: Message, dirfd: number, name: Path, st: Stat): MaybePromise<number> {
+    const { nodes } = this;
+    if (nodes.identify(st)) return putEntryOut(m.out, 0, nodes.lo, nodes.hi, 0, st, this.timeouts);
+    return this.entryNumbered(m, dirfd, name, st);
+  }
+
+  private async entryNumbered(m: Message, dirfd: number, name: Path, st: Stat): Promise<number> {
+    return this.entryOf(m, await this.nodes.byName(m, this.sys, dirfd, name, st), st);
+  }
+
+  /** The same for a node at hand. */
+  entryOf(m: Message, node: Node, st: Stat): number {
+    if (node.lo === 0) {
+      node.nlookup++;
+      m.undo = async () => this.nodes.forget(node.lo, node.hi, 1);
+    }
+    return putEntryOut(m.out, 0, node.lo, node.hi, 0, st, this.timeouts);
+  }
+
+  /**
+   * What `name` names is about to lose that name. If it is its last, the node, held, to be pinned when the name is gone:
+   * the host may use it still (open files, current directories). To pin one that has not gone does no harm.
+   */
+  async victim(m: Message, dirfd: number, name: Path, st: Stat): Promise<Node | null> {
+    const { nodes, sys } = this;
+    try {
+      await sys.fstatat(dirfd, name, st, AT_SYMLINK_NOFOLLOW);
+      if (st.st_nlink > 1 && !isDirectory(st)) return null;
+      return await nodes.byName(m, sys, dirfd, name, st);
+    } catch (thrown) {
+      // Nothing there, or trouble: the call that follows says so, with the caller's permissions.
+      if (thrown instanceof Errno) return null;
+      throw thrown;
+    }
+  }
+}
+
+async function keepsXattrs(sys: RumpSys, rootfd: number): Promise<boolean> {
+  try {
+    await sys.flistxattr(rootfd);
+    return true;
+  } catch (thrown) {
+    // Any other failure says that there is something that failed.
+    return !(thrown instanceof Errno) || (thrown.errno !== E.EOPNOTSUPP && thrown.errno !== E.ENOTSUP && thrown.errno !== E.ENOSYS);
+  }
+}

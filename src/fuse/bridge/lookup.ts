@@ -1,0 +1,51 @@
+/** LOOKUP, FORGET, BATCH_FORGET: names to nodes, and the end of what the host knows. */
+import { E, Errno } from '../../kernel/errno.js';
+import { AT_SYMLINK_NOFOLLOW } from '../../kernel/fcntl.js';
+import type { MaybePromise } from '../../kernel/rumpuser/rumpuser.js';
+import { putNegativeEntry } from '../protocol/encode.js';
+import { fuse_batch_forget_in, fuse_forget_in, fuse_forget_one } from '../protocol/fuse_kernel.js';
+import type { Message } from '../protocol/message.js';
+import { NO_REPLY } from '../channel/loop.js';
+import type { Bridge } from './bridge.js';
+
+export async function lookup(b: Bridge, m: Message): Promise<number> {
+  const name = m.name(0);
+  const found = b.node(m);
+  const dir = found instanceof Promise ? await found : found;
+  const st = m.stat;
+  // The host looks these up where it has a node but no name for it (file handles of NFS, open_by_handle_at).
+  if (name === '.' || (name === '..' && dir === b.nodes.root)) {
+    await b.sys.fstat(dir.fd, st);
+    return b.entryOf(m, dir, st);
+  }
+  try {
+    await b.as(m).fstatat(dir.fd, name, st, AT_SYMLINK_NOFOLLOW);
+  } catch (thrown) {
+    if (!(thrown instanceof Errno) || thrown.errno !== E.ENOENT || b.timeouts.negative === 0) throw thrown;
+    return putNegativeEntry(m.out, b.timeouts);
+  }
+  return b.entry(m, dir.fd, name, st);
+}
+
+export function forget(b: Bridge, m: Message): MaybePromise<number> {
+  if (b.nodes.reapable) b.nodes.reap();
+  const wait = b.nodes.forget(m.nodeLo, m.nodeHi, m.u64(fuse_forget_in.nlookup));
+  return wait instanceof Promise ? wait.then(noReply, noReply) : NO_REPLY;
+}
+
+export function batch_forget(b: Bridge, m: Message): MaybePromise<number> {
+  if (b.nodes.reapable) b.nodes.reap();
+  const first = fuse_batch_forget_in.SIZEOF;
+  const count = Math.min(m.u32(fuse_batch_forget_in.count), Math.floor((m.bodyBytes - first) / fuse_forget_one.SIZEOF));
+  let waits: Promise<void>[] | null = null;
+  for (let i = 0; i < count; i++) {
+    const at = first + i * fuse_forget_one.SIZEOF;
+    const wait = b.nodes.forget(m.lo(at), m.hi(at), m.u64(at + fuse_forget_one.nlookup));
+    if (wait instanceof Promise) (waits ??= []).push(wait);
+  }
+  return waits === null ? NO_REPLY : Promise.allSettled(waits).then(noReply);
+}
+
+function noReply(): number {
+  return NO_REPLY;
+}

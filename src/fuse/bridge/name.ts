@@ -1,0 +1,110 @@
+/** Operations on names: MKNOD, MKDIR, SYMLINK, READLINK, LINK, UNLINK, RMDIR, RENAME. */
+import { E, errno } from '../../kernel/errno.js';
+import { AT_EMPTY_PATH, AT_REMOVEDIR, AT_SYMLINK_NOFOLLOW, O_CREAT, O_EXCL, O_RDWR, RENAME_NOREPLACE } from '../../kernel/fcntl.js';
+import { S_IFMT, S_IFREG } from '../../kernel/stat.js';
+import type { Path } from '../../kernel/sys/rumpsys.js';
+import * as F from '../protocol/fuse_kernel.js';
+import { decodeDev } from '../protocol/linux.js';
+import type { Message } from '../protocol/message.js';
+import type { Bridge } from './bridge.js';
+import type { Node } from './nodes.js';
+
+/** The reply for a name that has just been made. */
+async function made(b: Bridge, m: Message, dir: Node, name: Path): Promise<number> {
+  await b.sys.fstatat(dir.fd, name, m.stat, AT_SYMLINK_NOFOLLOW);
+  return b.entry(m, dir.fd, name, m.stat);
+}
+
+export async function mknod(b: Bridge, m: Message): Promise<number> {
+  const mode = m.u32(F.fuse_mknod_in.mode);
+  const rdev = m.u32(F.fuse_mknod_in.rdev);
+  const name = m.name(F.fuse_mknod_in.SIZEOF);
+  const dir = await b.node(m);
+  const sys = b.as(m);
+  const type = mode & S_IFMT;
+  if (type === S_IFREG || type === 0) {
+    // mknod(2) makes no plain files here.
+    const fd = await sys.openat(dir.fd, name, O_CREAT | O_EXCL | O_RDWR, mode & 0o7777);
+    await b.sys.fstat(fd, m.stat);
+    return b.entryOf(m, b.nodes.created(m, m.stat, fd), m.stat);
+  }
+  await sys.mknodat(dir.fd, name, mode, decodeDev(rdev));
+  return made(b, m, dir, name);
+}
+
+export async function mkdir(b: Bridge, m: Message): Promise<number> {
+  const mode = m.u32(F.fuse_mkdir_in.mode);
+  const name = m.name(F.fuse_mkdir_in.SIZEOF);
+  const dir = await b.node(m);
+  await b.as(m).mkdirat(dir.fd, name, mode & 0o7777);
+  return made(b, m, dir, name);
+}
+
+export async function symlink(b: Bridge, m: Message): Promise<number> {
+  const name = m.name(0);
+  const target = m.name(m.behindName(0));
+  const dir = await b.node(m);
+  await b.as(m).symlinkat(target, dir.fd, name);
+  return made(b, m, dir, name);
+}
+
+export async function readlink(b: Bridge, m: Message): Promise<number> {
+  const node = await b.node(m);
+  const target = await b.as(m).readlinkat(node.fd, '');
+  b.channel.large(m, target.length).setBytes(0, target);
+  return target.length;
+}
+
+export async function link(b: Bridge, m: Message): Promise<number> {
+  const lo = m.lo(F.fuse_link_in.oldnodeid);
+  const hi = m.hi(F.fuse_link_in.oldnodeid);
+  const name = m.name(F.fuse_link_in.SIZEOF);
+  const dir = await b.node(m);
+  const node = await b.nodes.get(m, lo, hi);
+  await b.as(m).linkat(node.fd, '', dir.fd, name, AT_EMPTY_PATH);
+  await b.sys.fstat(node.fd, m.stat);
+  return b.entryOf(m, node, m.stat);
+}
+
+export function unlink(b: Bridge, m: Message): Promise<number> {
+  return remove(b, m, 0);
+}
+
+export function rmdir(b: Bridge, m: Message): Promise<number> {
+  return remove(b, m, AT_REMOVEDIR);
+}
+
+async function remove(b: Bridge, m: Message, flags: number): Promise<number> {
+  const name = m.name(0);
+  const found = b.node(m);
+  const dir = found instanceof Promise ? await found : found;
+  const victim = await b.victim(m, dir.fd, name, m.stat);
+  await b.as(m).unlinkat(dir.fd, name, flags);
+  if (victim !== null) b.nodes.pin(victim);
+  return 0;
+}
+
+export function rename(b: Bridge, m: Message): Promise<number> {
+  return move(b, m, F.fuse_rename_in.SIZEOF, 0);
+}
+
+export function rename2(b: Bridge, m: Message): Promise<number> {
+  return move(b, m, F.fuse_rename2_in.SIZEOF, m.u32(F.fuse_rename2_in.flags));
+}
+
+async function move(b: Bridge, m: Message, names: number, flags: number): Promise<number> {
+  // Exchange and whiteout: no driver has them.
+  if ((flags & ~RENAME_NOREPLACE) !== 0) throw errno(E.EINVAL);
+  const lo = m.lo(F.fuse_rename2_in.newdir);
+  const hi = m.hi(F.fuse_rename2_in.newdir);
+  const from = m.name(names);
+  const to = m.name(m.behindName(names));
+  const dir = await b.node(m);
+  const todir = await b.nodes.get(m, lo, hi);
+  const victim = flags === 0 ? await b.victim(m, todir.fd, to, m.stat) : null;
+  const sys = b.as(m);
+  if (flags === 0) await sys.renameat(dir.fd, from, todir.fd, to);
+  else await sys.renameat2(dir.fd, from, todir.fd, to, flags);
+  if (victim !== null) b.nodes.pin(victim);
+  return 0;
+}

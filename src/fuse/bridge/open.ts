@@ -1,0 +1,126 @@
+/**
+ * OPEN, CREATE, RELEASE, FLUSH, and their like for directories.
+ *
+ * Without handles (the normal case) OPEN and OPENDIR are answered with ENOSYS: the host then opens files by itself, sends
+ * neither OPEN nor RELEASE again, and reads and writes by node. That saves two requests an open file, and a file is its
+ * node for ever: nothing has to be remembered of who has it open. The host checks permissions itself then, keeps the
+ * locks, and truncates by SETATTR. With handles, fh is the descriptor plus one.
+ */
+import { E, errno } from '../../kernel/errno.js';
+import { AT_EACCESS, AT_EMPTY_PATH, F_SETLK, F_UNLCK, LOCK_UN, O_DIRECTORY, O_RDONLY, O_RDWR, R_OK, SEEK_SET, W_OK } from '../../kernel/fcntl.js';
+
+import * as F from '../protocol/fuse_kernel.js';
+import { O_ACCMODE, O_TRUNC, openFlags } from '../protocol/linux.js';
+import type { Message } from '../protocol/message.js';
+import type { Bridge } from './bridge.js';
+import { killSetid } from './attr.js';
+import type { Node } from './nodes.js';
+
+/** The descriptor of the handle at `at` of the request. @throws EBADF for a request without one */
+export function handleFd(m: Message, at: number): number {
+  const fh = m.u64(at);
+  if (fh === 0) throw errno(E.EBADF);
+  return fh - 1;
+}
+
+/** What a node is read or written through: the handle at `at`, or the node's own descriptor. */
+export async function ioFd(b: Bridge, m: Message, at: number, write: boolean): Promise<number> {
+  if (b.handles) return handleFd(m, at);
+  const node = b.node(m);
+  return b.nodes.io(node instanceof Promise ? await node : node, write);
+}
+
+function putOpen(m: Message, at: number, fh: number, open_flags: number): number {
+  m.out.set64(at + F.fuse_open_out.fh, fh);
+  m.out.set32(at + F.fuse_open_out.open_flags, open_flags);
+  m.out.set32(at + F.fuse_open_out.backing_id, 0);
+  return F.fuse_open_out.SIZEOF;
+}
+
+/** A reply with a handle; if the host does not take it, nobody will ever release the handle. */
+function putHandle(b: Bridge, m: Message, at: number, fd: number, open_flags: number): number {
+  m.undo = () => b.sys.close(fd);
+  return putOpen(m, at, fd + 1, open_flags);
+}
+
+/** Where the host does not check permissions, nobody has yet. */
+async function permitted(b: Bridge, m: Message, node: Node, mode: number): Promise<void> {
+  if (!b.options.default_permissions) await b.as(m).faccessat(node.fd, '', mode, AT_EMPTY_PATH | AT_EACCESS);
+}
+
+export async function open(b: Bridge, m: Message): Promise<number> {
+  if (!b.handles) throw errno(E.ENOSYS);
+  const flags = m.u32(F.fuse_open_in.flags);
+  const kill = m.u32(F.fuse_open_in.open_flags) & F.FUSE_OPEN_KILL_SUIDGID;
+  const node = await b.node(m);
+  const accmode = flags & O_ACCMODE;
+  await permitted(b, m, node, (accmode === 1 ? 0 : R_OK) | (accmode === 0 && !(flags & O_TRUNC) ? 0 : W_OK));
+  const fd = await b.nodes.reopen(node, openFlags(flags));
+  if (kill) await killSetid(b, b.as(m), node);
+  return putHandle(b, m, 0, fd, F.FOPEN_KEEP_CACHE);
+}
+
+export async function create(b: Bridge, m: Message): Promise<number> {
+  const flags = m.u32(F.fuse_create_in.flags);
+  const mode = m.u32(F.fuse_create_in.mode);
+  const name = m.name(F.fuse_create_in.SIZEOF);
+  const found = b.node(m);
+  const dir = found instanceof Promise ? await found : found;
+  const wanted = openFlags(flags);
+  const sys = b.as(m);
+  if (b.handles) {
+    const fd = await sys.openat(dir.fd, name, wanted, mode & 0o7777);
+    try {
+      await b.sys.fstat(fd, m.stat);
+      const size = await b.entry(m, dir.fd, name, m.stat);
+      return size + putHandle(b, m, F.ENTRY_OUT_SIZEOF, fd, F.FOPEN_KEEP_CACHE);
+    } catch (thrown) {
+      await b.sys.close(fd);
+      throw thrown;
+    }
+  }
+  const fd = await sys.openat(dir.fd, name, (wanted & ~O_ACCMODE) | O_RDWR, mode & 0o7777);
+  await b.sys.fstat(fd, m.stat);
+  const node = b.nodes.created(m, m.stat, fd);
+  b.entryOf(m, node, m.stat);
+  return F.ENTRY_OUT_SIZEOF + putOpen(m, F.ENTRY_OUT_SIZEOF, 0, F.FOPEN_KEEP_CACHE);
+}
+
+/** Only with handles: else the host knows that there is nothing to release. */
+export async function release(b: Bridge, m: Message): Promise<number> {
+  if (!b.handles) return 0;
+  const fd = handleFd(m, F.fuse_release_in.fh);
+  if (b.options.remote_locks && m.u32(F.fuse_release_in.release_flags) & F.FUSE_RELEASE_FLOCK_UNLOCK) {
+    await b.sys.flock(fd, LOCK_UN, m.big(F.fuse_release_in.lock_owner));
+  }
+  await b.sys.close(fd);
+  return 0;
+}
+
+/** close(2): the POSIX locks of the process on the file end. Data has been written when WRITE was answered. */
+export async function flush(b: Bridge, m: Message): Promise<number> {
+  if (!b.options.remote_locks) throw errno(E.ENOSYS); // the host will not ask again
+  const fd = handleFd(m, F.fuse_flush_in.fh);
+  const all = { l_start: 0, l_len: 0, l_pid: 0, l_type: F_UNLCK, l_whence: SEEK_SET };
+  await b.sys.fcntl(fd, F_SETLK, all, m.big(F.fuse_flush_in.lock_owner));
+  return 0;
+}
+
+export async function opendir(b: Bridge, m: Message): Promise<number> {
+  if (!b.handles) throw errno(E.ENOSYS);
+  const node = await b.node(m);
+  await permitted(b, m, node, R_OK);
+  const fd = await b.nodes.reopen(node, O_RDONLY | O_DIRECTORY);
+  return putHandle(b, m, 0, fd, F.FOPEN_KEEP_CACHE | F.FOPEN_CACHE_DIR);
+}
+
+export async function releasedir(b: Bridge, m: Message): Promise<number> {
+  if (b.handles) await b.sys.close(handleFd(m, F.fuse_release_in.fh));
+  return 0;
+}
+
+/** An unnamed file: system calls of the kernel that it comes from have none. The host does without. */
+export function tmpfile(): number {
+  throw errno(E.ENOSYS);
+}
+

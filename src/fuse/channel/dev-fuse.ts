@@ -1,0 +1,62 @@
+import { closeSync, read, readSync, writeSync } from 'node:fs';
+import type { InBuf, OutBuf } from '../protocol/message.js';
+import { CLOSED, INTERRUPTED } from './transport.js';
+import type { Transport } from './transport.js';
+
+/** The channel of /dev/fuse. `fd` is mounted, or will be: until then reads fail with EPERM. */
+export class DevFuse implements Transport {
+  constructor(readonly fd: number) {}
+
+  readSync(into: InBuf): number {
+    for (;;) {
+      try {
+        return readSync(this.fd, into.u8, 0, into.u8.length, null);
+      } catch (error) {
+        const answer = DevFuse.readFailed(error as NodeJS.ErrnoException);
+        if (answer !== undefined) return answer;
+      }
+    }
+  }
+
+  read(into: InBuf, done: (length: number) => void): void {
+    read(this.fd, into.u8, 0, into.u8.length, null, (error, length) => {
+      if (error === null) return done(length);
+      const answer = DevFuse.readFailed(error);
+      if (answer === undefined || answer === INTERRUPTED) return this.read(into, done);
+      done(answer);
+    });
+  }
+
+  write(from: OutBuf, length: number): boolean {
+    for (;;) {
+      try {
+        writeSync(this.fd, from.u8, 0, length);
+        return true;
+      } catch (error) {
+        const code = (error as NodeJS.ErrnoException).code;
+        if (code === 'EINTR' || code === 'EAGAIN') continue;
+        // ENOENT: whoever asked was killed, or the connection was aborted. ENODEV and the like: the read will say so.
+        if (code === 'ENOENT' || isClosed(code)) return false;
+        throw error;
+      }
+    }
+  }
+
+  close(): void {
+    closeSync(this.fd);
+  }
+
+  /** What a failed read means; undefined: try again. */
+  private static readFailed(error: NodeJS.ErrnoException): number | undefined {
+    if (error.code === 'EINTR') return INTERRUPTED;
+    // ENOENT: the request was taken back while it was being read.
+    if (error.code === 'ENOENT' || error.code === 'EAGAIN') return undefined;
+    if (isClosed(error.code)) return CLOSED;
+    throw error;
+  }
+}
+
+/** Unmounted (ENODEV), aborted (ECONNABORTED), or closed. The normal end of a mount. */
+function isClosed(code: string | undefined): boolean {
+  return code === 'ENODEV' || code === 'ECONNABORTED' || code === 'EBADF';
+}

@@ -1,0 +1,107 @@
+/**
+ * The calls of the host's C library that Node lacks, through koffi. Loaded when first needed: loading costs some 40 ms.
+ * Failure throws an Error with `code` (ENOENT...) and `syscall`, as Node's own calls do.
+ */
+import { createRequire } from 'node:module';
+import type { IKoffiLib } from 'koffi';
+import { hostErrnoName } from '../protocol/errno.js';
+
+type Koffi = typeof import('koffi');
+
+export interface Libc {
+  /** A connected pair of stream sockets, close-on-exec. */
+  socketpair(): [number, number];
+  /** Waits for a message that carries a descriptor; undefined when the other end closes without sending one. The descriptor is close-on-exec. */
+  receiveDescriptor(socket: number): number | undefined;
+  /** `flags`: MNT_DETACH, UMOUNT_NOFOLLOW. */
+  umount2(directory: string, flags: number): void;
+  /** A signal is sent to this process when its parent goes. */
+  setParentDeathSignal(signal: number): void;
+  /** Blocking calls that this signal interrupts fail with EINTR instead of going on. Its handler must be set before. */
+  siginterrupt(signal: number): void;
+  /** SIGALRM every so many milliseconds; 0 ends it. */
+  setAlarm(milliseconds: number): void;
+}
+
+export const MNT_DETACH = 2;
+export const UMOUNT_NOFOLLOW = 8;
+export const SIGALRM = 14;
+export const SIGTERM = 15;
+
+const AF_UNIX = 1;
+const SOCK_STREAM = 1;
+const SOCK_CLOEXEC = 0o2000000;
+const MSG_CMSG_CLOEXEC = 0x40000000;
+const SOL_SOCKET = 1;
+const SCM_RIGHTS = 1;
+const PR_SET_PDEATHSIG = 1;
+const ITIMER_REAL = 0;
+
+function bind(koffi: Koffi, lib: IKoffiLib): Libc {
+  const iovec = koffi.struct('rumpfuse_iovec', { iov_base: 'void *', iov_len: 'size_t' });
+  koffi.struct('rumpfuse_msghdr', {
+    msg_name: 'void *', msg_namelen: 'uint32_t', msg_iov: koffi.pointer(iovec), msg_iovlen: 'size_t',
+    msg_control: 'void *', msg_controllen: 'size_t', msg_flags: 'int',
+  });
+  const socketpair = lib.func('int socketpair(int domain, int type, int protocol, _Out_ int *sv)');
+  const recvmsg = lib.func('ssize_t recvmsg(int fd, _Inout_ rumpfuse_msghdr *msg, int flags)');
+  const umount2 = lib.func('int umount2(const char *target, int flags)');
+  const prctl = lib.func('int prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)');
+  const siginterrupt = lib.func('int siginterrupt(int sig, int flag)');
+  const setitimer = lib.func('int setitimer(int which, void *value, void *old)');
+
+  const check = (result: number, syscall: string): number => {
+    if (result >= 0) return result;
+    const code = hostErrnoName(koffi.errno());
+    throw Object.assign(new Error(`${code}: ${syscall}`), { code, syscall });
+  };
+  return {
+    socketpair() {
+      const pair: [number, number] = [-1, -1];
+      check(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) as number, 'socketpair');
+      return pair;
+    },
+    receiveDescriptor(socket) {
+      const data = Buffer.alloc(1);
+      // One cmsghdr (size_t length, int level, int type) and one int, with room to spare.
+      const control = Buffer.alloc(64);
+      const message = {
+        msg_name: null, msg_namelen: 0, msg_iov: [{ iov_base: data, iov_len: 1 }], msg_iovlen: 1,
+        msg_control: control, msg_controllen: control.length, msg_flags: 0,
+      };
+      for (;;) {
+        const got = Number(recvmsg(socket, message, MSG_CMSG_CLOEXEC));
+        if (got < 0 && hostErrnoName(koffi.errno()) === 'EINTR') continue;
+        check(got, 'recvmsg');
+        break;
+      }
+      const words = new Int32Array(control.buffer, control.byteOffset, 16);
+      // The header is a size_t (two words) and two ints on 64-bit hosts.
+      if (words[2] !== SOL_SOCKET || words[3] !== SCM_RIGHTS) return undefined;
+      return words[4];
+    },
+    umount2: (directory, flags) => void check(umount2(directory, flags) as number, 'umount2'),
+    setParentDeathSignal: (signal) => void check(prctl(PR_SET_PDEATHSIG, signal, 0, 0, 0) as number, 'prctl'),
+    siginterrupt: (signal) => void check(siginterrupt(signal, 1) as number, 'siginterrupt'),
+    setAlarm(milliseconds) {
+      const seconds = BigInt(Math.floor(milliseconds / 1000));
+      const microseconds = BigInt((milliseconds % 1000) * 1000);
+      check(setitimer(ITIMER_REAL, new BigInt64Array([seconds, microseconds, seconds, microseconds]), null) as number, 'setitimer');
+    },
+  };
+}
+
+let loaded: Libc | null | undefined;
+
+/** null where koffi has no library for this host: callers do without, or say what cannot be done. */
+export function libc(): Libc | null {
+  if (loaded === undefined) {
+    try {
+      const koffi = createRequire(import.meta.url)('koffi') as Koffi;
+      loaded = bind(koffi, koffi.load(null));
+    } catch {
+      loaded = null;
+    }
+  }
+  return loaded;
+}
