@@ -34,7 +34,7 @@ function partx(dev: MemoryDevice): string[] | undefined {
   if (!haveTool('partx')) return undefined;
   const image = path.join(folder, 'partx.img');
   fs.writeFileSync(image, dev.toBytes());
-  const run = spawnSync('partx', ['-s', '-g', '-r', '-o', 'START,SECTORS', image], { encoding: 'utf8' });
+  const run = spawnSync('partx', ['-g', '-r', '-o', 'START,SECTORS', image], { encoding: 'utf8' });
   return run.status === 0 ? run.stdout.trim().split('\n') : undefined;
 }
 
@@ -219,7 +219,7 @@ t.test('BSD disklabels inside MBR partitions', async (t) => {
     ({ partitions } = await scan(dev));
     t.same(short(partitions), ['1 2048 8192', '1a 2064 4096', '1b 7048 100', '1c 2048 8192']);
     t.equal(partitions[2]!.type_name, 'ZFS', 'type numbers are FreeBSD\'s there');
-    heldAgainstPartx(t, dev, partitions.filter((p) => p.path !== '1b'));
+    heldAgainstPartx(t, dev, partitions);
   }
 
   // OpenBSD counts from the disk, in 48 bits
