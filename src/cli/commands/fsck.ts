@@ -1,0 +1,29 @@
+import { nodeRumpuser } from '../../kernel/rumpuser/node.js';
+import { fsck } from '../../fs/ffs/fsck/index.js';
+import type { FsckMode } from '../../fs/ffs/fsck/context.js';
+import { openDisk, selectVolume, type Where } from '../device.js';
+
+export interface FsckArguments extends Where {
+  readonly n: boolean;
+  readonly p: boolean;
+  readonly y: boolean;
+  readonly superblock?: number | undefined;
+}
+
+/** `rumpfuse fsck IMAGE`: checks (and repairs); returns fsck_ffs's exit status. */
+export async function fsckCommand(argv: FsckArguments): Promise<number> {
+  const mode: FsckMode = argv.n ? 'check' : argv.y ? 'repair' : argv.p ? 'preen' : 'check';
+  const disk = await openDisk(nodeRumpuser(), argv, mode === 'check' ? { readonly: true } : { writable: true });
+  try {
+    const volume = await selectVolume(disk, argv);
+    const report = await fsck(volume, { mode, ...(argv.superblock !== undefined ? { superblock: argv.superblock } : {}) });
+    for (const problem of report.problems) process.stdout.write(`${problem.message}${problem.fixed !== undefined ? ` (${problem.fixed})` : ''}\n`);
+    if (report.problemCount > report.problems.length) process.stdout.write(`... and ${report.problemCount - report.problems.length} more problems\n`);
+    for (const note of report.notes) process.stdout.write(`${note}\n`);
+    process.stdout.write(`${argv.image}: ${report.files} files, ${report.usedFrags} used, ${report.freeFrags} free: ${report.clean ? 'clean' : 'NOT CLEAN'}\n`);
+    if (report.modified) process.stdout.write('***** FILE SYSTEM WAS MODIFIED *****\n');
+    return report.exitStatus;
+  } finally {
+    await disk.close();
+  }
+}

@@ -1,0 +1,67 @@
+import { existsSync, statSync } from 'node:fs';
+import { nodeRumpuser } from '../../kernel/rumpuser/node.js';
+import { bytestrFromPath } from '../../kernel/bytestr.js';
+import { newfs as makeVolume, type NewfsFormat, type NewfsVolumeOptions } from '../../fs/ffs/newfs.js';
+import { describe } from '../../fs/ffs/dumpfs.js';
+import { createDisk, openDisk, selectVolume, type Where } from '../device.js';
+import { Failure } from '../failure.js';
+import { fill } from '../fill.js';
+import { formatBytes, parseBytes } from '../units.js';
+
+export interface NewfsArguments extends Where {
+  readonly format: '0' | '1' | '2' | '2ea';
+  readonly byteOrder: 'le' | 'be';
+  readonly size?: string | undefined;
+  readonly blockSize?: string | undefined;
+  readonly fragSize?: string | undefined;
+  readonly inodeDensity?: string | undefined;
+  readonly minfree?: number | undefined;
+  readonly label?: string | undefined;
+  readonly from?: string | undefined;
+  readonly force: boolean;
+}
+
+function volumeOptions(argv: NewfsArguments): NewfsVolumeOptions {
+  const format: NewfsFormat = argv.format === '2ea' ? '2ea' : (Number(argv.format) as NewfsFormat);
+  const bytes = (text: string | undefined, what: string) => (text === undefined ? undefined : parseBytes(text, what));
+  const options = {
+    blockSize: bytes(argv.blockSize, '--block-size'),
+    fragSize: bytes(argv.fragSize, '--frag-size'),
+    bytesPerInode: bytes(argv.inodeDensity, '--inode-density'),
+    minfree: argv.minfree,
+    label: argv.label === undefined ? undefined : bytestrFromPath(argv.label),
+  };
+  const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+  return { format, endian: argv.byteOrder === 'be' ? 'big' : 'little', ...given };
+}
+
+/** `rumpfuse newfs IMAGE`: makes an FFS volume, and fills it with --from. */
+export async function newfs(argv: NewfsArguments): Promise<void> {
+  const ru = nodeRumpuser();
+  const size = argv.size === undefined ? undefined : parseBytes(argv.size, '--size');
+  const fresh = !existsSync(argv.image);
+  if (fresh && size === undefined) throw new Failure(`${argv.image} does not exist: give its size with --size (as --size 64m) to make it`);
+  if (argv.from !== undefined && !statSync(argv.from, { throwIfNoEntry: false })?.isDirectory()) throw new Failure(`--from ${argv.from}: no such directory`);
+  const disk = fresh ? await createDisk(ru, argv.image, size!) : await openDisk(ru, argv, { writable: true });
+  try {
+    const volume = await selectVolume(disk, argv);
+    if (!argv.force && !fresh) {
+      const there = await describe(volume).catch(() => undefined);
+      if (there !== undefined) throw new Failure(`${argv.image} holds ${there.format} already: everything on it would be lost; --force makes a new one all the same`);
+    }
+    const result = await makeVolume(volume, { ...volumeOptions(argv), ...(size === undefined || fresh ? {} : { size }) });
+    await volume.flush();
+    for (const warning of result.warnings) process.stderr.write(`rumpfuse: warning: ${warning}\n`);
+    const { layout } = result;
+    process.stdout.write(
+      `${argv.image}: ${formatBytes(layout.fs_size * layout.fs_fsize)} of ${layout.ufs2 ? 'UFS2' : 'UFS1'}, ${layout.littleEndian ? 'little' : 'big'}-endian, ` +
+        `blocks of ${layout.fs_bsize}, fragments of ${layout.fs_fsize}, ${layout.fs_ncg} groups of ${layout.fs_ipg} inodes\n`,
+    );
+    if (argv.from !== undefined) {
+      const copied = await fill(ru, volume, argv.from);
+      process.stdout.write(`copied ${copied.entries} entries, ${formatBytes(copied.bytes)}, from ${argv.from}\n`);
+    }
+  } finally {
+    await disk.close();
+  }
+}

@@ -1,0 +1,55 @@
+import type { BlockDevice } from '../kernel/blkdev.js';
+import type { Rumpuser } from '../kernel/rumpuser/rumpuser.js';
+import { createImage, openImage, type ImageDevice } from '../blockdev/image.js';
+import { PartitionDevice } from '../blockdev/partition.js';
+import { selectPartition } from '../blockdev/label/scan.js';
+import { Failure, words } from './failure.js';
+import { parseBytes } from './units.js';
+
+export interface Where {
+  /** Of an image or device. */
+  readonly image: string;
+  /** As `rumpfuse info` lists them: "1", "a", "1a". */
+  readonly partition?: string | undefined;
+  /** Text with suffix, or bytes. */
+  readonly offset?: string | number | undefined;
+}
+
+/** Opens an image or device of the host. @throws Failure */
+export async function openDisk(ru: Rumpuser, where: Where, options: { readonly?: boolean; writable?: boolean } = {}): Promise<ImageDevice> {
+  try {
+    return await openImage(ru, where.image, options);
+  } catch (error) {
+    throw new Failure(explain(where.image, error));
+  }
+}
+
+/** The image made at that size, or grown to it. @throws Failure */
+export async function createDisk(ru: Rumpuser, image: string, size_bytes: number): Promise<ImageDevice> {
+  try {
+    return await createImage(ru, image, size_bytes);
+  } catch (error) {
+    throw new Failure(explain(image, error));
+  }
+}
+
+function explain(image: string, error: unknown): string {
+  const said = words(error);
+  return said.includes(image) ? said : `${image}: ${said}`;
+}
+
+/** The part of the disk that was asked for: by name, by offset, or the whole. @throws Failure that lists what there is */
+export async function selectVolume(disk: BlockDevice, where: Where): Promise<BlockDevice> {
+  if (where.partition !== undefined && where.offset !== undefined) throw new Failure('--partition and --offset exclude each other');
+  try {
+    if (where.partition !== undefined) return (await selectPartition(disk, where.partition)).device;
+    if (where.offset !== undefined) {
+      const offset = typeof where.offset === 'number' ? where.offset : parseBytes(where.offset, '--offset');
+      if (offset >= disk.size_bytes) throw new Failure(`--offset ${where.offset}: ${where.image} has only ${disk.size_bytes} bytes`);
+      return new PartitionDevice(disk, offset, disk.size_bytes - offset, `${where.image} at ${offset}`);
+    }
+  } catch (error) {
+    throw new Failure(explain(where.image, error));
+  }
+  return disk;
+}
