@@ -26,6 +26,8 @@ export const O_EXEC = 0x4000000;
  * calls, for fstat, the f*-calls that change attributes, and with an empty path and AT_EMPTY_PATH.
  */
 export const O_PATH = 0x8000000;
+/** Ours, after FreeBSD: with an empty path, open the file that the descriptor (O_PATH) stands for; the caller's permissions are checked. */
+export const O_EMPTY_PATH = 0x10000000;
 
 export const AT_FDCWD = -100;
 export const AT_EACCESS = 0x100;

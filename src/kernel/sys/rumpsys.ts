@@ -33,6 +33,9 @@ export interface RumpSys {
   /** The same process, acting as somebody else. */
   withCred(uid: number, gid: number, groups?: readonly number[], hostchecked?: boolean): RumpSys;
 
+  /** The process ends: its descriptors are closed, its locks go. Nothing may be called on it afterwards. */
+  exit(): Promise<void>;
+
   open(path: Path, flags: number, mode?: number): Promise<number>;
   openat(fd: number, path: Path, flags: number, mode?: number): Promise<number>;
   /** creat(2): open with O_WRONLY | O_CREAT | O_TRUNC. */

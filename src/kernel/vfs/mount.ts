@@ -22,6 +22,8 @@ export class Mount {
   mnt_mntfromname: string;
   /** One rename at a time (see vnops.ts). */
   readonly mnt_renamelock = new RwLock();
+  /** Kernel-private state kept by the VFS layer (vnodes, writers, dirtiness). Drivers leave it alone. */
+  mnt_private: unknown = null;
 
   constructor(kernel: Kernel, op: Vfsops, flag: number, fsid: number, dev: BlockDevice | null, onname: string, fromname: string) {
     this.mnt_kernel = kernel;

@@ -1,0 +1,51 @@
+/** posix_fallocate and fdiscard. */
+import { E, errno } from '../errno.js';
+import { MNT_SYNCHRONOUS } from '../fcntl.js';
+import type { Lwp } from '../proc.js';
+import type { MaybePromise } from '../rumpuser/rumpuser.js';
+import { VDIR, VREG } from '../vfs/vattr.js';
+import { mnt_dirtied, vn_alive, vn_locked, vn_syncmount } from '../vfs/vnlock.js';
+import type { Vnode } from '../vfs/vnode.js';
+import { check_offset } from './at.js';
+import { closef } from './open.js';
+
+/** Runs `vop` on the regular file that `fd` is open for writing on, under its exclusive lock. */
+async function change_blocks(l: Lwp, fd: number, position: number, length: number, vop: (vp: Vnode) => MaybePromise<void>): Promise<void> {
+  check_offset(position);
+  check_offset(length);
+  if (length === 0) throw errno(E.EINVAL);
+  const fp = l.p.p_fd.get(fd);
+  if (!fp.f_write) throw errno(E.EBADF);
+  if (!Number.isSafeInteger(position + length)) throw errno(E.EFBIG);
+  const vp = fp.f_vnode;
+  if (vp.v_type === VDIR) throw errno(E.EISDIR);
+  if (vp.v_type !== VREG) throw errno(E.ENODEV);
+  fp.f_count++;
+  try {
+    await vn_locked(vp, true, async () => {
+      vn_alive(vp);
+      try {
+        await vop(vp);
+      } finally {
+        mnt_dirtied(l.kernel, vp.v_mount);
+      }
+      if ((vp.v_mount.mnt_flag & MNT_SYNCHRONOUS) !== 0) await vn_syncmount(vp);
+    });
+  } finally {
+    await closef(l, fp);
+  }
+}
+
+export async function sys_posix_fallocate(l: Lwp, fd: number, position: number, length: number): Promise<void> {
+  return change_blocks(l, fd, position, length, (vp) => {
+    if (vp.v_op.fallocate === undefined) throw errno(E.EOPNOTSUPP);
+    return vp.v_op.fallocate(vp, position, length, l.cred);
+  });
+}
+
+export async function sys_fdiscard(l: Lwp, fd: number, position: number, length: number): Promise<void> {
+  return change_blocks(l, fd, position, length, (vp) => {
+    if (vp.v_op.fdiscard === undefined) throw errno(E.EOPNOTSUPP);
+    return vp.v_op.fdiscard(vp, position, length, l.cred);
+  });
+}

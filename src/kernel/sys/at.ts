@@ -1,0 +1,89 @@
+/** What system calls share: paths, descriptors, directories to start from. */
+import { bytestrFromPath } from '../bytestr.js';
+import { E, errno } from '../errno.js';
+import { AT_FDCWD } from '../fcntl.js';
+import type { Lwp } from '../proc.js';
+import type { MaybePromise } from '../rumpuser/rumpuser.js';
+import { namei, nameiparent } from '../vfs/namei.js';
+import type { Parent } from '../vfs/namei.js';
+import type { Vnode } from '../vfs/vnode.js';
+import type { File } from './file.js';
+import type { Path } from './rumpsys.js';
+
+/** A caller's path as a byte string. @throws EINVAL for a NUL byte, which no path can hold */
+export function copyinpath(path: Path): string {
+  const bytes = bytestrFromPath(path);
+  if (bytes.indexOf('\0') >= 0) throw errno(E.EINVAL, 'a path cannot contain a NUL byte');
+  return bytes;
+}
+
+/** Gives the reference back when the promise settles. */
+async function held(l: Lwp, start: Vnode, found: Promise<Vnode>): Promise<Vnode> {
+  l.kernel.vref(start);
+  try {
+    return await found;
+  } finally {
+    await l.kernel.vrele(start);
+  }
+}
+
+/** The vnode that `path`, relative to `fd`, names; referenced. With `empty_ok` an empty path means the descriptor's own file. */
+export function at_namei(l: Lwp, fd: number, path: string, follow: boolean, empty_ok = false): MaybePromise<Vnode> {
+  if (path.charCodeAt(0) === 0x2f) return namei(l, l.rootdir, path, follow);
+  let start: Vnode;
+  let searched = false;
+  if (fd === AT_FDCWD) {
+    start = l.p.p_cwd;
+  } else {
+    const fp = l.p.p_fd.get(fd);
+    start = fp.f_vnode;
+    searched = fp.f_search;
+  }
+  if (empty_ok && path.length === 0) {
+    l.kernel.vref(start);
+    return start;
+  }
+  const found = namei(l, start, path, follow, searched);
+  // The descriptor may be closed while we wait. Nothing else has run so far, so it is not too late for the reference.
+  return found instanceof Promise ? held(l, start, found) : found;
+}
+
+/** The directory (referenced) and the last name of `path`, relative to `fd`. */
+export async function at_parent(l: Lwp, fd: number, path: string): Promise<Parent> {
+  if (path.charCodeAt(0) === 0x2f) return nameiparent(l, l.rootdir, path);
+  if (path.length === 0) throw errno(E.ENOENT);
+  let start: Vnode;
+  let searched = false;
+  if (fd === AT_FDCWD) {
+    start = l.p.p_cwd;
+  } else {
+    const fp = l.p.p_fd.get(fd);
+    start = fp.f_vnode;
+    searched = fp.f_search;
+  }
+  l.kernel.vref(start);
+  try {
+    return await nameiparent(l, start, path, searched);
+  } finally {
+    await l.kernel.vrele(start);
+  }
+}
+
+/** The file of a descriptor that was opened, not only named with O_PATH. @throws EBADF */
+export function fd_getopen(l: Lwp, fd: number): File {
+  const fp = l.p.p_fd.get(fd);
+  if (fp.f_path) throw errno(E.EBADF);
+  return fp;
+}
+
+/** Byte positions and lengths: whole, not negative, exact. @throws EINVAL */
+export function check_offset(value: number): void {
+  if (!Number.isSafeInteger(value) || value < 0) throw errno(E.EINVAL);
+}
+
+/** [offset, offset+length) must lie in the buffer. @throws EINVAL */
+export function check_buffer(buf: Uint8Array, offset: number, length: number): void {
+  if (!(Number.isInteger(offset) && Number.isInteger(length)) || offset < 0 || length < 0 || offset + length > buf.length) {
+    throw errno(E.EINVAL, `bytes ${offset}..${offset + length} are not within a buffer of ${buf.length} bytes`);
+  }
+}

@@ -1,0 +1,32 @@
+import { kauth_ismember, kauth_issuser } from '../cred.js';
+import { E, errno } from '../errno.js';
+import { W_OK } from '../fcntl.js';
+import type { Lwp } from '../proc.js';
+import type { MaybePromise } from '../rumpuser/rumpuser.js';
+import { S_ISGID } from '../stat.js';
+import { genfs_access_va } from '../vfs/genfs.js';
+import { VDIR, Vattr } from '../vfs/vattr.js';
+import { mnt_check_rw } from '../vfs/vnlock.js';
+import type { Vnode } from '../vfs/vnode.js';
+
+function checked(l: Lwp, dvp: Vnode, dva: Vattr, va: Vattr): MaybePromise<void> {
+  if (dva.va_nlink === 0) throw errno(E.ENOENT); // removed, only descriptors keep it
+  // New files belong to the directory's group: who is not of that group may not make them set-gid.
+  if ((va.va_mode & S_ISGID) !== 0 && va.va_type !== VDIR && !kauth_issuser(l.cred) && !kauth_ismember(l.cred, dva.va_gid)) {
+    va.va_mode &= ~S_ISGID;
+  }
+  return genfs_access_va(dvp, dva, W_OK, l.cred);
+}
+
+/**
+ * May `l` make something with attributes `va` in `dvp`, whose lock is held, under a name that does not exist? Takes away
+ * the set-gid bit where it may not be given. @throws ENOENT a removed directory; EROFS EACCES EPERM ENOTDIR
+ */
+export function create_checks(l: Lwp, dvp: Vnode, va: Vattr): MaybePromise<void> {
+  if (dvp.v_type !== VDIR) throw errno(E.ENOTDIR);
+  mnt_check_rw(dvp.v_mount);
+  const dva = new Vattr();
+  const wait = dvp.v_op.getattr(dvp, dva, l.cred);
+  if (wait instanceof Promise) return wait.then(() => checked(l, dvp, dva, va));
+  return checked(l, dvp, dva, va);
+}

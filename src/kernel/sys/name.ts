@@ -1,0 +1,237 @@
+/** Calls that make, remove and read names: link, symlink, readlink, unlink, mkdir, rmdir, mknod families. rename has its own file. */
+import { E, Errno, errno } from '../errno.js';
+import { AT_EMPTY_PATH, AT_REMOVEDIR, AT_SYMLINK_FOLLOW, PATH_MAX, W_OK } from '../fcntl.js';
+import type { Lwp } from '../proc.js';
+import type { MaybePromise } from '../rumpuser/rumpuser.js';
+import { ALLPERMS, S_IFMT, S_IFREG, S_ISVTX } from '../stat.js';
+import { APPEND, IMMUTABLE, genfs_access_va, genfs_can_sticky, privileged } from '../vfs/genfs.js';
+import { cache_vop_lookup, vn_readlink } from '../vfs/namei.js';
+import type { Parent } from '../vfs/namei.js';
+import { VBLK, VCHR, VDIR, VFIFO, VLNK, VREG, VSOCK, Vattr, iftovt } from '../vfs/vattr.js';
+import { mnt_check_rw, mnt_dirtied, mnt_done_write, mnt_start_write, vn_syncmount } from '../vfs/vnlock.js';
+import type { Vnode } from '../vfs/vnode.js';
+import { at_namei, at_parent, copyinpath } from './at.js';
+import { create_checks } from './create.js';
+import type { Path } from './rumpsys.js';
+
+/** Is there something called `name` in `dvp`, whose lock is held? */
+async function name_exists(l: Lwp, dvp: Vnode, name: string): Promise<boolean> {
+  try {
+    const found = cache_vop_lookup(l.kernel, dvp, name, l.cred);
+    await l.kernel.vrele(found instanceof Promise ? await found : found);
+    return true;
+  } catch (thrown) {
+    if (thrown instanceof Errno && thrown.errno === E.ENOENT) return false;
+    throw thrown;
+  }
+}
+
+function is_special(name: string): boolean {
+  return name === '' || name === '.' || name === '..';
+}
+
+/**
+ * Makes the name of `parent` with `vop`, under the lock of the directory, after all checks; gives the reference to the
+ * directory back. `dir`: a name with a slash behind it is all right. Returns what `vop` returns.
+ */
+async function make(l: Lwp, parent: Parent, va: Vattr, dir: boolean, vop: (dvp: Vnode, name: string) => MaybePromise<Vnode | undefined>): Promise<void> {
+  const k = l.kernel;
+  const { dvp, name } = parent;
+  const mp = dvp.v_mount;
+  try {
+    if (is_special(name)) throw errno(E.EEXIST);
+    let wait = mnt_start_write(mp);
+    if (wait) await wait;
+    try {
+      let made: Vnode | undefined;
+      wait = dvp.v_lock.enter(true);
+      if (wait) await wait;
+      try {
+        if (await name_exists(l, dvp, name)) throw errno(E.EEXIST);
+        if (parent.mustbedir && !dir) throw errno(E.ENOENT);
+        const checks = create_checks(l, dvp, va);
+        if (checks) await checks;
+        k.namecache.remove(dvp, name);
+        try {
+          const answer = vop(dvp, name);
+          made = answer instanceof Promise ? await answer : answer;
+        } finally {
+          mnt_dirtied(k, mp);
+        }
+        if (made !== undefined) k.namecache.enter(dvp, name, made);
+        const synced = vn_syncmount(dvp);
+        if (synced) await synced;
+      } finally {
+        dvp.v_lock.exit(true);
+        if (made !== undefined) await k.vrele(made);
+      }
+    } finally {
+      mnt_done_write(mp);
+    }
+  } finally {
+    await k.vrele(dvp);
+  }
+}
+
+export async function sys_mkdirat(l: Lwp, fd: number, path: Path, mode: number): Promise<void> {
+  const parent = await at_parent(l, fd, copyinpath(path));
+  const va = new Vattr();
+  va.va_type = VDIR;
+  va.va_mode = mode & (0o777 | S_ISVTX) & ~l.p.p_umask;
+  return make(l, parent, va, true, (dvp, name) => dvp.v_op.mkdir(dvp, name, va, l.cred));
+}
+
+/** `mode` carries the type. Devices are for the superuser. @throws EPERM EINVAL */
+export async function sys_mknodat(l: Lwp, fd: number, path: Path, mode: number, dev: bigint): Promise<void> {
+  const type = iftovt(mode);
+  if (type !== VREG && type !== VBLK && type !== VCHR && type !== VFIFO && type !== VSOCK) throw errno(E.EINVAL);
+  const device = type === VBLK || type === VCHR;
+  if (device && !privileged(l.cred)) throw errno(E.EPERM);
+  const parent = await at_parent(l, fd, copyinpath(path));
+  const va = new Vattr();
+  va.va_type = type;
+  va.va_mode = mode & ALLPERMS & ~l.p.p_umask & ~((mode & S_IFMT) === S_IFREG ? S_ISVTX : 0);
+  if (device) va.va_rdev = dev;
+  return make(l, parent, va, false, (dvp, name) =>
+    type === VREG ? dvp.v_op.create(dvp, name, va, l.cred) : dvp.v_op.mknod(dvp, name, va, l.cred),
+  );
+}
+
+export async function sys_symlinkat(l: Lwp, target: Path, fd: number, path: Path): Promise<void> {
+  const to = copyinpath(target);
+  if (to.length === 0) throw errno(E.ENOENT);
+  if (to.length >= PATH_MAX) throw errno(E.ENAMETOOLONG);
+  const parent = await at_parent(l, fd, copyinpath(path));
+  const va = new Vattr();
+  va.va_type = VLNK;
+  va.va_mode = 0o777 & ~l.p.p_umask;
+  return make(l, parent, va, false, (dvp, name) => dvp.v_op.symlink(dvp, name, va, to, l.cred));
+}
+
+export async function sys_linkat(l: Lwp, fromfd: number, from: Path, tofd: number, to: Path, flags = 0): Promise<void> {
+  if ((flags & ~(AT_SYMLINK_FOLLOW | AT_EMPTY_PATH)) !== 0) throw errno(E.EINVAL);
+  const vp = await at_namei(l, fromfd, copyinpath(from), (flags & AT_SYMLINK_FOLLOW) !== 0, (flags & AT_EMPTY_PATH) !== 0);
+  try {
+    if (vp.v_type === VDIR) throw errno(E.EPERM);
+    const parent = await at_parent(l, tofd, copyinpath(to));
+    await make(l, parent, new Vattr(), false, async (dvp, name) => {
+      if (dvp.v_mount !== vp.v_mount) throw errno(E.EXDEV);
+      const wait = vp.v_lock.enter(true);
+      if (wait) await wait;
+      try {
+        const va = new Vattr();
+        await vp.v_op.getattr(vp, va, l.cred);
+        if (va.va_nlink === 0) throw errno(E.ENOENT);
+        if ((va.va_flags & (IMMUTABLE | APPEND)) !== 0) throw errno(E.EPERM);
+        await dvp.v_op.link(dvp, vp, name, l.cred);
+        await vn_syncmount(vp);
+      } finally {
+        vp.v_lock.exit(true);
+      }
+      l.kernel.vref(vp); // make gives one back
+      return vp;
+    });
+  } finally {
+    await l.kernel.vrele(vp);
+  }
+}
+
+/** May `vp`, called something in `dvp`, lose that name? Both are locked. `dva` is filled. @throws EROFS EACCES EPERM */
+export async function remove_checks(l: Lwp, dvp: Vnode, vp: Vnode, dva: Vattr, va: Vattr): Promise<void> {
+  mnt_check_rw(dvp.v_mount);
+  let wait = dvp.v_op.getattr(dvp, dva, l.cred);
+  if (wait instanceof Promise) await wait;
+  wait = genfs_access_va(dvp, dva, W_OK, l.cred);
+  if (wait instanceof Promise) await wait;
+  wait = vp.v_op.getattr(vp, va, l.cred);
+  if (wait instanceof Promise) await wait;
+  genfs_can_sticky(dva, va, l.cred);
+  if ((va.va_flags & (IMMUTABLE | APPEND)) !== 0 || (dva.va_flags & APPEND) !== 0) throw errno(E.EPERM);
+}
+
+/** unlink and rmdir of the name of `parent`; gives the reference to the directory back. */
+async function remove(l: Lwp, parent: Parent, dir: boolean): Promise<void> {
+  const k = l.kernel;
+  const { dvp, name } = parent;
+  const mp = dvp.v_mount;
+  try {
+    let wait = mnt_start_write(mp);
+    if (wait) await wait;
+    // rmdir locks two directories: see the order of locks in vnlock.ts.
+    if (dir) {
+      wait = mp.mnt_renamelock.enter(true);
+      if (wait) await wait;
+    }
+    try {
+      let vp: Vnode | undefined;
+      wait = dvp.v_lock.enter(true);
+      if (wait) await wait;
+      try {
+        const found = cache_vop_lookup(k, dvp, name, l.cred);
+        vp = found instanceof Promise ? await found : found;
+        await remove_found(l, parent, vp, dir);
+      } finally {
+        dvp.v_lock.exit(true);
+        if (vp !== undefined) {
+          const released = k.vrele(vp);
+          if (released) await released;
+        }
+      }
+    } finally {
+      if (dir) mp.mnt_renamelock.exit(true);
+      mnt_done_write(mp);
+    }
+  } finally {
+    const released = k.vrele(dvp);
+    if (released) await released;
+  }
+}
+
+async function remove_found(l: Lwp, parent: Parent, vp: Vnode, dir: boolean): Promise<void> {
+  const k = l.kernel;
+  const { dvp, name } = parent;
+  if (vp === dvp) throw errno(E.EINVAL); // a damaged directory that contains itself
+  if (vp.v_mountedhere !== null) throw errno(E.EBUSY);
+  if (parent.mustbedir && vp.v_type !== VDIR) throw errno(E.ENOTDIR);
+  if (dir && vp.v_type !== VDIR) throw errno(E.ENOTDIR);
+  const wait = vp.v_lock.enter(true);
+  if (wait) await wait;
+  try {
+    await remove_checks(l, dvp, vp, new Vattr(), new Vattr());
+    if (!dir && vp.v_type === VDIR) throw errno(E.EPERM);
+    k.namecache.remove(dvp, name);
+    try {
+      const done = dir ? dvp.v_op.rmdir(dvp, vp, name, l.cred) : dvp.v_op.remove(dvp, vp, name, l.cred);
+      if (done instanceof Promise) await done;
+    } finally {
+      mnt_dirtied(k, dvp.v_mount);
+    }
+    k.namecache.enter(dvp, name, null);
+    if (dir) k.namecache.purgeChildren(vp);
+    const synced = vn_syncmount(dvp);
+    if (synced) await synced;
+  } finally {
+    vp.v_lock.exit(true);
+  }
+}
+
+export async function sys_unlinkat(l: Lwp, fd: number, path: Path, flags = 0): Promise<void> {
+  if ((flags & ~AT_REMOVEDIR) !== 0) throw errno(E.EINVAL);
+  const dir = (flags & AT_REMOVEDIR) !== 0;
+  const parent = await at_parent(l, fd, copyinpath(path));
+  if (is_special(parent.name)) {
+    await l.kernel.vrele(parent.dvp);
+    if (!dir) throw errno(E.EPERM);
+    throw errno(parent.name === '' ? E.EBUSY : parent.name === '.' ? E.EINVAL : E.ENOTEMPTY);
+  }
+  return remove(l, parent, dir);
+}
+
+export async function sys_readlinkat(l: Lwp, fd: number, path: Path): Promise<Uint8Array> {
+  const vp = await at_namei(l, fd, copyinpath(path), false, true);
+  try {
+    return await vn_readlink(vp, l.cred);
+  } finally {
+    await l.kernel.vrele(vp);
+  }
+}

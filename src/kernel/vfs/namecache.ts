@@ -1,0 +1,123 @@
+import { vimpl } from './vnimpl.js';
+import type { Vnode } from './vnode.js';
+
+/** One remembered answer of VOP_LOOKUP: `nc_name` in `nc_dvp` is `nc_vp`, or is not there (null). */
+export class Ncentry {
+  /** Order of use among all entries. */
+  nc_lruprev: Ncentry | null = null;
+  nc_lrunext: Ncentry | null = null;
+  /** Other names of nc_vp. */
+  nc_vprev: Ncentry | null = null;
+  nc_vnext: Ncentry | null = null;
+
+  constructor(
+    readonly nc_dvp: Vnode,
+    readonly nc_name: string,
+    readonly nc_vp: Vnode | null,
+  ) {}
+}
+
+/**
+ * The name cache: a bounded memory of lookups, found and not found. It holds no references; a vnode that is reclaimed
+ * takes its entries along, so an entry never leads to a dead vnode. Entries are made under the lock of the directory
+ * and removed under its exclusive lock by whoever changes the directory, hence they are never stale.
+ */
+export class Namecache {
+  private head: Ncentry | null = null;
+  private tail: Ncentry | null = null;
+  count = 0;
+
+  /** `limit`: entries. */
+  constructor(readonly limit: number) {}
+
+  /** The vnode (no reference taken), null for a name known not to exist, undefined for an unknown one. */
+  lookup(dvp: Vnode, name: string): Vnode | null | undefined {
+    const entry = vimpl(dvp).nc_children?.get(name);
+    if (entry === undefined) return undefined;
+    if (entry !== this.tail) {
+      this.lruRemove(entry);
+      this.lruAppend(entry);
+    }
+    return entry.nc_vp;
+  }
+
+  enter(dvp: Vnode, name: string, vp: Vnode | null): void {
+    const impl = vimpl(dvp);
+    const children = (impl.nc_children ??= new Map());
+    const old = children.get(name);
+    if (old !== undefined) {
+      if (old.nc_vp === vp) return;
+      this.drop(old);
+      impl.nc_children = children; // drop detaches a map that became empty
+    }
+    const entry = new Ncentry(dvp, name, vp);
+    children.set(name, entry);
+    if (vp !== null) {
+      const target = vimpl(vp);
+      entry.nc_vnext = target.nc_names;
+      if (target.nc_names !== null) target.nc_names.nc_vprev = entry;
+      target.nc_names = entry;
+    }
+    this.lruAppend(entry);
+    if (++this.count > this.limit) this.drop(this.head!);
+  }
+
+  /** Forgets what is known of `name` in `dvp`. */
+  remove(dvp: Vnode, name: string): void {
+    const entry = vimpl(dvp).nc_children?.get(name);
+    if (entry !== undefined) this.drop(entry);
+  }
+
+  /** Forgets what is known of the entries of a directory. */
+  purgeChildren(dvp: Vnode): void {
+    const children = vimpl(dvp).nc_children;
+    if (children === null) return;
+    for (const entry of children.values()) this.drop(entry);
+    vimpl(dvp).nc_children = null;
+  }
+
+  /** Forgets a vnode altogether: its entries if it is a directory, and all names that lead to it. */
+  purge(vp: Vnode): void {
+    this.purgeChildren(vp);
+    const impl = vimpl(vp);
+    while (impl.nc_names !== null) this.drop(impl.nc_names);
+  }
+
+  /** A directory and a name that lead to `vp` now, if the cache knows one; ".." is no such name. */
+  revlookup(vp: Vnode): Ncentry | undefined {
+    for (let entry = vimpl(vp).nc_names; entry !== null; entry = entry.nc_vnext) {
+      if (entry.nc_name !== '..') return entry;
+    }
+    return undefined;
+  }
+
+  private drop(entry: Ncentry): void {
+    const children = vimpl(entry.nc_dvp).nc_children;
+    if (children !== null) {
+      children.delete(entry.nc_name);
+      if (children.size === 0) vimpl(entry.nc_dvp).nc_children = null;
+    }
+    if (entry.nc_vp !== null) {
+      if (entry.nc_vprev !== null) entry.nc_vprev.nc_vnext = entry.nc_vnext;
+      else vimpl(entry.nc_vp).nc_names = entry.nc_vnext;
+      if (entry.nc_vnext !== null) entry.nc_vnext.nc_vprev = entry.nc_vprev;
+    }
+    this.lruRemove(entry);
+    this.count--;
+  }
+
+  private lruAppend(entry: Ncentry): void {
+    entry.nc_lruprev = this.tail;
+    entry.nc_lrunext = null;
+    if (this.tail !== null) this.tail.nc_lrunext = entry;
+    else this.head = entry;
+    this.tail = entry;
+  }
+
+  private lruRemove(entry: Ncentry): void {
+    if (entry.nc_lruprev !== null) entry.nc_lruprev.nc_lrunext = entry.nc_lrunext;
+    else this.head = entry.nc_lrunext;
+    if (entry.nc_lrunext !== null) entry.nc_lrunext.nc_lruprev = entry.nc_lruprev;
+    else this.tail = entry.nc_lruprev;
+  }
+}

@@ -1,0 +1,396 @@
+/**
+ * Path resolution: from a byte string to a vnode, or to a directory and the last name. Walks hold one vnode lock at a
+ * time and one reference. Rules of POSIX (XBD 4.13): a trailing slash asks for a directory and follows a symlink there.
+ */
+import { bytestrFromBytes } from '../bytestr.js';
+import type { Cred } from '../cred.js';
+import { NOCRED } from '../cred.js';
+import { E, Errno, errno } from '../errno.js';
+import { MAXSYMLINKS, NAME_MAX, PATH_MAX, X_OK } from '../fcntl.js';
+import type { MaybePromise } from '../rumpuser/rumpuser.js';
+import { mount_settled, mounted_root } from './mountlist.js';
+import { VDIR, VLNK } from './vattr.js';
+import type { VfsKernel } from './vfskernel.js';
+import type { Vnode } from './vnode.js';
+import { vop_access } from './genfs.js';
+
+/** Where a walk begins. */
+export interface Walker {
+  readonly kernel: VfsKernel;
+  readonly cred: Cred;
+  /** The root directory of the process. */
+  readonly rootdir: Vnode;
+}
+
+/** A directory and the last component of a path. `dvp` is referenced. */
+export interface Parent {
+  readonly dvp: Vnode;
+  /** '' if the path is the root directory itself ("/"), '.' and '..' as given. */
+  readonly name: string;
+  /** The path ended in a slash: what it names is, or is to become, a directory. */
+  readonly mustbedir: boolean;
+  /** The symlinks that the walk followed. */
+  readonly links: number;
+}
+
+function enoent(): never {
+  throw errno(E.ENOENT);
+}
+
+/** VOP_LOOKUP through the name cache; the caller holds the lock of `dvp`. The answer is referenced. @throws ENOENT */
+export function cache_vop_lookup(k: VfsKernel, dvp: Vnode, name: string, cred: Cred): MaybePromise<Vnode> {
+  const cached = k.namecache.lookup(dvp, name);
+  if (cached === null) enoent();
+  if (cached !== undefined && k.vcache.tryref(cached)) return cached;
+  let found: MaybePromise<Vnode>;
+  try {
+    found = dvp.v_op.lookup(dvp, name, cred);
+  } catch (thrown) {
+    remember_missing(k, dvp, name, thrown);
+    throw thrown;
+  }
+  if (found instanceof Promise) {
+    return found.then(
+      (vp) => {
+        k.namecache.enter(dvp, name, vp);
+        return vp;
+      },
+      (thrown: unknown) => {
+        remember_missing(k, dvp, name, thrown);
+        throw thrown;
+      },
+    );
+  }
+  k.namecache.enter(dvp, name, found);
+  return found;
+}
+
+function remember_missing(k: VfsKernel, dvp: Vnode, name: string, thrown: unknown): void {
+  if (thrown instanceof Errno && thrown.errno === E.ENOENT && dvp.v_type === VDIR) k.namecache.enter(dvp, name, null);
+}
+
+function search_locked(k: VfsKernel, dvp: Vnode, name: string, cred: Cred): MaybePromise<Vnode> {
+  if (dvp.v_type !== VDIR) throw errno(E.ENOTDIR);
+  const allowed = vop_access(dvp, X_OK, cred);
+  if (allowed instanceof Promise) return allowed.then(() => cache_vop_lookup(k, dvp, name, cred));
+  return cache_vop_lookup(k, dvp, name, cred);
+}
+
+async function search_wait(k: VfsKernel, dvp: Vnode, name: string, cred: Cred, wait: Promise<void>): Promise<Vnode> {
+  await wait;
+  try {
+    return await search_locked(k, dvp, name, cred);
+  } finally {
+    dvp.v_lock.exit(false);
+  }
+}
+
+async function search_finish(dvp: Vnode, found: Promise<Vnode>): Promise<Vnode> {
+  try {
+    return await found;
+  } finally {
+    dvp.v_lock.exit(false);
+  }
+}
+
+/**
+ * One component, not ".", in a directory that the caller has referenced; ".." stays inside the volume. Checks search
+ * permission. The answer is referenced, unlocked, and not followed into a mount.
+ * @throws ENOENT ENOTDIR EACCES
+ */
+function search(k: VfsKernel, dvp: Vnode, name: string, cred: Cred): MaybePromise<Vnode> {
+  // Who needs no permission check needs no lock either when the name cache knows the answer.
+  if (cred.cr_uid === 0 || cred.cr_hostchecked) {
+    const cached = k.namecache.lookup(dvp, name);
+    if (cached === null) enoent();
+    if (cached !== undefined && k.vcache.tryref(cached)) return cached;
+  }
+  const wait = dvp.v_lock.enter(false);
+  if (wait) return search_wait(k, dvp, name, cred, wait);
+  let found: MaybePromise<Vnode>;
+  try {
+    found = search_locked(k, dvp, name, cred);
+  } catch (thrown) {
+    dvp.v_lock.exit(false);
+    throw thrown;
+  }
+  if (found instanceof Promise) return search_finish(dvp, found);
+  dvp.v_lock.exit(false);
+  return found;
+}
+
+/** From a covered directory to the root of what is mounted there; gives back the reference to `vp` and takes one to the answer. */
+export function cross_mounts(k: VfsKernel, vp: Vnode): MaybePromise<Vnode> {
+  if (vp.v_mountedhere === null) return vp;
+  return cross_mounts_slow(k, vp);
+}
+
+async function cross_mounts_slow(k: VfsKernel, start: Vnode): Promise<Vnode> {
+  let vp = start;
+  while (vp.v_mountedhere !== null) {
+    const root = mounted_root(vp);
+    if (root === undefined) {
+      await mount_settled(vp.v_mountedhere);
+      continue;
+    }
+    k.vcache.ref(root);
+    await k.vcache.rele(vp);
+    vp = root;
+  }
+  return vp;
+}
+
+/** Takes `name` in `dvp`, across mount points downwards and, for "..", upwards; not above the process's root. The answer is referenced. */
+export function lookup_once(w: Walker, dvp: Vnode, name: string): MaybePromise<Vnode> {
+  const k = w.kernel;
+  if (name === '..') return lookup_dotdot(w, dvp);
+  if (name.length > NAME_MAX) throw errno(E.ENAMETOOLONG);
+  const found = search(k, dvp, name, w.cred);
+  if (found instanceof Promise) return found.then((vp) => cross_mounts(k, vp));
+  return cross_mounts(k, found);
+}
+
+async function lookup_dotdot(w: Walker, start: Vnode): Promise<Vnode> {
+  const k = w.kernel;
+  let dvp = start;
+  while (dvp !== w.rootdir && dvp !== k.rootvnode && dvp.v_isroot) {
+    const covered = dvp.v_mount.mnt_vnodecovered;
+    if (covered === null) throw errno(E.ENOENT); // the volume was taken away from under us
+    dvp = covered;
+  }
+  if (dvp === w.rootdir || dvp === k.rootvnode) {
+    await vop_access_locked(dvp, X_OK, w.cred);
+    k.vcache.ref(dvp);
+    return dvp;
+  }
+  // `dvp` may be a covered directory that only its mount holds: keep it while we wait.
+  k.vcache.ref(dvp);
+  try {
+    return await cross_mounts(k, await search(k, dvp, '..', w.cred));
+  } finally {
+    await k.vcache.rele(dvp);
+  }
+}
+
+export async function vop_access_locked(vp: Vnode, mode: number, cred: Cred): Promise<void> {
+  const wait = vp.v_lock.enter(false);
+  if (wait) await wait;
+  try {
+    await vop_access(vp, mode, cred);
+  } finally {
+    vp.v_lock.exit(false);
+  }
+}
+
+/** The target of a symlink as a byte string; the caller has referenced it. @throws EINVAL for what is no symlink */
+export async function vn_readlink(vp: Vnode, cred: Cred): Promise<Uint8Array> {
+  const wait = vp.v_lock.enter(false);
+  if (wait) await wait;
+  try {
+    if (vp.v_type !== VLNK) throw errno(E.EINVAL);
+    return await vp.v_op.readlink(vp, cred);
+  } finally {
+    vp.v_lock.exit(false);
+  }
+}
+
+/** A walk at work. `dvp` is referenced by the walk; whoever ends it takes the reference over or gives it back. */
+class Walk {
+  dvp: Vnode;
+  /** What is left of the path. */
+  path: string;
+  links: number;
+  /** The first search of the walk needs no permission check: the descriptor was opened with O_SEARCH. */
+  searched: boolean;
+
+  constructor(
+    readonly w: Walker,
+    start: Vnode,
+    path: string,
+    links: number,
+    searched: boolean,
+  ) {
+    if (path.length >= PATH_MAX) throw errno(E.ENAMETOOLONG);
+    if (path.length === 0) throw errno(E.ENOENT);
+    this.path = path;
+    this.links = links;
+    const absolute = path.charCodeAt(0) === 0x2f;
+    this.searched = searched && !absolute;
+    this.dvp = absolute ? w.rootdir : start;
+    w.kernel.vcache.ref(this.dvp);
+  }
+
+  /** Steps to `name`, which is not the end of the path. Follows a symlink by putting its target before what is left. */
+  async step(name: string): Promise<void> {
+    if (name === '.') {
+      if (this.dvp.v_type !== VDIR) throw errno(E.ENOTDIR);
+      if (!this.searched) await vop_access_locked(this.dvp, X_OK, this.w.cred);
+      return;
+    }
+    const vp = await this.find(name);
+    if (vp.v_type === VLNK) await this.follow(vp);
+    else await this.go(vp);
+  }
+
+  find(name: string): MaybePromise<Vnode> {
+    if (!this.searched) return lookup_once(this.w, this.dvp, name);
+    this.searched = false;
+    return lookup_once({ kernel: this.w.kernel, rootdir: this.w.rootdir, cred: NOCRED }, this.dvp, name);
+  }
+
+  async findOrMissing(name: string): Promise<Vnode | undefined> {
+    try {
+      return await this.find(name);
+    } catch (thrown) {
+      if (thrown instanceof Errno && thrown.errno === E.ENOENT) return undefined;
+      throw thrown;
+    }
+  }
+
+  /** The walk goes on at `vp`, whose reference it takes over. */
+  async go(vp: Vnode): Promise<void> {
+    const left = this.dvp;
+    this.dvp = vp;
+    const wait = this.w.kernel.vcache.rele(left);
+    if (wait) await wait;
+  }
+
+  /** Puts the target of the symlink `vp` before what is left of the path; gives the reference to `vp` back. */
+  async follow(vp: Vnode): Promise<void> {
+    const k = this.w.kernel;
+    let target: Uint8Array;
+    try {
+      if (++this.links > MAXSYMLINKS) throw errno(E.ELOOP);
+      target = await vn_readlink(vp, this.w.cred);
+    } finally {
+      await k.vcache.rele(vp);
+    }
+    if (target.length === 0) throw errno(E.ENOENT);
+    if (target.length + this.path.length >= PATH_MAX) throw errno(E.ENAMETOOLONG);
+    this.path = bytestrFromBytes(target) + this.path;
+    if (target[0] === 0x2f) {
+      k.vcache.ref(this.w.rootdir);
+      await this.go(this.w.rootdir);
+      this.searched = false;
+    }
+  }
+
+  /**
+   * Walks up to the last component and returns it; `path` is then '' or the slashes behind it. '' as the answer means
+   * that the path ended with the directory the walk stands in (it was all slashes).
+   */
+  async toLast(): Promise<string> {
+    for (;;) {
+      const path = this.path;
+      let at = 0;
+      while (at < path.length && path.charCodeAt(at) === 0x2f) at++;
+      if (at === path.length) {
+        this.path = '';
+        return '';
+      }
+      let end = path.indexOf('/', at);
+      if (end < 0) end = path.length;
+      const name = path.slice(at, end);
+      if (name.length > NAME_MAX) throw errno(E.ENAMETOOLONG);
+      let next = end;
+      while (next < path.length && path.charCodeAt(next) === 0x2f) next++;
+      this.path = path.slice(end);
+      if (next === path.length) return name;
+      await this.step(name);
+    }
+  }
+}
+
+/**
+ * The vnode that `path` names, referenced. `start` is where relative paths begin. With `follow` a symlink at the end is
+ * followed too. @throws ENOENT ENOTDIR EACCES ELOOP ENAMETOOLONG
+ */
+export function namei(w: Walker, start: Vnode, path: string, follow: boolean, searched = false): MaybePromise<Vnode> {
+  // One component, the usual case of calls relative to a descriptor.
+  if (!searched && path.length !== 0 && path.length <= NAME_MAX && path.indexOf('/') < 0 && path !== '.' && path !== '..') {
+    const found = search(w.kernel, start, path, w.cred);
+    if (!(found instanceof Promise)) {
+      if (found.v_mountedhere === null && (!follow || found.v_type !== VLNK)) return found;
+      return namei_finish(w, start, found, follow);
+    }
+    return found.then((vp) => namei_finish(w, start, vp, follow));
+  }
+  return namei_walk(w, start, path, follow, searched);
+}
+
+async function namei_finish(w: Walker, start: Vnode, found: Vnode, follow: boolean): Promise<Vnode> {
+  const vp = await cross_mounts(w.kernel, found);
+  if (!follow || vp.v_type !== VLNK) return vp;
+  let target: Uint8Array;
+  try {
+    target = await vn_readlink(vp, w.cred);
+  } finally {
+    await w.kernel.vcache.rele(vp);
+  }
+  return namei_walk(w, start, bytestrFromBytes(target), true, false, 1);
+}
+
+async function namei_walk(w: Walker, start: Vnode, path: string, follow: boolean, searched: boolean, links = 0): Promise<Vnode> {
+  const walk = new Walk(w, start, path, links, searched);
+  try {
+    for (;;) {
+      const name = await walk.toLast();
+      const slash = walk.path !== '';
+      if (name === '' || name === '.') {
+        if (walk.dvp.v_type !== VDIR) throw errno(E.ENOTDIR);
+        if (name === '.' && !walk.searched) await vop_access_locked(walk.dvp, X_OK, w.cred);
+        w.kernel.vcache.ref(walk.dvp);
+        return walk.dvp;
+      }
+      const vp = await walk.find(name);
+      if (vp.v_type === VLNK && (follow || slash)) {
+        await walk.follow(vp);
+        continue;
+      }
+      if (slash && vp.v_type !== VDIR) {
+        await w.kernel.vcache.rele(vp);
+        throw errno(E.ENOTDIR);
+      }
+      return vp;
+    }
+  } finally {
+    await w.kernel.vcache.rele(walk.dvp);
+  }
+}
+
+/**
+ * The directory and the last name of a path, for calls that make, remove or rename names: the caller locks the directory
+ * and looks the name up himself. A symlink as the last name is followed only if a slash comes behind it.
+ * With `links` a walk goes on (open(2) following a symlink that it found under the lock).
+ */
+export async function nameiparent(w: Walker, start: Vnode, path: string, searched = false, links = 0): Promise<Parent> {
+  const slash = path.indexOf('/');
+  if (slash < 0 && path.length !== 0 && path.length < PATH_MAX) {
+    if (path.length > NAME_MAX) throw errno(E.ENAMETOOLONG);
+    if (start.v_type !== VDIR) throw errno(E.ENOTDIR);
+    if (!searched) await vop_access_locked(start, X_OK, w.cred);
+    w.kernel.vcache.ref(start);
+    return { dvp: start, name: path, mustbedir: false, links };
+  }
+  const walk = new Walk(w, start, path, links, searched);
+  try {
+    for (;;) {
+      const name = await walk.toLast();
+      if (walk.dvp.v_type !== VDIR) throw errno(E.ENOTDIR);
+      if (!walk.searched) await vop_access_locked(walk.dvp, X_OK, w.cred);
+      const mustbedir = walk.path !== '';
+      if (mustbedir && name !== '.' && name !== '..') {
+        const vp = await walk.findOrMissing(name);
+        if (vp?.v_type === VLNK) {
+          await walk.follow(vp);
+          continue;
+        }
+        if (vp !== undefined) await w.kernel.vcache.rele(vp);
+      }
+      w.kernel.vcache.ref(walk.dvp);
+      return { dvp: walk.dvp, name, mustbedir, links: walk.links };
+    }
+  } finally {
+    await w.kernel.vcache.rele(walk.dvp);
+  }
+}

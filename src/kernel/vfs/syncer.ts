@@ -1,0 +1,118 @@
+import type { HostTimer, Rumpuser, Timespec } from '../rumpuser/rumpuser.js';
+import { errnoName, errnoOf } from '../errno.js';
+import type { Kernel } from '../kernel.js';
+import type { Mount } from './mount.js';
+import { MNT_LIVE, mimpl } from './vnimpl.js';
+
+/** How long changes may stay in memory; milliseconds. */
+export const SYNC_DELAY_MS = 5000;
+
+/**
+ * Writes back mounts that have been dirty for {@link SYNC_DELAY_MS}. It runs from a timer of the host. A host that
+ * blocks its event loop (the FUSE loop waiting for requests) asks `next_due_ms` and calls `run` itself.
+ */
+export class Syncer {
+  private readonly dirty = new Set<Mount>();
+  private timer: HostTimer | null = null;
+  private running: Promise<void> | null = null;
+  private stopped = false;
+  private readonly clock: Timespec = { sec: 0, nsec: 0 };
+
+  constructor(
+    private readonly kernel: Kernel,
+    private readonly rumpuser: Rumpuser,
+    readonly delay_ms = SYNC_DELAY_MS,
+  ) {}
+
+  /** Milliseconds until a mount wants to be written, 0 when it is overdue; undefined while nothing is dirty. */
+  get next_due_ms(): number | undefined {
+    let due: number | undefined;
+    for (const mp of this.dirty) {
+      const at = mimpl(mp).dirty_since_ms;
+      if (due === undefined || at < due) due = at;
+    }
+    return due === undefined ? undefined : Math.max(0, due + this.delay_ms - this.now_ms());
+  }
+
+  /** The volume was changed. Cheap to call again: test MountImpl.dirty first. */
+  dirtied(mp: Mount): void {
+    const impl = mimpl(mp);
+    if (impl.dirty || this.stopped) return;
+    impl.dirty = true;
+    impl.dirty_since_ms = this.now_ms();
+    this.dirty.add(mp);
+    if (this.timer === null) this.arm();
+  }
+
+  /** Writes back the mounts that are due, or with `all` every dirty one. An error is logged; the mount stays dirty and is tried again. */
+  async run(all = false): Promise<void> {
+    while (this.running !== null) await this.running;
+    this.running = this.work(all);
+    try {
+      await this.running;
+    } finally {
+      this.running = null;
+      if (this.timer === null) this.arm();
+    }
+  }
+
+  /** One mount now. @throws what the driver's sync throws. */
+  async sync(mp: Mount): Promise<void> {
+    const impl = mimpl(mp);
+    // Cleared first: what is changed while sync runs is dirty again.
+    impl.dirty = false;
+    this.dirty.delete(mp);
+    try {
+      await mp.mnt_op.sync(mp);
+    } catch (thrown) {
+      if (impl.state === MNT_LIVE) this.dirtied(mp);
+      throw thrown;
+    }
+  }
+
+  /** The mount is gone. */
+  forget(mp: Mount): void {
+    mimpl(mp).dirty = false;
+    this.dirty.delete(mp);
+  }
+
+  /** Ends the timer; waits for a run at work. */
+  async stop(): Promise<void> {
+    this.stopped = true;
+    this.timer?.cancel();
+    this.timer = null;
+    while (this.running !== null) await this.running;
+  }
+
+  private async work(all: boolean): Promise<void> {
+    const now = this.now_ms();
+    for (const mp of [...this.dirty]) {
+      if (!all && mimpl(mp).dirty_since_ms + this.delay_ms > now) continue;
+      if (mimpl(mp).state !== MNT_LIVE) continue; // unmount syncs it itself
+      try {
+        await this.sync(mp);
+      } catch (thrown) {
+        this.kernel.log('error', 'changes could not be written to the volume; they are kept in memory and tried again', {
+          volume: mp.mnt_mntfromname,
+          error: errnoName(errnoOf(thrown)),
+          reason: String(thrown),
+        });
+      }
+    }
+  }
+
+  private arm(): void {
+    if (this.stopped) return;
+    const due = this.next_due_ms;
+    if (due === undefined) return;
+    this.timer = this.rumpuser.rumpuser_timer(due, () => {
+      this.timer = null;
+      void this.run();
+    });
+  }
+
+  private now_ms(): number {
+    this.rumpuser.rumpuser_clock_gettime('monotonic', this.clock);
+    return this.clock.sec * 1000 + this.clock.nsec / 1e6;
+  }
+}

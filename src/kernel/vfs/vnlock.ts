@@ -1,0 +1,74 @@
+import { NOCRED } from '../cred.js';
+import { E, errno } from '../errno.js';
+import { MNT_RDONLY, MNT_SYNCHRONOUS } from '../fcntl.js';
+import type { MaybePromise } from '../rumpuser/rumpuser.js';
+import type { Mount } from './mount.js';
+import type { VfsKernel } from './vfskernel.js';
+import { MNT_GONE, mimpl } from './vnimpl.js';
+import type { Vnode } from './vnode.js';
+import { VS_ACTIVE } from './vnode.js';
+
+/*
+ * The order of locks, outermost first:
+ *   1. mount   MountImpl.trans, shared, by every call that changes the volume (mnt_start_write)
+ *   2. mount   mnt_renamelock, exclusive, by rename and rmdir
+ *   3. file    File.f_lock, by calls that use the descriptor's position
+ *   4. vnode   a directory before what is in it that is no directory
+ * Only rmdir and rename hold more than one directory, or two other files, and they run alone in their mount (2). So no
+ * order among directories is needed, and none that a damaged volume could break. Within a rename, directories come
+ * before files. A path walk holds one vnode lock at a time.
+ */
+
+/** Takes the lock of a vnode: test the result before awaiting it. */
+export function vn_lock(vp: Vnode, exclusive: boolean): Promise<void> | undefined {
+  return vp.v_lock.enter(exclusive);
+}
+
+export function vn_unlock(vp: Vnode, exclusive: boolean): void {
+  vp.v_lock.exit(exclusive);
+}
+
+/** @throws EBADF for a vnode whose volume went away; the caller holds the lock. */
+export function vn_alive(vp: Vnode): void {
+  if (vp.v_state !== VS_ACTIVE) throw errno(E.EBADF);
+}
+
+/** Runs `body` under the lock of a vnode. For calls that are not hot: it costs a closure. */
+export async function vn_locked<T>(vp: Vnode, exclusive: boolean, body: () => MaybePromise<T>): Promise<T> {
+  const wait = vp.v_lock.enter(exclusive);
+  if (wait) await wait;
+  try {
+    return await body();
+  } finally {
+    vp.v_lock.exit(exclusive);
+  }
+}
+
+/**
+ * Keeps unmount and a switch between rw and ro out of the volume until {@link mnt_done_write}; for every call that may
+ * change it. Test the result before awaiting it. Whether writing is allowed is checked behind it: {@link mnt_check_rw}.
+ */
+export function mnt_start_write(mp: Mount): Promise<void> | undefined {
+  return mimpl(mp).trans.enter(false);
+}
+
+/** @throws EROFS; EBADF for a volume that went away */
+export function mnt_check_rw(mp: Mount): void {
+  if (mimpl(mp).state === MNT_GONE) throw errno(E.EBADF);
+  if ((mp.mnt_flag & MNT_RDONLY) !== 0) throw errno(E.EROFS);
+}
+
+export function mnt_done_write(mp: Mount): void {
+  mimpl(mp).trans.exit(false);
+}
+
+/** The volume was changed: the syncer is to write it. Called after the change, so that a sync at work at the time does not hide it. */
+export function mnt_dirtied(k: VfsKernel, mp: Mount): void {
+  if (!mimpl(mp).dirty) k.syncer.dirtied(mp);
+}
+
+/** On a synchronous mount: brings what a call changed to stable storage before it returns. The caller holds the exclusive lock. */
+export function vn_syncmount(vp: Vnode): MaybePromise<void> {
+  if ((vp.v_mount.mnt_flag & MNT_SYNCHRONOUS) === 0 || vp.v_state !== VS_ACTIVE) return undefined;
+  return vp.v_op.fsync(vp, NOCRED, false);
+}

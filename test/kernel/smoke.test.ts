@@ -1,0 +1,30 @@
+import t from 'tap';
+import { O_CREAT, O_RDWR } from '../../src/kernel/fcntl.js';
+import { boot, bytes, fails, names, readFile, text, writeFile } from './support.js';
+
+t.test('a kernel boots, keeps files, mounts and halts', async (t) => {
+  const { sys, kernel } = await boot(t);
+  await sys.mkdir('/dir', 0o755);
+  const fd = await sys.open('/dir/file', O_RDWR | O_CREAT, 0o644);
+  t.equal(await sys.write(fd, bytes('hello')), 5);
+  const buf = new Uint8Array(10);
+  t.equal(await sys.pread(fd, buf, 1), 4);
+  t.equal(text(buf.subarray(0, 4)), 'ello');
+  t.equal((await sys.fstat(fd)).st_size, 5);
+  await sys.close(fd);
+  await fails(t, sys.open('/nothing', 0), 'ENOENT');
+  await sys.mount('tmpfs', '/dir', 0);
+  t.same(await names(sys, '/dir'), []);
+  await writeFile(sys, '/dir/inner', 'x');
+  t.equal(text(await sys.__getcwd()), '/');
+  await sys.chdir('/dir');
+  t.equal(text(await sys.__getcwd()), '/dir');
+  await fails(t, sys.unmount('/dir'), 'EBUSY');
+  await sys.chdir('/');
+  await sys.unmount('/dir');
+  t.equal(await readFile(sys, '/dir/file'), 'hello');
+  await sys.rename('/dir/file', '/moved');
+  await sys.rmdir('/dir');
+  t.same(await names(sys, '/'), ['moved']);
+  await kernel.halt();
+});
