@@ -82,7 +82,7 @@ function getattr(vp: Vnode, vap: Vattr, _cred: Cred): void {
   vap.va_uid = ip.i_uid;
   vap.va_gid = ip.i_gid;
   vap.va_fsid = ump.um_mountp.mnt_fsid;
-  vap.va_fileid = BigInt(ip.i_number);
+  vap.va_fileid = ip.i_fileid;
   vap.va_size = ip.i_size;
   vap.va_blocksize = ump.um_fs.fs_bsize;
   vap.va_atime = ip.i_atime;

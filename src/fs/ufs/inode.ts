@@ -21,6 +21,8 @@ export class Inode extends Dinode {
   readonly i_ump: FfsMount;
   readonly i_fs: Fs;
   readonly i_number: number;
+  /** The same, as va_fileid wants it. */
+  readonly i_fileid: bigint;
   readonly i_vnode: Vnode;
   /** IN_* */
   i_flag = 0;
@@ -35,6 +37,7 @@ export class Inode extends Dinode {
     this.i_fs = ump.um_fs;
     this.i_vnode = vp;
     this.i_number = ino;
+    this.i_fileid = BigInt(ino);
   }
 }
 
