@@ -43,7 +43,8 @@ export function ufs_dirlookup(ip: Inode, name: string): MaybePromise<DirHit | nu
   return scan(ip, name, 0);
 }
 
-function indexable(ip: Inode): boolean {
+/** Is a directory small enough that its index fits the memory for indexes? */
+export function indexable(ip: Inode): boolean {
   return ip.i_size <= UFS_MAXDIRSIZE && (ip.i_size / TYPICAL_ENTRY_BYTES) * 8 < DIRINDEX_BYTES;
 }
 
