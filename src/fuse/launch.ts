@@ -1,0 +1,61 @@
+/**
+ * Starts a mount in the background: a supervisor in a session of its own, which starts the server. Returns when the
+ * mount can be used; what goes wrong before is an error here, at the terminal. The background processes hold neither
+ * the terminal nor the working directory.
+ */
+import { spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import type { FromLauncher, MountReady, ToLauncher } from './messages.js';
+import { MountFailure } from './mount/failure.js';
+import { supervise } from './supervisor.js';
+import type { SuperviseOptions } from './supervisor.js';
+
+export interface LaunchOptions extends Omit<SuperviseOptions, 'output'> {
+  /** The supervisor's program: a JavaScript file that calls supervisorMain; default the one beside this file. */
+  readonly supervisor?: string;
+}
+
+/** @throws MountFailure */
+export function launch(options: LaunchOptions): Promise<MountReady> {
+  const { supervisor, descriptors = [], ...rest } = options;
+  // 3 is left to the IPC channel here; the supervisor finds the descriptors from 4 on, as the server will.
+  const child = spawn(process.execPath, [supervisor ?? fileURLToPath(new URL('./supervisor-main.js', import.meta.url))], {
+    stdio: ['ignore', 'ignore', 'ignore', 'ipc', ...descriptors], detached: true, cwd: '/',
+  });
+  return new Promise((resolve, reject) => {
+    const settle = (act: () => void) => {
+      child.removeAllListeners();
+      if (child.connected) child.disconnect();
+      child.unref();
+      act();
+    };
+    child.on('message', (message: ToLauncher) => {
+      if (message.type === 'ready') settle(() => resolve(message));
+      else settle(() => reject(new MountFailure(message.message, message.code)));
+    });
+    child.on('error', (error) => settle(() => reject(new MountFailure(`the supervisor cannot be started: ${error.message}`, 'EIO'))));
+    child.on('exit', (code, signal) => setImmediate(() => settle(() => reject(new MountFailure(`the supervisor ended (${code ?? signal}) before the mount was up`, 'EIO')))));
+    const order: FromLauncher = { type: 'supervise', options: { ...rest, descriptors: descriptors.map((_, index) => 4 + index), output: 'ignore' } satisfies SuperviseOptions };
+    child.send(order);
+  });
+}
+
+/** The supervisor's program. */
+export function supervisorMain(): void {
+  const say = (message: ToLauncher, then: () => void = () => {}) => {
+    if (process.connected) process.send!(message, undefined, undefined, then);
+    else then();
+  };
+  process.once('message', (order: FromLauncher) => {
+    const options = order.options as SuperviseOptions;
+    process.title = `rumpfuse: supervisor of ${options.mount.mountpoint}`;
+    const up = (ready: MountReady) => say({ type: 'ready', ...ready }, () => process.disconnect?.());
+    supervise(options, up, () => {}).then(
+      (status) => process.exit(status),
+      (error: unknown) => {
+        const failure = error instanceof MountFailure ? error : new MountFailure(`the supervisor failed: ${error instanceof Error ? error.message : String(error)}`, 'EIO');
+        say({ type: 'failed', message: failure.message, code: failure.code }, () => process.exit(1));
+      },
+    );
+  });
+}

@@ -1,0 +1,3 @@
+import { supervisorMain } from './launch.js';
+
+supervisorMain();

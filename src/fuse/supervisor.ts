@@ -1,0 +1,171 @@
+/**
+ * The supervisor of one mount: opens /dev/fuse, starts the server with it, mounts, and stays: receives the signals,
+ * unmounts, waits until the server has written everything. It parses nothing that comes from a disk or from a user of
+ * the mount.
+ *
+ * The server is given descriptor 3, FUSE, and from 4 on those that the caller names (the device).
+ */
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { closeSync } from 'node:fs';
+import type { MountReady, ToServer, ToSupervisor } from './messages.js';
+import { MountFailure } from './mount/failure.js';
+import { checkMountpoint, isSuperuser, mountAsSuperuser, mountAsUser, openDevFuse, setReadAhead } from './mount/mount.js';
+import type { MountInfo } from './mount/mountinfo.js';
+import type { HostMount } from './mount/options.js';
+import { abortConnection, unmount } from './mount/unmount.js';
+
+export interface SuperviseOptions {
+  readonly mount: HostMount;
+  readonly server: {
+    /** The program: a JavaScript file that calls serverMain. */
+    readonly entry: string;
+    /** Handed to it as they are; JSON. */
+    readonly args: unknown;
+    readonly execArgv?: readonly string[];
+  };
+  /** Open descriptors that become 4, 5... of the server. */
+  readonly descriptors?: readonly number[];
+  /** Read-ahead of the host where it can be set, KiB; default 1024. */
+  readonly read_ahead_kib?: number;
+  /** Where the server's standard output and error go; default the supervisor's. */
+  readonly output?: 'inherit' | 'ignore';
+}
+
+const READ_AHEAD_KIB = 1024;
+
+/** What is known of a server process. */
+interface Server {
+  readonly child: ChildProcess;
+  /** Settles with the exit status, or the name of the signal that ended it. */
+  readonly exit: Promise<number | string>;
+}
+
+function startServer(options: SuperviseOptions, fuse: number): Server {
+  const output = options.output ?? 'inherit';
+  // In a session of its own: Ctrl-C at the terminal is for the supervisor, which unmounts.
+  const child = spawn(process.execPath, [...(options.server.execArgv ?? []), options.server.entry], {
+    stdio: ['ignore', output, output, fuse, ...(options.descriptors ?? []), 'ipc'], detached: true,
+  });
+  const exit = new Promise<number | string>((resolve) => {
+    child.once('exit', (code, signal) => resolve(code ?? signal ?? 1));
+    child.once('error', (error) => resolve(error.message));
+  });
+  return { child, exit };
+}
+
+/** The next message of one of these types. @throws MountFailure when the server says that it failed, or ends */
+function expect<T extends ToSupervisor['type']>(server: Server, type: T): Promise<Extract<ToSupervisor, { type: T }>> {
+  return new Promise((resolve, reject) => {
+    const onMessage = (raw: unknown) => {
+      const message = raw as ToSupervisor;
+      if (message.type === type) done(() => resolve(message as Extract<ToSupervisor, { type: T }>));
+      else if (message.type === 'failed') done(() => reject(new MountFailure(message.message, message.code)));
+    };
+    const done = (settle: () => void) => {
+      server.child.off('message', onMessage);
+      settle();
+    };
+    server.child.on('message', onMessage);
+    // What it said last may still be on its way when it has ended.
+    void server.exit.then((how) => setImmediate(() => done(() => reject(new MountFailure(`the file system server ended (${how}) before the mount was up`, 'EIO')))));
+  });
+}
+
+function tell(server: Server, message: ToServer): void {
+  if (server.child.connected) server.child.send(message);
+}
+
+/** Server and mount, up. */
+interface Up {
+  readonly server: Server;
+  readonly info: MountInfo;
+  readonly volume: Extract<ToSupervisor, { type: 'volume' }>;
+  readonly fuse: number;
+}
+
+/** Starts and mounts. @throws MountFailure; what was started or mounted has been ended again then */
+async function bringUp(options: SuperviseOptions, mount: HostMount): Promise<Up> {
+  const up = await attempt(options, mount);
+  // Mounted for writing before the volume said no: again, so that the host knows.
+  return up ?? (await attempt(options, { ...mount, readonly: true }))!;
+}
+
+/** undefined: the volume can only be read, but the host has it mounted for writing. Nothing is left of the attempt. */
+async function attempt(options: SuperviseOptions, mount: HostMount): Promise<Up | undefined> {
+  const superuser = isSuperuser();
+  // The superuser mounts when the volume is known; fusermount3 makes descriptor and mount in one.
+  const early = superuser ? undefined : mountAsUser(mount);
+  const fuse = early?.fd ?? openDevFuse();
+  let info = early?.info;
+  const server = startServer(options, fuse);
+  let up: Up | undefined;
+  try {
+    tell(server, { type: 'open', args: options.server.args, readonly: mount.readonly });
+    const volume = await expect(server, 'volume');
+    const readonly = mount.readonly || volume.readonly;
+    if (info !== undefined && readonly !== mount.readonly) return undefined;
+    const ready = expect(server, 'ready');
+    ready.catch(() => {}); // looked at below, whatever happens before
+    info ??= mountAsSuperuser(fuse, { ...mount, readonly });
+    tell(server, { type: 'serve', device: info.device, mountpoint: info.mountpoint, readonly, default_permissions: mount.default_permissions });
+    await ready;
+    if (superuser) setReadAhead(info.device, options.read_ahead_kib ?? READ_AHEAD_KIB);
+    return (up = { server, info, volume, fuse });
+  } finally {
+    if (up === undefined) {
+      server.child.kill('SIGKILL'); // nothing has been written through it yet
+      await server.exit;
+      closeSync(fuse);
+      if (info !== undefined) unmountQuietly(info.device);
+    }
+  }
+}
+
+function unmountQuietly(device: string): void {
+  try {
+    unmount(device, { lazy: true });
+  } catch {
+    // Not ours to unmount any more, or covered: nothing that could be done.
+  }
+}
+
+/**
+ * Mounts and stays until the mount has ended. `onReady` is called when it is up. Returns 0 when everything has been
+ * written, 1 when the server died. @throws MountFailure when it did not come up
+ */
+export async function supervise(options: SuperviseOptions, onReady: (ready: MountReady) => void, warn: (message: string) => void): Promise<number> {
+  const mount = { ...options.mount, mountpoint: checkMountpoint(options.mount.mountpoint) };
+  const { server, info, volume, fuse } = await bringUp(options, mount);
+  let signals = 0;
+
+  /** The first time: unmount, or detach if it is in use. Again: the connection is cut, whoever uses it gets errors. */
+  const end = () => {
+    signals++;
+    try {
+      if (signals > 2) return void abortConnection(info.device);
+      unmount(info.device, { lazy: signals > 1 });
+    } catch (error) {
+      if (signals === 1) return end();
+      warn(error instanceof Error ? error.message : String(error));
+    }
+  };
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, end);
+  server.child.on('message', (message: ToSupervisor) => {
+    if (message.type === 'unmount') end();
+    else if (message.type === 'failed') warn(message.message);
+  });
+  onReady({
+    pid: process.pid, device: info.device, mountpoint: info.mountpoint, fstype: volume.fstype, readonly: mount.readonly || volume.readonly,
+    ...(volume.notice !== undefined ? { notice: volume.notice } : {}),
+  });
+
+  const how = await server.exit;
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.off(signal, end);
+  closeSync(fuse);
+  // After a normal end there is nothing left; a dead server's mount would answer ENOTCONN for ever.
+  unmountQuietly(info.device);
+  if (how === 0) return 0;
+  warn(`the file system server of ${info.mountpoint} ended unexpectedly (${how}); check the volume before it is mounted again`);
+  return 1;
+}
