@@ -217,7 +217,7 @@ export class CgBuilder {
     const i32 = (offset: number, value: number): void => view.setInt32(offset, value, le);
     const inside = (value: number, limit: number): number => (value >= 0 && value < limit ? value : 0);
     i32(offsets.old ? OCG_MAGIC : 4, CG_MAGIC);
-    if (!fs.ufs2) i32(8, kept.cg_old_time);
+    i32(8, kept.cg_old_time);
     i32(12, c);
     if (!fs.ufs2) {
       let ncyl = fs.fs_old_cpg;

@@ -45,8 +45,13 @@ export const FSCK_EXIT_UNRESOLVED = 2;
 export const FSCK_EXIT_CHECK_FAILED = 8;
 
 export interface FsckReport {
-  /** Nothing is wrong, or nothing is wrong any more. A volume merely not marked clean (fs_clean) is not clean. */
+  /** Nothing is wrong (any more), and the volume says so itself: {@link consistent} and {@link markedClean}. */
   readonly clean: boolean;
+  /** Every structure is in order, whatever the clean flag says. */
+  readonly consistent: boolean;
+  /** fs_clean is set, and there was no journal to replay. */
+  readonly markedClean: boolean;
+  /** FSCK_EXIT_*. A volume that is consistent and only not marked clean exits with 0, as with fsck_ffs. */
   readonly exitStatus: number;
   /** At most {@link MAX_PROBLEMS}; {@link problemCount} counts the rest too. */
   readonly problems: readonly FsckProblem[];
