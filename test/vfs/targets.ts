@@ -5,7 +5,7 @@ import { rumpVolume } from './matrix/rumpvolume.js';
 const tmpfsFeatures: readonly Feature[] = [
   'hardlinks', 'symlinks', 'devices', 'fifos', 'owners', 'modes', 'nstimes', 'times64', 'birthtime', 'flags', 'xattr', 'holes',
   'seekhole', 'fallocate', 'fdiscard', 'filehandles', 'flock', 'recordlocks', 'bytenames', 'limited', 'readonly', 'update',
-  'processes', 'linkcounts', 'blocks',
+  'processes', 'linkcounts', 'blocks', 'bsdgroups',
 ];
 
 /** What the matrix and the random tests run on. */

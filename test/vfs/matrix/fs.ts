@@ -144,7 +144,9 @@ export interface Fs {
 export type Feature =
   | 'hardlinks' | 'symlinks' | 'devices' | 'fifos' | 'owners' | 'modes' | 'nstimes' | 'times64' | 'birthtime' | 'flags'
   | 'xattr' | 'holes' | 'seekhole' | 'fallocate' | 'fdiscard' | 'filehandles' | 'flock' | 'recordlocks' | 'bytenames'
-  | 'limited' | 'nodelimit' | 'readonly' | 'update' | 'remount' | 'processes' | 'linkcounts' | 'blocks';
+  | 'limited' | 'nodelimit' | 'readonly' | 'update' | 'remount' | 'processes' | 'linkcounts' | 'blocks'
+  /** The group of a new file is its directory's, not its maker's. */
+  | 'bsdgroups';
 
 /** A volume under test. */
 export interface Volume {

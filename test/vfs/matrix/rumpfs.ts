@@ -1,5 +1,5 @@
 import { AT_FDCWD, AT_SYMLINK_NOFOLLOW, F_GETLK, F_SETLK, F_UNLCK, O_DIRECTORY, O_RDONLY, SEEK_SET, UTIME_NOW, UTIME_OMIT } from '../../../src/kernel/fcntl.js';
-import type { RumpKernelShape } from '../../../src/kernel/rump.js';
+import type { RumpKernel } from '../../../src/kernel/rump.js';
 import type { Fhandle } from '../../../src/kernel/stat.js';
 import { ALLPERMS, S_IFMT, ST_RDONLY, Stat, major, makedev, minor } from '../../../src/kernel/stat.js';
 import type { Flock, RumpSys, Timestamp } from '../../../src/kernel/sys/rumpsys.js';
@@ -44,12 +44,12 @@ function flock(lock: RecordLock): Flock {
 
 /** {@link Fs} over the system calls of a rump kernel. */
 export class RumpFs implements Fs {
-  private readonly kernel: RumpKernelShape;
+  private readonly kernel: RumpKernel;
   private readonly sys: RumpSys;
   private readonly root: string;
 
   /** `root`: absolute path of the mount point. */
-  constructor(kernel: RumpKernelShape, sys: RumpSys, root: string) {
+  constructor(kernel: RumpKernel, sys: RumpSys, root: string) {
     this.kernel = kernel;
     this.sys = sys;
     this.root = root;

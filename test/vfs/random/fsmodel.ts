@@ -39,6 +39,12 @@ export class Refused extends Error {}
  */
 export class Model {
   readonly root = new ModelNode(S_IFDIR, 0o755);
+  private readonly bsdgroups: boolean;
+
+  /** `bsdgroups`: the group of a new file is its directory's; else 0, its maker's. */
+  constructor(bsdgroups: boolean) {
+    this.bsdgroups = bsdgroups;
+  }
 
   private parentOf(path: string): [ModelNode, string] {
     const parts = path.split('/');
@@ -68,6 +74,7 @@ export class Model {
     if (dir.entries.has(name)) throw new Refused();
     dir.entries.set(name, node);
     dir.mtime = undefined;
+    if (node.links === 0 && this.bsdgroups) node.gid = dir.gid;
     node.links++;
     if (node.type === S_IFDIR) node.parent = dir;
   }

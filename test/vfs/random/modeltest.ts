@@ -26,6 +26,10 @@ const ONFILES = new Set(['write', 'truncate', 'hold', 'link', 'unlink']);
 /** Codes with which an operation that must fail may fail. */
 const REFUSALS = new Set(['ENOENT', 'ENOTDIR', 'EISDIR', 'EEXIST', 'ENOTEMPTY', 'EINVAL', 'EPERM', 'EBUSY', 'EXDEV']);
 const HELD_MAX = 4;
+/** With so many files in the tree, more are removed than made. */
+const TREE_MAX = 60;
+/** Well under PATH_MAX bytes: a character may take three, and the mount point comes before it. */
+const PATH_CHARS = 700;
 
 /** All paths of the model's tree, directories with a slash behind. */
 function paths(model: Model): string[] {
@@ -41,12 +45,19 @@ function paths(model: Model): string[] {
   return found;
 }
 
+/** No path gets longer than the system allows, even if `path`, with what is below it, is moved to `other`. */
+function short(path: string, other: string, there: readonly string[]): boolean {
+  let below = 0;
+  for (const one of there) if (one.startsWith(`${path}/`)) below = Math.max(below, one.length - path.length);
+  return Math.max(path.length, other.length + below) < PATH_CHARS;
+}
+
 /** Operations that mostly make sense: a model goes along, so that names that are there are known. */
 function generate(random: Random, count: number, target: Target): Op[] {
   const kinds = [...KINDS];
   if (target.features.has('symlinks')) kinds.push('symlink');
   if (target.features.has('hardlinks')) kinds.push('link', 'link');
-  const model = new Model();
+  const model = new Model(target.features.has('bsdgroups'));
   const ops: Op[] = [];
   for (let i = 0; i < count; i++) {
     const there = paths(model);
@@ -54,9 +65,11 @@ function generate(random: Random, count: number, target: Target): Op[] {
     const files = there.filter((path) => !path.endsWith('/'));
     const fresh = () => `${dirs.length > 0 && random.below(4) > 0 ? random.pick(dirs) : ''}${random.pick(NAMES)}`;
     const one = (from: string[]) => (from.length > 0 && random.below(5) > 0 ? random.pick(from).replace(/\/$/, '') : fresh());
-    const kind = target.features.has('remount') && random.below(60) === 0 ? 'remount' : random.pick(kinds);
+    let kind = target.features.has('remount') && random.below(60) === 0 ? 'remount' : random.pick(kinds);
+    if (there.length > TREE_MAX && random.below(2) === 0) kind = random.pick(['unlink', 'unlink', 'rmdir', 'rename']);
     const path = NEW.has(kind) ? fresh() : one(kind === 'rmdir' ? dirs : ONFILES.has(kind) ? files : there);
     const other = random.below(3) === 0 ? one(there) : fresh();
+    if (!short(path, other, there)) continue;
     const op = { kind, path, other, n: random.next(), size: random.below(random.pick([10, 1000, 20_000, 150_000])) };
     ops.push(op);
     try {
@@ -92,7 +105,7 @@ interface Held {
 
 /** A real volume and its model, side by side. */
 class Run {
-  readonly model = new Model();
+  readonly model: Model;
   private readonly held: Held[] = [];
   private readonly fs: Fs;
   private readonly volume: Volume;
@@ -102,6 +115,7 @@ class Run {
     this.volume = volume;
     this.fs = volume.fs;
     this.target = target;
+    this.model = new Model(target.features.has('bsdgroups'));
   }
 
   async apply(op: Op): Promise<void> {
@@ -314,5 +328,5 @@ export async function modelTest(target: Target, seed: number, count: number): Pr
   const shortest = await shrink(ops.slice(0, failed.at + 1), async (fewer) => (await run(target, fewer))?.at);
   const again = (await run(target, shortest))?.error ?? failed.error;
   throw new Error(`RUMPFUSE_SEED=${seed} RUMPFUSE_OPS=${count}: operation ${failed.at}: ${failed.error.message}\n` +
-    `shortest: ${again.message}\n${shortest.slice(-40).map((op) => JSON.stringify(op)).join('\n')}\n${again.stack ?? ''}`);
+    `shortest: ${again.message}\n${shortest.slice(-40).map((op) => JSON.stringify(op).replace(/(x{9}|(?:long){3})[longx]{20,}/g, '$1...')).join('\n')}\n${again.stack ?? ''}`);
 }
