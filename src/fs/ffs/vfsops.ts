@@ -16,7 +16,7 @@ import { FfsMount, VFSTOUFS } from './ffsmount.js';
 import type { Fs } from './fs.js';
 import { ffs_loadvnode } from './loadvnode.js';
 import { ffs_superblock_search } from './sbsearch.js';
-import { ffs_write_start, ffs_write_stop, ffs_write_sync } from './vnops_write.js';
+import { ffs_write_pending, ffs_write_start, ffs_write_stop, ffs_write_sync } from './vnops_write.js';
 import { wapbl_open } from './wapbl/header.js';
 import { WapblOverlay } from './wapbl/overlay.js';
 import { wapbl_replay } from './wapbl/replay.js';
@@ -144,18 +144,20 @@ function rootchecked(mp: Mount, vp: Vnode): MaybePromise<Vnode> {
 }
 
 function statvfs(mp: Mount, sbp: Statvfs): void {
-  const fs = VFSTOUFS(mp).um_fs;
+  const ump = VFSTOUFS(mp);
+  const fs = ump.um_fs;
+  const pending = ffs_write_pending(ump);
   const { cs_nbfree, cs_nffree, cs_nifree } = fs.fs_cstotal;
   sbp.f_bsize = fs.fs_bsize;
   sbp.f_frsize = fs.fs_fsize;
   sbp.f_iosize = fs.fs_bsize;
   sbp.f_blocks = fs.fs_dsize;
   // The counters of a damaged volume may be anything.
-  sbp.f_bfree = Math.min(Math.max(cs_nbfree * fs.fs_frag + cs_nffree, 0), fs.fs_dsize);
+  sbp.f_bfree = Math.min(Math.max(cs_nbfree * fs.fs_frag + cs_nffree + pending.frags, 0), fs.fs_dsize);
   sbp.f_bresvd = Math.floor((fs.fs_dsize * fs.fs_minfree) / 100);
   sbp.f_bavail = Math.max(sbp.f_bfree - sbp.f_bresvd, 0);
   sbp.f_files = fs.ninodes - UFS_ROOTINO;
-  sbp.f_ffree = Math.min(Math.max(cs_nifree, 0), sbp.f_files);
+  sbp.f_ffree = Math.min(Math.max(cs_nifree + pending.inodes, 0), sbp.f_files);
   sbp.f_favail = sbp.f_ffree;
   sbp.f_namemax = 255;
 }

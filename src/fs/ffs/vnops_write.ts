@@ -1,40 +1,66 @@
+import type { Cred } from '../../kernel/cred.js';
 import { E, errno } from '../../kernel/errno.js';
+import { VREG } from '../../kernel/vfs/vattr.js';
+import type { Vnode } from '../../kernel/vfs/vnode.js';
 import type { Vnops } from '../../kernel/vfs/vnops.js';
+import { VTOI } from '../ufs/inode.js';
+import { ffs_create, ffs_link, ffs_mkdir, ffs_mknod, ffs_symlink } from './create.js';
+import { ffs_deleteextattr, ffs_setextattr } from './extattr_write.js';
 import type { FfsMount } from './ffsmount.js';
+import { ffs_fsync, ffs_inactive, ffs_reclaim } from './lifecycle.js';
+import { ORDER } from './order.js';
+import type { Order } from './order.js';
+import { ffs_remove, ffs_rename, ffs_rmdir } from './remove.js';
+import { ffs_setattr } from './setattr.js';
+import { ffs_fallocate, ffs_punch } from './truncate.js';
+import { ffs_write } from './write.js';
+export { ffs_write_start, ffs_write_stop } from './writemount.js';
 
 /** Operations that change a file, and what vnops.ts does not do: inactive, reclaim, fsync. */
 export type FfsWriteOps = Pick<Vnops, 'create' | 'mknod' | 'mkdir' | 'symlink' | 'link' | 'remove' | 'rmdir' | 'rename' | 'setattr' | 'write' | 'fsync' | 'inactive' | 'reclaim'> &
   Partial<Pick<Vnops, 'open' | 'close' | 'fallocate' | 'fdiscard' | 'setextattr' | 'deleteextattr'>>;
 
-const rofs = (): never => {
-  throw errno(E.EROFS);
-};
-
-export const ffs_writeops: FfsWriteOps = {
-  create: rofs,
-  mknod: rofs,
-  mkdir: rofs,
-  symlink: rofs,
-  link: rofs,
-  remove: rofs,
-  rmdir: rofs,
-  rename: rofs,
-  setattr: rofs,
-  write: rofs,
-  fsync: () => undefined,
-  inactive: () => false,
-  reclaim(vp) {
-    vp.v_data = null;
-  },
-};
-
-/** The volume becomes writable: called at the end of a read-write mount or update, with a superblock that is fit for it. */
-export function ffs_write_start(_ump: FfsMount): void {
-  throw errno(E.EROFS, 'writing is not built in');
+function range(vp: Vnode, offset: number, length: number): void {
+  if (vp.v_type !== VREG) throw errno(E.EOPNOTSUPP);
+  if (!(offset >= 0 && length > 0)) throw errno(E.EINVAL);
 }
 
-/** The volume stops being writable (unmount, update to read-only): everything goes to the device and it is marked clean. */
-export function ffs_write_stop(_ump: FfsMount): void {}
+export const ffs_writeops: FfsWriteOps = {
+  create: ffs_create,
+  mknod: ffs_mknod,
+  mkdir: ffs_mkdir,
+  symlink: ffs_symlink,
+  link: ffs_link,
+  remove: ffs_remove,
+  rmdir: ffs_rmdir,
+  rename: ffs_rename,
+  setattr: ffs_setattr,
+  write: ffs_write,
+  fsync: ffs_fsync,
+  inactive: ffs_inactive,
+  reclaim: ffs_reclaim,
+  fallocate(vp: Vnode, offset: number, length: number, cred: Cred) {
+    range(vp, offset, length);
+    const ip = VTOI(vp);
+    return ORDER(ip.i_ump).run(() => ffs_fallocate(ip, offset, length, cred));
+  },
+  fdiscard(vp: Vnode, offset: number, length: number) {
+    range(vp, offset, length);
+    const ip = VTOI(vp);
+    if (offset >= ip.i_size) return undefined;
+    return ORDER(ip.i_ump).run(() => ffs_punch(ip, offset, length));
+  },
+  setextattr: ffs_setextattr,
+  deleteextattr: ffs_deleteextattr,
+};
 
 /** Everything dirty goes to the device, with a barrier. Never called for a read-only volume. */
-export function ffs_write_sync(_ump: FfsMount): void {}
+export function ffs_write_sync(ump: FfsMount): Promise<void> {
+  return ORDER(ump).flush(true);
+}
+
+/** What the next sync will free: counts as free already. */
+export function ffs_write_pending(ump: FfsMount): { frags: number; inodes: number } {
+  const order = ump.um_private as Order | null;
+  return { frags: order?.pendingfrags ?? 0, inodes: order?.pendinginodes ?? 0 };
+}

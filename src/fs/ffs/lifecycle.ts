@@ -1,0 +1,84 @@
+import type { Cred } from '../../kernel/cred.js';
+import { MNT_RDONLY } from '../../kernel/fcntl.js';
+import type { MaybePromise } from '../../kernel/rumpuser/rumpuser.js';
+import type { Vnode } from '../../kernel/vfs/vnode.js';
+import { VTOI } from '../ufs/inode.js';
+import type { Inode } from '../ufs/inode.js';
+import { ufs_dirindex_drop } from '../ufs/lookup.js';
+import { dead_of, dead_release } from './dead.js';
+import { ffs_clearinode } from './ialloc.js';
+import { IW, ORDER } from './order.js';
+
+/** VOP_INACTIVE, VOP_RECLAIM, VOP_FSYNC. Reclaim may be called inside a transaction and opens none. */
+
+function writable(ip: Inode): boolean {
+  return ip.i_ump.um_private !== null && (ip.i_ump.um_mountp.mnt_flag & MNT_RDONLY) === 0;
+}
+
+/** The last user has gone: a file without links goes too. */
+export function ffs_inactive(vp: Vnode): MaybePromise<boolean> {
+  const ip = VTOI(vp);
+  if (ip.i_nlink > 0 || ip.i_mode === 0 || !writable(ip)) return ip.i_mode === 0;
+  const order = ORDER(ip.i_ump);
+  order.orphans--;
+  if (order.isnew(ip) && !order.broken) return unmake(ip);
+  // The disk must not know it with blocks that were let go before.
+  const wait = IW(ip).metadirty ? order.update(ip) : undefined;
+  if (wait) return wait.then(() => bury(ip));
+  return bury(ip);
+}
+
+function bury(ip: Inode): boolean {
+  const order = ORDER(ip.i_ump);
+  order.bury(dead_of(ip));
+  ip.i_mode = 0;
+  ip.i_flag = 0;
+  return true;
+}
+
+/** Takes back a file that the disk has never heard of. */
+async function unmake(ip: Inode): Promise<boolean> {
+  const order = ORDER(ip.i_ump);
+  const wait = order.begin();
+  if (wait) await wait;
+  try {
+    const dead = dead_of(ip);
+    if (!order.isnew(ip) || dead.ib.some((addr) => addr !== 0)) {
+      await order.update(ip);
+      return bury(ip);
+    }
+    await ffs_clearinode(ip.i_ump, ip.i_number);
+    ip.i_mode = 0;
+    ip.i_flag = 0;
+    await dead_release(order, dead);
+    return true;
+  } finally {
+    order.end();
+  }
+}
+
+export function ffs_reclaim(vp: Vnode): MaybePromise<void> {
+  const ip = VTOI(vp);
+  ufs_dirindex_drop(ip);
+  if (ip.i_mode === 0 || !writable(ip)) {
+    vp.v_data = null;
+    return undefined;
+  }
+  const wait = ORDER(ip.i_ump).update(ip);
+  if (!(wait instanceof Promise)) {
+    vp.v_data = null;
+    return undefined;
+  }
+  return wait.then(() => {
+    vp.v_data = null;
+  });
+}
+
+/** Data has been written as it came; what is left are metadata and the barrier. */
+export function ffs_fsync(vp: Vnode, _cred: Cred, datasync: boolean): MaybePromise<void> {
+  const ip = VTOI(vp);
+  if (!writable(ip)) return undefined;
+  const order = ORDER(ip.i_ump);
+  if (datasync && !order.isnew(ip) && !IW(ip).metadirty) return order.barrier();
+  return order.flush(false);
+}

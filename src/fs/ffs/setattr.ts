@@ -1,0 +1,67 @@
+import type { Cred } from '../../kernel/cred.js';
+import { E, errno } from '../../kernel/errno.js';
+import { ALLPERMS } from '../../kernel/stat.js';
+import { genfs_clear_setid } from '../../kernel/vfs/genfs.js';
+import { VDIR, VNOTIME, VNOVAL, VREG } from '../../kernel/vfs/vattr.js';
+import type { Vattr } from '../../kernel/vfs/vattr.js';
+import type { Vnode } from '../../kernel/vfs/vnode.js';
+import { IN_ACCESS, IN_CHANGE, IN_UPDATE, VTOI, ufs_itimes } from '../ufs/inode.js';
+import { ORDER } from './order.js';
+import { ffs_truncate } from './truncate.js';
+
+/** VOP_SETATTR. The size first: it alone can fail for lack of room, and then nothing has changed. */
+export async function ffs_setattr(vp: Vnode, vap: Vattr, cred: Cred): Promise<void> {
+  const ip = VTOI(vp);
+  const order = ORDER(ip.i_ump);
+  const { fs_old_inodefmt } = ip.i_fs;
+  if (ip.i_ump.um_dinofmt.oldids && (vap.va_uid > 0xffff || vap.va_gid > 0xffff)) {
+    throw errno(E.EINVAL, `owners of this volume are 16 bits wide (fs_old_inodefmt ${fs_old_inodefmt})`);
+  }
+  if (vap.va_size !== VNOVAL) {
+    if (vp.v_type === VDIR) throw errno(E.EISDIR);
+    if (vp.v_type !== VREG) throw errno(E.EINVAL);
+    if (!(vap.va_size >= 0)) throw errno(E.EINVAL);
+    await order.run(() => ffs_truncate(ip, vap.va_size, cred));
+  }
+  const wait = order.begin();
+  if (wait) await wait;
+  try {
+    let changed = false;
+    if (vap.va_size !== VNOVAL) ip.i_mode = genfs_clear_setid(vp.v_type, ip.i_mode, cred);
+    if (vap.va_uid !== VNOVAL || vap.va_gid !== VNOVAL) {
+      if (vap.va_uid !== VNOVAL) ip.i_uid = vap.va_uid;
+      if (vap.va_gid !== VNOVAL) ip.i_gid = vap.va_gid;
+      ip.i_mode = genfs_clear_setid(vp.v_type, ip.i_mode, cred);
+      changed = true;
+    }
+    if (vap.va_mode !== VNOVAL) {
+      ip.i_mode = (ip.i_mode & ~ALLPERMS) | (vap.va_mode & ALLPERMS);
+      changed = true;
+    }
+    if (vap.va_flags !== VNOVAL) {
+      ip.i_flags = vap.va_flags >>> 0;
+      changed = true;
+    }
+    if (vap.va_atimensec !== VNOTIME || vap.va_mtimensec !== VNOTIME || vap.va_birthtimensec !== VNOTIME) {
+      ufs_itimes(ip); // times that are still to be set must not overwrite these
+      if (vap.va_atimensec !== VNOTIME) {
+        ip.i_atime = vap.va_atime;
+        ip.i_atimensec = vap.va_atimensec;
+        ip.i_flag &= ~IN_ACCESS;
+      }
+      if (vap.va_mtimensec !== VNOTIME) {
+        ip.i_mtime = vap.va_mtime;
+        ip.i_mtimensec = vap.va_mtimensec;
+        ip.i_flag &= ~IN_UPDATE;
+      }
+      if (vap.va_birthtimensec !== VNOTIME && ip.i_fs.ufs2) {
+        ip.i_birthtime = vap.va_birthtime;
+        ip.i_birthnsec = vap.va_birthtimensec;
+      }
+      changed = true;
+    }
+    if (changed) order.touchmeta(ip, IN_CHANGE);
+  } finally {
+    order.end();
+  }
+}

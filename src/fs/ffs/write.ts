@@ -1,0 +1,188 @@
+import type { Cred } from '../../kernel/cred.js';
+import { E, errno } from '../../kernel/errno.js';
+import { genfs_clear_setid } from '../../kernel/vfs/genfs.js';
+import type { Uio } from '../../kernel/vfs/uio.js';
+import { IO_APPEND, IO_DSYNC, IO_SYNC } from '../../kernel/vfs/uio.js';
+import { VREG } from '../../kernel/vfs/vattr.js';
+import type { Vnode } from '../../kernel/vfs/vnode.js';
+import { IN_CHANGE, IN_UPDATE, VTOI } from '../ufs/inode.js';
+import type { Inode } from '../ufs/inode.js';
+import { ffs_allocblks, ffs_allocfrags, ffs_blkpref } from './alloc.js';
+import { ffs_growtail, isfragment, unalloc } from './balloc.js';
+import { UFS_NDADDR } from './fs_const.js';
+import { ffs_row } from './indir.js';
+import type { Row } from './indir.js';
+import { ORDER } from './order.js';
+import { ffs_shrink } from './truncate.js';
+
+/**
+ * VOP_WRITE. Data goes from the caller's memory to the device in runs of consecutive blocks, uncopied; only partly
+ * filled new blocks are put together with their zeros in between. A step writes one run and then makes it part of the
+ * file, so that after every step (and error) the file is whole.
+ */
+
+/** Bytes of one transfer at most. */
+const MAXRUN = 1024 * 1024;
+
+export async function ffs_write(vp: Vnode, uio: Uio, ioflag: number, cred: Cred): Promise<void> {
+  const ip = VTOI(vp);
+  if (vp.v_type !== VREG) throw errno(E.EISDIR);
+  if ((ioflag & IO_APPEND) !== 0) uio.uio_offset = ip.i_size;
+  if (uio.uio_resid === 0) return;
+  if (uio.uio_offset + uio.uio_resid > ip.i_ump.um_maxfilesize) throw errno(E.EFBIG);
+  const order = ORDER(ip.i_ump);
+  const resid = uio.uio_resid;
+  for (let flushed = false; uio.uio_resid > 0; ) {
+    const wait = order.begin();
+    if (wait) await wait;
+    const before = uio.uio_resid;
+    try {
+      // A few steps a transaction: enough not to feel it, few enough not to keep a flush waiting.
+      for (let steps = 0; steps < 8 && uio.uio_resid > 0; steps++) await step(ip, uio, cred);
+      flushed = false;
+    } catch (error) {
+      if (uio.uio_resid < before) flushed = false;
+      if (flushed || !order.roomcoming(error)) throw error;
+      flushed = true;
+    } finally {
+      if (uio.uio_resid < resid) {
+        order.touch(ip, IN_CHANGE | IN_UPDATE);
+        ip.i_mode = genfs_clear_setid(vp.v_type, ip.i_mode, cred);
+      }
+      order.end();
+    }
+    if (flushed) await order.flush(true);
+  }
+  if ((ioflag & (IO_SYNC | IO_DSYNC)) !== 0) await order.flush(false);
+}
+
+/** Writes all of `uio` inside a transaction of the caller. */
+export async function ffs_write1(ip: Inode, uio: Uio, cred: Cred): Promise<void> {
+  while (uio.uio_resid > 0) await step(ip, uio, cred);
+}
+
+/** Writes one run. The size covers what was written; nothing stays behind it if the step throws. */
+async function step(ip: Inode, uio: Uio, cred: Cred): Promise<void> {
+  const osize = ip.i_size;
+  const end = uio.uio_offset + uio.uio_resid;
+  try {
+    if (end > osize) await ffs_growtail(ip, end, cred, uio.uio_offset, end);
+    const lbn = ip.i_fs.lblkno(uio.uio_offset);
+    const row = (await ffs_row(ip, lbn, cred))!;
+    try {
+      if (row.get(lbn - row.first) !== 0) await overwrite(ip, row, lbn, uio);
+      else await fill(ip, row, lbn, uio, cred);
+    } finally {
+      row.release();
+    }
+  } catch (error) {
+    if (end > osize) await ffs_shrink(ip, osize);
+    throw error;
+  }
+  // ffs_growtail was ahead of the data; a size behind the data is right only where it was so before.
+  if (uio.uio_offset > osize) ip.i_size = Math.max(ip.i_size, uio.uio_offset);
+}
+
+/** Writes into blocks that the file has. */
+async function overwrite(ip: Inode, row: Row, lbn: number, uio: Uio): Promise<void> {
+  const { i_ump: ump, i_fs: fs } = ip;
+  const { fs_bsize, fs_frag } = fs;
+  const i = lbn - row.first;
+  const off = fs.blkoff(uio.uio_offset);
+  const wanted = Math.min(uio.uio_resid, MAXRUN);
+  const size = Math.max(ip.i_size, uio.uio_offset + wanted);
+  const fsb = row.block(i, fs.sblksize(size, lbn) / fs.fs_fsize);
+  let n = Math.min(wanted, fs_bsize - off);
+  for (let k = 1; n < wanted && i + k < row.length; k++) {
+    if (row.get(i + k) !== fsb + k * fs_frag) break;
+    row.block(i + k, fs.sblksize(size, lbn + k) / fs.fs_fsize);
+    n = Math.min(wanted, n + fs_bsize);
+  }
+  const order = ORDER(ump);
+  order.unflushed = true;
+  const wait = ump.um_dev.write(uio.uio_buf, uio.uio_bufoff, n, fs.fsbtob(fsb) + off);
+  if (wait) await wait;
+  uio.advance(n);
+  if (uio.uio_offset > ip.i_size) {
+    ip.i_size = uio.uio_offset;
+    order.touchmeta(ip, 0);
+  }
+}
+
+/** Gives the file the blocks that it lacks from `lbn` on, as many as lie in a row, and writes them. */
+async function fill(ip: Inode, row: Row, lbn: number, uio: Uio, cred: Cred): Promise<void> {
+  const { i_fs: fs } = ip;
+  const { fs_bsize } = fs;
+  const i = lbn - row.first;
+  // Short of the data's end a step ends with a block, so that the size never says less than is allocated.
+  const end = Math.min(uio.uio_offset + uio.uio_resid, fs.lblktosize(lbn) + MAXRUN);
+  const finalsize = Math.max(ip.i_size, uio.uio_offset + uio.uio_resid);
+  const pref = ffs_blkpref(ip, lbn, i, i > 0 ? row.get(i - 1) : 0);
+  if (isfragment(ip, finalsize, lbn)) {
+    const frags = fs.sblksize(finalsize, lbn) / fs.fs_fsize;
+    const fsb = await ffs_allocfrags(ip, pref, frags, cred);
+    await put(ip, row, i, fsb, frags, uio, end);
+    return;
+  }
+  let want = 1;
+  const most = Math.min(row.length - i, Math.ceil((end - fs.lblktosize(lbn)) / fs_bsize));
+  while (want < most && row.get(i + want) === 0 && !isfragment(ip, finalsize, lbn + want)) want++;
+  // A section of the file ends (ffs_blkpref): the next step moves on to another group.
+  if (fs.fs_maxbpg > 0 && lbn >= UFS_NDADDR) want = Math.min(want, fs.fs_maxbpg - (i % fs.fs_maxbpg));
+  const { fsb, blks } = await ffs_allocblks(ip, pref, want, cred);
+  await put(ip, row, i, fsb, blks * fs.fs_frag, uio, end);
+}
+
+/** Writes the new frags fsb..fsb+frags-1 with data up to file offset `end` and zeros around it, and enters them in the row. */
+async function put(ip: Inode, row: Row, i: number, fsb: number, frags: number, uio: Uio, end: number): Promise<void> {
+  const { i_ump: ump, i_fs: fs } = ip;
+  const order = ORDER(ump);
+  const base = fs.lblktosize(row.first + i);
+  const bytes = frags * fs.fs_fsize;
+  const head = uio.uio_offset - base;
+  const n = Math.min(end - base, bytes) - head;
+  const at = fs.fsbtob(fsb);
+  order.newdata = true;
+  order.unflushed = true;
+  try {
+    if (head === 0 && n === bytes) {
+      const wait = ump.um_dev.write(uio.uio_buf, uio.uio_bufoff, n, at);
+      if (wait) await wait;
+    } else {
+      await padded(ip, uio, at, head, n, bytes);
+    }
+  } catch (error) {
+    await unalloc(ip, fsb, frags);
+    throw error;
+  }
+  row.set(i, Math.ceil(frags / fs.fs_frag), fsb);
+  uio.advance(n);
+  if (uio.uio_offset > ip.i_size) ip.i_size = uio.uio_offset;
+  order.touchmeta(ip, 0);
+}
+
+/** Writes `head` zeros, `n` bytes of data, and zeros up to `bytes`: whole blocks in the middle straight, the edges copied. */
+async function padded(ip: Inode, uio: Uio, at: number, head: number, n: number, bytes: number): Promise<void> {
+  const { i_ump: ump, i_fs: fs } = ip;
+  const dev = ump.um_dev;
+  const { fs_bsize } = fs;
+  const from = uio.uio_bufoff - head; // where the first byte of the run would lie
+  let start = 0;
+  if (head > 0) {
+    const edge = Math.min(fs_bsize, bytes);
+    await dev.write(edgeof(uio, from, head, head + n, 0, edge), 0, edge, at);
+    start = edge;
+  }
+  const whole = start + Math.max(0, Math.floor((head + n - start) / fs_bsize) * fs_bsize);
+  if (whole > start) await dev.write(uio.uio_buf, from + start, whole - start, at + start);
+  if (whole < bytes) await dev.write(edgeof(uio, from, head, head + n, whole, bytes), 0, bytes - whole, at + whole);
+}
+
+/** Bytes lo..hi-1 of the run: data where there is some (first..last-1), else zero. */
+function edgeof(uio: Uio, from: number, first: number, last: number, lo: number, hi: number): Uint8Array {
+  const edge = new Uint8Array(hi - lo);
+  const a = Math.max(lo, first);
+  const b = Math.min(hi, last);
+  if (b > a) edge.set(uio.uio_buf.subarray(from + a, from + b), a - lo);
+  return edge;
+}
