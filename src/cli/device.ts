@@ -1,6 +1,6 @@
 import type { BlockDevice } from '../kernel/blkdev.js';
 import type { Rumpuser } from '../kernel/rumpuser/rumpuser.js';
-import { createImage, openImage, type ImageDevice } from '../blockdev/image.js';
+import { createImage, openImage, type ImageDevice, type OpenImageOptions } from '../blockdev/image.js';
 import { PartitionDevice } from '../blockdev/partition.js';
 import { selectPartition } from '../blockdev/label/scan.js';
 import { Failure, words } from './failure.js';
@@ -16,7 +16,7 @@ export interface Where {
 }
 
 /** Opens an image or device of the host. @throws Failure */
-export async function openDisk(ru: Rumpuser, where: Where, options: { readonly?: boolean; writable?: boolean } = {}): Promise<ImageDevice> {
+export async function openDisk(ru: Rumpuser, where: Where, options: OpenImageOptions = {}): Promise<ImageDevice> {
   try {
     return await openImage(ru, where.image, options);
   } catch (error) {

@@ -1,5 +1,7 @@
 import { mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { readMountinfo } from '../fuse/mount/mountinfo.js';
+import { FSTYPE } from '../fuse/mount/options.js';
 
 /** A rumpfuse mount as the host sees it, with what the mounting process left on record about it. */
 export interface HostMount {
@@ -73,30 +75,14 @@ export function alive(pid: number): boolean {
   }
 }
 
-/** mountinfo writes space, tab, newline and backslash as \ooo. */
-function unescape(field: string): string {
-  return Buffer.from(field.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(parseInt(octal, 8))), 'latin1').toString('utf8');
-}
-
-/** All mounts of type fuse.rumpfuse, in the order in which they were made (proc(5), mountinfo). */
+/** All mounts of rumpfuse, in the order in which they were made. */
 export function listMounts(): HostMount[] {
-  const mounts: HostMount[] = [];
-  for (const line of readFileSync('/proc/self/mountinfo', 'latin1').split('\n')) {
-    const [left, right] = line.split(' - ');
-    if (right === undefined) continue;
-    const [type, source, superOptions] = right.split(' ');
-    if (type !== 'fuse.rumpfuse') continue;
-    const fields = left!.split(' ');
-    const device = fields[2]!;
+  return readMountinfo().filter((mount) => mount.fstype === FSTYPE).map(({ device, mountpoint, source, options }) => {
     const details = readRecord(device);
-    mounts.push({
-      device,
-      mountpoint: unescape(fields[4]!),
-      source: unescape(source ?? ''),
-      options: `${fields[5]},${superOptions ?? ''}`,
+    return {
+      device, mountpoint, source, options,
       ...(details !== undefined ? { details } : {}),
       ...(details !== undefined && alive(details.pid) ? { pid: details.pid } : {}),
-    });
-  }
-  return mounts;
+    };
+  });
 }

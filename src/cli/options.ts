@@ -31,8 +31,12 @@ function split(list: string): string[] {
   return (list.match(/(?:\\.|[^,\\])+/g) ?? []).map((item) => item.replace(/\\(.)/g, '$1'));
 }
 
-/** Parses the texts of all -o options. `root` mounts allow others by default, as mount(8) does. @throws Failure */
-export function parseMountOptions(lists: readonly string[], root: boolean, driverOptions: ReadonlySet<string>): MountOptions {
+/**
+ * Parses the texts of all -o options. `root` mounts allow others by default, as mount(8) does. Without `driverOptions`
+ * (the driver is not known yet) every unknown name is taken for one of the driver's.
+ * @throws Failure
+ */
+export function parseMountOptions(lists: readonly string[], root: boolean, driverOptions: ReadonlySet<string> | undefined): MountOptions {
   const options: MountOptions = {
     flags: MNT_RELATIME, mustWrite: false, suid: false, dev: false, exec: true,
     allowOther: root, defaultPermissions: true, channel: 'dev-fuse', driver: new Map(),
@@ -76,7 +80,7 @@ export function parseMountOptions(lists: readonly string[], root: boolean, drive
       }
       default:
         if (IGNORED.has(name) || name.startsWith('x-') || name.startsWith('X-') || name.startsWith('comment')) break;
-        if (!driverOptions.has(name)) throw new Failure(`-o ${name}: no such option (rumpfuse mount --help lists them)`);
+        if (driverOptions !== undefined && !driverOptions.has(name)) throw new Failure(`-o ${name}: no such option (rumpfuse mount --help lists them)`);
         options.driver.set(name, value ?? true);
     }
   }

@@ -1,6 +1,7 @@
 import { realpathSync } from 'node:fs';
 import path from 'node:path';
-import { spawnSync } from 'node:child_process';
+import { MountFailure } from '../../fuse/mount/failure.js';
+import { unmount } from '../../fuse/mount/unmount.js';
 import { Failure, EXIT_MOUNT } from '../failure.js';
 import { alive, listMounts, removeRecord, type HostMount } from '../mounts.js';
 
@@ -24,23 +25,20 @@ function find(target: string): HostMount | undefined {
   return listMounts().findLast((mount) => [absolute, resolved].includes(mount.mountpoint) || mount.details?.image === absolute || mount.source === target);
 }
 
-function unmountHost(mountpoint: string, lazy: boolean): void {
-  const root = process.getuid?.() === 0;
-  const [program, args] = root
-    ? ['umount', ['-i', ...(lazy ? ['-l'] : []), '--', mountpoint]]
-    : ['fusermount3', ['-u', ...(lazy ? ['-z'] : []), '--', mountpoint]];
-  const result = spawnSync(program as string, args as string[], { encoding: 'utf8', timeout: 30_000 });
-  if (result.status === 0) return;
-  const said = `${result.stderr ?? ''}${result.error?.message ?? ''}`.trim();
-  if (/busy/i.test(said)) throw new Failure(`${mountpoint} is busy: close what uses it (fuser -vm ${mountpoint} lists it), or use --lazy`, EXIT_MOUNT);
-  throw new Failure(`cannot unmount ${mountpoint}: ${said || `${program} ended with status ${result.status}`}`, EXIT_MOUNT);
+function unmountHost(mount: HostMount, lazy: boolean): void {
+  try {
+    unmount(mount.device, { lazy });
+  } catch (error) {
+    if (!(error instanceof MountFailure)) throw error;
+    throw new Failure(error.code === 'EBUSY' ? `${error.message}; or use --lazy` : error.message, EXIT_MOUNT);
+  }
 }
 
 /** `rumpfuse umount DIR`: returns when everything is on the disk and the serving processes are gone. */
 export async function umount(target: string, options: UmountOptions): Promise<void> {
   const mount = find(target);
   if (mount === undefined) throw new Failure(`${target} is not mounted by rumpfuse (rumpfuse list shows what is)`, EXIT_MOUNT);
-  unmountHost(mount.mountpoint, options.lazy);
+  unmountHost(mount, options.lazy);
   const pid = mount.pid;
   const deadline = Date.now() + options.timeout_ms;
   while (!options.lazy && pid !== undefined && alive(pid)) {

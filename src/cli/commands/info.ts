@@ -1,0 +1,89 @@
+import { statSync } from 'node:fs';
+import path from 'node:path';
+import type { BlockDevice } from '../../kernel/blkdev.js';
+import { nodeRumpuser } from '../../kernel/rumpuser/node.js';
+import { partitionDevice, scan } from '../../blockdev/label/scan.js';
+import type { Partition } from '../../blockdev/label/partition-table.js';
+import { describe, type Description } from '../../fs/ffs/describe.js';
+import { openDisk, selectVolume, type Where } from '../device.js';
+import { Failure, words } from '../failure.js';
+import { listMounts } from '../mounts.js';
+import { formatBytes } from '../units.js';
+
+export interface InfoArguments extends Where {
+  readonly json: boolean;
+}
+
+/** What is on a device: a description of its volume, or why there is none. */
+interface Content {
+  readonly volume?: Description;
+  readonly trouble?: string;
+}
+
+async function lookAt(dev: BlockDevice): Promise<Content> {
+  try {
+    return { volume: await describe(dev) };
+  } catch (error) {
+    return { trouble: words(error) };
+  }
+}
+
+function printVolume(content: Content, indent: string): void {
+  const { volume } = content;
+  if (volume === undefined) {
+    process.stdout.write(`${indent}${content.trouble}\n`);
+    return;
+  }
+  for (const [name, value] of volume.lines) process.stdout.write(`${indent}${`${name}:`.padEnd(14)}${value}\n`);
+}
+
+function printPartition(partition: Partition, content: Content | undefined): void {
+  const label = partition.label === undefined ? '' : ` "${partition.label}"`;
+  process.stdout.write(`  ${partition.path.padEnd(5)}${formatBytes(partition.size_bytes)} at ${partition.offset_bytes}  ${partition.type_name} (${partition.scheme} ${partition.type})${label}\n`);
+  if (partition.problem !== undefined) process.stdout.write(`       cannot be used: ${partition.problem}\n`);
+  else if (content?.volume !== undefined) printVolume(content, '       ');
+}
+
+/** A mounted volume: `rumpfuse info DIR`. */
+function infoOfMount(dir: string, json: boolean): void {
+  const absolute = path.resolve(dir);
+  const mount = listMounts().findLast((candidate) => candidate.mountpoint === absolute);
+  if (mount === undefined) throw new Failure(`${dir} is a directory, not an image or a device, and no rumpfuse mount`);
+  if (json) {
+    process.stdout.write(`${JSON.stringify(mount, null, 2)}\n`);
+    return;
+  }
+  process.stdout.write(`${mount.mountpoint}: ${mount.details?.type ?? 'unknown'} from ${mount.details?.image ?? mount.source}\n`);
+  process.stdout.write(`  options:      ${mount.options}\n  served by:    ${mount.pid === undefined ? 'nobody any more' : `process ${mount.pid}`}\n`);
+  if (mount.details !== undefined) process.stdout.write(`  since:        ${mount.details.since}\n`);
+}
+
+/** `rumpfuse info IMAGE`: partitions, and what is on each. */
+export async function info(argv: InfoArguments): Promise<void> {
+  if (statSync(argv.image, { throwIfNoEntry: false })?.isDirectory()) return infoOfMount(argv.image, argv.json);
+  const disk = await openDisk(nodeRumpuser(), argv, { readonly: true, exclusive: false });
+  try {
+    const device = await selectVolume(disk, argv);
+    const whole = await lookAt(device);
+    const table = device === disk ? await scan(disk) : { partitions: [], remarks: [] };
+    const parts: { partition: Partition; content: Content | undefined }[] = [];
+    for (const partition of table.partitions) {
+      parts.push({ partition, content: partition.problem === undefined ? await lookAt(partitionDevice(disk, partition)) : undefined });
+    }
+    if (argv.json) {
+      const volume = (content: Content | undefined) => (content?.volume === undefined ? {} : { volume: content.volume.facts });
+      process.stdout.write(`${JSON.stringify({
+        image: argv.image, size_bytes: device.size_bytes, sector_bytes: device.sector_bytes, ...volume(whole),
+        partitions: parts.map(({ partition, content }) => ({ ...partition, ...volume(content) })), remarks: table.remarks,
+      }, null, 2)}\n`);
+      return;
+    }
+    process.stdout.write(`${device.name}: ${formatBytes(device.size_bytes)}, sectors of ${device.sector_bytes} bytes\n`);
+    if (whole.volume !== undefined || parts.length === 0) printVolume(whole, '  ');
+    for (const { partition, content } of parts) printPartition(partition, content);
+    for (const remark of table.remarks) process.stdout.write(`  note: ${remark}\n`);
+    if (whole.volume === undefined && parts.length === 0) throw new Failure(`${argv.image}: neither a volume that rumpfuse knows nor a partition table`);
+  } finally {
+    await disk.close();
+  }
+}

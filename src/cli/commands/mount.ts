@@ -1,0 +1,118 @@
+import { realpathSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { MNT_RDONLY } from '../../kernel/fcntl.js';
+import { nodeRumpuser } from '../../kernel/rumpuser/node.js';
+import type { LogLevel } from '../../kernel/rumpuser/rumpuser.js';
+import type { ImageDevice } from '../../blockdev/image.js';
+import { launch } from '../../fuse/launch.js';
+import type { MountReady } from '../../fuse/messages.js';
+import { MountFailure } from '../../fuse/mount/failure.js';
+import { supervise, type SuperviseOptions } from '../../fuse/supervisor.js';
+import { openDisk, type Where } from '../device.js';
+import { driverOf, type Driver } from '../drivers.js';
+import { EXIT_MOUNT, Failure } from '../failure.js';
+import { openLog } from '../log.js';
+import { removeRecord, writeRecord } from '../mounts.js';
+import { parseMountOptions, type MountOptions } from '../options.js';
+import type { ServerArguments } from '../server.js';
+import { parseBytes } from '../units.js';
+
+export interface MountArguments extends Where {
+  readonly dir: string;
+  readonly options: readonly string[];
+  readonly type?: string | undefined;
+  readonly readOnly: boolean;
+  readonly foreground: boolean;
+  readonly trace: boolean;
+  readonly channel?: 'dev-fuse' | 'fuse-native' | undefined;
+  readonly logLevel: LogLevel;
+  readonly logJson: boolean;
+  readonly helper: boolean;
+}
+
+/** Without -t every disk is taken for FFS, the one disk format there is. */
+const DEFAULT_TYPE = 'ffs';
+
+/** What -o, the flags and the driver say together. @throws Failure */
+function settle(argv: MountArguments): { options: MountOptions; type: string; driver: Driver } {
+  const root = process.getuid?.() === 0;
+  const lists = argv.readOnly ? [...argv.options, 'ro'] : argv.options;
+  const early = parseMountOptions(lists, root, undefined);
+  const { name, driver } = driverOf(argv.type ?? early.type ?? DEFAULT_TYPE);
+  const options = parseMountOptions(lists, root, new Set(driver.options));
+  if (argv.partition !== undefined) options.partition = argv.partition;
+  if (argv.offset !== undefined) options.offset = parseBytes(String(argv.offset), '--offset');
+  if (argv.channel !== undefined) options.channel = argv.channel;
+  // mount(8) always says rw; a volume that can only be read is then mounted read-only, as it is without.
+  if (argv.helper) options.mustWrite = false;
+  return { options, type: name, driver };
+}
+
+async function openImage(argv: MountArguments, options: MountOptions): Promise<ImageDevice> {
+  const readonly = (options.flags & MNT_RDONLY) !== 0;
+  const log = openLog(argv.logLevel, argv.logJson);
+  try {
+    return await openDisk(nodeRumpuser({ log }), argv, options.mustWrite ? { writable: true } : { readonly });
+  } catch (error) {
+    if (error instanceof Failure) throw new Failure(error.message, EXIT_MOUNT);
+    throw error;
+  }
+}
+
+function plan(argv: MountArguments, options: MountOptions, type: string, driver: Driver, disk: ImageDevice | undefined): SuperviseOptions {
+  const image = disk === undefined ? argv.image : realpathSync(argv.image);
+  const readonly = (options.flags & MNT_RDONLY) !== 0 || disk?.readonly === true;
+  const args: ServerArguments = {
+    type, image, disk: driver.disk,
+    ...(options.partition !== undefined ? { partition: options.partition } : {}),
+    ...(options.offset !== undefined ? { offset: options.offset } : {}),
+    flags: options.flags | (readonly ? MNT_RDONLY : 0),
+    mustWrite: options.mustWrite,
+    options: [...options.driver],
+    trace: argv.trace, logLevel: argv.logLevel, logJson: argv.logJson,
+  };
+  return {
+    mount: {
+      mountpoint: path.resolve(argv.dir),
+      source: options.fsname ?? image,
+      readonly,
+      suid: options.suid, dev: options.dev, exec: options.exec,
+      allow_other: options.allowOther, default_permissions: options.defaultPermissions,
+    },
+    server: { entry: fileURLToPath(new URL('../server.js', import.meta.url)), args },
+    ...(disk !== undefined ? { descriptors: [disk.fd] } : {}),
+  };
+}
+
+/** `rumpfuse mount IMAGE DIR`. Returns when the mount can be used, or with --foreground when it has ended. */
+export async function mount(argv: MountArguments): Promise<number> {
+  const { options, type, driver } = settle(argv);
+  const disk = driver.disk ? await openImage(argv, options) : undefined;
+  const superviseOptions = plan(argv, options, type, driver, disk);
+  const log = openLog(argv.logLevel, argv.logJson);
+  const up = (ready: MountReady) => {
+    if (ready.notice !== undefined) process.stderr.write(`rumpfuse: ${ready.notice}\n`);
+    writeRecord(ready.device, {
+      pid: ready.pid, image: disk === undefined ? argv.image : realpathSync(argv.image), mountpoint: ready.mountpoint, type: ready.fstype, readonly: ready.readonly, since: new Date().toISOString(),
+    });
+  };
+  try {
+    if (!argv.foreground && !argv.trace) {
+      up(await launch(superviseOptions));
+      return 0;
+    }
+    let device: string | undefined;
+    const status = await supervise(superviseOptions, (ready) => {
+      device = ready.device;
+      up(ready);
+    }, (message) => log('error', message));
+    if (device !== undefined) removeRecord(device);
+    return status;
+  } catch (error) {
+    if (error instanceof MountFailure) throw new Failure(error.message, EXIT_MOUNT);
+    throw error;
+  } finally {
+    await disk?.close();
+  }
+}
