@@ -48,10 +48,18 @@ export function at_namei(l: Lwp, fd: number, path: string, follow: boolean, empt
   return found instanceof Promise ? held(l, start, found) : found;
 }
 
+async function held_parent(l: Lwp, start: Vnode, found: Promise<Parent>): Promise<Parent> {
+  l.kernel.vref(start);
+  try {
+    return await found;
+  } finally {
+    await l.kernel.vrele(start);
+  }
+}
+
 /** The directory (referenced) and the last name of `path`, relative to `fd`. */
-export async function at_parent(l: Lwp, fd: number, path: string): Promise<Parent> {
+export function at_parent(l: Lwp, fd: number, path: string): MaybePromise<Parent> {
   if (path.charCodeAt(0) === 0x2f) return nameiparent(l, l.rootdir, path);
-  if (path.length === 0) throw errno(E.ENOENT);
   let start: Vnode;
   let searched = false;
   if (fd === AT_FDCWD) {
@@ -61,12 +69,8 @@ export async function at_parent(l: Lwp, fd: number, path: string): Promise<Paren
     start = fp.f_vnode;
     searched = fp.f_search;
   }
-  l.kernel.vref(start);
-  try {
-    return await nameiparent(l, start, path, searched);
-  } finally {
-    await l.kernel.vrele(start);
-  }
+  const found = nameiparent(l, start, path, searched);
+  return found instanceof Promise ? held_parent(l, start, found) : found;
 }
 
 /** The file of a descriptor that was opened, not only named with O_PATH. @throws EBADF */

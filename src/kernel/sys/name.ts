@@ -1,11 +1,11 @@
 /** Calls that make, remove and read names: link, symlink, readlink, unlink, mkdir, rmdir, mknod families. rename has its own file. */
-import { E, Errno, errno } from '../errno.js';
+import { E, errno } from '../errno.js';
 import { AT_EMPTY_PATH, AT_REMOVEDIR, AT_SYMLINK_FOLLOW, PATH_MAX, W_OK } from '../fcntl.js';
 import type { Lwp } from '../proc.js';
 import type { MaybePromise } from '../rumpuser/rumpuser.js';
 import { ALLPERMS, S_IFMT, S_IFREG, S_ISVTX } from '../stat.js';
 import { APPEND, IMMUTABLE, genfs_access_va, genfs_can_sticky, privileged } from '../vfs/genfs.js';
-import { cache_vop_lookup, vn_readlink } from '../vfs/namei.js';
+import { cache_vop_lookup, cache_vop_lookup_or_null, vn_readlink } from '../vfs/namei.js';
 import type { Parent } from '../vfs/namei.js';
 import { VBLK, VCHR, VDIR, VFIFO, VLNK, VREG, VSOCK, Vattr, iftovt } from '../vfs/vattr.js';
 import { mnt_check_rw, mnt_dirtied, mnt_done_write, mnt_start_write, vn_syncmount } from '../vfs/vnlock.js';
@@ -14,16 +14,12 @@ import { at_namei, at_parent, copyinpath } from './at.js';
 import { create_checks } from './create.js';
 import type { Path } from './rumpsys.js';
 
-/** Is there something called `name` in `dvp`, whose lock is held? */
-async function name_exists(l: Lwp, dvp: Vnode, name: string): Promise<boolean> {
-  try {
-    const found = cache_vop_lookup(l.kernel, dvp, name, l.cred);
-    await l.kernel.vrele(found instanceof Promise ? await found : found);
-    return true;
-  } catch (thrown) {
-    if (thrown instanceof Errno && thrown.errno === E.ENOENT) return false;
-    throw thrown;
-  }
+/** @throws EEXIST if there is something called `name` in `dvp`, whose lock is held */
+async function refuse_existing(l: Lwp, found: Promise<Vnode | null> | Vnode): Promise<void> {
+  const vp = await found;
+  if (vp === null) return;
+  await l.kernel.vrele(vp);
+  throw errno(E.EEXIST);
 }
 
 function is_special(name: string): boolean {
@@ -47,14 +43,17 @@ async function make(l: Lwp, parent: Parent, va: Vattr, dir: boolean, vop: (dvp: 
       wait = dvp.v_lock.enter(true);
       if (wait) await wait;
       try {
-        if (await name_exists(l, dvp, name)) throw errno(E.EEXIST);
+        const found = cache_vop_lookup_or_null(k, dvp, name, l.cred);
+        if (found !== null) await refuse_existing(l, found);
         if (parent.mustbedir && !dir) throw errno(E.ENOENT);
         const checks = create_checks(l, dvp, va);
         if (checks) await checks;
-        k.namecache.remove(dvp, name);
         try {
           const answer = vop(dvp, name);
           made = answer instanceof Promise ? await answer : answer;
+        } catch (thrown) {
+          k.namecache.remove(dvp, name);
+          throw thrown;
         } finally {
           mnt_dirtied(k, mp);
         }
@@ -63,18 +62,23 @@ async function make(l: Lwp, parent: Parent, va: Vattr, dir: boolean, vop: (dvp: 
         if (synced) await synced;
       } finally {
         dvp.v_lock.exit(true);
-        if (made !== undefined) await k.vrele(made);
+        if (made !== undefined) {
+          const released = k.vrele(made);
+          if (released) await released;
+        }
       }
     } finally {
       mnt_done_write(mp);
     }
   } finally {
-    await k.vrele(dvp);
+    const released = k.vrele(dvp);
+    if (released) await released;
   }
 }
 
 export async function sys_mkdirat(l: Lwp, fd: number, path: Path, mode: number): Promise<void> {
-  const parent = await at_parent(l, fd, copyinpath(path));
+  const looked = at_parent(l, fd, copyinpath(path));
+  const parent = looked instanceof Promise ? await looked : looked;
   const va = new Vattr();
   va.va_type = VDIR;
   va.va_mode = mode & (0o777 | S_ISVTX) & ~l.p.p_umask;
@@ -87,7 +91,8 @@ export async function sys_mknodat(l: Lwp, fd: number, path: Path, mode: number, 
   if (type !== VREG && type !== VBLK && type !== VCHR && type !== VFIFO && type !== VSOCK) throw errno(E.EINVAL);
   const device = type === VBLK || type === VCHR;
   if (device && !privileged(l.cred)) throw errno(E.EPERM);
-  const parent = await at_parent(l, fd, copyinpath(path));
+  const looked = at_parent(l, fd, copyinpath(path));
+  const parent = looked instanceof Promise ? await looked : looked;
   const va = new Vattr();
   va.va_type = type;
   va.va_mode = mode & ALLPERMS & ~l.p.p_umask & ~((mode & S_IFMT) === S_IFREG ? S_ISVTX : 0);
@@ -101,7 +106,8 @@ export async function sys_symlinkat(l: Lwp, target: Path, fd: number, path: Path
   const to = copyinpath(target);
   if (to.length === 0) throw errno(E.ENOENT);
   if (to.length >= PATH_MAX) throw errno(E.ENAMETOOLONG);
-  const parent = await at_parent(l, fd, copyinpath(path));
+  const looked = at_parent(l, fd, copyinpath(path));
+  const parent = looked instanceof Promise ? await looked : looked;
   const va = new Vattr();
   va.va_type = VLNK;
   va.va_mode = 0o777 & ~l.p.p_umask;
@@ -136,15 +142,22 @@ export async function sys_linkat(l: Lwp, fromfd: number, from: Path, tofd: numbe
   }
 }
 
-/** May `vp`, called something in `dvp`, lose that name? Both are locked. `dva` is filled. @throws EROFS EACCES EPERM */
-export async function remove_checks(l: Lwp, dvp: Vnode, vp: Vnode, dva: Vattr, va: Vattr): Promise<void> {
+/** May `vp`, called something in `dvp`, lose that name? Both are locked. Fills `dva` and `va`. @throws EROFS EACCES EPERM */
+export function remove_checks(l: Lwp, dvp: Vnode, vp: Vnode, dva: Vattr, va: Vattr): MaybePromise<void> {
   mnt_check_rw(dvp.v_mount);
-  let wait = dvp.v_op.getattr(dvp, dva, l.cred);
-  if (wait instanceof Promise) await wait;
-  wait = genfs_access_va(dvp, dva, W_OK, l.cred);
-  if (wait instanceof Promise) await wait;
-  wait = vp.v_op.getattr(vp, va, l.cred);
-  if (wait instanceof Promise) await wait;
+  const got = dvp.v_op.getattr(dvp, dva, l.cred);
+  const allowed = got instanceof Promise ? got.then(() => genfs_access_va(dvp, dva, W_OK, l.cred)) : genfs_access_va(dvp, dva, W_OK, l.cred);
+  if (allowed instanceof Promise) return allowed.then(() => remove_checks_file(l, vp, dva, va));
+  return remove_checks_file(l, vp, dva, va);
+}
+
+function remove_checks_file(l: Lwp, vp: Vnode, dva: Vattr, va: Vattr): MaybePromise<void> {
+  const got = vp.v_op.getattr(vp, va, l.cred);
+  if (got instanceof Promise) return got.then(() => remove_checks_va(l, dva, va));
+  return remove_checks_va(l, dva, va);
+}
+
+function remove_checks_va(l: Lwp, dva: Vattr, va: Vattr): void {
   genfs_can_sticky(dva, va, l.cred);
   if ((va.va_flags & (IMMUTABLE | APPEND)) !== 0 || (dva.va_flags & APPEND) !== 0) throw errno(E.EPERM);
 }
@@ -197,12 +210,15 @@ async function remove_found(l: Lwp, parent: Parent, vp: Vnode, dir: boolean): Pr
   const wait = vp.v_lock.enter(true);
   if (wait) await wait;
   try {
-    await remove_checks(l, dvp, vp, new Vattr(), new Vattr());
+    const allowed = remove_checks(l, dvp, vp, new Vattr(), new Vattr());
+    if (allowed) await allowed;
     if (!dir && vp.v_type === VDIR) throw errno(E.EPERM);
-    k.namecache.remove(dvp, name);
     try {
       const done = dir ? dvp.v_op.rmdir(dvp, vp, name, l.cred) : dvp.v_op.remove(dvp, vp, name, l.cred);
       if (done instanceof Promise) await done;
+    } catch (thrown) {
+      k.namecache.remove(dvp, name);
+      throw thrown;
     } finally {
       mnt_dirtied(k, dvp.v_mount);
     }
@@ -218,7 +234,8 @@ async function remove_found(l: Lwp, parent: Parent, vp: Vnode, dir: boolean): Pr
 export async function sys_unlinkat(l: Lwp, fd: number, path: Path, flags = 0): Promise<void> {
   if ((flags & ~AT_REMOVEDIR) !== 0) throw errno(E.EINVAL);
   const dir = (flags & AT_REMOVEDIR) !== 0;
-  const parent = await at_parent(l, fd, copyinpath(path));
+  const looked = at_parent(l, fd, copyinpath(path));
+  const parent = looked instanceof Promise ? await looked : looked;
   if (is_special(parent.name)) {
     await l.kernel.vrele(parent.dvp);
     if (!dir) throw errno(E.EPERM);

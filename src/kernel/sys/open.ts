@@ -1,6 +1,6 @@
 /** open, openat, creat, close, and what opens by handle. */
 import { bytestrFromBytes } from '../bytestr.js';
-import { E, Errno, errno } from '../errno.js';
+import { E, errno } from '../errno.js';
 import {
   LOCK_EX, LOCK_NB, LOCK_SH, MAXSYMLINKS, O_ACCMODE, O_APPEND, O_CLOEXEC, O_CREAT, O_DIRECTORY, O_EMPTY_PATH, O_EXCL,
   O_EXLOCK, O_NOFOLLOW, O_NONBLOCK, O_PATH, O_REGULAR, O_SEARCH, O_SHLOCK, O_TRUNC, R_OK, W_OK, X_OK,
@@ -9,7 +9,7 @@ import type { Lwp } from '../proc.js';
 import type { MaybePromise } from '../rumpuser/rumpuser.js';
 import { ALLPERMS, S_ISVTX } from '../stat.js';
 import { APPEND, genfs_access_va, genfs_clear_setid } from '../vfs/genfs.js';
-import { cache_vop_lookup, cross_mounts, nameiparent, vn_readlink } from '../vfs/namei.js';
+import { cache_vop_lookup_or_null, cross_mounts, nameiparent, vn_readlink } from '../vfs/namei.js';
 import type { Parent } from '../vfs/namei.js';
 import { VBLK, VCHR, VDIR, VFIFO, VLNK, VREG, VSOCK, Vattr } from '../vfs/vattr.js';
 import { mimpl, vimpl } from '../vfs/vnimpl.js';
@@ -42,10 +42,16 @@ async function open_vnode(l: Lwp, vp: Vnode, flags: number, created: boolean): P
     if (type === VSOCK) throw errno(E.EOPNOTSUPP);
     const writing = fp.f_write || (flags & O_TRUNC) !== 0;
     if (writing && type === VDIR) throw errno(E.EISDIR);
-    if (!created) await open_permitted(l, vp, fp, flags, writing);
+    if (!created) {
+      const permitted = open_permitted(l, vp, fp, flags, writing);
+      if (permitted) await permitted;
+    }
     if (type === VBLK || type === VCHR || type === VFIFO) throw errno(E.ENXIO, 'devices and fifos are opened by the host, not by this kernel');
     if ((flags & O_TRUNC) !== 0 && !created && type === VREG) await open_truncate(l, vp);
-    if (vp.v_op.open !== undefined) await vp.v_op.open(vp, flags, l.cred);
+    if (vp.v_op.open !== undefined) {
+      const opened = vp.v_op.open(vp, flags, l.cred);
+      if (opened instanceof Promise) await opened;
+    }
     if (fp.f_write) {
       vimpl(vp).writecount++;
       mimpl(vp.v_mount).writers++;
@@ -56,16 +62,21 @@ async function open_vnode(l: Lwp, vp: Vnode, flags: number, created: boolean): P
   }
 }
 
-async function open_permitted(l: Lwp, vp: Vnode, fp: File, flags: number, writing: boolean): Promise<void> {
-  const mode = (fp.f_read ? R_OK : 0) | (writing ? W_OK : 0) | ((flags & O_SEARCH) !== 0 ? X_OK : 0);
-  if (!writing && (l.cred.cr_uid === 0 || l.cred.cr_hostchecked)) return;
+function open_permitted(l: Lwp, vp: Vnode, fp: File, flags: number, writing: boolean): MaybePromise<void> {
+  if (!writing && (l.cred.cr_uid === 0 || l.cred.cr_hostchecked)) return undefined;
   const va = new Vattr();
-  await vp.v_op.getattr(vp, va, l.cred);
-  await genfs_access_va(vp, va, mode, l.cred);
+  const got = vp.v_op.getattr(vp, va, l.cred);
+  if (got instanceof Promise) return got.then(() => open_permitted_va(l, vp, va, fp, flags, writing));
+  return open_permitted_va(l, vp, va, fp, flags, writing);
+}
+
+function open_permitted_va(l: Lwp, vp: Vnode, va: Vattr, fp: File, flags: number, writing: boolean): MaybePromise<void> {
   if (writing && (va.va_flags & APPEND) !== 0) {
     if ((flags & O_APPEND) === 0 || (flags & O_TRUNC) !== 0) throw errno(E.EPERM);
     fp.f_appendonly = true;
   }
+  const mode = (fp.f_read ? R_OK : 0) | (writing ? W_OK : 0) | ((flags & O_SEARCH) !== 0 ? X_OK : 0);
+  return genfs_access_va(vp, va, mode, l.cred);
 }
 
 async function open_truncate(l: Lwp, vp: Vnode): Promise<void> {
@@ -162,7 +173,8 @@ async function open_creat(l: Lwp, fd: number, path: string, flags: number, mode:
         return await open_referenced(l, vp, flags);
       }
     } finally {
-      await k.vrele(dvp);
+      const released = k.vrele(dvp);
+      if (released) await released;
     }
     parent = next;
   }
@@ -180,12 +192,9 @@ async function open_or_create(l: Lwp, parent: Parent, flags: number, mode: numbe
     wait = dvp.v_lock.enter(true);
     if (wait) await wait;
     try {
-      try {
-        const found = cache_vop_lookup(k, dvp, name, l.cred);
-        return found instanceof Promise ? await found : found;
-      } catch (thrown) {
-        if (!(thrown instanceof Errno) || thrown.errno !== E.ENOENT) throw thrown;
-      }
+      const looked = cache_vop_lookup_or_null(k, dvp, name, l.cred);
+      const found = looked instanceof Promise ? await looked : looked;
+      if (found !== null) return found;
       if (parent.mustbedir) throw errno(E.ENOENT);
       const va = new Vattr();
       va.va_type = VREG;

@@ -1,9 +1,9 @@
 /** rename in all its corners. */
-import { E, Errno, errno } from '../errno.js';
-import { RENAME_EXCHANGE, RENAME_NOREPLACE, W_OK } from '../fcntl.js';
+import { E, errno } from '../errno.js';
+import { MNT_SYNCHRONOUS, RENAME_EXCHANGE, RENAME_NOREPLACE, W_OK } from '../fcntl.js';
 import type { Lwp } from '../proc.js';
 import { genfs_access_va } from '../vfs/genfs.js';
-import { cache_vop_lookup } from '../vfs/namei.js';
+import { cache_vop_lookup, cache_vop_lookup_or_null } from '../vfs/namei.js';
 import type { Parent } from '../vfs/namei.js';
 import { VDIR, Vattr } from '../vfs/vattr.js';
 import { mnt_check_rw, mnt_dirtied, mnt_done_write, mnt_start_write, vn_syncmount } from '../vfs/vnlock.js';
@@ -15,24 +15,17 @@ import type { Path } from './rumpsys.js';
 /** Levels of directories that a walk to the root takes before it calls the volume damaged. */
 const DEPTH_MAX = 1 << 20;
 
-async function lookup_or_null(l: Lwp, dvp: Vnode, name: string): Promise<Vnode | null> {
-  try {
-    return await cache_vop_lookup(l.kernel, dvp, name, l.cred);
-  } catch (thrown) {
-    if (thrown instanceof Errno && thrown.errno === E.ENOENT) return null;
-    throw thrown;
-  }
-}
-
 /** Locks taken by a rename, each once. */
 class Locks {
   private readonly taken: Vnode[] = [];
 
-  async take(vp: Vnode): Promise<void> {
-    if (this.taken.includes(vp)) return;
+  /** Test the result before awaiting it. */
+  take(vp: Vnode): Promise<void> | undefined {
+    if (this.taken.includes(vp)) return undefined;
     const wait = vp.v_lock.enter(true);
-    if (wait) await wait;
+    if (wait) return wait.then(() => void this.taken.push(vp));
     this.taken.push(vp);
+    return undefined;
   }
 
   holds(vp: Vnode): boolean {
@@ -76,12 +69,12 @@ async function is_ancestor(l: Lwp, vp: Vnode, dvp: Vnode, locks: Locks): Promise
   throw errno(E.EIO, 'directories lead to each other by ".." in a circle; the volume is damaged: check it');
 }
 
-/** The types of source and target must fit, and the slashes behind the names. @throws ENOTDIR EISDIR ENOENT EEXIST */
+/** The types of source and target must fit, and the slashes behind the names. @throws ENOTDIR EISDIR */
 function check_types(from: Parent, fvp: Vnode, to: Parent, tvp: Vnode | null): void {
   const directory = fvp.v_type === VDIR;
   if (from.mustbedir && !directory) throw errno(E.ENOTDIR);
   if (tvp === null) {
-    if (to.mustbedir && !directory) throw errno(E.ENOENT);
+    if (to.mustbedir && !directory) throw errno(E.ENOTDIR);
     return;
   }
   if (to.mustbedir && tvp.v_type !== VDIR) throw errno(E.ENOTDIR);
@@ -96,15 +89,19 @@ async function check_allowed(l: Lwp, from: Parent, fvp: Vnode, to: Parent, tvp: 
   const directory = fvp.v_type === VDIR;
   if (directory && fdvp !== tdvp && (await is_ancestor(l, fvp, tdvp, locks))) throw errno(E.EINVAL);
   const va = new Vattr();
-  await remove_checks(l, fdvp, fvp, new Vattr(), va);
+  let wait = remove_checks(l, fdvp, fvp, new Vattr(), va);
+  if (wait) await wait;
   // The moved directory's ".." is rewritten, which is a write to it.
   if (directory && fdvp !== tdvp) await genfs_access_va(fvp, va, W_OK, l.cred);
   const tdva = new Vattr();
   if (tvp !== null) {
-    await remove_checks(l, tdvp, tvp, tdva, new Vattr());
+    wait = remove_checks(l, tdvp, tvp, tdva, new Vattr());
+    if (wait) await wait;
   } else {
-    await tdvp.v_op.getattr(tdvp, tdva, l.cred);
-    await genfs_access_va(tdvp, tdva, W_OK, l.cred);
+    wait = tdvp.v_op.getattr(tdvp, tdva, l.cred);
+    if (wait) await wait;
+    wait = genfs_access_va(tdvp, tdva, W_OK, l.cred);
+    if (wait) await wait;
   }
   if (tdva.va_nlink === 0) throw errno(E.ENOENT);
 }
@@ -118,10 +115,14 @@ async function rename_names(l: Lwp, from: Parent, to: Parent, flags: number): Pr
   let fvp: Vnode | null = null;
   let tvp: Vnode | null = null;
   try {
-    await locks.take(fdvp);
-    await locks.take(tdvp);
-    fvp = await cache_vop_lookup(k, fdvp, from.name, l.cred);
-    tvp = await lookup_or_null(l, tdvp, to.name);
+    let wait = locks.take(fdvp);
+    if (wait) await wait;
+    wait = locks.take(tdvp);
+    if (wait) await wait;
+    const source = cache_vop_lookup(k, fdvp, from.name, l.cred);
+    fvp = source instanceof Promise ? await source : source;
+    const target = cache_vop_lookup_or_null(k, tdvp, to.name, l.cred);
+    tvp = target instanceof Promise ? await target : target;
     if (tvp !== null && (flags & RENAME_NOREPLACE) !== 0) throw errno(E.EEXIST);
     if (fvp === tvp) {
       // Two names of one file, or twice the same name: nothing to do, says POSIX.
@@ -133,28 +134,32 @@ async function rename_names(l: Lwp, from: Parent, to: Parent, flags: number): Pr
     check_types(from, fvp, to, tvp);
     if (tvp === tdvp) throw errno(E.EINVAL); // only on a damaged volume
     if (tvp === fdvp) throw errno(E.ENOTEMPTY);
-    await locks.take(fvp);
-    if (tvp !== null) await locks.take(tvp);
+    wait = locks.take(fvp);
+    if (wait) await wait;
+    wait = tvp === null ? undefined : locks.take(tvp);
+    if (wait) await wait;
     await check_allowed(l, from, fvp, to, tvp, locks);
-    k.namecache.remove(fdvp, from.name);
-    k.namecache.remove(tdvp, to.name);
-    if (fvp.v_type === VDIR) k.namecache.remove(fvp, '..');
     try {
       const done = fdvp.v_op.rename(fdvp, fvp, from.name, tdvp, tvp, to.name, l.cred);
       if (done instanceof Promise) await done;
+    } catch (thrown) {
+      k.namecache.remove(fdvp, from.name);
+      k.namecache.remove(tdvp, to.name);
+      throw thrown;
     } finally {
+      if (fvp.v_type === VDIR && fdvp !== tdvp) k.namecache.remove(fvp, '..');
       mnt_dirtied(k, fdvp.v_mount);
     }
     k.namecache.enter(fdvp, from.name, null);
     k.namecache.enter(tdvp, to.name, fvp);
     if (tvp !== null && tvp.v_type === VDIR) k.namecache.purgeChildren(tvp);
-    await vn_syncmount(fvp);
-    await vn_syncmount(tdvp);
-    if (fdvp !== tdvp) await vn_syncmount(fdvp);
+    if ((fdvp.v_mount.mnt_flag & MNT_SYNCHRONOUS) !== 0) for (const vp of new Set([fvp, tdvp, fdvp])) await vn_syncmount(vp);
   } finally {
     locks.exit();
-    if (fvp !== null) await k.vrele(fvp);
-    if (tvp !== null) await k.vrele(tvp);
+    for (const vp of [fvp, tvp]) {
+      const released = vp === null ? undefined : k.vrele(vp);
+      if (released) await released;
+    }
   }
 }
 

@@ -13,7 +13,8 @@ export class Ncentry {
   constructor(
     readonly nc_dvp: Vnode,
     readonly nc_name: string,
-    readonly nc_vp: Vnode | null,
+    /** Changed in place when the name gets another meaning: a Map that loses and gains one key again and again becomes slow. */
+    public nc_vp: Vnode | null,
   ) {}
 }
 
@@ -47,17 +48,14 @@ export class Namecache {
     const old = children.get(name);
     if (old !== undefined) {
       if (old.nc_vp === vp) return;
-      this.drop(old);
-      impl.nc_children = children; // drop detaches a map that became empty
+      this.unlinkName(old);
+      old.nc_vp = vp;
+      this.linkName(old);
+      return;
     }
     const entry = new Ncentry(dvp, name, vp);
     children.set(name, entry);
-    if (vp !== null) {
-      const target = vimpl(vp);
-      entry.nc_vnext = target.nc_names;
-      if (target.nc_names !== null) target.nc_names.nc_vprev = entry;
-      target.nc_names = entry;
-    }
+    this.linkName(entry);
     this.lruAppend(entry);
     if (++this.count > this.limit) this.drop(this.head!);
   }
@@ -97,13 +95,26 @@ export class Namecache {
       children.delete(entry.nc_name);
       if (children.size === 0) vimpl(entry.nc_dvp).nc_children = null;
     }
-    if (entry.nc_vp !== null) {
-      if (entry.nc_vprev !== null) entry.nc_vprev.nc_vnext = entry.nc_vnext;
-      else vimpl(entry.nc_vp).nc_names = entry.nc_vnext;
-      if (entry.nc_vnext !== null) entry.nc_vnext.nc_vprev = entry.nc_vprev;
-    }
+    this.unlinkName(entry);
     this.lruRemove(entry);
     this.count--;
+  }
+
+  /** Enters the entry among the names of its vnode. */
+  private linkName(entry: Ncentry): void {
+    if (entry.nc_vp === null) return;
+    const target = vimpl(entry.nc_vp);
+    entry.nc_vprev = null;
+    entry.nc_vnext = target.nc_names;
+    if (target.nc_names !== null) target.nc_names.nc_vprev = entry;
+    target.nc_names = entry;
+  }
+
+  private unlinkName(entry: Ncentry): void {
+    if (entry.nc_vp === null) return;
+    if (entry.nc_vprev !== null) entry.nc_vprev.nc_vnext = entry.nc_vnext;
+    else vimpl(entry.nc_vp).nc_names = entry.nc_vnext;
+    if (entry.nc_vnext !== null) entry.nc_vnext.nc_vprev = entry.nc_vprev;
   }
 
   private lruAppend(entry: Ncentry): void {

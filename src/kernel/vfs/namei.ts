@@ -65,6 +65,23 @@ export function cache_vop_lookup(k: VfsKernel, dvp: Vnode, name: string, cred: C
   return found;
 }
 
+/** Like {@link cache_vop_lookup}, null where the name does not exist: throwing costs more than the lookup. */
+export function cache_vop_lookup_or_null(k: VfsKernel, dvp: Vnode, name: string, cred: Cred): MaybePromise<Vnode | null> {
+  if (k.namecache.lookup(dvp, name) === null) return null;
+  let found: MaybePromise<Vnode>;
+  try {
+    found = cache_vop_lookup(k, dvp, name, cred);
+  } catch (thrown) {
+    return null_if_missing(thrown);
+  }
+  return found instanceof Promise ? found.catch(null_if_missing) : found;
+}
+
+function null_if_missing(thrown: unknown): null {
+  if (thrown instanceof Errno && thrown.errno === E.ENOENT) return null;
+  throw thrown;
+}
+
 function remember_missing(k: VfsKernel, dvp: Vnode, name: string, thrown: unknown): void {
   if (thrown instanceof Errno && thrown.errno === E.ENOENT && dvp.v_type === VDIR) k.namecache.enter(dvp, name, null);
 }
@@ -363,15 +380,22 @@ async function namei_walk(w: Walker, start: Vnode, path: string, follow: boolean
  * and looks the name up himself. A symlink as the last name is followed only if a slash comes behind it.
  * With `links` a walk goes on (open(2) following a symlink that it found under the lock).
  */
-export async function nameiparent(w: Walker, start: Vnode, path: string, searched = false, links = 0): Promise<Parent> {
-  const slash = path.indexOf('/');
-  if (slash < 0 && path.length !== 0 && path.length < PATH_MAX) {
-    if (path.length > NAME_MAX) throw errno(E.ENAMETOOLONG);
-    if (start.v_type !== VDIR) throw errno(E.ENOTDIR);
-    if (!searched) await vop_access_locked(start, X_OK, w.cred);
-    w.kernel.vcache.ref(start);
-    return { dvp: start, name: path, mustbedir: false, links };
-  }
+export function nameiparent(w: Walker, start: Vnode, path: string, searched = false, links = 0): MaybePromise<Parent> {
+  if (path.indexOf('/') >= 0 || path.length === 0 || path.length >= PATH_MAX) return nameiparent_walk(w, start, path, searched, links);
+  if (path.length > NAME_MAX) throw errno(E.ENAMETOOLONG);
+  if (start.v_type !== VDIR) throw errno(E.ENOTDIR);
+  if (!searched && w.cred.cr_uid !== 0 && !w.cred.cr_hostchecked) return nameiparent_search(w, start, path, links);
+  w.kernel.vcache.ref(start);
+  return { dvp: start, name: path, mustbedir: false, links };
+}
+
+async function nameiparent_search(w: Walker, start: Vnode, name: string, links: number): Promise<Parent> {
+  await vop_access_locked(start, X_OK, w.cred);
+  w.kernel.vcache.ref(start);
+  return { dvp: start, name, mustbedir: false, links };
+}
+
+async function nameiparent_walk(w: Walker, start: Vnode, path: string, searched: boolean, links: number): Promise<Parent> {
   const walk = new Walk(w, start, path, links, searched);
   try {
     for (;;) {

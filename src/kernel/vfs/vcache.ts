@@ -83,13 +83,13 @@ export class Vcache {
    */
   async flush(mp: Mount, held: Vnode | null, force: boolean): Promise<boolean> {
     const vnodes = mimpl(mp).vnodes;
-    for (const vp of vnodes.values()) {
+    for (const vp of vnodes.all()) {
       while (vimpl(vp).transition !== null) await vimpl(vp).transition;
     }
     if (!force) {
-      for (const vp of vnodes.values()) if (vp.v_usecount > (vp === held ? 1 : 0)) return false;
+      for (const vp of vnodes.all()) if (vp.v_usecount > (vp === held ? 1 : 0)) return false;
     }
-    for (const vp of [...vnodes.values()]) {
+    for (const vp of vnodes.all()) {
       while (vimpl(vp).transition !== null) await vimpl(vp).transition;
       if (vp.v_state !== VS_ACTIVE || vp === held) continue;
       if (vp.v_usecount === 0) {
@@ -121,7 +121,7 @@ export class Vcache {
 
   /** Forgets unreferenced vnodes of one mount until at most `keep` stay; what a driver or a test uses to start cold. */
   async drain(mp: Mount, keep = 0): Promise<void> {
-    for (const vp of [...mimpl(mp).vnodes.values()]) {
+    for (const vp of mimpl(mp).vnodes.all()) {
       if (mimpl(mp).vnodes.size <= keep) return;
       if (vp.v_state === VS_ACTIVE && vp.v_usecount === 0) {
         this.lruRemove(vp);
@@ -146,7 +146,7 @@ export class Vcache {
     const vp = new Vnode(mp, key);
     vp.v_private = new VnodeImpl();
     vp.v_usecount = 1;
-    mimpl(mp).vnodes.set(key, vp);
+    mimpl(mp).vnodes.insert(vp);
     this.count++;
     let loaded: MaybePromise<void>;
     try {
@@ -182,7 +182,7 @@ export class Vcache {
   }
 
   private unload(vp: Vnode): void {
-    mimpl(vp.v_mount).vnodes.delete(vp.v_key);
+    mimpl(vp.v_mount).vnodes.remove(vp);
     this.bury(vp);
     vp.v_usecount = 0;
   }
@@ -256,7 +256,7 @@ export class Vcache {
   }
 
   private reclaimed(vp: Vnode): void {
-    mimpl(vp.v_mount).vnodes.delete(vp.v_key);
+    mimpl(vp.v_mount).vnodes.remove(vp);
     this.bury(vp);
   }
 

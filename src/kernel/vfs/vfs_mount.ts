@@ -157,7 +157,7 @@ export async function vfs_doupdate(k: VfsKernel, mp: Mount, flags: number, args:
 async function writers_of(mp: Mount): Promise<Vnode[]> {
   const writers: Vnode[] = [];
   const impl = mimpl(mp);
-  for (const vp of [...impl.vnodes.values()]) {
+  for (const vp of impl.vnodes.all()) {
     if (vp.v_usecount === 0 || vp.v_state !== VS_ACTIVE || vp === impl.rootvp) continue;
     const writing = vimpl(vp).writecount > 0;
     if (writing || (await is_unlinked(vp))) writers.push(vp);

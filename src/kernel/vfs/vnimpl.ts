@@ -3,9 +3,12 @@ import type { Mount } from './mount.js';
 import type { Ncentry } from './namecache.js';
 import { RwLock } from './rwlock.js';
 import type { Vnode } from './vnode.js';
+import { VnodeTable } from './vnodetable.js';
 
 /** The VFS layer's own part of a vnode; hangs on v_private. */
 export class VnodeImpl {
+  /** Next in the mount's table of vnodes. */
+  hash_next: Vnode | null = null;
   /** LRU list of unreferenced vnodes; both null while the vnode is not on it. */
   lru_prev: Vnode | null = null;
   lru_next: Vnode | null = null;
@@ -43,7 +46,7 @@ export class MountImpl {
   /** The root directory, referenced from mount(2) to unmount(2). */
   rootvp: Vnode | null = null;
   /** All vnodes in memory by key. */
-  readonly vnodes = new Map<number, Vnode>();
+  readonly vnodes = new VnodeTable();
   /** Taken shared by every call that changes the volume, exclusively by unmount and by changes between rw and ro (fstrans(9)). */
   readonly trans = new RwLock();
   /** Descriptors that may write. */
