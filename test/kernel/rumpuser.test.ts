@@ -256,6 +256,42 @@ t.test('node: block devices', { skip: !linux || process.getuid!() !== 0 || !have
   }
 });
 
+t.test('node: a disk and its partitions', { skip: !linux || process.getuid!() !== 0 || !haveTool('losetup') || !haveTool('addpart') || !haveTool('mkfs.ext4') }, async (t) => {
+  const backing = file(8 << 20);
+  const attached = spawnSync('losetup', ['--find', '--show', backing], { encoding: 'utf8' });
+  const disk = attached.stdout.trim();
+  const added = attached.status === 0 && [['1', '2048', '4096'], ['2', '8192', '4096']].every((part) => spawnSync('addpart', [disk, ...part]).status === 0);
+  try {
+    if (!added || !fs.existsSync(`${disk}p1`)) {
+      t.skip('no partitions on loop devices here', () => undefined);
+      return;
+    }
+    const ru = nodeRumpuser({ log: () => undefined });
+    const busy = (path: string, write: boolean): Promise<{ code: string; message: string }> => failure(async () => ru.rumpuser_close(await ru.rumpuser_open(path, { write, exclusive: true })));
+    const fd = await ru.rumpuser_open(`${disk}p2`, { write: true, exclusive: true });
+    t.match(await ru.rumpuser_getfileinfo(fd), { size_bytes: 4096 * 512, sector_bytes: 512, readonly: false });
+    t.equal((await busy(disk, true)).code, 'EBUSY');
+    t.match(await busy(disk, false), { code: 'EBUSY', message: /its disk or one of its partitions is being written/ });
+    t.equal((await busy(`${disk}p1`, true)).code, 'none', 'another partition is free');
+    await ru.rumpuser_close(fd);
+
+    const mountpoint = path.join(folder, 'partition');
+    fs.mkdirSync(mountpoint);
+    spawnSync('mkfs.ext4', ['-q', `${disk}p1`]);
+    if (spawnSync('mount', [`${disk}p1`, mountpoint]).status === 0) {
+      t.match(await busy(disk, true), { code: 'EBUSY', message: `the host has ${disk}p1 mounted on ${mountpoint}` });
+      t.equal((await busy(disk, false)).code, 'EBUSY');
+      t.equal((await busy(`${disk}p2`, true)).code, 'none');
+      spawnSync('umount', [mountpoint]);
+      t.equal((await busy(disk, true)).code, 'none');
+    }
+  } finally {
+    // Partitions that were added by hand outlive the attachment.
+    for (const part of ['1', '2']) if (attached.status === 0) spawnSync('delpart', [disk, part]);
+    if (attached.status === 0) spawnSync('losetup', ['-d', disk]);
+  }
+});
+
 t.test('memory: the same seed gives the same numbers, the clock is the caller\'s', async (t) => {
   const numbers = (seed: number): number[] => {
     const bytes = new Uint8Array(32);

@@ -11,6 +11,7 @@
 import * as fs from 'node:fs';
 import { E, errno, errnoName } from '../../errno.js';
 import type { LogLevel } from '../rumpuser.js';
+import { errnoOfHostError } from './errno.js';
 import { holders, hostMounts, lockHolder, loopDevice } from './busy.js';
 import { F_OFD_GETLK, F_OFD_SETLK, F_RDLCK, F_WRLCK, LOCK_EX, LOCK_NB, LOCK_SH, libc } from './libc.js';
 import type { Libc } from './libc.js';
@@ -46,6 +47,27 @@ export function refuseBusy(name: string, st: fs.Stats, write: boolean, log: Log)
   if (loop === undefined) return;
   if (write) throw errno(E.EBUSY, `${name} is attached to ${loop.name}; detach it (losetup -d ${loop.name}), or mount read-only`);
   if (loop.writable) log('warn', `${name} is attached to ${loop.name}: what is read may change underneath`);
+}
+
+/**
+ * A reader must not keep other readers out, so he cannot hold O_EXCL; but he can ask whether somebody else does, be it
+ * on the whole disk of his partition, where no flock of his would meet the other's. (A writer who comes to the whole
+ * disk later does not notice him.) @throws EBUSY
+ */
+export async function refuseClaimed(name: string, st: fs.Stats): Promise<void> {
+  for (let tries = DEVICE_TRIES; ; tries--) {
+    try {
+      fs.closeSync(fs.openSync(name, fs.constants.O_RDONLY | fs.constants.O_EXCL));
+      return;
+    } catch (e) {
+      if (errnoOfHostError(e) !== E.EBUSY) throw e;
+      // Mounted read-only, or part of another device: refuseBusy has let that pass.
+      if (hostMounts(st.rdev).length > 0 || holders(st.rdev).length > 0) return;
+      if (tries <= 1) throw errno(E.EBUSY, `${name}, its disk or one of its partitions is being written by ${lockHolder(st) ?? 'another process'}`);
+    }
+    // Another reader may be asking at this moment.
+    await new Promise((resolve) => setTimeout(resolve, DEVICE_WAIT_MS));
+  }
 }
 
 function inUse(name: string, st: fs.Stats, write: boolean): Error {
