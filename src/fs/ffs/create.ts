@@ -167,6 +167,7 @@ export function ffs_symlink(dvp: Vnode, name: string, vap: Vattr, target: string
       ip.i_shortlink = bytes;
       ip.i_size = bytes.length;
     } else {
+      ip.i_shortlink = null; // an empty target was taken for a short one
       await ffs_write1(ip, new Uio(bytes, 0, bytes.length, 0), cred);
     }
     ORDER(ump).touchmeta(ip, IN_CHANGE | IN_UPDATE);
