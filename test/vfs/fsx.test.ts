@@ -1,12 +1,12 @@
 import t from 'tap';
 import { fsx } from './random/fsx.js';
 import { randomSettings } from './random/random.js';
-import { tmpfsTarget } from './targets.js';
+import { randomTargets } from './targets.js';
 
 const { ops, seeds } = randomSettings({ ops: 1500, runs: 2 });
 
 t.setTimeout(0); // the runner has a limit; long runs are asked for by the environment
-for (const target of [tmpfsTarget]) {
+for (const target of randomTargets) {
   for (const seed of seeds) {
     await t.test(`fsx: ${target.name}, seed ${seed}, ${ops} operations`, async () => fsx(target, seed, ops));
   }

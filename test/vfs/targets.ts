@@ -1,16 +1,59 @@
+import { MemoryDevice } from '../../src/blockdev/memory.js';
+import { fsck } from '../../src/fs/ffs/fsck/index.js';
+import { ffs } from '../../src/fs/ffs/index.js';
+import { newfs } from '../../src/fs/ffs/newfs.js';
+import type { NewfsVolumeOptions } from '../../src/fs/ffs/newfs.js';
 import { tmpfs } from '../../src/fs/tmpfs/index.js';
 import type { Feature, Target } from './matrix/fs.js';
 import { rumpVolume } from './matrix/rumpvolume.js';
 
-const tmpfsFeatures: readonly Feature[] = [
-  'hardlinks', 'symlinks', 'devices', 'fifos', 'owners', 'modes', 'nstimes', 'times64', 'birthtime', 'flags', 'xattr', 'holes',
-  'seekhole', 'fallocate', 'fdiscard', 'filehandles', 'flock', 'recordlocks', 'bytenames', 'limited', 'readonly', 'update',
-  'processes', 'linkcounts', 'blocks', 'bsdgroups',
+/** What every driver of ours can do that keeps Unix files. */
+const unixFeatures: readonly Feature[] = [
+  'hardlinks', 'symlinks', 'devices', 'fifos', 'owners', 'modes', 'nstimes', 'flags', 'holes', 'seekhole', 'fallocate', 'fdiscard', 'filehandles',
+  'flock', 'recordlocks', 'bytenames', 'limited', 'readonly', 'update', 'processes', 'linkcounts', 'blocks', 'bsdgroups',
 ];
+const MIB = 2 ** 20;
 
 /** What the matrix and the random tests run on. */
 export const tmpfsTarget: Target = {
   name: 'tmpfs',
-  features: new Set(tmpfsFeatures),
-  make: (size_bytes = 64 * 2 ** 20) => rumpVolume({ component: tmpfs, options: { size: `${size_bytes}` } }),
+  features: new Set([...unixFeatures, 'times64', 'birthtime', 'xattr']),
+  make: (size_bytes = 64 * MIB) => rumpVolume({ component: tmpfs, options: { size: `${size_bytes}` } }),
 };
+
+/** FFS on a memory disk made by our newfs; our checker looks at it after every unmount. */
+function ffsTarget(name: string, options: NewfsVolumeOptions): Target {
+  const ufs2 = options.format === 2 || options.format === '2ea';
+  const features: Feature[] = [...unixFeatures, 'remount'];
+  if (ufs2) features.push('times64', 'birthtime');
+  if (options.format === '2ea') features.push('xattr');
+  return {
+    name,
+    features: new Set(features),
+    async make(size_bytes = 16 * MIB) {
+      const dev = new MemoryDevice({ size_bytes });
+      await newfs(dev, options);
+      return rumpVolume({
+        component: ffs,
+        dev,
+        async check() {
+          const report = await fsck(dev);
+          if (report.clean) return;
+          const problems = report.problems.slice(0, 5).map((problem) => problem.message);
+          throw new Error(`fsck: ${report.problemCount} problems${report.markedClean ? '' : ', not marked clean'}: ${problems.join('; ')}`);
+        },
+      });
+    },
+  };
+}
+
+/** Every format in both byte orders; blocks and fragments of several sizes. */
+export const ffsTargets = {
+  'ffs1-le': ffsTarget('ffs1-le', { format: 1, endian: 'little' }),
+  'ffs1-be': ffsTarget('ffs1-be', { format: 1, endian: 'big', blockSize: 16384, fragSize: 2048 }),
+  'ffs2-le': ffsTarget('ffs2-le', { format: 2, endian: 'little', blockSize: 16384, fragSize: 2048 }),
+  'ffs2-be': ffsTarget('ffs2-be', { format: 2, endian: 'big', blockSize: 8192, fragSize: 8192 }),
+  'ffs2ea-le': ffsTarget('ffs2ea-le', { format: '2ea', endian: 'little', blockSize: 4096, fragSize: 512 }),
+} as const;
+
+export const randomTargets: readonly Target[] = [tmpfsTarget, ...Object.values(ffsTargets)];

@@ -1,13 +1,12 @@
 import { AT_FDCWD, AT_SYMLINK_NOFOLLOW, F_GETLK, F_SETLK, F_UNLCK, O_DIRECTORY, O_RDONLY, SEEK_SET, UTIME_NOW, UTIME_OMIT } from '../../../src/kernel/fcntl.js';
 import type { RumpKernel } from '../../../src/kernel/rump.js';
-import type { Fhandle } from '../../../src/kernel/stat.js';
-import { ALLPERMS, S_IFMT, ST_RDONLY, Stat, major, makedev, minor } from '../../../src/kernel/stat.js';
+import type { Fhandle, Stat } from '../../../src/kernel/stat.js';
+import { ALLPERMS, S_IFMT, ST_RDONLY, major, makedev, minor } from '../../../src/kernel/stat.js';
 import type { Flock, RumpSys, Timestamp } from '../../../src/kernel/sys/rumpsys.js';
 import type { Entry, FileStat, Fs, Handle, Name, NewTime, RecordLock, VolumeStat } from './fs.js';
 
 const NS = 1_000_000_000n;
 const encoder = new TextEncoder();
-
 
 function join(root: string, path: Name): Name {
   if (typeof path === 'string') return path === '' ? root : `${root}/${path}`;

@@ -1,3 +1,4 @@
+import { tmpfs } from '../../../src/fs/tmpfs/index.js';
 import type { BlockDevice } from '../../../src/kernel/blkdev.js';
 import { MNT_FORCE, MNT_RDONLY, MNT_UPDATE } from '../../../src/kernel/fcntl.js';
 import type { Component } from '../../../src/kernel/rump.js';
@@ -36,7 +37,7 @@ function lasting(dev: BlockDevice): BlockDevice {
 export async function rumpVolume(given: RumpVolumeOptions): Promise<Volume & { fs: Fs; kernel: RumpKernel }> {
   const kernel = await RumpKernel.boot({
     rumpuser: new MemoryRumpuser({ now: Math.floor(Date.now() / 1000) }),
-    components: [given.component],
+    components: given.component === tmpfs ? [tmpfs] : [tmpfs, given.component],
   });
   const { sys } = kernel;
   const options = new Map(Object.entries(given.options ?? {}));
