@@ -114,7 +114,10 @@ t.test('inodes', async (t) => {
       dinode_load(ip, view, 256, fmt);
       const copy = b.slice();
       dinode_store(ip, new DataView(copy.buffer), 256, fmt);
-      if (ip.i_shortlink !== null) copy.fill(0, 256 + (fmt.ufs2 ? 112 : 40) + size, 256 + (fmt.ufs2 ? 232 : 100)), b.fill(0, 256 + (fmt.ufs2 ? 112 : 40) + size, 256 + (fmt.ufs2 ? 232 : 100));
+      if (ip.i_shortlink !== null) {
+        // Behind a short target the store clears what no field stands for.
+        for (const bytes of [copy, b]) bytes.fill(0, 256 + (fmt.ufs2 ? 112 : 40) + size, 256 + (fmt.ufs2 ? 232 : 100));
+      }
       return differences(copy, b).length === 0;
     }),
     params,

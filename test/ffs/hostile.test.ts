@@ -59,15 +59,15 @@ class Mutant implements BlockDevice {
 /** Runs a call; what it may answer is a value or an Errno, and soon. */
 async function call<T>(run: () => Promise<T>): Promise<T | undefined> {
   const begin = performance.now();
+  let answer: T | undefined;
   try {
-    return await run();
+    answer = await run();
   } catch (thrown) {
-    if (thrown instanceof Errno) return undefined;
-    throw thrown;
-  } finally {
-    const ms = performance.now() - begin;
-    if (ms > OP_MS) throw new Error(`an operation took ${Math.round(ms)} ms: ${run.toString()}`);
+    if (!(thrown instanceof Errno)) throw thrown;
   }
+  const ms = performance.now() - begin;
+  if (ms > OP_MS) throw new Error(`an operation took ${Math.round(ms)} ms: ${run.toString()}`);
+  return answer;
 }
 
 const buffer = new Uint8Array(200_000);
