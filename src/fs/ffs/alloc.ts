@@ -225,6 +225,8 @@ export async function ffs_realloccg(ip: Inode, fsb: number, ofrags: number, nfra
     await ffs_blkfree(ump, to + nfrags, want - nfrags);
     ip.i_blocks -= ((want - nfrags) * fs.fs_fsize) / 512;
   }
+  // The old place leaves the file, whenever it is freed.
+  ip.i_blocks -= (ofrags * fs.fs_fsize) / 512;
   return to;
 }
 
