@@ -23,6 +23,8 @@ export interface MountRecord {
   readonly type: string;
   readonly readonly: boolean;
   readonly since: string;
+  /** The file that its supervisor and server write warnings and errors to. */
+  readonly log?: string;
 }
 
 /** Where the records are: one file a mount, named after its device number. */
@@ -46,7 +48,22 @@ export function removeRecord(device: string): void {
   rmSync(recordFile(device), { force: true });
 }
 
-/** Removes records of mounts that are gone (a machine that lost power, a kill -9). */
+/** A log file for a mount that is about to be made. */
+export function newLogFile(): string {
+  mkdirSync(recordDirectory(), { recursive: true, mode: 0o700 });
+  return path.join(recordDirectory(), `${process.pid}-${Date.now()}.log`);
+}
+
+/** What a background mount has said since it was made, a line each; empty if it was content. */
+export function readLog(log: string): string[] {
+  try {
+    return readFileSync(log, 'utf8').split('\n').filter((line) => line !== '');
+  } catch {
+    return [];
+  }
+}
+
+/** Removes records and logs of mounts that are gone (a machine that lost power, a kill -9). */
 export function dropStaleRecords(mounts: readonly HostMount[]): void {
   let names: string[];
   try {
@@ -54,8 +71,8 @@ export function dropStaleRecords(mounts: readonly HostMount[]): void {
   } catch {
     return;
   }
-  const live = new Set(mounts.map((mount) => `${mount.device.replace(':', '-')}.json`));
-  for (const name of names) if (!live.has(name)) rmSync(path.join(recordDirectory(), name), { force: true });
+  const live = new Set(mounts.map((mount) => path.basename(recordFile(mount.device))));
+  for (const name of names) if (name.endsWith('.json') && !live.has(name)) rmSync(path.join(recordDirectory(), name), { force: true });
 }
 
 function readRecord(device: string): MountRecord | undefined {

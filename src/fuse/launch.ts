@@ -1,9 +1,10 @@
 /**
  * Starts a mount in the background: a supervisor in a session of its own, which starts the server. Returns when the
  * mount can be used; what goes wrong before is an error here, at the terminal. The background processes hold neither
- * the terminal nor the working directory.
+ * the terminal nor the working directory: what they have to say goes to a log file.
  */
 import { spawn } from 'node:child_process';
+import { closeSync, openSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { FromLauncher, MountReady, ToLauncher } from './messages.js';
 import { MountFailure } from './mount/failure.js';
@@ -13,15 +14,19 @@ import type { SuperviseOptions } from './supervisor.js';
 export interface LaunchOptions extends Omit<SuperviseOptions, 'output'> {
   /** The supervisor's program: a JavaScript file that calls supervisorMain; default the one beside this file. */
   readonly supervisor?: string;
+  /** Where supervisor and server write what they have to say; made, or appended to. Nothing is kept without it. */
+  readonly log?: string;
 }
 
 /** @throws MountFailure */
 export function launch(options: LaunchOptions): Promise<MountReady> {
-  const { supervisor, descriptors = [], ...rest } = options;
+  const { supervisor, log, descriptors = [], ...rest } = options;
+  const stderr = log === undefined ? 'ignore' : openSync(log, 'a', 0o600);
   // 3 is left to the IPC channel here; the supervisor finds the descriptors from 4 on, as the server will.
   const child = spawn(process.execPath, [supervisor ?? fileURLToPath(new URL('./supervisor-main.js', import.meta.url))], {
-    stdio: ['ignore', 'ignore', 'ignore', 'ipc', ...descriptors], detached: true, cwd: '/',
+    stdio: ['ignore', 'ignore', stderr, 'ipc', ...descriptors], detached: true, cwd: '/',
   });
+  if (stderr !== 'ignore') closeSync(stderr);
   return new Promise((resolve, reject) => {
     const settle = (act: () => void) => {
       child.removeAllListeners();
@@ -35,7 +40,7 @@ export function launch(options: LaunchOptions): Promise<MountReady> {
     });
     child.on('error', (error) => settle(() => reject(new MountFailure(`the supervisor cannot be started: ${error.message}`, 'EIO'))));
     child.on('exit', (code, signal) => setImmediate(() => settle(() => reject(new MountFailure(`the supervisor ended (${code ?? signal}) before the mount was up`, 'EIO')))));
-    const order: FromLauncher = { type: 'supervise', options: { ...rest, descriptors: descriptors.map((_, index) => 4 + index), output: 'ignore' } satisfies SuperviseOptions };
+    const order: FromLauncher = { type: 'supervise', options: { ...rest, descriptors: descriptors.map((_, index) => 4 + index), output: 'inherit' } satisfies SuperviseOptions };
     child.send(order);
   });
 }
@@ -50,7 +55,7 @@ export function supervisorMain(): void {
     const options = order.options as SuperviseOptions;
     process.title = `rumpfuse: supervisor of ${options.mount.mountpoint}`;
     const up = (ready: MountReady) => say({ type: 'ready', ...ready }, () => process.disconnect?.());
-    supervise(options, up, () => {}).then(
+    supervise(options, up, (message) => process.stderr.write(`rumpfuse: error: ${message}\n`)).then(
       (status) => process.exit(status),
       (error: unknown) => {
         const failure = error instanceof MountFailure ? error : new MountFailure(`the supervisor failed: ${error instanceof Error ? error.message : String(error)}`, 'EIO');

@@ -1,4 +1,4 @@
-import { realpathSync } from 'node:fs';
+import { realpathSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { MNT_RDONLY } from '../../kernel/fcntl.js';
@@ -13,7 +13,7 @@ import { openDisk, type Where } from '../device.js';
 import { driverOf, type Driver } from '../drivers.js';
 import { EXIT_MOUNT, Failure } from '../failure.js';
 import { openLog } from '../log.js';
-import { removeRecord, writeRecord } from '../mounts.js';
+import { newLogFile, removeRecord, writeRecord } from '../mounts.js';
 import { parseMountOptions, type MountOptions } from '../options.js';
 import type { ServerArguments } from '../server.js';
 import { parseBytes } from '../units.js';
@@ -85,21 +85,34 @@ function plan(argv: MountArguments, options: MountOptions, type: string, driver:
   };
 }
 
+async function inBackground(options: SuperviseOptions, up: (ready: MountReady, logFile: string) => void): Promise<void> {
+  const logFile = newLogFile();
+  let ready: MountReady;
+  try {
+    ready = await launch({ ...options, log: logFile });
+  } catch (error) {
+    rmSync(logFile, { force: true });
+    throw error;
+  }
+  up(ready, logFile);
+}
+
 /** `rumpfuse mount IMAGE DIR`. Returns when the mount can be used, or with --foreground when it has ended. */
 export async function mount(argv: MountArguments): Promise<number> {
   const { options, type, driver } = settle(argv);
   const disk = driver.disk ? await openImage(argv, options) : undefined;
   const superviseOptions = plan(argv, options, type, driver, disk);
   const log = openLog(argv.logLevel, argv.logJson);
-  const up = (ready: MountReady) => {
+  const up = (ready: MountReady, logFile?: string) => {
     if (ready.notice !== undefined) process.stderr.write(`rumpfuse: ${ready.notice}\n`);
     writeRecord(ready.device, {
       pid: ready.pid, image: disk === undefined ? argv.image : realpathSync(argv.image), mountpoint: ready.mountpoint, type: ready.fstype, readonly: ready.readonly, since: new Date().toISOString(),
+      ...(logFile !== undefined ? { log: logFile } : {}),
     });
   };
   try {
     if (!argv.foreground && !argv.trace) {
-      up(await launch(superviseOptions));
+      await inBackground(superviseOptions, up);
       return 0;
     }
     let device: string | undefined;

@@ -1,9 +1,9 @@
-import { realpathSync } from 'node:fs';
+import { realpathSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { MountFailure } from '../../fuse/mount/failure.js';
 import { unmount } from '../../fuse/mount/unmount.js';
 import { Failure, EXIT_MOUNT } from '../failure.js';
-import { alive, listMounts, removeRecord, type HostMount } from '../mounts.js';
+import { alive, listMounts, readLog, removeRecord, type HostMount } from '../mounts.js';
 
 export interface UmountOptions {
   /** Detach now even if files are open; the server ends when the last is closed. */
@@ -47,5 +47,11 @@ export async function umount(target: string, options: UmountOptions): Promise<vo
     }
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
-  if (!options.lazy) removeRecord(mount.device);
+  if (options.lazy) return;
+  const log = mount.details?.log;
+  const said = log === undefined ? [] : readLog(log);
+  for (const line of said) process.stderr.write(`${line}\n`);
+  removeRecord(mount.device);
+  if (log !== undefined) rmSync(log, { force: true });
+  if (said.some((line) => line.includes('error:'))) throw new Failure(`${mount.mountpoint} is unmounted, but not all went well (above); check the volume: rumpfuse fsck ${mount.details?.image}`, EXIT_MOUNT);
 }
