@@ -38,8 +38,7 @@ function ioctlNumber(lib: Libc | null, fd: number, request: number): number | un
   if (lib === null) return undefined;
   const answer = new Uint8Array(8);
   if (lib.ioctl(fd, request, answer) < 0) return undefined;
-  const view = new DataView(answer.buffer);
-  return request === BLKGETSIZE64 ? Number(view.getBigUint64(0, true)) : view.getInt32(0, true);
+  return request === BLKGETSIZE64 ? Number(new BigUint64Array(answer.buffer)[0]) : new Int32Array(answer.buffer)[0];
 }
 
 /** A partition has no queue folder: its disk's, one up, is meant. */

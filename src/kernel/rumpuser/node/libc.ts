@@ -43,21 +43,22 @@ async function load(): Promise<Libc> {
   const flock = lib.func('int flock(int fd, int operation)');
   const fcntl = lib.func('int fcntl(int fd, int command, ...)');
   const ioctl = lib.func('int ioctl(int fd, unsigned long request, ...)');
-  const lseek = lib.func('int64_t lseek64(int fd, int64_t offset, int whence)');
-  const fallocate = lib.func('int fallocate64(int fd, int mode, int64_t offset, int64_t length)');
+  const lseek = lib.func('int64_t lseek(int fd, int64_t offset, int whence)');
+  const fallocate = lib.func('int fallocate(int fd, int mode, int64_t offset, int64_t length)');
   // struct flock on 64-bit Linux: short type, short whence, pad 4, int64 start, int64 length, int pid, pad 4
   const range = new Uint8Array(32);
-  const view = new DataView(range.buffer);
+  const shorts = new Int16Array(range.buffer);
+  const longs = new BigInt64Array(range.buffer);
 
   return {
     flock: (fd, operation) => fail(flock(fd, operation) as number),
     lockrange(fd, command, type, start, length) {
       range.fill(0);
-      view.setInt16(0, type, true);
-      view.setBigInt64(8, BigInt(start), true);
-      view.setBigInt64(16, BigInt(length), true);
+      shorts[0] = type;
+      longs[1] = BigInt(start);
+      longs[2] = BigInt(length);
       const result = fail(fcntl(fd, command, 'void *', range) as number);
-      return result === 0 && command === F_OFD_GETLK && view.getInt16(0, true) !== F_UNLCK ? 1 : result;
+      return result === 0 && command === F_OFD_GETLK && shorts[0] !== F_UNLCK ? 1 : result;
     },
     getfl: (fd) => fail(fcntl(fd, F_GETFL, 'int', 0) as number),
     fallocate: (fd, mode, offset_bytes, length) => fail(fallocate(fd, mode, offset_bytes, length) as number),
@@ -66,13 +67,16 @@ async function load(): Promise<Libc> {
   };
 }
 
+/** Linux on these has the structure and the ioctl numbers above; others encode them differently. */
+const ARCHITECTURES = new Set(['x64', 'arm64', 'riscv64', 'loong64', 's390x']);
+
 let loading: Promise<Libc | null> | undefined;
 let loaded: Libc | null | undefined;
 
-/** null where the host has no such library (not Linux, no koffi for this processor): callers say what they cannot do then. */
+/** null where the host has no such library (not 64-bit Linux, no koffi for this processor): callers say what they cannot do then. */
 export function libc(): Libc | null | Promise<Libc | null> {
   if (loaded !== undefined) return loaded;
-  return (loading ??= (process.platform === 'linux' ? load() : Promise.resolve(null))
+  return (loading ??= (process.platform === 'linux' && ARCHITECTURES.has(process.arch) ? load() : Promise.resolve(null))
     .catch(() => null)
     .then((lib) => (loaded = lib)));
 }
