@@ -13,6 +13,8 @@ import { handleFd } from './open.js';
 const G = F.fuse_getattr_in;
 const S = F.fuse_setattr_in;
 
+const CHANGES = F.FATTR_MODE | F.FATTR_UID | F.FATTR_GID | F.FATTR_SIZE | F.FATTR_ATIME | F.FATTR_MTIME | F.FATTR_CTIME;
+
 export async function getattr(b: Bridge, m: Message): Promise<number> {
   await b.sys.fstat(await attrFd(b, m, m.u32(G.getattr_flags), G.fh), m.stat);
   return putAttrOut(m.out, m.stat, b.timeouts);
@@ -52,6 +54,9 @@ export async function setattr(b: Bridge, m: Message): Promise<number> {
   if (valid & F.FATTR_SIZE) {
     await sys.ftruncate(handle >= 0 ? handle : await b.nodes.io(node, true), size);
     if (valid & F.FATTR_KILL_SUIDGID) await killSetid(b, sys, node);
+  } else if ((valid & CHANGES) === 0) {
+    // Nothing to set: what the host sends before a write that takes set-id bits away, when it leaves that to us.
+    await killSetid(b, sys, node);
   }
   if (atime.nsec !== UTIME_OMIT || mtime.nsec !== UTIME_OMIT) {
     // Both "now" needs write permission only, a time of one's own ownership: the kernel tells them apart.

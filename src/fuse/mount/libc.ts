@@ -44,7 +44,7 @@ function bind(koffi: Koffi, lib: IKoffiLib): Libc {
     msg_control: 'void *', msg_controllen: 'size_t', msg_flags: 'int',
   });
   const socketpair = lib.func('int socketpair(int domain, int type, int protocol, _Out_ int *sv)');
-  const recvmsg = lib.func('ssize_t recvmsg(int fd, _Inout_ rumpfuse_msghdr *msg, int flags)');
+  const recvmsg = lib.func('long recvmsg(int fd, _Inout_ rumpfuse_msghdr *msg, int flags)');
   const umount2 = lib.func('int umount2(const char *target, int flags)');
   const prctl = lib.func('int prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)');
   const siginterrupt = lib.func('int siginterrupt(int sig, int flag)');
@@ -91,17 +91,22 @@ function bind(koffi: Koffi, lib: IKoffiLib): Libc {
   };
 }
 
+function find(): { koffi: Koffi; lib: IKoffiLib } | null {
+  try {
+    const koffi = createRequire(import.meta.url)('koffi') as Koffi;
+    return { koffi, lib: koffi.load(null) };
+  } catch {
+    return null;
+  }
+}
+
 let loaded: Libc | null | undefined;
 
 /** null where koffi has no library for this host: callers do without, or say what cannot be done. */
 export function libc(): Libc | null {
   if (loaded === undefined) {
-    try {
-      const koffi = createRequire(import.meta.url)('koffi') as Koffi;
-      loaded = bind(koffi, koffi.load(null));
-    } catch {
-      loaded = null;
-    }
+    const found = find();
+    loaded = found === null ? null : bind(found.koffi, found.lib);
   }
   return loaded;
 }
