@@ -2,6 +2,7 @@ import { E, errno } from '../../src/kernel/errno.js';
 import type { BlockDevice } from '../../src/kernel/blkdev.js';
 
 const PAGE = 16384;
+const ZERO = new Uint8Array(PAGE);
 
 /** A block device in memory that keeps only what was written: volumes of many TiB cost what they hold. */
 export class SparseDevice implements BlockDevice {
@@ -18,10 +19,24 @@ export class SparseDevice implements BlockDevice {
     const dev = new SparseDevice(bytes.length);
     for (let at = 0; at < bytes.length; at += PAGE) {
       const page = bytes.subarray(at, at + PAGE);
-      if (page.some((b) => b !== 0)) dev.write(bytes, at, page.length, at);
+      if (Buffer.compare(page, ZERO.subarray(0, page.length)) !== 0) dev.write(bytes, at, page.length, at);
     }
     dev.writes = 0;
     return dev;
+  }
+
+  /** A copy with these bytes instead, most of which are the same. */
+  with(bytes: Uint8Array): SparseDevice {
+    const copy = new SparseDevice(bytes.length);
+    for (let at = 0; at < bytes.length; at += PAGE) {
+      const now = bytes.subarray(at, at + PAGE);
+      const page = this.pages.get(at / PAGE) ?? ZERO;
+      const same = Buffer.compare(page.subarray(0, now.length), now) === 0;
+      if (!same) copy.write(bytes, at, now.length, at);
+      else if (page !== ZERO) copy.pages.set(at / PAGE, page.slice());
+    }
+    copy.writes = 0;
+    return copy;
   }
 
   clone(): SparseDevice {

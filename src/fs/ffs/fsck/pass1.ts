@@ -85,7 +85,7 @@ class Pass1Visitor implements BlockVisitor {
   }
 
   block(fsb: number, count: number): number {
-    const { ctx, ino } = this;
+    const { ctx } = this;
     if (this.snapshot && (fsb === BLK_NOCOPY || fsb === BLK_SNAP)) return KEEPON;
     if (!ctx.blocks.inRange(fsb, count)) {
       if (this.#bad++ >= MAXBAD) {

@@ -103,6 +103,8 @@ class Pass2Visitor implements DirVisitor {
     const { ctx, info } = this;
     const fix = ctx.ask('DIRECTORY_EMPTY_BLOCKS', `DIRECTORY ${printable(ctx.dirs.path(info.ino))}: CONTAINS EMPTY BLOCKS I=${info.ino}`, 'ADJUST LENGTH', false, { inode: info.ino });
     if (!fix) return STOP;
+    // What was put in is looked at in the next run.
+    ctx.rerun = true;
     if (await fillHole(ctx, info.ino, lbn)) return KEEPON;
     await truncateDirectory(ctx, info, lbn);
     return STOP;

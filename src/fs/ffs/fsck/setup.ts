@@ -2,7 +2,7 @@ import { ffs_evidence } from '../dialect.js';
 import { wapbl_open } from '../wapbl/header.js';
 import { WapblOverlay } from '../wapbl/overlay.js';
 import { wapbl_replay } from '../wapbl/replay.js';
-import { CSUM_SIZE, FS_42POSTBLFMT, FS_44INODEFMT, FS_DOQUOTA2, FS_DOWAPBL, FS_FLAGS_UPDATED, FS_ISCLEAN, FS_OPTSPACE, FS_OPTTIME, FS_SUJ, Fs, UFS_NDADDR, UFS_NIADDR } from '../fs.js';
+import { CSUM_SIZE, FS_42POSTBLFMT, FS_44INODEFMT, FS_DOQUOTA2, FS_DOWAPBL, FS_FLAGS_UPDATED, FS_ISCLEAN, FS_OPTSPACE, FS_OPTTIME, FS_SUJ, UFS_NDADDR, UFS_NIADDR } from '../fs.js';
 import { csum_load } from '../csum.js';
 import { BlockMap } from './blockmap.js';
 import type { FsckContext } from './context.js';
