@@ -7,10 +7,18 @@ import { MNT_GONE, MNT_LIVE, mimpl } from './vnimpl.js';
 export class Mountlist {
   private readonly byFsid = new Map<number, Mount>();
   private nextFsid = 1;
+  /** Numbers of volumes that were unmounted, by the path that they were mounted on. */
+  private readonly freed = new Map<string, number>();
 
-  /** 1 for the root of the kernel, then as mounted: a restarted server that mounts the same volumes finds the same numbers. */
-  newFsid(): number {
-    return this.nextFsid++;
+  /**
+   * 1 for the root of the kernel, then as mounted: a restarted server that mounts the same volumes finds the same
+   * numbers. What is mounted again where it was gets the number that it had, so that file handles stay true.
+   */
+  newFsid(onname: string): number {
+    const before = this.freed.get(onname);
+    if (before === undefined) return this.nextFsid++;
+    this.freed.delete(onname);
+    return before;
   }
 
   insert(mp: Mount): void {
@@ -18,7 +26,7 @@ export class Mountlist {
   }
 
   remove(mp: Mount): void {
-    this.byFsid.delete(mp.mnt_fsid);
+    if (this.byFsid.delete(mp.mnt_fsid)) this.freed.set(mp.mnt_mntonname, mp.mnt_fsid);
   }
 
   [Symbol.iterator](): IterableIterator<Mount> {

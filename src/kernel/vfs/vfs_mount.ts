@@ -19,7 +19,7 @@ export const MNT_OP_FLAGS = MNT_UPDATE | MNT_RELOAD | MNT_FORCE;
 export async function vfs_domount(
   k: VfsKernel, ops: Vfsops, flags: number, dev: BlockDevice | null, onname: string, fromname: string, args: MountArgs,
 ): Promise<Mount> {
-  const mp = new Mount(k, ops, flags & ~MNT_OP_FLAGS, k.mountlist.newFsid(), dev, onname, fromname);
+  const mp = new Mount(k, ops, flags & ~MNT_OP_FLAGS, k.mountlist.newFsid(onname), dev, onname, fromname);
   const impl = new MountImpl();
   mp.mnt_private = impl;
   try {
