@@ -3,8 +3,7 @@ import { E, errno } from '../../kernel/errno.js';
 import type { Buf } from '../../kernel/vfs/bio.js';
 import { UFS_MAXDIRSIZE } from '../ufs/dir.js';
 import type { Inode } from '../ufs/inode.js';
-import { ffs_allocblks, ffs_allocfrags, ffs_blkpref, ffs_realloccg } from './alloc.js';
-import { unalloc } from './balloc.js';
+import { ffs_allocblks, ffs_allocfrags, ffs_blkpref, ffs_realloccg, ffs_unrealloc } from './alloc.js';
 import { DirDep } from './dirdep.js';
 import { ffs_row } from './indir.js';
 import { BK_DIR, ORDER } from './order.js';
@@ -91,7 +90,10 @@ async function largerblock(dp: Inode, lbn: number, off: number, nsize: number, c
       // A moved block appears on the disk at once, with all that it lost: too early for names that must wait.
       if (to !== from && old.b_private instanceof DirDep && old.b_private.maxrank > 0) await order.reopen();
     } catch (error) {
-      if (to !== 0 && to !== from) await unalloc(dp, to, nfrags);
+      if (to !== 0 && to !== from) {
+        await unalloc(dp, to, nfrags);
+        dp.i_blocks += osize / 512; // ffs_realloccg has counted the old place off
+      }
       cache.brelse(old);
       throw error;
     }

@@ -205,7 +205,8 @@ function fhload(mp: Mount, fid: Fid, known: boolean): MaybePromise<Vnode> {
 /** The handle is for this file and not for one that had its inode before. */
 function fresh(mp: Mount, fid: Fid, vp: Vnode): MaybePromise<Vnode> {
   const ip = VTOI(vp);
-  if (ip.i_gen === fid.fid_gen && ip.i_mode !== 0 && ip.i_nlink > 0) return vp;
+  // Without a name it lives on for those who have it open, whose references come on top of ours.
+  if (ip.i_gen === fid.fid_gen && ip.i_mode !== 0 && (ip.i_nlink > 0 || vp.v_usecount > 1)) return vp;
   const released = mp.mnt_kernel.vrele(vp);
   if (!(released instanceof Promise)) throw errno(E.ESTALE);
   return released.then(() => {
