@@ -1,0 +1,13 @@
+import t from 'tap';
+import { tmpfs } from '../../src/fs/tmpfs/index.js';
+import { matrix } from '../vfs/matrix/matrix.js';
+import { rumpVolume } from '../vfs/matrix/rumpvolume.js';
+import { tmpfsTarget } from '../vfs/targets.js';
+import { randomPause, slowfs } from './slowfs.js';
+
+/** The whole conformance matrix over a driver that sleeps in every operation. */
+await matrix(t, {
+  name: 'slow tmpfs',
+  features: tmpfsTarget.features,
+  make: (size_bytes = 64 * 2 ** 20) => rumpVolume({ component: slowfs({ ...tmpfs, vfsops: { ...tmpfs.vfsops!, vfs_name: 'slowfs' } }, randomPause(7)), options: { size: `${size_bytes}` } }),
+});
