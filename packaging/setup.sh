@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 
 need='fuse3'
 if [ "${1:-}" = --tests ]; then
-  need="$need makefs sleuthkit libfuse2 fuse2fs zstd attr util-linux fdisk e2fsprogs git"
+  need="$need makefs sleuthkit libfuse2 fuse2fs zstd attr fdisk gdisk e2fsprogs git"
 fi
 
 missing=''

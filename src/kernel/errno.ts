@@ -49,12 +49,12 @@ function make(value: number, message: string): Errno {
 const shared: (Errno | undefined)[] = [];
 
 /**
- * An error to throw. Without `detail` the same frozen object serves every caller; with it, a new one whose message
+ * An error to throw. Without `detail` the same object serves every caller; with it, a new one whose message
  * says what happened, where, and what to do.
  */
 export function errno(value: number, detail?: string): Errno {
   if (detail !== undefined) return make(value, detail);
-  return (shared[value] ??= Object.freeze(make(value, errnoName(value))));
+  return (shared[value] ??= make(value, errnoName(value)));
 }
 
 /** The errno of anything thrown: EIO for what is not an {@link Errno} (a bug, which the caller should log). */
