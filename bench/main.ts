@@ -87,11 +87,12 @@ async function main(): Promise<number> {
   process.once('exit', () => clean(base));
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(1));
   const say = process.stderr.isTTY ? (text: string) => process.stderr.write(`\r\x1b[K${text}`) : () => true;
-  const failed: string[] = [];
+  /** What failed and why; it is not tried again. */
+  const failed = new Map<string, string>();
   const fail = (what: string, error: unknown) => {
     say('');
-    failed.push(`${what}: ${(error as Error).message}`);
-    console.error(`FAILED ${failed.at(-1)}`);
+    failed.set(what, (error as Error).message);
+    console.error(`FAILED ${what}: ${(error as Error).message}`);
   };
 
   const sessions: Session[] = [];
@@ -116,11 +117,13 @@ async function main(): Promise<number> {
 
   const values: Values = new Map(rows.map((row) => [row.name, new Map(sessions.map(({ system }) => [system.name, []]))]));
   const measure = async (scenario: Scenario, session: Session, round: number) => {
-    say(`round ${round}: ${scenario.rows[0]!.title}, ${session.system.title}`);
+    const what = `${scenario.rows[0]!.title}, ${session.system.title}`;
+    if (failed.has(what)) return;
+    say(`round ${round}: ${what}`);
     try {
       (await scenario.run(session)).forEach((value, i) => values.get(scenario.rows[i]!.name)?.get(session.system.name)!.push(value));
     } catch (error) {
-      fail(`${scenario.rows[0]!.title}, ${session.system.title}`, error);
+      fail(what, error);
     }
   };
   for (let round = 1; round <= args.rounds; round++)
@@ -148,15 +151,15 @@ async function main(): Promise<number> {
   console.log(`${table(rows, shown, values)}\n`);
   for (const system of shown) if (memory.has(system.name)) console.log(`memory, 1 TiB volume: ${memoryLine(system, memory.get(system.name)!)}`);
   if (judged.length > 0) console.log(`\n${goalLines(judged)}`);
-  if (failed.length > 0) console.log(`\n${failed.length} failed:\n${failed.join('\n')}`);
+  if (failed.size > 0) console.log(`\n${failed.size} failed: ${[...failed.keys()].join('; ')}`);
 
   if (args.json !== undefined) {
     const fd = openSync(args.json, 'w');
     const measured = rows.map((row) => ({ ...row, systems: Object.fromEntries([...values.get(row.name)!].filter(([, got]) => got.length > 0).map(([name, got]) => [name, { median: median(got), values: got }])) }));
-    writeFileSync(fd, `${JSON.stringify({ date: new Date().toISOString(), node: process.version, kernel: release(), cpus: cpus().map((cpu) => cpu.model), directory: path.dirname(base), rounds: args.rounds, sizes, rows: measured, memory: Object.fromEntries(memory), goals: judged, failed }, null, 2)}\n`);
+    writeFileSync(fd, `${JSON.stringify({ date: new Date().toISOString(), node: process.version, kernel: release(), cpus: cpus().map((cpu) => cpu.model), directory: path.dirname(base), rounds: args.rounds, sizes, rows: measured, memory: Object.fromEntries(memory), goals: judged, failed: Object.fromEntries(failed) }, null, 2)}\n`);
     closeSync(fd);
   }
-  return failed.length > 0 ? 1 : 0;
+  return failed.size > 0 ? 1 : 0;
 }
 
 try {

@@ -8,8 +8,9 @@ export const zerofsSystem: System = {
   missing: rumpfuseMissing,
   mount(volume, _image, directory, sizes, env) {
     const tree = volume === 'tree' || volume === 'scratch';
-    const { files, dirs, filesize } = sizes.tree;
-    const options = `files=${tree ? files : 0},dirs=${tree ? dirs : 0},filesize=${filesize},size=${sizes.large}`;
+    const { files, dirs } = sizes.tree;
+    // The files have 1 KiB, as those of the tree have.
+    const options = `files=${tree ? files : 0},dirs=${tree ? dirs : 0},size=${sizes.large}`;
     rumpfuseMount(['-t', 'zerofs', '-o', options, 'none', directory], env);
   },
   unmount: rumpfuseUnmount,
