@@ -203,6 +203,13 @@ function request(fs: Fs, nfrags: number): number {
   return fs.fs_frag;
 }
 
+/** Takes back a {@link ffs_realloccg}, whose result was `to`. */
+export async function ffs_unrealloc(ip: Inode, fsb: number, ofrags: number, to: number, nfrags: number): Promise<void> {
+  ip.i_blocks -= ((nfrags - ofrags) * ip.i_fs.fs_fsize) / 512;
+  if (to === fsb) await ffs_blkfree(ip.i_ump, fsb + ofrags, nfrags - ofrags);
+  else await ffs_blkfree(ip.i_ump, to, nfrags);
+}
+
 /**
  * ffs_realloccg: gives the last block of a small file, `ofrags` at `fsb`, `nfrags` instead: in place, or elsewhere.
  * The content is not copied and the old place is not freed: when the result is not `fsb`, the caller does both

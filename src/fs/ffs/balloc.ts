@@ -1,6 +1,6 @@
 import type { Cred } from '../../kernel/cred.js';
 import type { Inode } from '../ufs/inode.js';
-import { ffs_allocblks, ffs_allocfrags, ffs_blkpref, ffs_realloccg } from './alloc.js';
+import { ffs_allocblks, ffs_allocfrags, ffs_blkpref, ffs_realloccg, ffs_unrealloc } from './alloc.js';
 import { ffs_blkfree } from './blkfree.js';
 import { UFS_NDADDR } from './fs_const.js';
 import { ffs_row } from './indir.js';
@@ -63,9 +63,7 @@ export async function ffs_growtail(ip: Inode, newsize: number, cred: Cred, datao
       const behind = Math.max(stale, used, dataend - base);
       await ffs_zero(ip, fs.fsbtob(to) + behind, end - behind);
     } catch (error) {
-      if (to !== from) await ffs_blkfree(ump, to, nfrags);
-      else if (nfrags > ofrags) await ffs_blkfree(ump, from + ofrags, nfrags - ofrags);
-      ip.i_blocks -= ((nfrags - ofrags) * fs.fs_fsize) / 512;
+      if (nfrags > ofrags) await ffs_unrealloc(ip, from, ofrags, to, nfrags);
       throw error;
     }
     if (to !== from) {

@@ -90,10 +90,7 @@ async function largerblock(dp: Inode, lbn: number, off: number, nsize: number, c
       // A moved block appears on the disk at once, with all that it lost: too early for names that must wait.
       if (to !== from && old.b_private instanceof DirDep && old.b_private.maxrank > 0) await order.reopen();
     } catch (error) {
-      if (to !== 0 && to !== from) {
-        await unalloc(dp, to, nfrags);
-        dp.i_blocks += osize / 512; // ffs_realloccg has counted the old place off
-      }
+      if (to !== 0) await ffs_unrealloc(dp, from, ofrags, to, nfrags);
       cache.brelse(old);
       throw error;
     }

@@ -2,7 +2,7 @@ import type { Cred } from '../../kernel/cred.js';
 import type { MaybePromise } from '../../kernel/rumpuser/rumpuser.js';
 import type { Buf } from '../../kernel/vfs/bio.js';
 import { ffs_dirgrow, ffs_dirshrink } from './dirgrow.js';
-import { BK_DIR, ORDER } from './order.js';
+import { BK_DIR, IW, ORDER } from './order.js';
 import { ufs_blkatoff } from '../ufs/bmap.js';
 import { DIRECTSIZ, UFS_MAXDIRSIZE, UFS_WINO, dirent_is, dirent_name, dirent_namlen, dirent_put, dirent_setino, dirent_setreclen, dirent_settype, ufs_dirbadentry } from '../ufs/dir.js';
 import { DIRINDEX_MIN_BYTES, indexable, ufs_dirindex } from '../ufs/lookup.js';
@@ -24,19 +24,30 @@ export interface DirSlot {
   readonly at: number;
 }
 
-/** Room that a chunk could give to one new entry after compaction: bytes. @throws EIO */
-function chunkroom(dp: Inode, bp: Buf, base: number, chunk: number): number {
+/** What a chunk has to offer a new entry. */
+interface Room {
+  /** The largest free space behind an entry, or in a free entry: bytes. */
+  gap: number;
+  /** All free space together: what compaction would make of it. */
+  total: number;
+}
+
+/** Looks through a whole chunk. @throws EIO */
+function chunkroom(dp: Inode, bp: Buf, base: number, chunk: number): Room {
   const fmt = dp.i_ump.um_dirfmt;
   const end = chunk + fmt.dirblksiz;
-  let room = 0;
+  let gap = 0;
+  let total = 0;
   for (let at = chunk; at < end; ) {
     const bad = ufs_dirbadentry(bp.b_data, bp.b_view, at, end, fmt);
     if (bad !== undefined) throw ORDER(dp.i_ump).damage(`directory inode ${dp.i_number}, entry at ${base + at}: ${bad}`);
     const reclen = bp.b_view.getUint16(at + 4, fmt.le);
-    room += reclen - (bp.b_view.getUint32(at, fmt.le) === 0 ? 0 : DIRECTSIZ(dirent_namlen(bp.b_view, at, fmt)));
+    const room = reclen - (bp.b_view.getUint32(at, fmt.le) === 0 ? 0 : DIRECTSIZ(dirent_namlen(bp.b_view, at, fmt)));
+    total += room;
+    if (room > gap) gap = room;
     at += reclen;
   }
-  return room;
+  return { gap, total };
 }
 
 /** The block of a directory that holds byte `offset`. @throws EIO also for a hole */
@@ -47,8 +58,19 @@ async function blockat(dp: Inode, offset: number): Promise<Buf> {
   return bp;
 }
 
+/** Seconds after which nobody is believed to be in the middle of reading a directory. */
+const READER_PATIENCE = 60;
+/** Chunks that one search for something to compact looks at. */
+const COMPACT_LOOK = 32;
+
+/** The directory is being read: names that stay must be seen exactly once, so none may move for a while. */
+export function ufs_dirread(dp: Inode): void {
+  if (dp.i_ump.um_private !== null) IW(dp).dirread = dp.i_ump.um_kernel.now().sec;
+}
+
 /**
- * Finds a chunk with room for a name of `namlen` bytes, or adds one to the directory.
+ * Finds a chunk with room for a name of `namlen` bytes, or adds one to the directory. A free space that is large enough
+ * is taken first; only then, and if nobody reads the directory, are the names of a chunk pushed together.
  * @throws ENOSPC EFBIG EIO
  */
 export async function ufs_dirslot(dp: Inode, namlen: number, cred: Cred): Promise<DirSlot> {
@@ -58,10 +80,19 @@ export async function ufs_dirslot(dp: Inode, namlen: number, cred: Cred): Promis
   if (dp.i_dirindex !== null || (dp.i_size > DIRINDEX_MIN_BYTES && indexable(dp))) {
     const built = ufs_dirindex(dp);
     const index = built instanceof Promise ? await built : built;
-    offset = index.findfree(need);
+    // The index may know what compaction would give; it learns the truth here.
+    while ((offset = index.findfree(need)) >= 0) {
+      const bp = await blockat(dp, offset);
+      const at = fs.blkoff(offset);
+      const { gap } = roomof(dp, bp, offset - at, at);
+      if (gap >= need) return { bp, base: offset - at, at };
+      dp.i_ump.um_bufcache.brelse(bp);
+      index.setfree(offset, gap);
+    }
   } else {
-    offset = await scanroom(dp, need);
+    offset = await scanroom(dp, 0, dp.i_size, need, false);
   }
+  if (offset < 0 && dp.i_ump.um_kernel.now().sec - IW(dp).dirread > READER_PATIENCE) offset = await compactable(dp, need);
   if (offset >= 0) {
     const bp = await blockat(dp, offset);
     return { bp, base: offset - fs.blkoff(offset), at: fs.blkoff(offset) };
@@ -71,20 +102,47 @@ export async function ufs_dirslot(dp: Inode, namlen: number, cred: Cred): Promis
   return { bp, base: offset - fs.blkoff(offset), at: fs.blkoff(offset) };
 }
 
-/** Without index: the first chunk with `need` bytes of room, or -1. */
-async function scanroom(dp: Inode, need: number): Promise<number> {
+/** Like chunkroom, and releases the buffer if it throws. */
+function roomof(dp: Inode, bp: Buf, base: number, at: number): Room {
+  try {
+    return chunkroom(dp, bp, base, at);
+  } catch (error) {
+    dp.i_ump.um_bufcache.brelse(bp);
+    throw error;
+  }
+}
+
+/** The first chunk in from..to-1 with `need` bytes of room, in one piece or (`total`) all together; -1: none. */
+async function scanroom(dp: Inode, from: number, to: number, need: number, total: boolean): Promise<number> {
   const { um_dirblksiz, um_bufcache } = dp.i_ump;
   const fs = dp.i_fs;
-  const size = Math.min(dp.i_size, UFS_MAXDIRSIZE);
-  for (let base = 0; base < size; base += fs.fs_bsize) {
-    const bp = await blockat(dp, base);
-    try {
-      for (let at = 0; at + um_dirblksiz <= Math.min(size - base, bp.b_bcount); at += um_dirblksiz) if (chunkroom(dp, bp, base, at) >= need) return base + at;
-    } finally {
-      um_bufcache.brelse(bp);
+  const end = Math.min(to, dp.i_size, UFS_MAXDIRSIZE);
+  for (let offset = from; offset + um_dirblksiz <= end; ) {
+    const bp = await blockat(dp, offset);
+    const base = offset - fs.blkoff(offset);
+    const stop = Math.min(end, base + bp.b_bcount);
+    for (; offset + um_dirblksiz <= stop; offset += um_dirblksiz) {
+      const room = roomof(dp, bp, base, offset - base);
+      if ((total ? room.total : room.gap) >= need) {
+        um_bufcache.brelse(bp);
+        return offset;
+      }
     }
+    um_bufcache.brelse(bp);
+    if (offset < base + fs.fs_bsize) break; // what is left is no whole chunk
   }
   return -1;
+}
+
+/** A chunk in which compaction makes `need` bytes of room. Looks at a few chunks from where it stopped the last time. */
+async function compactable(dp: Inode, need: number): Promise<number> {
+  const iw = IW(dp);
+  if (iw.compactat >= dp.i_size) iw.compactat = 0;
+  const from = iw.compactat;
+  iw.compactat = from + COMPACT_LOOK * dp.i_ump.um_dirblksiz;
+  const offset = await scanroom(dp, from, iw.compactat, need, true);
+  if (offset >= 0) iw.compactat = offset;
+  return offset;
 }
 
 /**
@@ -137,7 +195,7 @@ export function ufs_direnter(dp: Inode, slot: DirSlot, name: string, ino: number
   dirent_put(b_data, b_view, into, fmt, ino, span, type, name);
   if (index !== null) {
     index.add(name, slot.base + into);
-    index.setfree(slot.base + slot.at, chunkroom(dp, slot.bp, slot.base, slot.at));
+    index.setfree(slot.base + slot.at, chunkroom(dp, slot.bp, slot.base, slot.at).gap);
   }
   const order = ORDER(dp.i_ump);
   order.bdwrite(slot.bp, BK_DIR);
@@ -175,7 +233,7 @@ export function ufs_dirremove(dp: Inode, slot: DirSlot, name: string): void {
   const index = dp.i_dirindex;
   if (index !== null) {
     index.remove(name, slot.base + slot.at);
-    index.setfree(slot.base + chunk, chunkroom(dp, slot.bp, slot.base, chunk));
+    index.setfree(slot.base + chunk, chunkroom(dp, slot.bp, slot.base, chunk).gap);
   }
   const order = ORDER(dp.i_ump);
   order.bdwrite(slot.bp, BK_DIR);

@@ -45,6 +45,9 @@ export class InodeWrite {
   manynames = false;
   /** Directory that holds the one name of a directory created in this epoch. */
   parent: Inode | null = null;
+  /** Of a directory: when it was last read, seconds; and where the next search for a chunk to compact begins. */
+  dirread = 0;
+  compactat = 0;
   /** Waits in the list of dirty inodes. */
   queued = false;
   /** Size, pointers or ownership changed since the last flush: fdatasync must write the inode. */

@@ -1,6 +1,7 @@
 import type { Cred } from '../../kernel/cred.js';
-import { E, errno } from '../../kernel/errno.js';
-import { S_IFDIR, S_IFMT } from '../../kernel/stat.js';
+import { NOCRED } from '../../kernel/cred.js';
+import { E, errno, errnoOf } from '../../kernel/errno.js';
+import { S_IFDIR, S_IFMT, S_IFREG } from '../../kernel/stat.js';
 import { UFS_NDADDR, UFS_NIADDR } from '../ufs/dinode.js';
 import { IN_CHANGE, IN_UPDATE } from '../ufs/inode.js';
 import type { Inode } from '../ufs/inode.js';
@@ -70,6 +71,13 @@ export async function ffs_shrink(ip: Inode, length: number): Promise<void> {
     ip.i_blocks -= (tailfrags * fs.fs_fsize) / 512;
     const wait = order.release(ip, tail, tailfrags);
     if (wait) await wait;
+  }
+  if (length === 0 || length === osize || (ip.i_mode & S_IFMT) !== S_IFREG) return;
+  try {
+    await ffs_ensureblock(ip, fs.lblkno(length - 1), length, NOCRED);
+  } catch (error) {
+    // No room for the block of a hole that has become the last: checkers of some systems will cut it off.
+    if (errnoOf(error) !== E.ENOSPC) throw error;
   }
 }
 

@@ -14,6 +14,7 @@ import { VTOI, ufs_itimes } from '../ufs/inode.js';
 import type { DirHit } from '../ufs/lookup.js';
 import { ufs_dirlookup } from '../ufs/lookup.js';
 import { ufs_readdir } from '../ufs/readdir.js';
+import { ufs_dirread } from './dirmod.js';
 import { rdev_decode } from './rdev.js';
 import { ffs_accessed, ffs_read, ffs_seek } from './read.js';
 
@@ -111,6 +112,7 @@ function read(vp: Vnode, uio: Uio, _ioflag: number, _cred: Cred): MaybePromise<v
 function readdir(vp: Vnode, cookie: number, _cred: Cred, emit: ReaddirEmit): MaybePromise<boolean> {
   const ip = VTOI(vp);
   ffs_accessed(ip);
+  ufs_dirread(ip);
   return ufs_readdir(ip, cookie, emit);
 }
 
