@@ -176,6 +176,11 @@ export class CgBuilder {
     if (offsets.clusteroff > 0) this.#clustersums(Math.floor(ndblk / fs.fs_frag));
   }
 
+  /** Another group with the same maps as the one built last: only the header is made anew. */
+  again(c: number, kept: CgKept): void {
+    this.#header(c, this.fs.cgfrags(c), kept);
+  }
+
   #maps(ndblk: number, used: Uint8Array, inosused: Uint8Array): void {
     const { fs, offsets, bytes } = this;
     const { blocks, frags, runs, clusters } = this.#table;

@@ -42,6 +42,11 @@ export class BlockMap {
     return map;
   }
 
+  /** Nothing beyond its own metadata is used in group `c`. */
+  pristine(c: number): boolean {
+    return this.#groups[c] === undefined;
+  }
+
   /** The map of group `c` for reading; valid until the next call. */
   peek(c: number): Uint8Array {
     const map = this.#groups[c];

@@ -59,7 +59,9 @@ export async function pass1(ctx: FsckContext): Promise<void> {
 async function initialised(ctx: FsckContext, c: number): Promise<number> {
   const { fs } = ctx;
   if (!fs.ufs2) return fs.fs_ipg;
-  const { view } = await ctx.getblk(fs.cgtod(c), fs.fs_cgsize);
+  const header = new Uint8Array(512);
+  const view = new DataView(header.buffer);
+  await ctx.readAt(header, header.length, fs.fsbtob(fs.cgtod(c)));
   const n = view.getUint32(120, fs.le);
   return view.getUint32(4, fs.le) !== CG_MAGIC || n > fs.fs_ipg ? fs.fs_ipg : n;
 }

@@ -28,16 +28,27 @@ interface Totals {
 /** Phase 5: every group's block, rebuilt from what the phases before have seen, against the one on the disk. */
 export async function pass5(ctx: FsckContext): Promise<void> {
   const { fs } = ctx;
-  const builder = new CgBuilder(fs, ctx.appleufs);
+  const built = new CgBuilder(fs, ctx.appleufs);
+  // All groups in which there is nothing have the same maps.
+  const empty = new CgBuilder(fs, ctx.appleufs);
+  let emptyBuilt = false;
   const inosused = new Uint8Array(Math.ceil(fs.fs_ipg / 8));
   const total: Totals = { cs_ndir: 0, cs_nbfree: 0, cs_nifree: 0, cs_nffree: 0 };
   let copies: boolean | undefined;
   let csDirty = false;
   for (let c = 0; c < fs.fs_ncg; c++) {
     const buf = await ctx.getblk(fs.cgtod(c), fs.fs_cgsize);
-    const ndir = usedInodes(ctx, c, inosused);
-    const magic = buf.view.getUint32(builder.offsets.old ? OCG_MAGIC : 4, fs.le) === CG_MAGIC;
-    builder.build(c, ctx.blocks.peek(c), inosused, ndir, kept(ctx, c, buf, magic));
+    const magic = buf.view.getUint32(built.offsets.old ? OCG_MAGIC : 4, fs.le) === CG_MAGIC;
+    const keep = kept(ctx, c, buf, magic);
+    const nothing = c > 0 && ctx.inodes.count(c) === 0 && ctx.blocks.pristine(c) && fs.cgfrags(c) === fs.fs_fpg && (fs.ufs2 || fs.fs_old_cgoffset === 0);
+    const builder = nothing ? empty : built;
+    if (nothing && emptyBuilt) {
+      builder.again(c, keep);
+    } else {
+      const ndir = usedInodes(ctx, c, inosused);
+      builder.build(c, ctx.blocks.peek(c), inosused, ndir, keep);
+      emptyBuilt ||= nothing;
+    }
     await compareGroup(ctx, c, buf, builder, magic);
     if (compareCs(ctx, c, builder)) csDirty = true;
     total.cs_ndir += builder.cs_ndir;
