@@ -228,6 +228,32 @@ t.test('dialects', { skip }, async (t) => {
   await solaris.close();
 });
 
+t.test('a snapshot', { skip }, async (t) => {
+  const name = 'netbsd-ffs2-le';
+  const ino = await inoOf(name, 'hello.txt');
+  const shop = new Workshop(name);
+  const copy = shop.block();
+  shop.image.fill(0x77, shop.at(copy), shop.at(copy) + 8192);
+  shop.inode(ino, (ip) => {
+    ip.i_db.fill(0);
+    ip.i_db[1] = copy;
+    ip.i_db[2] = 1;
+    ip.i_db[3] = 2;
+    ip.i_flags = 0x00200000;
+    ip.i_size = 20 * 8192;
+  });
+  const plain = await mountFfs(disk(shop.image));
+  t.equal((await readFile(plain.sys, `${MOUNTPOINT}/hello.txt`, 9 * 8192))[8 * 8192 + 1372], 0, 'the flag alone makes no snapshot');
+  await plain.close();
+  shop.view.setUint32(shop.sbloc + 1116, ino, true);
+  const vol = await mountFfs(disk(shop.image));
+  const bytes = await readFile(vol.sys, `${MOUNTPOINT}/hello.txt`, 20 * 8192);
+  t.ok(bytes.subarray(8192, 16384).every((b) => b === 0x77), 'a block that was copied');
+  t.ok(bytes.subarray(16384, 32768).every((b) => b === 0), 'blocks that held nothing');
+  t.same(Buffer.from(bytes.subarray(32768)), Buffer.from(shop.image.subarray(32768, 20 * 8192)), 'blocks that have not changed since');
+  await vol.close();
+});
+
 t.test('directories that lie', { skip }, async (t) => {
   const name = 'netbsd-ffs2-le';
   const shop = new Workshop(name);

@@ -1,4 +1,5 @@
 import type { MaybePromise } from '../../kernel/rumpuser/rumpuser.js';
+import { SF_SNAPSHOT } from '../../kernel/stat.js';
 import type { Buf } from '../../kernel/vfs/bio.js';
 import { UFS_NDADDR, UFS_NIADDR } from './dinode.js';
 import { geti64 } from './endian.js';
@@ -9,6 +10,10 @@ import type { Inode } from './inode.js';
  * root trees of one, two and three levels of indirect blocks with fs_nindir pointers each. Pointers are frag numbers;
  * 0 is a hole. They come from the disk: every one is checked before use.
  */
+
+/** Largest pointer of a snapshot that is none. Source: NetBSD sys/ufs/ffs/fs.h. */
+const BLK_SNAP = 2;
+const SF_SNAPINVAL = 0x00800000;
 
 /** Consecutive blocks of a file that lie one behind the other on the disk, or a hole. */
 export class Run {
@@ -54,6 +59,31 @@ export function ufs_bmap(ip: Inode, lbn: number): MaybePromise<number> {
  * The frags of the last block of a short file are not checked here beyond the first: who reads knows how many he wants.
  */
 export function ufs_bmaprun(ip: Inode, lbn: number, max: number): MaybePromise<Run> {
+  if ((ip.i_flags & SF_SNAPSHOT) !== 0 && issnapshot(ip)) return snapshotrun(ip, lbn);
+  return filerun(ip, lbn, max);
+}
+
+/** One of the volume's snapshots: the flag alone does not make one. */
+function issnapshot(ip: Inode): boolean {
+  return (ip.i_flags & SF_SNAPINVAL) === 0 && ip.i_fs.fs_snapinum.includes(ip.i_number);
+}
+
+/**
+ * A snapshot holds copies of the blocks that have changed since. A block without copy is still where it was on the
+ * volume; pointers 1 and 2 (BLK_NOCOPY, BLK_SNAP) stand for blocks that held nothing of interest.
+ */
+function snapshotrun(ip: Inode, lbn: number): MaybePromise<Run> {
+  const run = filerun(ip, lbn, 1);
+  return run instanceof Promise ? run.then((r) => snapshotblock(ip, lbn, r)) : snapshotblock(ip, lbn, run);
+}
+
+function snapshotblock(ip: Inode, lbn: number, run: Run): Run {
+  const { fs_frag, fs_size } = ip.i_fs;
+  if (run.fsb === 0 && lbn > 0 && lbn * fs_frag < fs_size) return new Run(lbn * fs_frag, 1);
+  return run.fsb > 0 && run.fsb <= BLK_SNAP ? new Run(0, 1) : run;
+}
+
+function filerun(ip: Inode, lbn: number, max: number): MaybePromise<Run> {
   if (lbn < UFS_NDADDR) return directrun(ip, lbn, Math.min(max, UFS_NDADDR - lbn));
   let rel = lbn - UFS_NDADDR;
   let span = 1;
