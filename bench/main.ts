@@ -25,7 +25,7 @@ const usage = `npm run bench -- [options]
   --quick          small files and few of them: shows that all works, measures nothing
   --dir DIR        where the images go (/dev/shm if there is room: the disk is not what is measured here)
   --json FILE      all values, for machines
-  --cpu-prof DIR   every Node.js process of a mount leaves a CPU profile there when it ends`;
+  --cpu-prof DIR   every server leaves a CPU profile there when it ends`;
 
 function list(text: string | undefined, known: readonly string[]): string[] {
   const names = text?.split(',') ?? [...known];
@@ -80,7 +80,8 @@ async function main(): Promise<number> {
   const env = { ...process.env };
   if (args['cpu-prof'] !== undefined) {
     mkdirSync(args['cpu-prof'], { recursive: true });
-    env['NODE_OPTIONS'] = `${env['NODE_OPTIONS'] ?? ''} --cpu-prof --cpu-prof-dir=${path.resolve(args['cpu-prof'])}`;
+    env['RUMPFUSE_BENCH_PROFILES'] = path.resolve(args['cpu-prof']);
+    env['NODE_OPTIONS'] = `${env['NODE_OPTIONS'] ?? ''} --import=${new URL('cpu-profile.js', import.meta.url).href}`;
   }
   const base = mkdtempSync(path.join(args.dir ?? (room('/dev/shm') >= ROOM ? '/dev/shm' : tmpdir()), 'rumpfuse-bench-'));
   const client = new Client();
