@@ -6,6 +6,8 @@ import { MNT_LIVE, mimpl } from './vnimpl.js';
 
 /** How long changes may stay in memory; milliseconds. */
 export const SYNC_DELAY_MS = 5000;
+/** What is due within this time is written along with what is due now; milliseconds. */
+const SYNC_SLACK_MS = 250;
 
 /**
  * Writes back mounts that have been dirty for {@link SYNC_DELAY_MS}. It runs from a timer of the host. A host that
@@ -87,7 +89,7 @@ export class Syncer {
   private async work(all: boolean): Promise<void> {
     const now = this.now_ms();
     for (const mp of [...this.dirty]) {
-      if (!all && mimpl(mp).dirty_since_ms + this.delay_ms > now) continue;
+      if (!all && mimpl(mp).dirty_since_ms + this.delay_ms - SYNC_SLACK_MS > now) continue;
       if (mimpl(mp).state !== MNT_LIVE) continue; // unmount syncs it itself
       try {
         await this.sync(mp);

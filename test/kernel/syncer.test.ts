@@ -1,0 +1,79 @@
+import t from 'tap';
+import { tmpfs } from '../../src/fs/tmpfs/index.js';
+import { E, errno } from '../../src/kernel/errno.js';
+import { O_RDWR } from '../../src/kernel/fcntl.js';
+import type { Vfsops } from '../../src/kernel/vfs/vfsops.js';
+import { SYNC_DELAY_MS } from '../../src/kernel/vfs/syncer.js';
+import { boot, bytes, writeFile } from './support.js';
+
+t.test('a dirty mount is written after a while, once', async (t) => {
+  let syncs = 0;
+  let broken = false;
+  let during: (() => Promise<void>) | undefined;
+  const vfsops: Vfsops = {
+    ...tmpfs.vfsops!,
+    vfs_name: 'countfs',
+    async sync() {
+      syncs++;
+      await during?.();
+      if (broken) throw errno(E.EIO);
+    },
+  };
+  const { kernel, sys, host } = await boot(t, [{ name: 'countfs', vfsops }]);
+  await kernel.syncer.run(true);
+  await sys.mkdir('/m', 0o755);
+  await sys.mount('countfs', '/m', 0);
+  await kernel.syncer.run(true);
+  t.equal(kernel.syncer.next_due_ms, undefined);
+  const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+  await writeFile(sys, '/m/f', 'x');
+  syncs = 0;
+  const due = kernel.syncer.next_due_ms!;
+  t.ok(due > SYNC_DELAY_MS - 100 && due <= SYNC_DELAY_MS, `${due}`);
+  await kernel.syncer.run();
+  t.equal(syncs, 0, 'not due yet');
+  await sys.stat('/m/f');
+  host.advance(SYNC_DELAY_MS + 1);
+  await settle();
+  t.equal(syncs, 1, 'by the timer');
+  t.equal(kernel.syncer.next_due_ms, undefined);
+  host.advance(10 * SYNC_DELAY_MS);
+  await settle();
+  t.equal(syncs, 1);
+
+  for (const change of [
+    () => sys.chmod('/m/f', 0o600), () => sys.mkdir('/m/d', 0o755), () => sys.rmdir('/m/d'), () => sys.rename('/m/f', '/m/g'), () => sys.link('/m/g', '/m/f'),
+    () => sys.unlink('/m/g'), () => sys.symlink('x', '/m/l'), () => sys.truncate('/m/f', 0), () => sys.utimes('/m/f'),
+    () => sys.setxattr('/m/f', 'user.a', bytes('x')), () => sys.mkfifo('/m/p', 0o600), () => sys.creat('/m/new', 0o644),
+    async () => {
+      const fd = await sys.open('/m/f', O_RDWR);
+      await sys.write(fd, bytes('x'));
+      await sys.close(fd);
+    },
+  ]) {
+    await change();
+    t.not(kernel.syncer.next_due_ms, undefined, change.toString());
+    await kernel.syncer.run(true);
+    t.equal(kernel.syncer.next_due_ms, undefined);
+  }
+
+  // What is changed while a sync is at work is dirty again behind it.
+  await sys.chmod('/m/f', 0o644);
+  during = async () => sys.chmod('/m/f', 0o600);
+  await kernel.syncer.run(true);
+  during = undefined;
+  t.not(kernel.syncer.next_due_ms, undefined);
+  await kernel.syncer.run(true);
+
+  broken = true;
+  await sys.chmod('/m/f', 0o644);
+  await kernel.syncer.run(true);
+  t.ok(host.log.some((line) => line.level === 'error'));
+  t.not(kernel.syncer.next_due_ms, undefined, 'tried again');
+  broken = false;
+  syncs = 0;
+  host.advance(SYNC_DELAY_MS + 1);
+  await settle();
+  t.equal(syncs, 1);
+});
