@@ -9,10 +9,10 @@ const FIELDS = [
 
 /** Bytes that may differ between copies of an old superblock (4.4BSD's rule); all others must not. */
 const OLD_MAY_DIFFER: readonly (readonly [number, number])[] = [
-  [0, 8], [32, 36], [60, 68], [88, 96], [100, 104], [128, 140], [192, 724], [724, 856], [1116, 1316], [1328, 1356], [1360, 1364],
+  [0, 8], [32, 36], [60, 68], [88, 96], [100, 104], [128, 140], [192, 712], [724, 856], [1116, 1316], [1328, 1356], [1360, 1364],
 ];
 /** The same for the still older layout of 4.2BSD. */
-const OLDEST_MAY_DIFFER: readonly (readonly [number, number])[] = [[0, 8], [32, 36], [60, 68], [88, 96], [192, 724], [724, 856]];
+const OLDEST_MAY_DIFFER: readonly (readonly [number, number])[] = [[0, 8], [32, 36], [60, 68], [88, 96], [192, 712], [724, 856]];
 
 /** The first field in which two copies disagree, or undefined. */
 export function superblocksDiffer(a: Fs, b: Fs): string | undefined {

@@ -16,7 +16,11 @@ import type { Found } from './sbfind.js';
 /** Bits of fs_flags that some system gives a meaning. */
 const FLAGS_WITH_MEANING = 0x3fff;
 const MAXFILESIZE_OFFSET = 1328;
+const JOURNAL_FLAGS_OFFSET = 868;
 const JOURNAL_INODE_OFFSET = 896;
+/** fs_journal_flags: make the journal at the next mount, or empty it (NetBSD sys/ufs/ufs/ufs_wapbl.h). */
+const UFS_WAPBL_FLAGS_CREATE_LOG = 1;
+const UFS_WAPBL_FLAGS_CLEAR_LOG = 2;
 
 export interface SetupOptions {
   /** fsck -b, in bytes: the superblock to go by. */
@@ -106,7 +110,14 @@ async function replayJournal(ctx: FsckContext): Promise<void> {
   const { fs } = ctx;
   if (!fs.wide || (fs.fs_flags & FS_DOWAPBL) === 0) return;
   const log = await wapbl_open(ctx.dev, fs);
-  if (log === undefined) return;
+  if (log === undefined) {
+    // The flag may be FreeBSD's, for ACLs; with a place for a journal it is NetBSD's.
+    if (fs.fs_journal_version !== 1 || (fs.fs_journal_location !== 1 && fs.fs_journal_location !== 2)) return;
+    if (!ctx.ask('JOURNAL_BAD', 'UNABLE TO READ JOURNAL FOR REPLAY: its header is damaged', 'CLEARING EXISTING JOURNAL', false)) return;
+    fs.fs_flags &= ~FS_DOWAPBL;
+    ctx.sbdirty = true;
+    return;
+  }
   ctx.note('File system is journaled; replaying journal');
   try {
     const replay = await wapbl_replay(ctx.dev, log);
@@ -155,8 +166,21 @@ async function checkDialect(ctx: FsckContext): Promise<void> {
   throw new FsckStop(FSCK_EXIT_CHECK_FAILED);
 }
 
+/** What the superblock says of a journal that is not in use. Its fields are in the byte order of the machine that made it. */
+function checkJournalFields(ctx: FsckContext): void {
+  const { fs } = ctx;
+  if (!fs.wide || ctx.freebsd) return;
+  const told = [true, false].map((le) => fs.view.getUint32(JOURNAL_FLAGS_OFFSET, le));
+  const place = fs.fs_journal_location === 1 || fs.fs_journal_location === 2;
+  if (told.includes(0) || told.includes(UFS_WAPBL_FLAGS_CLEAR_LOG) || (told.includes(UFS_WAPBL_FLAGS_CREATE_LOG) && place)) return;
+  if (!ctx.ask('JOURNAL_BAD', `INVALID JOURNAL FLAGS ${fs.fs_journal_flags}`, 'CLEARING JOURNAL FLAGS', false)) return;
+  fs.fs_journal_flags = 0;
+  ctx.sbdirty = true;
+}
+
 function checkFields(ctx: FsckContext): void {
   const { fs } = ctx;
+  checkJournalFields(ctx);
   const field = (text: string, action: string, preen: boolean, mend: () => void): void => {
     if (ctx.ask('SB_FIELD', `${text} IN SUPERBLOCK`, action, preen)) ctx.sbdirty = true;
     // A check goes on as if it were mended.
