@@ -1,0 +1,109 @@
+import t from 'tap';
+import { MemoryDevice } from '../../src/blockdev/memory.js';
+import { lastBarrier, replayUntil } from '../../src/blockdev/powercut.js';
+import type { PowerCut } from '../../src/blockdev/powercut.js';
+import { fsck } from '../../src/fs/ffs/fsck/index.js';
+import type { RumpSys } from '../../src/kernel/sys/rumpsys.js';
+import { MNT_RDONLY } from '../../src/kernel/fcntl.js';
+import { workload } from './powercut-workload.js';
+import type { Claim, Workload } from './powercut-workload.js';
+import { mountFfs } from './volumes.js';
+import { V, bytesOf, get, newdisk, same, titleOf } from './write-support.js';
+import type { Geometry } from './write-support.js';
+
+/**
+ * The power goes at any moment: whatever subset of the unflushed writes is on the disk, the checker repairs the volume,
+ * finds no block in two files, and everything promised is there.
+ * FFS_POWERCUT_SEEDS, FFS_POWERCUT_STEPS, FFS_POWERCUT_CUTS run it longer.
+ */
+const SEEDS = Number(process.env.FFS_POWERCUT_SEEDS ?? 2);
+const FIRST = Number(process.env.FFS_POWERCUT_FIRST ?? 1);
+const STEPS = Number(process.env.FFS_POWERCUT_STEPS ?? 120);
+const CUTS = Number(process.env.FFS_POWERCUT_CUTS ?? 40);
+
+const GEOMETRY: readonly Geometry[] = [
+  { format: 2, endian: 'little', blockSize: 4096, fragSize: 512, maxFragsPerGroup: 4096 },
+  { format: 1, endian: 'big', blockSize: 8192, fragSize: 2048 },
+];
+
+function lcg(seed: number): () => number {
+  let x = seed >>> 0;
+  return () => {
+    x = (Math.imul(x, 1664525) + 1013904223) >>> 0;
+    return x / 2 ** 32;
+  };
+}
+
+/** The file is under a path that may still name something else: reads what is there, undefined if nothing. */
+async function contentOf(sys: RumpSys, path: string): Promise<Uint8Array | undefined> {
+  try {
+    return await get(sys, V + path);
+  } catch {
+    return undefined;
+  }
+}
+
+async function broken(sys: RumpSys, claims: readonly Claim[], cut: number): Promise<string[]> {
+  const bad: string[] = [];
+  for (const claim of claims) {
+    if (cut < claim.since || cut >= claim.until) continue;
+    let kept = false;
+    for (const path of claim.paths) {
+      const content = await contentOf(sys, path);
+      if (content !== undefined && claim.contents.some((c) => same(c, content))) kept = true;
+    }
+    if (!kept) bad.push(`${claim.why} (promised at ${claim.since})`);
+  }
+  return bad;
+}
+
+/** What a cut breaks, in words; empty if nothing. */
+async function examine(before: Uint8Array, work: Workload, cut: PowerCut): Promise<string[]> {
+  const disk = new MemoryDevice({ content: before });
+  await replayUntil(disk, work.events, cut);
+  const found = await fsck(disk);
+  const bad = found.problems.filter((p) => p.code === 'DUP_BLOCK' || p.code === 'BAD_BLOCK' || p.code === 'UNKNOWN_FILE_TYPE' || p.code === 'CANNOT_READ').map((p) => p.message);
+  await fsck(disk, { mode: 'repair' });
+  const after = await fsck(disk);
+  if (!after.consistent) bad.push(`not repaired: ${after.problems[0]?.message ?? ''}`);
+  const vol = await mountFfs(disk, MNT_RDONLY);
+  try {
+    bad.push(...(await broken(vol.sys, work.claims, cut.events)));
+  } finally {
+    await vol.close();
+  }
+  return bad;
+}
+
+t.setTimeout(0); // the runner has a limit; long runs are asked for by the environment
+for (const geometry of GEOMETRY) {
+  for (let seed = FIRST; seed < FIRST + SEEDS; seed++) {
+    await t.test(`${titleOf(geometry)}, seed ${seed}`, async (t) => {
+      const disk = await newdisk(geometry, 6 * 2 ** 20);
+      const before = bytesOf(disk);
+      const work = await workload(disk, seed, STEPS);
+      const end = await fsck(disk);
+      t.equal(end.problems.map((p) => p.message).join('\n'), '', 'in order at the end');
+      t.ok(work.claims.length > 5, `${work.claims.length} promises, ${work.events.length} events`);
+      const random = lcg(seed);
+      let violations = 0;
+      for (let n = 0; n < CUTS && violations === 0; n++) {
+        const events = CUTS >= work.events.length ? n % (work.events.length + 1) : Math.floor(random() * (work.events.length + 1));
+        // A third of the cuts keeps all writes, the others a random part, one write of it torn.
+        const chosen = new Set<number>();
+        const share = random();
+        const barrier = lastBarrier(work.events, events);
+        for (let i = barrier; i < events; i++) if (random() < share) chosen.add(i);
+        const torn = barrier + Math.floor(random() * (events - barrier));
+        const all = n % 3 === 0;
+        const cut: PowerCut = all ? { events } : { events, keep: (i) => chosen.has(i), torn: { index: torn, bytes: Math.floor(random() * 32) * 512 } };
+        const bad = await examine(before, work, cut);
+        if (bad.length === 0) continue;
+        violations++;
+        const around = work.trace.filter((line) => Number(line.split(':')[0]) <= events).slice(-12);
+        t.fail(`cut ${n} at event ${events} of ${work.events.length}, barrier ${barrier}, ${all ? 'all' : `kept ${[...chosen].join()} torn ${torn}`}:\n${bad.join('\n')}\nlast steps:\n${around.join('\n')}`);
+      }
+      t.equal(violations, 0, 'no cut breaks a promise');
+    });
+  }
+}
