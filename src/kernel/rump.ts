@@ -18,7 +18,7 @@ import { Vcache } from './vfs/vcache.js';
 import { vfs_domount, vfs_dounmount } from './vfs/vfs_mount.js';
 import type { VfsKernel } from './vfs/vfskernel.js';
 import type { Vfsops } from './vfs/vfsops.js';
-import { mimpl } from './vfs/vnimpl.js';
+import { mimpl } from './vfs/mntimpl.js';
 import type { Vnode } from './vfs/vnode.js';
 
 /** A driver component: what a kernel is booted with. */

@@ -3,7 +3,8 @@ import { errnoName, errnoOf } from '../../src/kernel/errno.js';
 import { tmpfs } from '../../src/fs/tmpfs/index.js';
 import { RumpKernel } from '../../src/kernel/rump.js';
 import type { BootOptions, Component } from '../../src/kernel/rump.js';
-import { MemoryRumpuser, memoryRumpuser } from '../../src/kernel/rumpuser/memory.js';
+import type { MemoryRumpuser } from '../../src/kernel/rumpuser/memory.js';
+import { memoryRumpuser } from '../../src/kernel/rumpuser/memory.js';
 import type { RumpSys } from '../../src/kernel/sys/rumpsys.js';
 
 export interface Booted {

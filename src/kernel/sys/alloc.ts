@@ -7,7 +7,7 @@ import { VDIR, VREG } from '../vfs/vattr.js';
 import { mnt_dirtied, vn_alive, vn_locked, vn_syncmount } from '../vfs/vnlock.js';
 import type { Vnode } from '../vfs/vnode.js';
 import { check_offset } from './at.js';
-import { closef } from './open.js';
+import { closef } from './close.js';
 
 /** Runs `vop` on the regular file that `fd` is open for writing on, under its exclusive lock. */
 async function change_blocks(l: Lwp, fd: number, position: number, length: number, vop: (vp: Vnode) => MaybePromise<void>): Promise<void> {

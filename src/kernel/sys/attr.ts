@@ -12,7 +12,7 @@ import { mnt_check_rw, mnt_dirtied, mnt_done_write, mnt_start_write, vn_alive, v
 import type { Vnode } from '../vfs/vnode.js';
 import { at_namei, check_offset, copyinpath } from './at.js';
 import type { File } from './file.js';
-import { closef } from './open.js';
+import { closef } from './close.js';
 import type { Path, Timestamp } from './rumpsys.js';
 
 /** Decides what is to be changed, from the attributes as they are; null for nothing. Throws if the change is not allowed. */

@@ -3,7 +3,7 @@ import { E, Errno, errno } from '../errno.js';
 import type { Lwp } from '../proc.js';
 import type { Dirent } from '../stat.js';
 import { VDIR } from '../vfs/vattr.js';
-import { closef } from './open.js';
+import { closef } from './close.js';
 
 const DEFAULT_MAX = 128;
 

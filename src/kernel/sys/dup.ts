@@ -7,7 +7,7 @@ import {
 import type { Lwp } from '../proc.js';
 import { OPEN_MAX } from './descriptors.js';
 import { LOCK_COMMANDS, file_advlock } from './lock.js';
-import { sys_close } from './open.js';
+import { sys_close } from './close.js';
 import type { Flock } from './rumpsys.js';
 
 /** What fcntl(F_SETFL) may change. */

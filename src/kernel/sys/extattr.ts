@@ -8,7 +8,7 @@ import { genfs_can_extattr } from '../vfs/genfs.js';
 import { mnt_check_rw, mnt_dirtied, mnt_done_write, mnt_start_write, vn_alive, vn_syncmount } from '../vfs/vnlock.js';
 import type { Vnode } from '../vfs/vnode.js';
 import { at_namei, copyinpath } from './at.js';
-import { closef } from './open.js';
+import { closef } from './close.js';
 import type { Path } from './rumpsys.js';
 
 /** Longest name, bytes (NetBSD's EXTATTR_MAXNAMELEN). */

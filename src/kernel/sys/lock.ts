@@ -12,7 +12,7 @@ import type { Vnode } from '../vfs/vnode.js';
 import { VS_ACTIVE } from '../vfs/vnode.js';
 import { fd_getopen } from './at.js';
 import type { File } from './file.js';
-import { closef } from './open.js';
+import { closef } from './close.js';
 import type { Flock } from './rumpsys.js';
 import { file_size } from './rw.js';
 

@@ -9,7 +9,7 @@ import { VDIR } from '../vfs/vattr.js';
 import { MNT_OP_FLAGS, vfs_domount, vfs_dounmount, vfs_doupdate } from '../vfs/vfs_mount.js';
 import type { VfsKernel } from '../vfs/vfskernel.js';
 import type { MountArgs } from '../vfs/vfsops.js';
-import { mimpl } from '../vfs/vnimpl.js';
+import { mimpl } from '../vfs/mntimpl.js';
 import type { Vnode } from '../vfs/vnode.js';
 import { at_namei, copyinpath } from './at.js';
 import { vn_getpath } from './cwd.js';

@@ -1,4 +1,4 @@
-/** open, openat, creat, close, and what opens by handle. */
+/** open, openat, creat. */
 import { bytestrFromBytes } from '../bytestr.js';
 import { E, errno } from '../errno.js';
 import {
@@ -12,11 +12,13 @@ import { APPEND, genfs_access_va, genfs_clear_setid } from '../vfs/genfs.js';
 import { cache_vop_lookup_or_null, cross_mounts, nameiparent, vn_readlink } from '../vfs/namei.js';
 import type { Parent } from '../vfs/namei.js';
 import { VBLK, VCHR, VDIR, VFIFO, VLNK, VREG, VSOCK, Vattr } from '../vfs/vattr.js';
-import { mimpl, vimpl } from '../vfs/vnimpl.js';
+import { mimpl } from '../vfs/mntimpl.js';
+import { vimpl } from '../vfs/vnimpl.js';
 import { mnt_dirtied, mnt_done_write, mnt_start_write, vn_syncmount } from '../vfs/vnlock.js';
 import type { Vnode } from '../vfs/vnode.js';
 import { VS_ACTIVE } from '../vfs/vnode.js';
 import { at_namei, at_parent, copyinpath } from './at.js';
+import { closef } from './close.js';
 import { create_checks } from './create.js';
 import { File } from './file.js';
 import { file_flock } from './lock.js';
@@ -256,42 +258,3 @@ export async function sys_openat(l: Lwp, fd: number, path: Path, flags: number, 
   }
   return fd_install(l, fp, flags);
 }
-
-
-/** Drops one hold of an open file; the last one closes it. @throws what VOP_CLOSE throws; the file is closed all the same */
-export function closef(l: Lwp, fp: File): MaybePromise<void> {
-  if (--fp.f_count > 0) return undefined;
-  const vp = fp.f_vnode;
-  if (fp.f_path) return l.kernel.vrele(vp);
-  if (fp.f_flockowners !== null) {
-    const lockf = vimpl(vp).lockf;
-    if (lockf !== null) for (const owner of fp.f_flockowners) l.kernel.locks.release(lockf, false, owner);
-  }
-  if (fp.f_write) {
-    vimpl(vp).writecount--;
-    mimpl(vp.v_mount).writers--;
-  }
-  if (vp.v_op.close === undefined) return l.kernel.vrele(vp);
-  return close_vnode(l, fp);
-}
-
-async function close_vnode(l: Lwp, fp: File): Promise<void> {
-  const vp = fp.f_vnode;
-  const wait = vp.v_lock.enter(true);
-  if (wait) await wait;
-  try {
-    await vp.v_op.close?.(vp, fp.f_flag, l.cred);
-  } finally {
-    vp.v_lock.exit(true);
-    await l.kernel.vrele(vp);
-  }
-}
-
-/** close(2): also ends all record locks of the process on the file, through whatever descriptor they were set. */
-export function sys_close(l: Lwp, fd: number): MaybePromise<void> {
-  const fp = l.p.p_fd.remove(fd);
-  const lockf = vimpl(fp.f_vnode).lockf;
-  if (lockf !== null) l.kernel.locks.release(lockf, true, l.p);
-  return closef(l, fp);
-}
-

@@ -5,7 +5,7 @@ import type { Lwp } from '../proc.js';
 import { vn_alive, vn_locked } from '../vfs/vnlock.js';
 import type { Vnode } from '../vfs/vnode.js';
 import { at_namei, copyinpath } from './at.js';
-import { closef } from './open.js';
+import { closef } from './close.js';
 import type { Path } from './rumpsys.js';
 
 export const _PC_LINK_MAX = 1;

@@ -11,7 +11,7 @@ import type { Vnode } from '../vfs/vnode.js';
 import { VS_ACTIVE } from '../vfs/vnode.js';
 import { check_buffer, check_offset, fd_getopen } from './at.js';
 import type { File } from './file.js';
-import { closef } from './open.js';
+import { closef } from './close.js';
 
 function readable(l: Lwp, fd: number): File {
   const fp = l.p.p_fd.get(fd);

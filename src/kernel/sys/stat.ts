@@ -9,7 +9,7 @@ import { vop_access_locked } from '../vfs/namei.js';
 import { Vattr, vttoif } from '../vfs/vattr.js';
 import type { Vnode } from '../vfs/vnode.js';
 import { at_namei, copyinpath } from './at.js';
-import { closef } from './open.js';
+import { closef } from './close.js';
 import type { Path } from './rumpsys.js';
 
 /** Vattrs to fill and throw away: stat is the most frequent call there is. */

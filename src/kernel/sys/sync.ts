@@ -4,10 +4,10 @@ import { AT_FDCWD, FDATASYNC, FDISKSYNC, FFILESYNC, MNT_NODEV, MNT_NOEXEC, MNT_N
 import type { Lwp } from '../proc.js';
 import { Statvfs } from '../stat.js';
 import type { Mount } from '../vfs/mount.js';
-import { MNT_GONE, MNT_LIVE, mimpl } from '../vfs/vnimpl.js';
+import { MNT_GONE, MNT_LIVE, mimpl } from '../vfs/mntimpl.js';
 import { vn_alive, vn_locked } from '../vfs/vnlock.js';
 import { at_namei, check_offset, copyinpath, fd_getopen } from './at.js';
-import { closef } from './open.js';
+import { closef } from './close.js';
 import type { Path } from './rumpsys.js';
 
 /** Flags that statvfs shows; ST_* have the values of MNT_*. */

@@ -10,6 +10,7 @@ import { sys_fdiscard, sys_posix_fallocate } from './alloc.js';
 import {
   sys_chflags, sys_fchflags, sys_fchmod, sys_fchmodat, sys_fchown, sys_fchownat, sys_ftruncate, sys_futimens, sys_truncate, sys_utimensat,
 } from './attr.js';
+import { sys_close } from './close.js';
 import { sys_chdir, sys_chroot, sys_fchdir, sys_fchroot, sys_getcwd, sys_umask } from './cwd.js';
 import { sys_getdents } from './dir.js';
 import { sys_dup, sys_dup3, sys_exit, sys_fcntl } from './dup.js';
@@ -18,7 +19,7 @@ import { sys_fhopen, sys_fhstat, sys_fhstatvfs, sys_getfh } from './fh.js';
 import { sys_flock } from './lock.js';
 import { sys_mount, sys_unmount } from './mount.js';
 import { sys_linkat, sys_mkdirat, sys_mknodat, sys_readlinkat, sys_symlinkat, sys_unlinkat } from './name.js';
-import { sys_close, sys_openat } from './open.js';
+import { sys_openat } from './open.js';
 import { sys_fpathconf, sys_pathconf } from './pathconf.js';
 import { sys_renameat2 } from './rename.js';
 import type { Flock, Path, RumpSys, Timestamp } from './rumpsys.js';

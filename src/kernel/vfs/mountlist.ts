@@ -1,7 +1,7 @@
 import { E, errno } from '../errno.js';
 import type { Mount } from './mount.js';
 import type { Vnode } from './vnode.js';
-import { MNT_GONE, MNT_LIVE, mimpl } from './vnimpl.js';
+import { MNT_GONE, MNT_LIVE, mimpl } from './mntimpl.js';
 
 /** The mounts of a kernel in the order of mounting, the root first. */
 export class Mountlist {

@@ -2,7 +2,7 @@ import type { HostTimer, Rumpuser, Timespec } from '../rumpuser/rumpuser.js';
 import { errnoName, errnoOf } from '../errno.js';
 import type { Kernel } from '../kernel.js';
 import type { Mount } from './mount.js';
-import { MNT_LIVE, mimpl } from './vnimpl.js';
+import { MNT_LIVE, mimpl } from './mntimpl.js';
 
 /** How long changes may stay in memory; milliseconds. */
 export const SYNC_DELAY_MS = 5000;

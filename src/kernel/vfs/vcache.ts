@@ -4,7 +4,8 @@ import { dead_vnodeops } from './deadfs.js';
 import type { Mount } from './mount.js';
 import type { Namecache } from './namecache.js';
 import { VBAD } from './vattr.js';
-import { VnodeImpl, mimpl, vimpl } from './vnimpl.js';
+import { mimpl } from './mntimpl.js';
+import { VnodeImpl, vimpl } from './vnimpl.js';
 import { VS_ACTIVE, VS_LOADING, VS_RECLAIMED, VS_RECLAIMING, Vnode } from './vnode.js';
 
 type Log = (level: LogLevel, message: string, fields?: Record<string, unknown>) => void;

@@ -8,7 +8,8 @@ import { mount_settled } from './mountlist.js';
 import { Vattr } from './vattr.js';
 import type { VfsKernel } from './vfskernel.js';
 import type { MountArgs, Vfsops } from './vfsops.js';
-import { MNT_GONE, MNT_LIVE, MNT_UNMOUNTING, MountImpl, mimpl, vimpl } from './vnimpl.js';
+import { MNT_GONE, MNT_LIVE, MNT_UNMOUNTING, MountImpl, mimpl } from './mntimpl.js';
+import { vimpl } from './vnimpl.js';
 import type { Vnode } from './vnode.js';
 import { VS_ACTIVE } from './vnode.js';
 

@@ -4,7 +4,7 @@ import { MNT_RDONLY, MNT_SYNCHRONOUS } from '../fcntl.js';
 import type { MaybePromise } from '../rumpuser/rumpuser.js';
 import type { Mount } from './mount.js';
 import type { VfsKernel } from './vfskernel.js';
-import { MNT_GONE, mimpl } from './vnimpl.js';
+import { MNT_GONE, mimpl } from './mntimpl.js';
 import type { Vnode } from './vnode.js';
 import { VS_ACTIVE } from './vnode.js';
 
