@@ -23,7 +23,16 @@ export const fuse2fsSystem: System = {
 
   unmount(directory) {
     const servers = serverProcesses(directory);
-    run('umount', [directory], 60);
+    for (let tries = 1; ; tries++) {
+      try {
+        run('umount', [directory], 60);
+        break;
+      } catch (error) {
+        // Somebody on the host may just be looking at it (a program that lists mounts).
+        if (tries === 5) throw error;
+        sleep(0.2);
+      }
+    }
     // umount returns before the server has written everything back.
     for (let waited = 0; waited < 600 && serverProcesses(directory).some((pid) => servers.includes(pid)); waited++) sleep(0.05);
   },

@@ -82,7 +82,7 @@ await yargs(hideBin(process.argv))
     (y) => y
       .positional('image', image)
       .options(partition)
-      .option('format', { alias: 'O', choices: ['0', '1', '2', '2ea'] as const, default: '2' as const, describe: '0 4.3BSD, 1 UFS1, 2 UFS2, 2ea UFS2 with extended attributes' })
+      .option('format', { alias: 'O', type: 'string', choices: ['0', '1', '2', '2ea'] as const, default: '2' as const, describe: '0 4.3BSD, 1 UFS1, 2 UFS2, 2ea UFS2 with extended attributes' })
       .option('byte-order', { alias: 'B', choices: ['le', 'be'] as const, default: 'le' as const })
       .option('size', { alias: 's', type: 'string', requiresArg: true, describe: 'size of the volume; an image file that is not there is made (sparse)' })
       .option('block-size', { alias: 'b', type: 'string', requiresArg: true, describe: '4096 to 65536' })
@@ -118,8 +118,12 @@ await yargs(hideBin(process.argv))
   .version(version)
   .help()
   .wrap(Math.min(100, process.stdout.columns ?? 100))
-  .fail((message, error) => {
+  .fail((message, error, y) => {
     if (error !== undefined && error !== null) fail(error);
+    // An unknown option swallows the argument behind it; the missing argument is then not the trouble.
+    const known = new Set(Object.keys((y as unknown as { getOptions(): { key: Record<string, unknown> } }).getOptions().key));
+    const unknown = process.argv.slice(2).find((arg) => /^--[a-z]/.test(arg) && !known.has(arg.slice(2).replace(/^no-/, '').replace(/=.*/, '')));
+    if (unknown !== undefined && message.startsWith('Not enough')) message = `Unknown option: ${unknown}`;
     process.stderr.write(`rumpfuse: ${message.split('\n')[0]} (rumpfuse --help says how)\n`);
     process.exit(EXIT_USAGE);
   })
