@@ -28,7 +28,8 @@ const partition = {
   offset: { type: 'string', requiresArg: true, describe: 'byte offset of the volume inside the image (suffixes s, k, m, g)' },
 } as const;
 
-await yargs(hideBin(process.argv))
+const cli = yargs(hideBin(process.argv));
+await cli
   .scriptName('rumpfuse')
   .usage('$0 COMMAND ...\n\nFile systems of other systems, mounted without a kernel module.')
   .command(
@@ -118,10 +119,10 @@ await yargs(hideBin(process.argv))
   .version(version)
   .help()
   .wrap(Math.min(100, process.stdout.columns ?? 100))
-  .fail((message, error, y) => {
+  .fail((message, error) => {
     if (error !== undefined && error !== null) fail(error);
     // An unknown option swallows the argument behind it; the missing argument is then not the trouble.
-    const known = new Set(Object.keys((y as unknown as { getOptions(): { key: Record<string, unknown> } }).getOptions().key));
+    const known = new Set(Object.keys((cli as unknown as { getOptions(): { key: Record<string, unknown> } }).getOptions().key));
     const unknown = process.argv.slice(2).find((arg) => /^--[a-z]/.test(arg) && !known.has(arg.slice(2).replace(/^no-/, '').replace(/=.*/, '')));
     if (unknown !== undefined && message.startsWith('Not enough')) message = `Unknown option: ${unknown}`;
     process.stderr.write(`rumpfuse: ${message.split('\n')[0]} (rumpfuse --help says how)\n`);

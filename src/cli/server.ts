@@ -4,6 +4,7 @@ import { MNT_RDONLY } from '../kernel/fcntl.js';
 import { RumpKernel } from '../kernel/rump.js';
 import { nodeRumpuser } from '../kernel/rumpuser/node.js';
 import type { Rumpuser } from '../kernel/rumpuser/rumpuser.js';
+import type { RumpSys } from '../kernel/sys/rumpsys.js';
 import { imageFromFd } from '../blockdev/image.js';
 import { tmpfs } from '../fs/tmpfs/index.js';
 import { DEVICE_FD, serverMain, type OpenVolume, type ServedVolume } from '../fuse/server-process.js';
@@ -17,6 +18,8 @@ export interface ServerArguments {
   readonly type: string;
   /** For messages; the file itself comes as a descriptor. */
   readonly image: string;
+  /** On the host; absolute. */
+  readonly mountpoint: string;
   readonly disk: boolean;
   readonly partition?: string;
   readonly offset?: number;
@@ -33,6 +36,14 @@ export interface ServerArguments {
 async function openDevice(ru: Rumpuser, args: ServerArguments, readonly: boolean): Promise<BlockDevice> {
   const disk = await imageFromFd(ru, DEVICE_FD, args.image, { readonly });
   return selectVolume(disk, args);
+}
+
+async function makePath(sys: RumpSys, path: string): Promise<void> {
+  let at = '';
+  for (const name of path.split('/').filter((part) => part !== '')) {
+    at += `/${name}`;
+    await sys.mkdir(at, 0o755);
+  }
 }
 
 const open: OpenVolume = async (raw, how) => {
@@ -52,13 +63,14 @@ const open: OpenVolume = async (raw, how) => {
   const flags = how.readonly ? args.flags | MNT_RDONLY : args.flags;
   const options = new Map(args.options);
   if (args.mustWrite && !how.readonly && driver.disk) options.set('force-rw', true);
-  await rump.sys.mkdir('/volume', 0o755);
-  await rump.sys.mount(name, '/volume', flags, driver.disk ? { fspec: await openDevice(ru, args, how.readonly), options } : { options });
+  // The same path as on the host: FFS keeps on the disk where it was mounted.
+  await makePath(rump.sys, args.mountpoint);
+  await rump.sys.mount(name, args.mountpoint, flags, driver.disk ? { fspec: await openDevice(ru, args, how.readonly), options } : { options });
   mounting = false;
-  const { f_flag } = await rump.sys.statvfs('/volume');
+  const { f_flag } = await rump.sys.statvfs(args.mountpoint);
   const volume: ServedVolume = {
     sys: rump.sys,
-    root: '/volume',
+    root: args.mountpoint,
     syncer: rump.syncer,
     readonly: (f_flag & MNT_RDONLY) !== 0,
     fstype: name,

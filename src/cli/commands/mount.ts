@@ -64,7 +64,7 @@ function plan(argv: MountArguments, options: MountOptions, type: string, driver:
   const image = disk === undefined ? argv.image : realpathSync(argv.image);
   const readonly = (options.flags & MNT_RDONLY) !== 0 || disk?.readonly === true;
   const args: ServerArguments = {
-    type, image, disk: driver.disk,
+    type, image, mountpoint: path.resolve(argv.dir), disk: driver.disk,
     ...(options.partition !== undefined ? { partition: options.partition } : {}),
     ...(options.offset !== undefined ? { offset: options.offset } : {}),
     flags: options.flags | (readonly ? MNT_RDONLY : 0),

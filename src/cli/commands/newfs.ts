@@ -1,8 +1,9 @@
-import { existsSync, statSync } from 'node:fs';
+import { existsSync, rmSync, statSync } from 'node:fs';
 import { nodeRumpuser } from '../../kernel/rumpuser/node.js';
+import type { Rumpuser } from '../../kernel/rumpuser/rumpuser.js';
 import { bytestrFromPath } from '../../kernel/bytestr.js';
 import { newfs as makeVolume, type NewfsFormat, type NewfsVolumeOptions } from '../../fs/ffs/newfs.js';
-import { describe } from '../../fs/ffs/dumpfs.js';
+import { describe } from '../../fs/ffs/describe.js';
 import { createDisk, openDisk, selectVolume, type Where } from '../device.js';
 import { Failure } from '../failure.js';
 import { fill } from '../fill.js';
@@ -32,7 +33,8 @@ function volumeOptions(argv: NewfsArguments): NewfsVolumeOptions {
     label: argv.label === undefined ? undefined : bytestrFromPath(argv.label),
   };
   const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
-  return { format, endian: argv.byteOrder === 'be' ? 'big' : 'little', ...given };
+  // The root directory is its maker's: an ordinary user could not write to the volume otherwise.
+  return { format, endian: argv.byteOrder === 'be' ? 'big' : 'little', uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0, ...given };
 }
 
 /** `rumpfuse newfs IMAGE`: makes an FFS volume, and fills it with --from. */
@@ -42,6 +44,16 @@ export async function newfs(argv: NewfsArguments): Promise<void> {
   const fresh = !existsSync(argv.image);
   if (fresh && size === undefined) throw new Failure(`${argv.image} does not exist: give its size with --size (as --size 64m) to make it`);
   if (argv.from !== undefined && !statSync(argv.from, { throwIfNoEntry: false })?.isDirectory()) throw new Failure(`--from ${argv.from}: no such directory`);
+  let done = false;
+  try {
+    await make(ru, argv, fresh, size);
+    done = true;
+  } finally {
+    if (fresh && !done) rmSync(argv.image, { force: true });
+  }
+}
+
+async function make(ru: Rumpuser, argv: NewfsArguments, fresh: boolean, size: number | undefined): Promise<void> {
   const disk = fresh ? await createDisk(ru, argv.image, size!) : await openDisk(ru, argv, { writable: true });
   try {
     const volume = await selectVolume(disk, argv);
