@@ -3,7 +3,7 @@ import { modelTest } from './random/modeltest.js';
 import { randomSettings } from './random/random.js';
 import { randomTargets } from './targets.js';
 
-const { ops, seeds } = randomSettings({ ops: 1000, runs: 2 });
+const { ops, seeds } = randomSettings({ ops: 1000, runs: 1 });
 
 t.setTimeout(0); // the runner has a limit; long runs are asked for by the environment
 for (const target of randomTargets) {

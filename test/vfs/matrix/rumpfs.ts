@@ -6,6 +6,8 @@ import type { Flock, RumpSys, Timestamp } from '../../../src/kernel/sys/rumpsys.
 import type { Entry, FileStat, Fs, Handle, Name, NewTime, RecordLock, VolumeStat } from './fs.js';
 
 const NS = 1_000_000_000n;
+/** More than any case makes. */
+const ENTRIES_MAX = 100_000;
 const encoder = new TextEncoder();
 
 function join(root: string, path: Name): Name {
@@ -155,6 +157,7 @@ export class RumpFs implements Fs {
       const some = await this.getdents(dir, 64);
       if (some.length === 0) break;
       entries.push(...some);
+      if (entries.length > ENTRIES_MAX) throw new Error(`readdir of "${String(path)}" has no end`);
     }
     await this.closedir(dir);
     return entries;
