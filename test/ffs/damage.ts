@@ -76,6 +76,14 @@ export class Volume {
     }
   }
 
+  has(path: string): boolean {
+    try {
+      return this.ino(path) > 0;
+    } catch {
+      return false;
+    }
+  }
+
   ino(path: string): number { return this.entry(path).entry.ino; }
 
   pointer(block: number, i: number): { at: number; fsb: number } {

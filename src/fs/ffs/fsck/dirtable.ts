@@ -9,6 +9,8 @@ export class DirInfo {
   parent: number;
   /** What its ".." says; 0: nothing yet. */
   dotdot = 0;
+  /** Repair has put ".." in, with the directory's own number for want of a better. */
+  dotdotPlaced = false;
   /** Its name in the parent, a byte string. */
   name = '';
   /** Reported as unreachable. */
@@ -54,6 +56,7 @@ export class DirTable {
         break;
       }
       at = this.#byIno.get(at.parent);
+      if (at?.ino === ino) return `?/${parts.join('/')}`;
     }
     return (parts[0] === '?' ? '' : '/') + parts.join('/');
   }

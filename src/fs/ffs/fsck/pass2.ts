@@ -166,7 +166,12 @@ class Pass2Visitor implements DirVisitor {
     } else if (e.ino !== 0) {
       const answer = this.#other(e);
       if (ctx.mode !== 'repair') return answer;
-      return answer instanceof Promise ? answer.then(() => this.#makeWay(e, '', 0)) : this.#makeWay(e, '', 0);
+      // The parent is not known yet: until then ".." leads to the directory itself.
+      ctx.ask('DOTDOT_MISSING', `MISSING '..' I=${info.ino}: SECOND ENTRY IN DIRECTORY CONTAINS ${printable(e.name())}`, 'FIX', false, { inode: info.ino });
+      info.dotdot = info.ino;
+      info.dotdotPlaced = true;
+      ctx.inodes.addLinks(info.ino, -1);
+      return answer instanceof Promise ? answer.then(() => this.#makeWay(e, '..', info.ino)) : this.#makeWay(e, '..', info.ino);
     } else if (e.reclen < DOTSIZE) {
       info.dotdot = DOTDOT_HOPELESS;
       ctx.report('DOTDOT_MISSING', `MISSING '..' I=${info.ino}: CANNOT FIX, INSUFFICIENT SPACE TO ADD '..'`, { inode: info.ino });
@@ -174,11 +179,10 @@ class Pass2Visitor implements DirVisitor {
     return KEEPON;
   }
 
-  /** Puts `name` in the place of the entry, which is entered again later; '' leaves the place free. */
+  /** Puts `name` in the place of the entry, which is entered again later. */
   #makeWay(e: EntryView, name: string, ino: number): number {
     if (e.ino !== 0) this.moved.push([e.ino, e.name()]);
-    if (name === '') e.ino = 0;
-    else e.put(ino, e.reclen, DT_DIR, name);
+    e.put(ino, e.reclen, DT_DIR, name);
     return KEEPON;
   }
 
@@ -267,7 +271,7 @@ async function checkDotDot(ctx: FsckContext, info: DirInfo): Promise<void> {
     if (fix && !(await makeEntry(ctx, info.ino, info.parent, '..'))) ctx.unresolved = true;
   } else {
     ctx.inodes.addLinks(info.dotdot, 1);
-    const fix = ctx.ask('DOTDOT_INODE', `BAD INODE NUMBER FOR '..' ${text} (${info.dotdot} should be ${info.parent})`, 'FIX', false, where);
+    const fix = info.dotdotPlaced || ctx.ask('DOTDOT_INODE', `BAD INODE NUMBER FOR '..' ${text} (${info.dotdot} should be ${info.parent})`, 'FIX', false, where);
     if (fix && !(await changeEntry(ctx, info.ino, '..', info.parent))) ctx.unresolved = true;
   }
   info.dotdot = info.parent;
