@@ -8,11 +8,11 @@ import type { Transport } from './channel/transport.js';
 import { Wakeup } from './channel/wakeup.js';
 import type { Timeouts } from './protocol/encode.js';
 import { E, errno } from '../kernel/errno.js';
-import { FUSE_NOTIFY_INVAL_INODE, fuse_init_out, fuse_notify_inval_inode_out, fuse_out_header } from './protocol/fuse_kernel.js';
+import { FUSE_NOTIFY_INVAL_INODE, fuse_init_out, fuse_notify_inval_inode_out } from './protocol/fuse_kernel.js';
 import { negotiate } from './protocol/init.js';
 import type { InitResult } from './protocol/init.js';
 import { OPERATIONS } from './protocol/opcodes.js';
-import { LO, OutBuf } from './protocol/message.js';
+import { OutBuf, sealNotification } from './protocol/message.js';
 import type { Message } from './protocol/message.js';
 import { Trace } from './trace.js';
 import type { TraceSink } from './trace.js';
@@ -79,7 +79,7 @@ export async function serve(options: ServeOptions): Promise<void> {
       notification.set64words(I.ino, lo, hi);
       notification.set64(I.off, -1); // attributes only, no pages
       notification.set64(I.len, 0);
-      notify(transport, notification, FUSE_NOTIFY_INVAL_INODE, I.SIZEOF);
+      transport.write(notification, sealNotification(notification, FUSE_NOTIFY_INVAL_INODE, I.SIZEOF));
     },
   });
 
@@ -92,7 +92,7 @@ export async function serve(options: ServeOptions): Promise<void> {
       log('error', 'this Linux speaks a FUSE protocol older than 7.31; version 5.4 or newer is needed');
       throw errno(E.EPROTO);
     }
-    if (agreed !== 'again') options.onReady?.(agreed);
+    if (agreed !== 'again') m.sent = () => options.onReady?.(agreed);
     return fuse_init_out.SIZEOF;
   }
 
@@ -124,15 +124,6 @@ export async function serve(options: ServeOptions): Promise<void> {
 async function writeBack(syncer: Syncer, wakeup: Wakeup): Promise<void> {
   await syncer.run();
   if (syncer.next_due_ms === undefined) wakeup.stop();
-}
-
-function notify(transport: Transport, out: OutBuf, code: number, payload: number): void {
-  const length = fuse_out_header.SIZEOF + payload;
-  out.u32[fuse_out_header.len >> 2] = length;
-  out.u32[fuse_out_header.error >> 2] = code;
-  out.u32[(fuse_out_header.unique >> 2) + LO] = 0;
-  out.u32[(fuse_out_header.unique >> 2) + 1 - LO] = 0;
-  transport.write(out, length);
 }
 
 /** Where the kernel offers no syncer: everything is written some seconds after the alarm was set. */

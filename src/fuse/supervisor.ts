@@ -13,7 +13,7 @@ import { MountFailure } from './mount/failure.js';
 import { checkMountpoint, isSuperuser, mountAsSuperuser, mountAsUser, openDevFuse, setReadAhead } from './mount/mount.js';
 import type { MountInfo } from './mount/mountinfo.js';
 import type { HostMount } from './mount/options.js';
-import { abortConnection, unmount } from './mount/unmount.js';
+import { abortConnection, connectionState, unmount, unmountDead } from './mount/unmount.js';
 
 export interface SuperviseOptions {
   readonly mount: HostMount;
@@ -116,17 +116,21 @@ async function attempt(options: SuperviseOptions, mount: HostMount): Promise<Up 
     if (up === undefined) {
       server.child.kill('SIGKILL'); // nothing has been written through it yet
       await server.exit;
+      if (info !== undefined) clearAway(fuse, info);
       closeSync(fuse);
-      if (info !== undefined) unmountQuietly(info.device);
     }
   }
 }
 
-function unmountQuietly(device: string): void {
+/** What is left of a mount whose server has ended. A dead one would answer ENOTCONN for ever. */
+function clearAway(fuse: number, info: MountInfo): void {
   try {
-    unmount(device, { lazy: true });
+    const state = connectionState(fuse);
+    // When it has gone, its number and place may be another mount's.
+    if (state === 'connected') unmount(info.device, { lazy: true });
+    else if (state === 'aborted') unmountDead(info);
   } catch {
-    // Not ours to unmount any more, or covered: nothing that could be done.
+    // Covered by another mount, or not permitted: nothing that could be done.
   }
 }
 
@@ -142,6 +146,7 @@ export async function supervise(options: SuperviseOptions, onReady: (ready: Moun
   /** The first time: unmount, or detach if it is in use. Again: the connection is cut, whoever uses it gets errors. */
   const end = () => {
     signals++;
+    if (connectionState(fuse) !== 'connected') return; // the server is writing what is left
     try {
       if (signals > 2) return void abortConnection(info.device);
       unmount(info.device, { lazy: signals > 1 });
@@ -162,9 +167,8 @@ export async function supervise(options: SuperviseOptions, onReady: (ready: Moun
 
   const how = await server.exit;
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.off(signal, end);
+  clearAway(fuse, info);
   closeSync(fuse);
-  // After a normal end there is nothing left; a dead server's mount would answer ENOTCONN for ever.
-  unmountQuietly(info.device);
   if (how === 0) return 0;
   warn(`the file system server of ${info.mountpoint} ended unexpectedly (${how}); check the volume before it is mounted again`);
   return 1;

@@ -287,7 +287,8 @@ export class Loop {
       this.options.onBug(thrown, task);
       this.transport.write(task.out, task.seal(hostErrno(E.EIO), 0));
     }
-    if (!taken && task.undo !== null) task.undo().catch((thrown: unknown) => this.options.onBug(thrown, task));
+    if (taken) task.sent?.();
+    else if (task.undo !== null) task.undo().catch((thrown: unknown) => this.options.onBug(thrown, task));
   }
 
   private recycle(task: Task): void {

@@ -91,7 +91,13 @@ function bind(koffi: Koffi, lib: IKoffiLib): Libc {
   };
 }
 
-function find(): { koffi: Koffi; lib: IKoffiLib } | null {
+export interface CLibrary {
+  readonly koffi: Koffi;
+  readonly lib: IKoffiLib;
+}
+
+/** The C library of this process, to bind calls of; null where koffi has no build for the host. */
+export function cLibrary(): CLibrary | null {
   try {
     const koffi = createRequire(import.meta.url)('koffi') as Koffi;
     return { koffi, lib: koffi.load(null) };
@@ -105,7 +111,7 @@ let loaded: Libc | null | undefined;
 /** null where koffi has no library for this host: callers do without, or say what cannot be done. */
 export function libc(): Libc | null {
   if (loaded === undefined) {
-    const found = find();
+    const found = cLibrary();
     loaded = found === null ? null : bind(found.koffi, found.lib);
   }
   return loaded;

@@ -67,7 +67,9 @@ function said(stderr: string, program: string): string {
 /** Mounts an open FUSE device. For the superuser. @throws MountFailure */
 export function mountAsSuperuser(fd: number, mount: HostMount): MountInfo {
   const options = mountOptions(mount, 3, process.getuid!(), process.getgid!());
-  const { status, stderr, error } = spawnSync('mount', ['-i', '-t', FSTYPE, '-o', options, '--', mount.source, mount.mountpoint], {
+  // What looks like a tag (LABEL=...) would be searched for among the disks.
+  const source = /^[A-Z]+=/.test(mount.source) ? `./${mount.source}` : mount.source;
+  const { status, stderr, error } = spawnSync('mount', ['-i', '-t', FSTYPE, '-o', options, '--', source, mount.mountpoint], {
     stdio: ['ignore', 'ignore', 'pipe', fd], encoding: 'utf8', env: { ...process.env, LC_ALL: 'C' },
   });
   if (error !== undefined) throw new MountFailure(`mount(8) cannot be run: ${error.message}`, codeOf(error));

@@ -27,7 +27,7 @@ export interface InitResult {
 /** Flags asked for where the host offers them. */
 export function wantedFlags(options: InitOptions): number {
   let want = F.FUSE_ASYNC_READ | F.FUSE_BIG_WRITES | F.FUSE_MAX_PAGES | F.FUSE_PARALLEL_DIROPS
-    | F.FUSE_EXPORT_SUPPORT | F.FUSE_CACHE_SYMLINKS | F.FUSE_EXPLICIT_INVAL_DATA | F.FUSE_ASYNC_DIO | F.FUSE_HANDLE_KILLPRIV_V2 | F.FUSE_INIT_EXT;
+    | F.FUSE_EXPORT_SUPPORT | F.FUSE_CACHE_SYMLINKS | F.FUSE_EXPLICIT_INVAL_DATA | F.FUSE_ASYNC_DIO | F.FUSE_HANDLE_KILLPRIV_V2 | F.FUSE_ABORT_ERROR | F.FUSE_INIT_EXT;
   if (options.remote_locks) want |= F.FUSE_POSIX_LOCKS | F.FUSE_FLOCK_LOCKS;
   if (options.readdirplus) want |= F.FUSE_DO_READDIRPLUS | F.FUSE_READDIRPLUS_AUTO;
   if (options.handles) want |= F.FUSE_ATOMIC_O_TRUNC;

@@ -86,6 +86,16 @@ export class OutBuf {
   }
 }
 
+/** Writes the header of a notification (a message to the host that no request asked for); returns the length of the whole. */
+export function sealNotification(out: OutBuf, code: number, payload: number): number {
+  const length = OUT_BODY + payload;
+  out.u32[fuse_out_header.len >> 2] = length;
+  out.u32[fuse_out_header.error >> 2] = code;
+  out.u32[fuse_out_header.unique >> 2] = 0;
+  out.u32[(fuse_out_header.unique >> 2) + 1] = 0;
+  return length;
+}
+
 /** Something that a handler uses until its request is answered, and that must not go before (a node's descriptor). */
 export interface Held {
   refs: number;
@@ -113,7 +123,9 @@ export class Message {
   parked = false;
   /** Called when the host gives the request up (INTERRUPT). */
   cancel: (() => void) | null = null;
-  /** Called when the host did not take the reply, with what has been done for it to be undone (a handle to be closed). */
+  /** Called when the host has the reply. */
+  sent: (() => void) | null = null;
+  /** Called when the host did not take the reply: what has been done for it is to be undone (a handle to be closed). */
   undo: (() => Promise<void>) | null = null;
   /** Scratch for the handler. */
   readonly stat = new Stat();
@@ -143,6 +155,7 @@ export class Message {
     this.pid = w[fuse_in_header.pid >> 2]!;
     this.parked = false;
     this.cancel = null;
+    this.sent = null;
     this.undo = null;
     return true;
   }

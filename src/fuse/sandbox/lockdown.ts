@@ -1,0 +1,139 @@
+/**
+ * A server gives up, in its own process, what it does not need for serving: once everything is loaded and open, before the
+ * first byte of the disk is looked at. Each layer stands alone: what a host does not allow is left out and reported.
+ */
+import { fstat } from 'node:fs';
+import { randomFillSync } from 'node:crypto';
+import { becomeUser, dropBoundingSet, dropCapabilities, noNewPrivileges, notDumpable } from './credentials.js';
+import { reaching, serving } from './filter.js';
+import type { Reach } from './filter.js';
+import { landlock } from './landlock.js';
+import type { Layer, LayerName } from './layers.js';
+import { sandboxLibc } from './libc.js';
+import type { SandboxLibc } from './libc.js';
+import { limitMemory, limitResources } from './limits.js';
+import { addFilter } from './seccomp.js';
+import { MACHINES } from './syscalls.js';
+
+/** What the supervisor tells the server about its confinement; JSON. */
+export interface LockdownOrder {
+  /** Its descriptor of the channel to the supervisor. */
+  readonly ipc: number;
+  /** Its descriptors of disks. */
+  readonly disks: readonly number[];
+  /** The user to become; undefined: it stays who it is. */
+  readonly uid?: number;
+  /** An empty directory to have for a root. */
+  readonly root?: string;
+  /** Address space in use now, and how much it may grow, bytes; undefined: no limit. */
+  readonly memory?: { readonly used_bytes: number; readonly more_bytes: number };
+}
+
+const SIGIO = 29;
+const PR_SET_PDEATHSIG = 1;
+const F_SETFL = 4;
+const F_SETOWN = 8;
+const F_GETFL = 3;
+const O_ASYNC = 0o20000;
+
+/** Has everything made now that Node makes when it is first used: threads of its pool, streams, random numbers. */
+async function warmUp(): Promise<void> {
+  void process.stdout;
+  void process.stderr;
+  randomFillSync(new Uint8Array(16));
+  await new Promise<void>((resolve) => fstat(0, () => resolve()));
+}
+
+/**
+ * A signal whenever the channel to the supervisor brings something, or its end: the thread that blocks in a read of
+ * requests would not hear of it. The usual way (a signal when the parent goes) does not reach through a namespace's init.
+ */
+function hearSupervisor(lib: SandboxLibc, ipc: number): void {
+  process.on('SIGIO', () => {});
+  lib.siginterrupt(SIGIO);
+  lib.prctl(PR_SET_PDEATHSIG, 0);
+  const flags = lib.fcntl(ipc, F_GETFL, 0);
+  if (flags < 0) return;
+  lib.fcntl(ipc, F_SETOWN, process.pid);
+  lib.fcntl(ipc, F_SETFL, flags | O_ASYNC);
+}
+
+export class Lockdown {
+  readonly layers: Layer[] = [];
+  private done = false;
+
+  constructor(private readonly order: LockdownOrder) {}
+
+  /** Has `close` been called? From then on nothing can be opened. */
+  get closed(): boolean {
+    return this.done;
+  }
+
+  /** `file_bytes`: of the largest plain file among the disks. */
+  async close(file_bytes: number): Promise<void> {
+    if (this.done) return;
+    this.done = true;
+    const lib = sandboxLibc();
+    if (lib === null) {
+      for (const name of ['user', 'capabilities', 'no-new-privs', 'not-dumpable', 'limits', 'memory', 'landlock', 'system-calls'] as const) this.off(name, 'koffi has no library for this host');
+      return;
+    }
+    const { ipc, disks, uid, root, memory } = this.order;
+    await warmUp();
+    // Writing beyond a limit is an error, not the end; nobody starts a debugger.
+    process.on('SIGXFSZ', () => {});
+    process.on('SIGUSR1', () => {});
+    dropBoundingSet(lib);
+    if (root !== undefined && lib.chroot(root) >= 0) process.chdir('/');
+    if (uid !== undefined) this.attempt('user', () => becomeUser(uid));
+    else if (process.geteuid!() === 0) this.off('user', 'it is the superuser');
+    else this.on('user', 'whoever mounts');
+    this.attempt('capabilities', () => dropCapabilities(lib));
+    // After the change of the user, which resets some of what follows.
+    hearSupervisor(lib, ipc);
+    this.attempt('no-new-privs', () => noNewPrivileges(lib));
+    this.attempt('not-dumpable', () => notDumpable(lib));
+    this.attempt('limits', () => limitResources(lib, file_bytes));
+    if (memory === undefined) this.off('memory', 'the file system keeps its files in memory');
+    else this.attempt('memory', () => limitMemory(lib, memory.used_bytes, memory.more_bytes));
+    const machine = MACHINES[process.arch];
+    if (machine === undefined) {
+      this.off('landlock', `not available for ${process.arch}`);
+      this.off('system-calls', `not available for ${process.arch}`);
+      return;
+    }
+    this.attempt('landlock', () => landlock(lib, machine));
+    this.attempt('system-calls', () => {
+      const program = serving(machine, disks, process.pid);
+      addFilter(lib, machine, program);
+      return `seccomp, ${program.length} instructions`;
+    });
+  }
+
+  /** The volume is known: narrows what the disks' descriptors may be used for. */
+  narrow(reaches: readonly Reach[]): void {
+    const lib = sandboxLibc();
+    const machine = MACHINES[process.arch];
+    if (lib === null || machine === undefined || !this.layers.some(({ name, on }) => name === 'system-calls' && on)) return this.off('disk', 'needs the system call filter');
+    this.attempt('disk', () => {
+      addFilter(lib, machine, reaching(machine, reaches));
+      return reaches.length === 0 ? 'there is none' : reaches.map(({ start, end, write }) => `bytes ${start} to ${end - 1}, ${write ? 'reading and writing' : 'reading only'}`).join('; ');
+    });
+  }
+
+  private attempt(name: LayerName, apply: () => string | void): void {
+    try {
+      this.on(name, apply() ?? undefined);
+    } catch (error) {
+      this.off(name, error instanceof Error ? error.message : String(error));
+    }
+  }
+
+  private on(name: LayerName, detail?: string): void {
+    this.layers.push({ name, on: true, ...(detail !== undefined ? { detail } : {}) });
+  }
+
+  private off(name: LayerName, detail: string): void {
+    this.layers.push({ name, on: false, detail });
+  }
+}
