@@ -131,6 +131,7 @@ class LentDevice implements BlockDevice {
 /** Fills a new volume with a copy of a directory of the host (`newfs --from`). */
 export async function fill(ru: Rumpuser, volume: BlockDevice, directory: string): Promise<{ entries: number; bytes: number }> {
   const rump = await RumpKernel.boot({ rumpuser: ru, components: [tmpfs, ffs] });
+  rump.sys.umask(0);
   await rump.sys.mkdir('/volume', 0o755);
   await rump.sys.mount('ffs', '/volume', MNT_ASYNC, { fspec: new LentDevice(volume) });
   const filler: Filler = { sys: rump.sys, links: new Map(), entries: 0, bytes: 0 };
