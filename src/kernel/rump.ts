@@ -54,7 +54,7 @@ const NAMES_PER_VNODE = 4;
 /**
  * A booted rump kernel. Its root directory is a tmpfs (as rumpfs is NetBSD's), always there; volumes are mounted in it.
  * Any number of kernels run side by side. States: booting (inside boot) -> running -> halted (halt has been called;
- * every system call then fails with EBADF, EIO or ENOENT).
+ * every system call then fails).
  */
 export class RumpKernel implements RumpKernelShape, VfsKernel {
   readonly rumpuser: Rumpuser;
@@ -81,7 +81,7 @@ export class RumpKernel implements RumpKernelShape, VfsKernel {
     const log = this.log.bind(this);
     this.bufcache = new BufCache(options.bufcache_bytes === undefined ? { log } : { log, limit_bytes: options.bufcache_bytes });
     this.namecache = new Namecache(vnodes * NAMES_PER_VNODE);
-    this.vcache = new Vcache(vnodes, this.namecache, log);
+    this.vcache = new Vcache(vnodes, this.namecache, log, (mp) => this.syncer.dirtied(mp));
     this.syncer = new Syncer(this, this.rumpuser);
     for (const component of options.components) {
       if (component.vfsops !== undefined) this.filesystems.set(component.vfsops.vfs_name, component.vfsops);
@@ -172,7 +172,7 @@ export class RumpKernel implements RumpKernelShape, VfsKernel {
   }
 
   vref(vp: Vnode): void {
-    vp.v_usecount++;
+    this.vcache.ref(vp);
   }
 
   vrele(vp: Vnode): MaybePromise<void> {

@@ -234,4 +234,11 @@ t.test('processes do not share descriptors; credentials of one process do', asyn
   await p.exit();
   await fails(t, p.fstat(pfd), 'EBADF');
   t.equal(kernel.procs.size, 1);
+  const used = kernel.rootvnode.v_usecount;
+  await fails(t, p.stat('/f'), 'ENOTDIR', 'a call that comes too late');
+  await fails(t, p.stat('f'), 'ENOTDIR');
+  await fails(t, p.mkdir('/d', 0o755), 'ENOTDIR');
+  await fails(t, p.__getcwd(), 'ENOENT');
+  await p.exit();
+  t.equal(kernel.rootvnode.v_usecount, used);
 });

@@ -77,3 +77,47 @@ t.test('a dirty mount is written after a while, once', async (t) => {
   await settle();
   t.equal(syncs, 1);
 });
+
+t.test('one sync of a mount at a time, and none behind its unmount', async (t) => {
+  let inside = 0;
+  let most = 0;
+  let mounted = false;
+  let late = false;
+  const vfsops: Vfsops = {
+    ...tmpfs.vfsops!,
+    vfs_name: 'countfs',
+    mount(mp, args) {
+      mounted = true;
+      return tmpfs.vfsops!.mount(mp, args);
+    },
+    unmount(mp) {
+      mounted = false;
+      return tmpfs.vfsops!.unmount(mp);
+    },
+    async sync() {
+      inside++;
+      most = Math.max(most, inside);
+      for (let i = 0; i < 5; i++) await new Promise((resolve) => setImmediate(resolve));
+      late ||= !mounted;
+      inside--;
+    },
+  };
+  const { kernel, sys } = await boot(t, [{ name: 'countfs', vfsops }]);
+  await sys.mkdir('/m', 0o755);
+  await sys.mount('countfs', '/m', 0);
+  await writeFile(sys, '/m/f', 'x');
+  await Promise.all([sys.sync(), sys.sync(), kernel.syncer.run(true), sys.unmount('/m'), sys.sync(), sys.getvfsstat()]);
+  t.equal(most, 1);
+  t.equal(late, false);
+});
+
+t.test('freeing a file makes its volume dirty', async (t) => {
+  const { kernel, sys } = await boot(t);
+  await writeFile(sys, '/f', 'x');
+  const fd = await sys.open('/f', O_RDWR);
+  await sys.unlink('/f');
+  await kernel.syncer.run(true);
+  t.equal(kernel.syncer.next_due_ms, undefined);
+  await sys.close(fd);
+  t.not(kernel.syncer.next_due_ms, undefined);
+});

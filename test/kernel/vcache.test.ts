@@ -306,3 +306,21 @@ t.test('nothing is left after a thousand mounts', async (t) => {
   t.ok(kernel.namecache.count <= entries + 1);
   t.equal([...kernel.mountlist].length, 1);
 });
+
+t.test('a reference given back twice is noticed and harms nobody', async (t) => {
+  const { kernel, sys, host } = await boot(t, [], { vnode_limit: 4 });
+  await writeFile(sys, '/f', 'x');
+  const mp = mountOf(kernel, 'tmpfs');
+  const vp = kernel.vcache.lookup(mp, Number((await sys.stat('/f')).st_ino))!;
+  await kernel.vrele(vp);
+  t.equal(vp.v_usecount, 0);
+  await kernel.vrele(vp);
+  t.equal(vp.v_usecount, 0);
+  t.ok(host.log.some((line) => line.level === 'error' && line.message.includes('twice')));
+  kernel.vref(vp);
+  t.equal(vp.v_usecount, 1);
+  for (let i = 0; i < 20; i++) await writeFile(sys, `/g${i}`, 'x');
+  await kernel.vrele(vp);
+  t.equal(kernel.vcache.lru_count, 4);
+  t.equal(mimpl(mp).vnodes.size, 5);
+});

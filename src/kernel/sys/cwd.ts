@@ -4,7 +4,7 @@ import { kauth_issuser } from '../cred.js';
 import { E, errno } from '../errno.js';
 import { AT_FDCWD, PATH_MAX, R_OK, X_OK } from '../fcntl.js';
 import type { Lwp } from '../proc.js';
-import { cache_vop_lookup, vop_access_locked } from '../vfs/namei.js';
+import { cache_vop_lookup, vop_access_locked } from '../vfs/lookup.js';
 import { vop_access } from '../vfs/genfs.js';
 import { VDIR, Vattr } from '../vfs/vattr.js';
 import { vn_locked } from '../vfs/vnlock.js';
@@ -122,7 +122,7 @@ export async function vn_getpath(l: Lwp, start: Vnode): Promise<string> {
       await k.vrele(vp);
       vp = dvp;
     }
-    if (vp !== l.p.p_root) throw errno(E.ENOENT);
+    if (vp !== l.p.p_root || vp.v_state !== VS_ACTIVE) throw errno(E.ENOENT);
     return path === '' ? '/' : path;
   } finally {
     await k.vrele(vp);

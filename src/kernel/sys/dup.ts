@@ -5,6 +5,7 @@ import {
   O_DIRECT, O_DSYNC, O_NONBLOCK, O_PATH, O_RSYNC, O_SEARCH, O_SYNC,
 } from '../fcntl.js';
 import type { Lwp } from '../proc.js';
+import { DeadVnode } from '../vfs/vnimpl.js';
 import { OPEN_MAX } from './descriptors.js';
 import { LOCK_COMMANDS, file_advlock } from './lock.js';
 import { sys_close } from './close.js';
@@ -86,7 +87,10 @@ export async function sys_exit(l: Lwp): Promise<void> {
       // exit(2) cannot fail; the file is closed all the same
     }
   }
-  await k.vrele(p.p_cwd);
-  await k.vrele(p.p_root);
+  const { p_cwd, p_root } = p;
+  // Calls that come too late find nothing.
+  p.p_cwd = p.p_root = new DeadVnode(p_root.v_mount);
+  await k.vrele(p_cwd);
+  await k.vrele(p_root);
 }
 

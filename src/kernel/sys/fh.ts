@@ -6,7 +6,10 @@ import type { MaybePromise } from '../rumpuser/rumpuser.js';
 import type { Fhandle } from '../stat.js';
 import { Stat, Statvfs } from '../stat.js';
 import { privileged } from '../vfs/genfs.js';
+import { MNT_GONE, mimpl } from '../vfs/mntimpl.js';
+import type { Mount } from '../vfs/mount.js';
 import { VDIR } from '../vfs/vattr.js';
+import { mnt_done_write, mnt_start_write } from '../vfs/vnlock.js';
 import type { Vnode } from '../vfs/vnode.js';
 import { VS_ACTIVE } from '../vfs/vnode.js';
 import { at_namei, copyinpath } from './at.js';
@@ -26,13 +29,33 @@ export function vn_fh(vp: Vnode): Fhandle {
 function fhtovp(l: Lwp, fh: Fhandle): MaybePromise<Vnode> {
   if (!privileged(l.cred)) throw errno(E.EPERM);
   const mp = l.kernel.mountlist.peekByFsid(fh.fh_fsid);
-  if (mp !== undefined) return mp.mnt_op.fhtovp(mp, fh.fh_fid);
-  return fhtovp_wait(l, fh);
+  if (mp === undefined) return fhtovp_wait(l, fh);
+  // While the driver looks for the file nobody holds anything of the volume.
+  const wait = mnt_start_write(mp);
+  if (wait) return wait.then(() => fhtovp_entered(mp, fh));
+  return fhtovp_entered(mp, fh);
 }
 
 async function fhtovp_wait(l: Lwp, fh: Fhandle): Promise<Vnode> {
   const mp = await l.kernel.mountlist.getByFsid(fh.fh_fsid);
-  return mp.mnt_op.fhtovp(mp, fh.fh_fid);
+  const wait = mnt_start_write(mp);
+  if (wait) await wait;
+  return fhtovp_entered(mp, fh);
+}
+
+/** Ends what mnt_start_write began. */
+function fhtovp_entered(mp: Mount, fh: Fhandle): MaybePromise<Vnode> {
+  let found: MaybePromise<Vnode>;
+  try {
+    if (mimpl(mp).state === MNT_GONE) throw errno(E.ESTALE);
+    found = mp.mnt_op.fhtovp(mp, fh.fh_fid);
+  } catch (thrown) {
+    mnt_done_write(mp);
+    throw thrown;
+  }
+  if (found instanceof Promise) return found.finally(() => mnt_done_write(mp));
+  mnt_done_write(mp);
+  return found;
 }
 
 /** Symlinks are not followed: a handle of the link itself is what a caller with O_PATH wants. */

@@ -11,6 +11,7 @@ import type { VfsKernel } from '../vfs/vfskernel.js';
 import type { MountArgs } from '../vfs/vfsops.js';
 import { mimpl } from '../vfs/mntimpl.js';
 import type { Vnode } from '../vfs/vnode.js';
+import { VS_ACTIVE } from '../vfs/vnode.js';
 import { at_namei, copyinpath } from './at.js';
 import { vn_getpath } from './cwd.js';
 import type { Path } from './rumpsys.js';
@@ -59,9 +60,10 @@ async function mount_new(l: Lwp, type: string, vp: Vnode, path: string, flags: n
   const fromname = args.fspec_name ?? dev?.name ?? type;
   const full: MountArgs = { options: args.options ?? new Map(), ...(dev === null ? {} : { fspec: dev }) };
   const mp = await vfs_domount(k, ops, flags, dev, bytestrToUnicode(onname), fromname, full);
-  if (vp.v_mountedhere !== null) {
+  // Another mount, or a forced unmount of what is below, may have been faster.
+  if (vp.v_mountedhere !== null || vp.v_state !== VS_ACTIVE) {
     await vfs_dounmount(k, mp, true);
-    throw errno(E.EBUSY);
+    throw errno(vp.v_state === VS_ACTIVE ? E.EBUSY : E.ENOENT);
   }
   mp.mnt_vnodecovered = vp;
   vp.v_mountedhere = mp;

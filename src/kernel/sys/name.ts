@@ -5,7 +5,7 @@ import type { Lwp } from '../proc.js';
 import type { MaybePromise } from '../rumpuser/rumpuser.js';
 import { ALLPERMS, S_IFMT, S_IFREG, S_ISVTX } from '../stat.js';
 import { APPEND, IMMUTABLE, genfs_access_va, genfs_can_sticky, privileged } from '../vfs/genfs.js';
-import { cache_vop_lookup, cache_vop_lookup_or_null, vn_readlink } from '../vfs/namei.js';
+import { cache_vop_lookup, cache_vop_lookup_or_null, vn_readlink } from '../vfs/lookup.js';
 import type { Parent } from '../vfs/namei.js';
 import { VBLK, VCHR, VDIR, VFIFO, VLNK, VREG, VSOCK, Vattr, iftovt } from '../vfs/vattr.js';
 import { mnt_check_rw, mnt_dirtied, mnt_done_write, mnt_start_write, vn_syncmount } from '../vfs/vnlock.js';

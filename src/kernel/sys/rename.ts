@@ -3,7 +3,7 @@ import { E, errno } from '../errno.js';
 import { MNT_SYNCHRONOUS, RENAME_EXCHANGE, RENAME_NOREPLACE, W_OK } from '../fcntl.js';
 import type { Lwp } from '../proc.js';
 import { genfs_access_va } from '../vfs/genfs.js';
-import { cache_vop_lookup, cache_vop_lookup_or_null } from '../vfs/namei.js';
+import { cache_vop_lookup, cache_vop_lookup_or_null } from '../vfs/lookup.js';
 import type { Parent } from '../vfs/namei.js';
 import { VDIR, Vattr } from '../vfs/vattr.js';
 import { mnt_check_rw, mnt_dirtied, mnt_done_write, mnt_start_write, vn_syncmount } from '../vfs/vnlock.js';

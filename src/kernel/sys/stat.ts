@@ -5,7 +5,7 @@ import { AT_EACCESS, AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW, R_OK, W_OK, X_OK } from
 import type { Lwp } from '../proc.js';
 import type { MaybePromise } from '../rumpuser/rumpuser.js';
 import { Stat } from '../stat.js';
-import { vop_access_locked } from '../vfs/namei.js';
+import { vop_access_locked } from '../vfs/lookup.js';
 import { Vattr, vttoif } from '../vfs/vattr.js';
 import type { Vnode } from '../vfs/vnode.js';
 import { at_namei, copyinpath } from './at.js';

@@ -1,11 +1,11 @@
 /** sync, fsync family, statvfs family. */
-import { E, errno, errnoName, errnoOf } from '../errno.js';
+import { E, errno } from '../errno.js';
 import { AT_FDCWD, FDATASYNC, FDISKSYNC, FFILESYNC, MNT_NODEV, MNT_NOEXEC, MNT_NOSUID, MNT_RDONLY } from '../fcntl.js';
 import type { Lwp } from '../proc.js';
 import { Statvfs } from '../stat.js';
 import type { Mount } from '../vfs/mount.js';
-import { MNT_GONE, MNT_LIVE, mimpl } from '../vfs/mntimpl.js';
-import { vn_alive, vn_locked } from '../vfs/vnlock.js';
+import { MNT_GONE, mimpl } from '../vfs/mntimpl.js';
+import { mnt_done_write, mnt_start_write, vn_alive, vn_locked } from '../vfs/vnlock.js';
 import { at_namei, check_offset, copyinpath, fd_getopen } from './at.js';
 import { closef } from './close.js';
 import type { Path } from './rumpsys.js';
@@ -46,24 +46,22 @@ export async function sys_fstatvfs(l: Lwp, fd: number, into: Statvfs | undefined
 
 export async function sys_getvfsstat(l: Lwp): Promise<Statvfs[]> {
   const all: Statvfs[] = [];
-  for (const mp of [...l.kernel.mountlist]) if (mimpl(mp).state === MNT_LIVE) all.push(await vfs_statvfs(mp, new Statvfs()));
+  for (const mp of [...l.kernel.mountlist]) {
+    // Nobody holds a file of the volume for us: keep it from being unmounted meanwhile.
+    const wait = mnt_start_write(mp);
+    if (wait) await wait;
+    try {
+      if (mimpl(mp).state !== MNT_GONE) all.push(await vfs_statvfs(mp, new Statvfs()));
+    } finally {
+      mnt_done_write(mp);
+    }
+  }
   return all;
 }
 
 /** sync(2) cannot fail: what goes wrong is logged, and fsync or unmount will tell. */
 export async function sys_sync(l: Lwp): Promise<void> {
-  for (const mp of [...l.kernel.mountlist]) {
-    if (mimpl(mp).state !== MNT_LIVE || (mp.mnt_flag & MNT_RDONLY) !== 0) continue;
-    try {
-      await l.kernel.syncer.sync(mp);
-    } catch (thrown) {
-      l.kernel.log('error', 'sync: changes could not be written to the volume', {
-        volume: mp.mnt_mntfromname,
-        error: errnoName(errnoOf(thrown)),
-        reason: String(thrown),
-      });
-    }
-  }
+  for (const mp of [...l.kernel.mountlist]) await l.kernel.syncer.trysync(mp);
 }
 
 export async function sys_fsync(l: Lwp, fd: number, datasync: boolean): Promise<void> {

@@ -21,6 +21,8 @@ export class MountImpl {
   readonly vnodes = new VnodeTable();
   /** Taken shared by every call that changes the volume, exclusively by unmount and by changes between rw and ro (fstrans(9)). */
   readonly trans = new RwLock();
+  /** One VFS_SYNC at a time. */
+  readonly synclock = new RwLock();
   /** Descriptors that may write. */
   writers = 0;
   /** Something was changed since the last sync. */

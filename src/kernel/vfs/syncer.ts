@@ -1,8 +1,9 @@
 import type { HostTimer, Rumpuser, Timespec } from '../rumpuser/rumpuser.js';
+import { MNT_RDONLY } from '../fcntl.js';
 import { errnoName, errnoOf } from '../errno.js';
 import type { Kernel } from '../kernel.js';
 import type { Mount } from './mount.js';
-import { MNT_LIVE, mimpl } from './mntimpl.js';
+import { MNT_GONE, MNT_LIVE, mimpl } from './mntimpl.js';
 
 /** How long changes may stay in memory; milliseconds. */
 export const SYNC_DELAY_MS = 5000;
@@ -39,7 +40,7 @@ export class Syncer {
   /** The volume was changed. Cheap to call again: test MountImpl.dirty first. */
   dirtied(mp: Mount): void {
     const impl = mimpl(mp);
-    if (impl.dirty || this.stopped) return;
+    if (impl.dirty || this.stopped || impl.state === MNT_GONE) return;
     impl.dirty = true;
     impl.dirty_since_ms = this.now_ms();
     this.dirty.add(mp);
@@ -58,17 +59,40 @@ export class Syncer {
     }
   }
 
-  /** One mount now. @throws what the driver's sync throws. */
+  /** One mount now, live or being unmounted; the caller keeps it there (MountImpl.trans). @throws what the driver's sync throws */
   async sync(mp: Mount): Promise<void> {
     const impl = mimpl(mp);
+    const wait = impl.synclock.enter(true);
+    if (wait) await wait;
     // Cleared first: what is changed while sync runs is dirty again.
     impl.dirty = false;
     this.dirty.delete(mp);
     try {
       await mp.mnt_op.sync(mp);
     } catch (thrown) {
-      if (impl.state === MNT_LIVE) this.dirtied(mp);
+      this.dirtied(mp);
       throw thrown;
+    } finally {
+      impl.synclock.exit(true);
+    }
+  }
+
+  /** Like {@link sync} for a mount that an unmount may be at work on: then that writes it. An error is logged; the mount stays dirty and is tried again. */
+  async trysync(mp: Mount): Promise<void> {
+    const impl = mimpl(mp);
+    const wait = impl.trans.enter(false);
+    if (wait) await wait;
+    try {
+      if (impl.state !== MNT_LIVE || (mp.mnt_flag & MNT_RDONLY) !== 0) return;
+      await this.sync(mp);
+    } catch (thrown) {
+      this.kernel.log('error', 'changes could not be written to the volume; they are kept in memory and tried again', {
+        volume: mp.mnt_mntfromname,
+        error: errnoName(errnoOf(thrown)),
+        reason: String(thrown),
+      });
+    } finally {
+      impl.trans.exit(false);
     }
   }
 
@@ -90,16 +114,7 @@ export class Syncer {
     const now = this.now_ms();
     for (const mp of [...this.dirty]) {
       if (!all && mimpl(mp).dirty_since_ms + this.delay_ms - SYNC_SLACK_MS > now) continue;
-      if (mimpl(mp).state !== MNT_LIVE) continue; // unmount syncs it itself
-      try {
-        await this.sync(mp);
-      } catch (thrown) {
-        this.kernel.log('error', 'changes could not be written to the volume; they are kept in memory and tried again', {
-          volume: mp.mnt_mntfromname,
-          error: errnoName(errnoOf(thrown)),
-          reason: String(thrown),
-        });
-      }
+      await this.trysync(mp);
     }
   }
 

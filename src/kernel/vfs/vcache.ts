@@ -28,6 +28,8 @@ export class Vcache {
     readonly limit: number,
     private readonly namecache: Namecache,
     private readonly log: Log,
+    /** Called when a file was freed with its last reference: its volume has something to write. */
+    private readonly dirtied: (mp: Mount) => void,
   ) {}
 
   /** The vnode, referenced. @throws what the driver's loadvnode throws. */
@@ -59,13 +61,19 @@ export class Vcache {
 
   /** Another reference; the caller holds one. */
   ref(vp: Vnode): void {
+    // A caller that holds none has a bug; the list of unreferenced vnodes must survive it.
+    if (vp.v_usecount === 0 && vp.v_state === VS_ACTIVE) this.lruRemove(vp);
     vp.v_usecount++;
   }
 
   /** Gives a reference back. The last one calls VOP_INACTIVE. Never throws and never rejects. */
   rele(vp: Vnode): MaybePromise<void> {
     if (vp.v_usecount > 1 || vp.v_state === VS_RECLAIMED) {
-      vp.v_usecount--;
+      if (vp.v_usecount > 0) vp.v_usecount--;
+      return undefined;
+    }
+    if (vp.v_usecount !== 1 || vimpl(vp).transition !== null) {
+      this.log('error', 'a reference to a file was given back twice; this is a bug', { volume: vp.v_mount.mnt_mntfromname, file: vp.v_key });
       return undefined;
     }
     let answer: MaybePromise<boolean>;
@@ -212,7 +220,10 @@ export class Vcache {
 
   private inactivated(vp: Vnode, recycle: boolean): MaybePromise<void> {
     vp.v_usecount = 0;
-    if (recycle) return this.reclaim(vp);
+    if (recycle) {
+      this.dirtied(vp.v_mount);
+      return this.reclaim(vp);
+    }
     this.lruAppend(vp);
     if (this.lru_count > this.limit) {
       const oldest = this.head!;

@@ -1,6 +1,9 @@
 import type { Lockf } from './lockf.js';
 import type { Ncentry } from './namecache.js';
-import type { Vnode } from './vnode.js';
+import { dead_vnodeops } from './deadfs.js';
+import type { Mount } from './mount.js';
+import { VBAD } from './vattr.js';
+import { VS_RECLAIMED, Vnode } from './vnode.js';
 
 /** The VFS layer's own part of a vnode; hangs on v_private. */
 export class VnodeImpl {
@@ -26,4 +29,15 @@ export class VnodeImpl {
 
 export function vimpl(vp: Vnode): VnodeImpl {
   return vp.v_private as VnodeImpl;
+}
+
+/** A vnode that never was alive: the directories of a process that has ended. */
+export class DeadVnode extends Vnode {
+  constructor(mp: Mount) {
+    super(mp, -1);
+    this.v_private = new VnodeImpl();
+    this.v_state = VS_RECLAIMED;
+    this.v_type = VBAD;
+    this.v_op = dead_vnodeops;
+  }
 }

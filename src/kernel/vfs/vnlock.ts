@@ -46,7 +46,7 @@ export async function vn_locked<T>(vp: Vnode, exclusive: boolean, body: () => Ma
 
 /**
  * Keeps unmount and a switch between rw and ro out of the volume until {@link mnt_done_write}; for every call that may
- * change it. Test the result before awaiting it. Whether writing is allowed is checked behind it: {@link mnt_check_rw}.
+ * change it, or that is at work in it without holding one of its vnodes. Test the result before awaiting it. Whether writing is allowed is checked behind it: {@link mnt_check_rw}.
  */
 export function mnt_start_write(mp: Mount): Promise<void> | undefined {
   return mimpl(mp).trans.enter(false);

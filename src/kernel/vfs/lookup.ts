@@ -1,0 +1,196 @@
+/** One component of a path: the name cache, VOP_LOOKUP, mount points. Paths are namei.ts. */
+import type { Cred } from '../cred.js';
+import { E, Errno, errno } from '../errno.js';
+import { NAME_MAX, X_OK } from '../fcntl.js';
+import type { MaybePromise } from '../rumpuser/rumpuser.js';
+import { vop_access } from './genfs.js';
+import { mount_settled, mounted_root } from './mountlist.js';
+import { VDIR, VLNK } from './vattr.js';
+import type { VfsKernel } from './vfskernel.js';
+import type { Vnode } from './vnode.js';
+
+/** Where a walk begins. */
+export interface Walker {
+  readonly kernel: VfsKernel;
+  readonly cred: Cred;
+  /** The root directory of the process. */
+  readonly rootdir: Vnode;
+}
+
+function enoent(): never {
+  throw errno(E.ENOENT);
+}
+
+/** VOP_LOOKUP through the name cache; the caller holds the lock of `dvp`. The answer is referenced. @throws ENOENT */
+export function cache_vop_lookup(k: VfsKernel, dvp: Vnode, name: string, cred: Cred): MaybePromise<Vnode> {
+  const cached = k.namecache.lookup(dvp, name);
+  if (cached === null) enoent();
+  if (cached !== undefined && k.vcache.tryref(cached)) return cached;
+  let found: MaybePromise<Vnode>;
+  try {
+    found = dvp.v_op.lookup(dvp, name, cred);
+  } catch (thrown) {
+    remember_missing(k, dvp, name, thrown);
+    throw thrown;
+  }
+  if (found instanceof Promise) {
+    return found.then(
+      (vp) => {
+        k.namecache.enter(dvp, name, vp);
+        return vp;
+      },
+      (thrown: unknown) => {
+        remember_missing(k, dvp, name, thrown);
+        throw thrown;
+      },
+    );
+  }
+  k.namecache.enter(dvp, name, found);
+  return found;
+}
+
+/** Like {@link cache_vop_lookup}, null where the name does not exist: throwing costs more than the lookup. */
+export function cache_vop_lookup_or_null(k: VfsKernel, dvp: Vnode, name: string, cred: Cred): MaybePromise<Vnode | null> {
+  if (k.namecache.lookup(dvp, name) === null) return null;
+  let found: MaybePromise<Vnode>;
+  try {
+    found = cache_vop_lookup(k, dvp, name, cred);
+  } catch (thrown) {
+    return null_if_missing(thrown);
+  }
+  return found instanceof Promise ? found.catch(null_if_missing) : found;
+}
+
+function null_if_missing(thrown: unknown): null {
+  if (thrown instanceof Errno && thrown.errno === E.ENOENT) return null;
+  throw thrown;
+}
+
+function remember_missing(k: VfsKernel, dvp: Vnode, name: string, thrown: unknown): void {
+  if (thrown instanceof Errno && thrown.errno === E.ENOENT && dvp.v_type === VDIR) k.namecache.enter(dvp, name, null);
+}
+
+function search_locked(k: VfsKernel, dvp: Vnode, name: string, cred: Cred): MaybePromise<Vnode> {
+  if (dvp.v_type !== VDIR) throw errno(E.ENOTDIR);
+  const allowed = vop_access(dvp, X_OK, cred);
+  if (allowed instanceof Promise) return allowed.then(() => cache_vop_lookup(k, dvp, name, cred));
+  return cache_vop_lookup(k, dvp, name, cred);
+}
+
+async function search_wait(k: VfsKernel, dvp: Vnode, name: string, cred: Cred, wait: Promise<void>): Promise<Vnode> {
+  await wait;
+  try {
+    return await search_locked(k, dvp, name, cred);
+  } finally {
+    dvp.v_lock.exit(false);
+  }
+}
+
+async function search_finish(dvp: Vnode, found: Promise<Vnode>): Promise<Vnode> {
+  try {
+    return await found;
+  } finally {
+    dvp.v_lock.exit(false);
+  }
+}
+
+/**
+ * One component, not ".", in a directory that the caller has referenced; ".." stays inside the volume. Checks search
+ * permission. The answer is referenced, unlocked, and not followed into a mount.
+ * @throws ENOENT ENOTDIR EACCES
+ */
+export function search(k: VfsKernel, dvp: Vnode, name: string, cred: Cred): MaybePromise<Vnode> {
+  // Who needs no permission check needs no lock either when the name cache knows the answer.
+  if (cred.cr_uid === 0 || cred.cr_hostchecked) {
+    const cached = k.namecache.lookup(dvp, name);
+    if (cached === null) enoent();
+    if (cached !== undefined && k.vcache.tryref(cached)) return cached;
+  }
+  const wait = dvp.v_lock.enter(false);
+  if (wait) return search_wait(k, dvp, name, cred, wait);
+  let found: MaybePromise<Vnode>;
+  try {
+    found = search_locked(k, dvp, name, cred);
+  } catch (thrown) {
+    dvp.v_lock.exit(false);
+    throw thrown;
+  }
+  if (found instanceof Promise) return search_finish(dvp, found);
+  dvp.v_lock.exit(false);
+  return found;
+}
+
+/** From a covered directory to the root of what is mounted there; gives back the reference to `vp` and takes one to the answer. */
+export function cross_mounts(k: VfsKernel, vp: Vnode): MaybePromise<Vnode> {
+  if (vp.v_mountedhere === null) return vp;
+  return cross_mounts_slow(k, vp);
+}
+
+async function cross_mounts_slow(k: VfsKernel, start: Vnode): Promise<Vnode> {
+  let vp = start;
+  while (vp.v_mountedhere !== null) {
+    const root = mounted_root(vp);
+    if (root === undefined) {
+      await mount_settled(vp.v_mountedhere);
+      continue;
+    }
+    k.vcache.ref(root);
+    await k.vcache.rele(vp);
+    vp = root;
+  }
+  return vp;
+}
+
+/** Takes `name` in `dvp`, across mount points downwards and, for "..", upwards; not above the process's root. The answer is referenced. */
+export function lookup_once(w: Walker, dvp: Vnode, name: string): MaybePromise<Vnode> {
+  const k = w.kernel;
+  if (name === '..') return lookup_dotdot(w, dvp);
+  if (name.length > NAME_MAX) throw errno(E.ENAMETOOLONG);
+  const found = search(k, dvp, name, w.cred);
+  if (found instanceof Promise) return found.then((vp) => cross_mounts(k, vp));
+  return cross_mounts(k, found);
+}
+
+async function lookup_dotdot(w: Walker, start: Vnode): Promise<Vnode> {
+  const k = w.kernel;
+  let dvp = start;
+  while (dvp !== w.rootdir && dvp !== k.rootvnode && dvp.v_isroot) {
+    const covered = dvp.v_mount.mnt_vnodecovered;
+    if (covered === null) throw errno(E.ENOENT); // the volume was taken away from under us
+    dvp = covered;
+  }
+  if (dvp === w.rootdir || dvp === k.rootvnode) {
+    await vop_access_locked(dvp, X_OK, w.cred);
+    k.vcache.ref(dvp);
+    return dvp;
+  }
+  // `dvp` may be a covered directory that only its mount holds: keep it while we wait.
+  k.vcache.ref(dvp);
+  try {
+    return await cross_mounts(k, await search(k, dvp, '..', w.cred));
+  } finally {
+    await k.vcache.rele(dvp);
+  }
+}
+
+export async function vop_access_locked(vp: Vnode, mode: number, cred: Cred): Promise<void> {
+  const wait = vp.v_lock.enter(false);
+  if (wait) await wait;
+  try {
+    await vop_access(vp, mode, cred);
+  } finally {
+    vp.v_lock.exit(false);
+  }
+}
+
+/** The target of a symlink as a byte string; the caller has referenced it. @throws EINVAL for what is no symlink */
+export async function vn_readlink(vp: Vnode, cred: Cred): Promise<Uint8Array> {
+  const wait = vp.v_lock.enter(false);
+  if (wait) await wait;
+  try {
+    if (vp.v_type !== VLNK) throw errno(E.EINVAL);
+    return await vp.v_op.readlink(vp, cred);
+  } finally {
+    vp.v_lock.exit(false);
+  }
+}
