@@ -1,0 +1,60 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import t from 'tap';
+import { whyNoMounts } from './fixtures/mounted.js';
+
+const NOBODY = '65534';
+const skip = whyNoMounts() || (['/usr/bin/fusermount3', '/bin/fusermount3', '/usr/bin/setpriv', '/usr/bin/unshare'].filter(existsSync).length < 3 ? 'fusermount3, setpriv or unshare is missing' : false);
+
+/**
+ * Runs a program as nobody in a mount namespace of its own, in which /dev/fuse is open to all, as udev makes it on a
+ * normal host. `prepare`: shell commands for the namespace.
+ */
+function asNobody(args: readonly string[], prepare = ''): { status: number | null; stdout: string; stderr: string } {
+  const script = `
+    set -e
+    mount -t tmpfs rumpfuse-test /mnt && mknod -m 666 /mnt/fuse c 10 229 && mount --bind /mnt/fuse /dev/fuse
+    ${prepare}
+    exec setpriv --reuid ${NOBODY} --regid ${NOBODY} --clear-groups --inh-caps=-all -- "$@"`;
+  return spawnSync('unshare', ['-m', 'sh', '-c', script, 'sh', ...args], { encoding: 'utf8', timeout: 25000, env: { ...process.env, HOME: '/tmp' } });
+}
+
+function run(args: object = {}, host: object = {}, how = '', prepare = ''): Record<string, unknown> {
+  const { status, stdout, stderr } = asNobody([process.execPath, fileURLToPath(new URL('./fixtures/user.js', import.meta.url)), JSON.stringify(args), JSON.stringify(host), how], prepare);
+  if (status !== 0) return { status, stderr };
+  return JSON.parse(stdout) as Record<string, unknown>;
+}
+
+t.test('an ordinary user mounts, works and unmounts', { skip }, (t) => {
+  const seen = run();
+  t.match(seen, { uid: 65534, fstype: 'fuse.rumpfuse', source: '/a,b\\c d', content: 'content', owner: 65534, ended: true, mounted: false, readonly: false }, JSON.stringify(seen));
+  for (const option of ['nosuid', 'nodev', 'user_id=65534', 'default_permissions']) t.ok((seen['options'] as string[]).includes(option), option);
+  t.notOk((seen['options'] as string[]).includes('allow_other'));
+  t.same(seen['record'], ['open', 'closed']);
+  t.end();
+});
+
+t.test('a volume that can only be read is mounted so', { skip }, (t) => {
+  const seen = run({ readonly: true });
+  t.match(seen, { readonly: true, ended: true, mounted: false }, JSON.stringify(seen));
+  t.ok((seen['options'] as string[]).includes('ro'));
+  t.end();
+});
+
+for (const how of ['signal', 'kill', 'orphan']) {
+  t.test(`the end: ${how}`, { skip }, (t) => {
+    t.match(run({}, {}, how), { ended: true, mounted: false });
+    t.end();
+  });
+}
+
+t.test('what is not permitted says why', { skip }, (t) => {
+  t.match(run({}, { allow_other: true }, '', 'echo > /mnt/fuse.conf; mount --bind /mnt/fuse.conf /etc/fuse.conf'), { stderr: /user_allow_other into \/etc\/fuse\.conf/ });
+  const allowed = run({}, { allow_other: true }, '', 'echo user_allow_other > /mnt/fuse.conf; mount --bind /mnt/fuse.conf /etc/fuse.conf');
+  t.ok((allowed['options'] as string[] | undefined)?.includes('allow_other'), 'allow_other where root allows it');
+  t.match(run({}, {}, '', 'umount /dev/fuse; mknod -m 600 /mnt/closed c 10 229; mount --bind /mnt/closed /dev/fuse'), { stderr: /no permission to open \/dev\/fuse/ });
+  t.match(run({}, { mountpoint: '/usr' }), { stderr: /cannot mount on \/usr: fusermount3?: / }, 'somebody else\'s directory');
+  t.match(run({}, {}, '', 'mkdir /mnt/bin; ln -s $(command -v setpriv) /mnt/bin/setpriv; export PATH=/mnt/bin'), { stderr: /fusermount3 is missing/ });
+  t.end();
+});
