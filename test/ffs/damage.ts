@@ -105,7 +105,7 @@ export interface Damage {
   /** Absent: always. */
   possible?: (v: Volume) => boolean;
   apply: (v: Volume) => void;
-  /** Repair is known to lose files: their content is not compared. */
+  /** Repair cannot put everything back where it was. */
   loses?: boolean;
   /** NetBSD's checker of 2016 does not look at this. */
   stricter?: boolean;
@@ -119,11 +119,11 @@ export const damages: Damage[] = [
   { name: 'link count too low', codes: ['LINK_COUNT'], apply: (v) => { v.inode(v.ino('hardlink')).nlink = 1; } },
   { name: 'link count zero', codes: ['LINK_COUNT'], apply: (v) => { v.inode(v.ino('one')).nlink = 0; } },
   { name: 'link count of a directory', codes: ['LINK_COUNT'], apply: (v) => { const i = v.inode(v.ino('dir')); i.nlink = i.nlink + 1; } },
-  { name: 'unreferenced file', codes: ['UNREF_FILE'], apply: (v) => { v.u32(v.entry('one').entry.at, 0); } },
+  { name: 'unreferenced file', loses: true, codes: ['UNREF_FILE'], apply: (v) => { v.u32(v.entry('one').entry.at, 0); } },
   { name: 'unlinked file still there', codes: ['UNREF_FILE'], loses: true, apply: (v) => { v.inode(v.ino('one')).nlink = 0; v.u32(v.entry('one').entry.at, 0); } },
-  { name: 'unreferenced empty file', codes: ['UNREF_FILE'], apply: (v) => { v.u32(v.entry('empty').entry.at, 0); } },
-  { name: 'unreferenced directory', codes: ['UNREF_DIRECTORY'], apply: (v) => { v.u32(v.entry('dir/sub').entry.at, 0); } },
-  { name: 'directory loop', codes: ['DIRECTORY_LOOP'], apply: (v) => {
+  { name: 'unreferenced empty file', loses: true, codes: ['UNREF_FILE'], apply: (v) => { v.u32(v.entry('empty').entry.at, 0); } },
+  { name: 'unreferenced directory', loses: true, codes: ['UNREF_DIRECTORY'], apply: (v) => { v.u32(v.entry('dir/sub').entry.at, 0); } },
+  { name: 'directory loop', loses: true, codes: ['DIRECTORY_LOOP'], apply: (v) => {
     // dir/sub/deep gets dir's place below itself: dir is taken out of the root and entered in deep under its own name.
     const { entry } = v.entry('dir');
     const deep = v.ino('dir/sub/deep');
@@ -135,9 +135,9 @@ export const damages: Damage[] = [
     v.u16(at + 4, rest);
     v.u32(entry.at, 0);
   } },
-  { name: 'directory linked twice', codes: ['DIRECTORY_HARD_LINK'], apply: (v) => { const { entry } = v.entry('empty'); v.u32(entry.at, v.ino('name with spaces')); if (newDirFormat(v)) v.bytes[entry.at + 6] = 4; } },
-  { name: 'entry of an unallocated inode', codes: ['ENTRY_UNALLOCATED'], apply: (v) => { v.u32(v.entry('empty').entry.at, v.fs.fs_ipg * 2 - 1); } },
-  { name: 'entry out of range', codes: ['INODE_OUT_OF_RANGE'], apply: (v) => { v.u32(v.entry('empty').entry.at, v.fs.ninodes + 5); } },
+  { name: 'directory linked twice', loses: true, codes: ['DIRECTORY_HARD_LINK'], apply: (v) => { const { entry } = v.entry('empty'); v.u32(entry.at, v.ino('name with spaces')); if (newDirFormat(v)) v.bytes[entry.at + 6] = 4; } },
+  { name: 'entry of an unallocated inode', loses: true, codes: ['ENTRY_UNALLOCATED'], apply: (v) => { v.u32(v.entry('empty').entry.at, v.fs.fs_ipg * 2 - 1); } },
+  { name: 'entry out of range', loses: true, codes: ['INODE_OUT_OF_RANGE'], apply: (v) => { v.u32(v.entry('empty').entry.at, v.fs.ninodes + 5); } },
   { name: 'inode cleared under its name', codes: ['ENTRY_UNALLOCATED', 'CG_INODE_MAP'], loses: true, apply: (v) => { const i = v.inode(v.ino('hello.txt')); v.bytes.fill(0, i.off, i.off + i.size_bytes); } },
   { name: 'entry with the wrong type', codes: ['ENTRY_TYPE'], possible: (v) => newDirFormat(v), apply: (v) => { v.bytes[v.entry('hello.txt').entry.at + 6] = 4; } },
   { name: 'entry with an impossible type', codes: ['DIRECTORY_CORRUPTED'], loses: true, possible: (v) => newDirFormat(v), apply: (v) => { v.bytes[v.entry('hello.txt').entry.at + 6] = 77; } },

@@ -170,7 +170,8 @@ function compareTotals(ctx: FsckContext, total: Totals): void {
   const told = ctx.fs.fs_cstotal;
   if (told.cs_ndir === total.cs_ndir && told.cs_nbfree === total.cs_nbfree && told.cs_nifree === total.cs_nifree && told.cs_nffree === total.cs_nffree) return;
   const show = (t: Totals): string => `${t.cs_ndir} ${t.cs_nbfree} ${t.cs_nifree} ${t.cs_nffree}`;
-  const ours = ctx.mode !== 'check' && ctx.touched.size > 0;
+  // Nobody keeps the totals in the copies up to date.
+  const ours = ctx.alternateUsed || (ctx.mode !== 'check' && ctx.touched.size > 0);
   if (!ours && !ctx.ask('CS_TOTAL', `FREE BLK COUNT(S) WRONG IN SUPERBLK (dirs, blocks, inodes, frags ${show(told)} should be ${show(total)})`, 'SALVAGE', true)) return;
   Object.assign(told, total);
   if (!ctx.fs.ufs2) {
