@@ -28,6 +28,11 @@ export interface Timestamp {
  * {@link withCred} gives the same process under another credential.
  * Buffers: bytes [offset, offset+length) of `buf` are used; both default to the whole. Sizes and offsets are bytes, at most 2^53-1.
  * Calls that fill a Stat or Statvfs return the object that they were given (or a new one).
+ *
+ * Where systems differ: O_NOFOLLOW on a symlink is EFTYPE; unlink of a directory EPERM; link follows symlinks (linkat
+ * does not unless asked); rename between two names of one file does nothing; pwrite ignores O_APPEND; devices and fifos
+ * cannot be opened for I/O (ENXIO) nor sockets (EOPNOTSUPP), but by O_PATH; file handles are for the superuser and for
+ * credentials that the host has checked. Calls that fail after part was transferred return the part.
  */
 export interface RumpSys {
   /** The same process, acting as somebody else. */
