@@ -9,7 +9,7 @@ import { fsck } from '../../src/fs/ffs/fsck/index.js';
 import { newfs } from '../../src/fs/ffs/newfs.js';
 import type { NewfsVolumeOptions } from '../../src/fs/ffs/newfs.js';
 import type { BlockDevice } from '../../src/kernel/blkdev.js';
-import { Errno } from '../../src/kernel/errno.js';
+import { E, Errno, errno } from '../../src/kernel/errno.js';
 import { O_CREAT, O_RDONLY, O_RDWR, O_TRUNC } from '../../src/kernel/fcntl.js';
 import type { RumpSys } from '../../src/kernel/sys/rumpsys.js';
 import { MOUNTPOINT, mountFfs, names } from './volumes.js';
@@ -87,7 +87,7 @@ export function pattern(length: number, seed: number): Uint8Array {
 export async function put(sys: RumpSys, file: string, bytes: Uint8Array): Promise<void> {
   const fd = await sys.open(file, O_RDWR | O_CREAT | O_TRUNC, 0o644);
   try {
-    if ((await sys.write(fd, bytes)) !== bytes.length) throw new Error(`short write to ${file}`);
+    if ((await sys.write(fd, bytes)) !== bytes.length) throw errno(E.ENOBUFS, `short write to ${file}`);
   } finally {
     await sys.close(fd);
   }
