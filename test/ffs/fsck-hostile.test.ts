@@ -130,3 +130,18 @@ t.test('a device that fails to read here and there', { skip }, async (t) => {
     t.ok(report.clean || report.problems.some((p) => p.code === 'CANNOT_READ'));
   }
 });
+
+t.test('what cannot be read is not repaired away', { skip }, async (t) => {
+  const dev = SparseDevice.from(fixture('netbsd-ffs2-le'));
+  const v = new Volume(dev.bytes());
+  const bad = v.frag(v.fs.cgimin(1));
+  const read = dev.read.bind(dev);
+  dev.read = (into, at, length, offset) => {
+    if (offset < bad + 512 && offset + length > bad) throw new Error('medium error');
+    read(into, at, length, offset);
+  };
+  const report = await fsck(dev, { mode: 'repair' });
+  t.equal(report.exitStatus, 8);
+  t.equal(dev.writes, 0);
+  t.match(report.problems.map((p) => p.code).join(), /CANNOT_READ/);
+});

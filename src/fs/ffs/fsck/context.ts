@@ -128,16 +128,24 @@ export class FsckContext {
       }
       if (inside === length) return;
       into.fill(0, inside, length);
-      this.report('CANNOT_READ', `CANNOT READ: ${length - inside} bytes at ${offset + inside} lie behind the end of the device`, this.#at(offset));
+      this.#unreadable(length, offset, 'behind the end of the device');
     } catch (thrown) {
-      await this.#salvage(into, length, offset, thrown);
+      if (thrown instanceof FsckStop) throw thrown;
+      this.#unreadable(length, offset, thrown instanceof Error ? thrown.message : String(thrown));
+      await this.#salvage(into, length, offset);
     }
   }
 
-  /** After a failed transfer: sector by sector, to get what can be had. */
-  async #salvage(into: Uint8Array, length: number, offset: number, thrown: unknown): Promise<void> {
-    const why = thrown instanceof Error ? thrown.message : String(thrown);
+  /** A check goes on with zeros. Repair must not: what cannot be read would be taken for free, and its names removed. */
+  #unreadable(length: number, offset: number, why: string): void {
     this.report('CANNOT_READ', `CANNOT READ: ${length} bytes at ${offset}: ${why}`, this.#at(offset));
+    if (this.mode === 'check') return;
+    this.note('COPY THE VOLUME TO A SOUND DEVICE FIRST, AND REPAIR THE COPY.');
+    throw new FsckStop(FSCK_EXIT_CHECK_FAILED);
+  }
+
+  /** After a failed transfer: sector by sector, to get what can be had. */
+  async #salvage(into: Uint8Array, length: number, offset: number): Promise<void> {
     const sector = Math.max(512, this.dev.sector_bytes);
     const bytes = new Uint8Array(sector);
     for (let at = 0; at < length; at += sector) {

@@ -1,6 +1,6 @@
 import { S_IFBLK, S_IFCHR, S_IFLNK, S_IFMT } from '../../../kernel/stat.js';
 import { geti64, getu64, put64 } from '../../ufs/endian.js';
-import { DINODE1_SIZE, DINODE2_SIZE, UFS_NDADDR, UFS_NIADDR } from '../fs.js';
+import { DINODE1_SIZE, DINODE2_SIZE, UFS_NDADDR, UFS_NIADDR, UFS_NXADDR } from '../fs.js';
 import type { Fs } from '../fs.js';
 
 /** File flags that a checker must know (NetBSD sys/stat.h). */
@@ -60,6 +60,11 @@ export class InodeView {
     }
   }
   get extsize(): number { return this.ufs2 ? this.view.getUint32(this.off + 92, this.le) : 0; }
+  /** No extended attributes any more. */
+  clearext(): void {
+    this.view.setUint32(this.off + 92, 0, this.le);
+    for (let i = 0; i < UFS_NXADDR; i++) put64(this.view, this.off + 96 + 8 * i, 0, this.le);
+  }
   extb(i: number): number { return geti64(this.view, this.off + 96 + 8 * i, this.le); }
 
   /** Block pointer: 0..11 direct, 12..14 indirect. */

@@ -2,7 +2,7 @@ import { IFTODT, S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFREG, S_IFSOCK 
 import { UFS_MAXDIRSIZE } from '../../ufs/dir.js';
 import { put64 } from '../../ufs/endian.js';
 import { CG_MAGIC } from '../cg.js';
-import { UFS_NDADDR, UFS_NIADDR, UFS_ROOTINO } from '../fs.js';
+import { UFS_NDADDR, UFS_NIADDR, UFS_NXADDR, UFS_ROOTINO } from '../fs.js';
 import type { FsckBuf, FsckContext } from './context.js';
 import { DCLEAR, DSTATE, FCLEAR, FSTATE, USTATE } from './inodetable.js';
 import { InodeView, NPTRS, indirectReach, shortSymlink } from './inodeview.js';
@@ -212,6 +212,11 @@ async function checkinode(ctx: FsckContext, inode: InodeView, ino: number, count
     ctx.dirs.add(ino, inode.size);
   } else {
     inodes.setState(ino, FSTATE);
+  }
+  if (inode.extsize > UFS_NXADDR * ctx.fs.fs_bsize
+    && ctx.ask('EXTATTR_SIZE', `EXTENDED ATTRIBUTES OF ${inode.extsize} BYTES I=${ino}`, 'CLEAR', false, { inode: ino })) {
+    inode.clearext();
+    await store(ctx, inode, chunkOffset);
   }
   counter.start(ino, inode.snapshot);
   await walkInode(ctx, inode, counter);

@@ -246,6 +246,7 @@ function hiddenInodes(ctx: FsckContext): void {
     }
   }
   if ((fs.fs_flags & FS_DOQUOTA2) !== 0 && !ctx.freebsd) {
+    ctx.note('QUOTAS ARE NOT CHECKED');
     for (const ino of fs.fs_quotafile) if (ino > 0n && ino < BigInt(fs.ninodes)) ctx.hidden.add(Number(ino));
   }
 }
