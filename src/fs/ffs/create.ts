@@ -102,8 +102,7 @@ async function makeinode(dvp: Vnode, name: string, vap: Vattr, cred: Cred, rdev:
             await prepare(VTOI(vp));
           } catch (error) {
             // Its last reference is given back outside of the transaction: that frees the inode.
-            order.orphans++;
-            VTOI(vp).i_nlink = 0;
+            order.linkdown(VTOI(vp), VTOI(vp).i_nlink);
             orphans.push(vp);
             throw error;
           }

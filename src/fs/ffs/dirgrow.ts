@@ -116,7 +116,7 @@ async function largerblock(dp: Inode, lbn: number, off: number, nsize: number, c
 /** Cuts a directory behind byte `useful` (rounded up to a block), unless the order of writing forbids it. */
 export async function ffs_dirshrink(dp: Inode, useful: number): Promise<void> {
   const { i_ump: ump, i_fs: fs } = dp;
-  const length = Math.max(fs.blkroundup(useful), fs.fs_bsize);
+  const length = Math.max(fs.blkroundup(useful), fs.fs_bsize, fs.blkroundup(dp.i_size - ORDER(ump).mosttrim));
   if (length >= dp.i_size) return;
   for (let lbn = fs.lblkno(length); lbn * fs.fs_bsize < dp.i_size; lbn++) {
     const row = await ffs_row(dp, lbn, null);

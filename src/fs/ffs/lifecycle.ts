@@ -20,6 +20,8 @@ export function ffs_inactive(vp: Vnode): MaybePromise<boolean> {
   const ip = VTOI(vp);
   if (ip.i_nlink > 0 || ip.i_mode === 0 || !writable(ip)) return ip.i_mode === 0;
   const order = ORDER(ip.i_ump);
+  const retired = order.retire(ip);
+  if (retired !== undefined) return retired;
   order.orphans--;
   if (order.isnew(ip) && !order.broken) return unmake(ip);
   // The disk must not know it with blocks that were let go before.

@@ -80,13 +80,14 @@ const MAXNEWDEPTH = 16;
 export class Order {
   readonly ump: FfsMount;
   /** Open transactions are its readers, a flush its writer. */
-  readonly #lock = new RwLock();
+  protected readonly lock = new RwLock();
   /** Counts flushes. */
   epoch = 1;
   /** Directories created one after another in each group (dirpref). */
   readonly contigdirs: Uint8Array;
   readonly #dirty: readonly Set<Buf>[] = [new Set(), new Set(), new Set(), new Set()];
-  #inodes: Inode[] = [];
+  /** Dirty inodes, to be copied to their blocks. */
+  protected inodes: Inode[] = [];
   /** Blocks let go by inodes or indirect blocks that the disk still has in their old form. */
   readonly frees = new FreeList();
   /** By inode number: links taken away in memory whose names the disk may still have. The inode block holds the sum. */
@@ -128,12 +129,12 @@ export class Order {
     if (this.broken) throw errno(E.EIO);
     if ((this.ump.um_mountp.mnt_flag & MNT_RDONLY) !== 0) throw errno(E.EROFS);
     const wait = this.ump.um_bufcache.throttle(this.ump.um_dev);
-    if (wait) return wait.then(() => this.#lock.enter(false));
-    return this.#lock.enter(false);
+    if (wait) return wait.then(() => this.lock.enter(false));
+    return this.lock.enter(false);
   }
 
   end(): void {
-    this.#lock.exit(false);
+    this.lock.exit(false);
   }
 
   /**
@@ -160,13 +161,28 @@ export class Order {
     return (error as Errno).errno === E.ENOSPC && (this.frees.frags > 0 || this.#dead.size > 0 || this.#deadready.size > 0);
   }
 
+  /** The transaction should end before it changes more: where a journal must hold it as a whole. */
+  get crowded(): boolean {
+    return false;
+  }
+
+  /** Bytes by which a directory may be cut in one transaction. */
+  get mosttrim(): number {
+    return Infinity;
+  }
+
+  /** Outside of transactions, before a file is cut to `length` bytes: brings that down to what one transaction can do. */
+  reduce(_ip: Inode, _length: number): MaybePromise<void> {
+    return undefined;
+  }
+
   /** In the middle of a transaction, with everything in memory consistent: closes it, flushes, opens another. */
   async reopen(): Promise<void> {
     this.end();
     try {
       await this.flush(false);
     } finally {
-      const wait = this.#lock.enter(false);
+      const wait = this.lock.enter(false);
       if (wait) await wait;
     }
   }
@@ -204,7 +220,7 @@ export class Order {
     const iw = IW(ip);
     if (iw.queued) return;
     iw.queued = true;
-    this.#inodes.push(ip);
+    this.inodes.push(ip);
   }
 
   /** Like touch, for changes that fdatasync must not leave out. */
@@ -232,6 +248,11 @@ export class Order {
     if (!this.isnew(ip)) this.#linkdown.set(ip.i_number, (this.#linkdown.get(ip.i_number) ?? 0) + n);
     if (ip.i_nlink === 0 && n > 0) this.orphans++;
     this.touch(ip, IN_CHANGE);
+  }
+
+  /** Frees an inode without links and users at once, where that can be done; undefined: {@link bury} it. */
+  retire(_ip: Inode): Promise<boolean> | undefined {
+    return undefined;
   }
 
   isdead(ino: number): boolean {
@@ -335,12 +356,12 @@ export class Order {
    *   a check of the volume could not find out by itself is written
    */
   async flush(full: boolean): Promise<void> {
-    const wait = this.#lock.enter(true);
+    const wait = this.lock.enter(true);
     if (wait) await wait;
     try {
       await this.#run(full);
     } finally {
-      this.#lock.exit(true);
+      this.lock.exit(true);
     }
   }
 
@@ -357,7 +378,7 @@ export class Order {
   }
 
   async #run(full: boolean): Promise<void> {
-    await this.#updateinodes();
+    await this.updateinodes();
     this.epoch++;
     const freed = this.frees.take();
     let done = false;
@@ -414,8 +435,8 @@ export class Order {
   }
 
   /** Copies the dirty inodes to their blocks. */
-  async #updateinodes(): Promise<void> {
-    const inodes = this.#inodes;
+  protected async updateinodes(): Promise<void> {
+    const inodes = this.inodes;
     for (let i = 0; i < inodes.length; i++) {
       const ip = inodes[i]!;
       const iw = IW(ip);
@@ -424,13 +445,13 @@ export class Order {
         const wait = this.update(ip);
         if (wait) await wait;
       } catch (error) {
-        this.#inodes = inodes.slice(i);
+        this.inodes = inodes.slice(i);
         throw error;
       }
       iw.queued = false;
       iw.metadirty = false;
     }
-    this.#inodes = [];
+    this.inodes = [];
   }
 
   /** ffs_update: copies one inode to its block if it has changed. */

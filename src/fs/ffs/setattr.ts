@@ -21,6 +21,7 @@ export async function ffs_setattr(vp: Vnode, vap: Vattr, cred: Cred): Promise<vo
     if (vp.v_type === VDIR) throw errno(E.EISDIR);
     if (vp.v_type !== VREG) throw errno(E.EINVAL);
     if (!(vap.va_size >= 0)) throw errno(E.EINVAL);
+    if (vap.va_size < ip.i_size) await order.reduce(ip, vap.va_size);
     await order.run(() => ffs_truncate(ip, vap.va_size, cred));
   }
   const wait = order.begin();

@@ -38,7 +38,7 @@ export async function ffs_write(vp: Vnode, uio: Uio, ioflag: number, cred: Cred)
     const before = uio.uio_resid;
     try {
       // A few steps a transaction: enough not to feel it, few enough not to keep a flush waiting.
-      for (let steps = 0; steps < 8 && uio.uio_resid > 0; steps++) await step(ip, uio, cred);
+      for (let steps = 0; steps < 8 && uio.uio_resid > 0 && !(steps > 0 && order.crowded); steps++) await step(ip, uio, cred);
       flushed = false;
     } catch (error) {
       if (uio.uio_resid < before) flushed = false;
