@@ -49,6 +49,7 @@ function ffsTarget(name: string, options: NewfsVolumeOptions): Target {
 
 /** Every format in both byte orders; blocks and fragments of several sizes. */
 export const ffsTargets = {
+  'ffs0-le': ffsTarget('ffs0-le', { format: 0, endian: 'little' }),
   'ffs1-le': ffsTarget('ffs1-le', { format: 1, endian: 'little' }),
   'ffs1-be': ffsTarget('ffs1-be', { format: 1, endian: 'big', blockSize: 16384, fragSize: 2048 }),
   'ffs2-le': ffsTarget('ffs2-le', { format: 2, endian: 'little', blockSize: 16384, fragSize: 2048 }),

@@ -26,6 +26,8 @@ export interface Case {
 }
 
 const CASE_MILLISECONDS = Number(process.env['RUMPFUSE_CASE_MS'] ?? 30_000);
+/** A case that takes longer is named. */
+const SLOW_MILLISECONDS = 1000;
 const SHARED = 64 * 2 ** 20;
 
 function deadline(work: Promise<void>): Promise<void> {
@@ -65,7 +67,7 @@ export async function matrix(t: Test, target: Target): Promise<void> {
   const only = process.env['RUMPFUSE_CASE'];
   const declared = expected[target.name] ?? {};
   for (const name of Object.keys(declared)) assert(cases.some((one) => one.name === name), `expected failure of unknown case "${name}"`);
-  let common: Volume | undefined;
+  const common = target.shared === true ? await target.make(SHARED) : undefined;
   let number = 0;
   for (const one of cases) {
     if (only !== undefined && !one.name.includes(only)) continue;
@@ -74,12 +76,13 @@ export async function matrix(t: Test, target: Target): Promise<void> {
       t.comment(`not for ${target.name}: ${one.name} (needs ${missing.join(', ')})`);
       continue;
     }
-    const own = target.shared !== true || one.alone === true || one.size_bytes !== undefined;
+    const own = common === undefined || one.alone === true || one.size_bytes !== undefined;
     const folder = `case${++number}`;
+    const began = performance.now();
     let thrown: unknown;
     let volume: Volume | undefined;
     try {
-      volume = own ? await target.make(one.size_bytes) : (common ??= await target.make(SHARED));
+      volume = own ? await target.make(one.size_bytes) : common;
       await attempt(target, one, volume, folder);
     } catch (error) {
       thrown = error ?? new Error('threw nothing');
@@ -91,6 +94,8 @@ export async function matrix(t: Test, target: Target): Promise<void> {
         thrown ??= error;
       }
     }
+    const took = performance.now() - began;
+    if (took > SLOW_MILLISECONDS) t.comment(`${one.name}: ${Math.round(took)} ms`);
     const reason = declared[one.name];
     if (reason !== undefined) t.ok(thrown !== undefined, `${one.name}: expected to fail: ${reason}`);
     else if (thrown === undefined) t.pass(one.name);

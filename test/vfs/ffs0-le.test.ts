@@ -1,0 +1,5 @@
+import t from 'tap';
+import { matrix } from './matrix/matrix.js';
+import { ffsTargets } from './targets.js';
+
+await matrix(t, ffsTargets['ffs0-le']);

@@ -1,0 +1,26 @@
+import t from 'tap';
+import { whyNoMounts } from '../fuse/fixtures/mounted.js';
+import type { Feature, Target } from './matrix/fs.js';
+import { hostVolume } from './matrix/hostvolume.js';
+import { matrix } from './matrix/matrix.js';
+
+/** What a host shows of FFS: no file flags, no file handles, and mount -u is not passed on. */
+const features: readonly Feature[] = [
+  'hardlinks', 'symlinks', 'devices', 'fifos', 'owners', 'modes', 'nstimes', 'times64', 'holes', 'seekhole', 'fallocate', 'fdiscard', 'flock',
+  'recordlocks', 'bytenames', 'limited', 'readonly', 'remount', 'processes', 'linkcounts', 'blocks', 'bsdgroups',
+];
+
+const target: Target = {
+  name: 'mount-ffs2',
+  features: new Set(features),
+  shared: true,
+  make: (size_bytes = 16 * 2 ** 20) => hostVolume(['-O', '2', '-B', 'le'], 'allow_other', size_bytes),
+};
+
+const why = whyNoMounts();
+if (why !== false) {
+  t.pass('the matrix through a real mount', { skip: why });
+} else {
+  t.setTimeout(0); // the runner has a limit
+  await matrix(t, target);
+}
