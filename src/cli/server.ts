@@ -1,14 +1,16 @@
 /** The program of a server process: a kernel with the one driver that the mount needs, on the descriptor it was given. */
 import type { BlockDevice } from '../kernel/blkdev.js';
+import { E, Errno, errno } from '../kernel/errno.js';
 import { MNT_RDONLY } from '../kernel/fcntl.js';
 import { RumpKernel } from '../kernel/rump.js';
-import { nodeRumpuser } from '../kernel/rumpuser/node.js';
+import { nodeRumpuser, prepareNodeRumpuser } from '../kernel/rumpuser/node.js';
 import type { Rumpuser } from '../kernel/rumpuser/rumpuser.js';
 import type { RumpSys } from '../kernel/sys/rumpsys.js';
+import { listPartitions, scan } from '../blockdev/label/scan.js';
 import { imageFromFd } from '../blockdev/image.js';
 import { tmpfs } from '../fs/tmpfs/index.js';
 import { DEVICE_FD, serverMain, type OpenVolume, type ServedVolume } from '../fuse/server-process.js';
-import { selectVolume } from './device.js';
+import { placeOf, selectVolume } from './device.js';
 import { driverOf } from './drivers.js';
 import type { LogLevel } from '../kernel/rumpuser/rumpuser.js';
 import { openLog } from './log.js';
@@ -33,9 +35,18 @@ export interface ServerArguments {
   readonly logJson: boolean;
 }
 
-async function openDevice(ru: Rumpuser, args: ServerArguments, readonly: boolean): Promise<BlockDevice> {
-  const disk = await imageFromFd(ru, DEVICE_FD, args.image, { readonly });
-  return selectVolume(disk, args);
+/** The disk as the launcher handed it over; nothing of it has been read. */
+async function openDisk(ru: Rumpuser, args: ServerArguments, readonly: boolean): Promise<{ disk: BlockDevice; isFile: boolean }> {
+  const { type } = await ru.rumpuser_getfileinfo(DEVICE_FD);
+  return { disk: await imageFromFd(ru, DEVICE_FD, args.image, { readonly }), isFile: type === 'file' };
+}
+
+/** A disk with partitions of which none was chosen: the error then says what there is to choose from. */
+async function partitionsInstead(error: unknown, args: ServerArguments, device: BlockDevice | undefined): Promise<unknown> {
+  if (!(error instanceof Errno) || error.errno !== E.EFTYPE || device === undefined || args.partition !== undefined || args.offset !== undefined) return error;
+  const { partitions } = await scan(device).catch(() => ({ partitions: [] }));
+  if (partitions.length === 0) return error;
+  return errno(E.EFTYPE, `${args.image} is divided into partitions: choose one with --partition (${listPartitions(partitions)})`);
 }
 
 async function makePath(sys: RumpSys, path: string): Promise<void> {
@@ -65,14 +76,24 @@ const open: OpenVolume = async (raw, how) => {
   if (args.mustWrite && !how.readonly && driver.disk) options.set('force-rw', true);
   // The same path as on the host: FFS keeps on the disk where it was mounted.
   await makePath(rump.sys, args.mountpoint);
-  await rump.sys.mount(name, args.mountpoint, flags, driver.disk ? { fspec: await openDevice(ru, args, how.readonly), options } : { options });
+  const opened = driver.disk ? await openDisk(ru, args, how.readonly) : undefined;
+  await prepareNodeRumpuser();
+  await how.lockDown(opened?.isFile === true ? opened.disk.size_bytes : 0);
+  const device = opened === undefined ? undefined : await selectVolume(opened.disk, args);
+  try {
+    await rump.sys.mount(name, args.mountpoint, flags, device !== undefined ? { fspec: device, options } : { options });
+  } catch (error) {
+    throw await partitionsInstead(error, args, device);
+  }
   mounting = false;
   const { f_flag } = await rump.sys.statvfs(args.mountpoint);
+  const readonly = (f_flag & MNT_RDONLY) !== 0;
   const volume: ServedVolume = {
     sys: rump.sys,
     root: args.mountpoint,
     syncer: rump.syncer,
-    readonly: (f_flag & MNT_RDONLY) !== 0,
+    readonly,
+    reaches: device === undefined ? [] : [{ fd: DEVICE_FD, ...placeOf(device), write: !readonly, discard: device === opened!.disk }],
     fstype: name,
     log,
     close: () => rump.halt(),

@@ -23,7 +23,8 @@ function describe(p: Partition): string {
   return `${p.path} (${p.label === undefined ? '' : `"${p.label}", `}${p.type_name}, ${humanSize(p.size_bytes)})`;
 }
 
-function listOf(partitions: readonly Partition[]): string {
+/** In one line, for messages. */
+export function listPartitions(partitions: readonly Partition[]): string {
   return partitions.map(describe).join(', ');
 }
 
@@ -58,9 +59,9 @@ export async function selectPartition(dev: BlockDevice, spec: string): Promise<S
   const found = matches(partitions, spec);
   if (found.length === 0) {
     const why = remarks.length > 0 ? ` (${remarks.join('; ')})` : '';
-    throw errno(E.ENXIO, partitions.length === 0 ? `${dev.name} has no partition table that is understood${why}` : `${dev.name} has no partition ${spec}; it has ${listOf(partitions)}${why}`);
+    throw errno(E.ENXIO, partitions.length === 0 ? `${dev.name} has no partition table that is understood${why}` : `${dev.name} has no partition ${spec}; it has ${listPartitions(partitions)}${why}`);
   }
-  if (found.length > 1) throw errno(E.EINVAL, `${dev.name} has more than one partition ${spec}: say which of ${listOf(found)}`);
+  if (found.length > 1) throw errno(E.EINVAL, `${dev.name} has more than one partition ${spec}: say which of ${listPartitions(found)}`);
   const partition = found[0]!;
   return { partition, device: partitionDevice(dev, partition) };
 }
