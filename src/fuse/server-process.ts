@@ -1,9 +1,12 @@
 /** The frame of a server process: started by the supervisor with FUSE at descriptor 3 and the device at 4, spoken to over IPC. */
 import { spawn } from 'node:child_process';
+import { closeSync } from 'node:fs';
 import { Errno } from '../kernel/errno.js';
 import type { ToServer, ToSupervisor } from './messages.js';
 import { SIGTERM, libc } from './mount/libc.js';
 import { isSuperuser } from './mount/mount.js';
+import type { Reach } from './sandbox/filter.js';
+import { Lockdown } from './sandbox/lockdown.js';
 import { serve } from './server.js';
 import type { ServeOptions } from './server.js';
 
@@ -19,11 +22,23 @@ export interface ServedVolume extends Pick<ServeOptions, 'sys' | 'root' | 'synce
   readonly fstype: string;
   /** For the person who mounts it: why it is read-only, say. */
   readonly notice?: string;
+  /** What its descriptors of disks are needed for; default nothing. */
+  readonly reaches?: readonly Reach[];
   /** Writes everything and ends the kernel. */
   close(): Promise<void>;
 }
 
-export type OpenVolume = (args: unknown, how: { readonly readonly: boolean }) => Promise<ServedVolume>;
+export interface OpenHow {
+  readonly readonly: boolean;
+  /**
+   * To be called when everything is loaded and every file open, and before the first byte of the disk is looked at: gives up
+   * all else, where that is wanted. `file_bytes`: size of the largest plain file among the disks. What can be loaded later
+   * than this must not be needed.
+   */
+  lockDown(file_bytes: number): Promise<void>;
+}
+
+export type OpenVolume = (args: unknown, how: OpenHow) => Promise<ServedVolume>;
 
 /** Runs the server until its mount ends, then ends the process: status 0 when everything is on the disk. */
 export function serverMain(open: OpenVolume): void {
@@ -36,8 +51,9 @@ export function serverMain(open: OpenVolume): void {
     await say({ type: 'failed', message: inWords(error), code: error instanceof Errno ? error.code : ((error as NodeJS.ErrnoException)?.code ?? 'EIO') });
     process.exit(1);
   };
-  let served: Extract<ToServer, { type: 'serve' }> | undefined;
+  let served: ServeOrder | undefined;
   let detaching = false;
+  let lockdown: Lockdown | undefined;
 
   // Whoever asks the server to end asks the supervisor, which unmounts. Without a supervisor the server sees to it.
   const end = () => {
@@ -45,35 +61,50 @@ export function serverMain(open: OpenVolume): void {
     if (served === undefined) process.exit(1);
     if (detaching) return;
     detaching = true;
-    detach(served.mountpoint);
+    // Locked down it cannot unmount, only end the connection. (The keeper unmounts when the supervisor dies.)
+    if (lockdown?.closed === true) closeSync(FUSE_FD);
+    else detach(mountpointOf(served));
   };
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, end);
-  process.on('disconnect', end);
+  process.on('disconnect', () => {
+    if (served === undefined || lockdown?.closed !== true) end();
+  });
   // The loop blocks the thread: without the signal it would not hear that the supervisor has gone.
   libc()?.setParentDeathSignal(SIGTERM);
 
   let volume: ServedVolume | undefined;
   process.on('message', (message: ToServer) => {
     if (message.type === 'open') {
-      open(message.args, { readonly: message.readonly }).then((opened) => {
+      if (message.lockdown !== undefined) lockdown = new Lockdown(message.lockdown);
+      const how: OpenHow = { readonly: message.readonly, lockDown: async (file_bytes) => lockdown?.close(file_bytes) };
+      open(message.args, how).then(async (opened) => {
         volume = opened;
         process.title = `rumpfuse: server (${opened.fstype})`;
-        return say({ type: 'volume', readonly: opened.readonly, fstype: opened.fstype, ...(opened.notice !== undefined ? { notice: opened.notice } : {}) });
+        await how.lockDown(0); // a program that did not ask for it
+        lockdown?.narrow(opened.reaches ?? []);
+        return say({
+          type: 'volume', readonly: opened.readonly, fstype: opened.fstype, layers: lockdown?.layers ?? [],
+          ...(opened.notice !== undefined ? { notice: opened.notice } : {}),
+        });
       }).catch(fail);
       return;
     }
     served = message;
     void run(volume!, message);
   });
+  void say({ type: 'started' });
 
-  async function run(opened: ServedVolume, order: Extract<ToServer, { type: 'serve' }>): Promise<void> {
-    process.title = `rumpfuse: ${order.mountpoint}`;
+  async function run(opened: ServedVolume, order: ServeOrder): Promise<void> {
+    process.title = `rumpfuse: ${mountpointOf(order)}`;
+    const onReady = () => void say({ type: 'ready' });
     try {
       try {
-        await serve({
-          ...opened, channel: FUSE_FD, readonly: order.readonly || opened.readonly, default_permissions: order.default_permissions,
-          onReady: () => void say({ type: 'ready' }),
-        });
+        if (order.type === 'serve-native') {
+          const { serveNative } = await import('./channel/fuse-native.js');
+          await serveNative({ ...opened, mount: order.mount, onReady });
+        } else {
+          await serve({ ...opened, channel: FUSE_FD, readonly: order.readonly || opened.readonly, default_permissions: order.default_permissions, onReady });
+        }
       } finally {
         await opened.close();
       }
@@ -82,6 +113,12 @@ export function serverMain(open: OpenVolume): void {
     }
     process.exit(0);
   }
+}
+
+type ServeOrder = Exclude<ToServer, { type: 'open' }>;
+
+function mountpointOf(order: ServeOrder): string {
+  return order.type === 'serve' ? order.mountpoint : order.mount.mountpoint;
 }
 
 /** Lazily unmounts from outside: the process that serves a mount must not wait for it. */

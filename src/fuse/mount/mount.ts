@@ -128,7 +128,8 @@ export function userAllowOther(): boolean {
   }
 }
 
-function mounted(mountpoint: string): MountInfo {
+/** The FUSE mount that has just been made. @throws MountFailure */
+export function mounted(mountpoint: string): MountInfo {
   const info = topMount(readMountinfo(), mountpoint);
   if (info === undefined || !info.fstype.startsWith('fuse')) throw new MountFailure(`the mount on ${mountpoint} is not to be seen (another mount namespace?)`, 'EIO');
   return info;

@@ -25,8 +25,8 @@ export interface LockdownOrder {
   readonly uid?: number;
   /** An empty directory to have for a root. */
   readonly root?: string;
-  /** Address space in use now, and how much it may grow, bytes; undefined: no limit. */
-  readonly memory?: { readonly used_bytes: number; readonly more_bytes: number };
+  /** Address space in use now, and how much it may grow, bytes; null: no limit. */
+  readonly memory: { readonly used_bytes: number; readonly more_bytes: number } | null;
 }
 
 const SIGIO = 29;
@@ -94,7 +94,7 @@ export class Lockdown {
     this.attempt('no-new-privs', () => noNewPrivileges(lib));
     this.attempt('not-dumpable', () => notDumpable(lib));
     this.attempt('limits', () => limitResources(lib, file_bytes));
-    if (memory === undefined) this.off('memory', 'the file system keeps its files in memory');
+    if (memory === null) this.off('memory', 'no limit');
     else this.attempt('memory', () => limitMemory(lib, memory.used_bytes, memory.more_bytes));
     const machine = MACHINES[process.arch];
     if (machine === undefined) {

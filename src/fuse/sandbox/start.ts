@@ -82,9 +82,9 @@ function environment(sandboxed: boolean): NodeJS.ProcessEnv {
 function start(options: StartOptions, way: Way): Server {
   const sandboxed = options.sandbox.mode !== 'off';
   const heap = sandboxed && options.sandbox.memory_bytes !== null ? [`--max-old-space-size=${HEAP_MIB}`] : [];
-  const [program, ...args] = [...way.prefix, process.execPath, ...heap, ...options.execArgv, options.entry] as [string, ...string[]];
+  const [program, ...args] = [...way.prefix, process.execPath, ...heap, ...options.execArgv, options.entry];
   // In a session of its own: Ctrl-C at the terminal is for the supervisor, which unmounts.
-  const child = spawn(program, args, {
+  const child = spawn(program!, args, {
     stdio: ['ignore', options.output, options.output, ...options.descriptors, 'ipc'], detached: true, env: environment(sandboxed),
   });
   const exit = new Promise<number | string>((resolve) => {
@@ -95,8 +95,12 @@ function start(options: StartOptions, way: Way): Server {
   const pid = () => (ended() ? undefined : way.prefix.length === 0 ? child.pid : childOf(child.pid!));
   const kill = () => {
     const server = pid();
-    if (server !== undefined && server !== child.pid) process.kill(server, 'SIGKILL');
-    else child.kill('SIGKILL');
+    try {
+      if (server !== undefined) process.kill(server, 'SIGKILL');
+    } catch {
+      // It has ended by itself.
+    }
+    if (way.prefix.length === 0 || server === undefined) child.kill('SIGKILL');
   };
   return { child, exit, layers: way.layers, pid, kill };
 }
@@ -123,7 +127,7 @@ function order(options: StartOptions, way: Way, server: Server): LockdownOrder {
     disks: options.descriptors.slice(1).map((_, index) => FIRST_FD + 1 + index),
     ...(process.geteuid!() === 0 ? { uid: UID_BASE + (process.pid & PID_MASK) } : {}),
     ...(way.root !== undefined ? { root: way.root } : {}),
-    ...(used_bytes !== undefined && memory_bytes !== null ? { memory: { used_bytes, more_bytes: memory_bytes } } : {}),
+    memory: used_bytes === undefined || memory_bytes === null ? null : { used_bytes, more_bytes: memory_bytes },
   };
 }
 
