@@ -38,6 +38,13 @@ function explain(image: string, error: unknown): string {
   return said.includes(image) ? said : `${image}: ${said}`;
 }
 
+/** Where a device lies on the disk that it is a part of, bytes. */
+export function placeOf(device: BlockDevice): { start: number; end: number } {
+  let start = 0;
+  for (let outer = device; outer instanceof PartitionDevice; outer = outer.disk) start += outer.offset_bytes;
+  return { start, end: start + device.size_bytes };
+}
+
 /** The part of the disk that was asked for: by name, by offset, or the whole. @throws Failure that lists what there is */
 export async function selectVolume(disk: BlockDevice, where: Where): Promise<BlockDevice> {
   if (where.partition !== undefined && where.offset !== undefined) throw new Failure('--partition and --offset exclude each other');

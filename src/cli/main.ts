@@ -44,6 +44,8 @@ await cli
       .option('foreground', { alias: 'f', type: 'boolean', default: false, describe: 'stay in the foreground until unmounted' })
       .option('trace', { type: 'boolean', default: false, describe: 'print every request and reply (implies --foreground)' })
       .option('channel', { choices: ['dev-fuse', 'fuse-native'] as const, describe: 'how to talk to the host' })
+      .option('sandbox', { type: 'boolean', default: true, describe: 'confine the server as far as this host allows; --no-sandbox: not at all' })
+      .option('require-sandbox', { type: 'boolean', default: false, describe: 'do not mount if a layer of the confinement is missing (rumpfuse info DIR shows them)' })
       .option('log-level', { choices: ['error', 'warn', 'info', 'debug', 'trace'] as const, default: 'warn' as const, describe: 'what to say' })
       .option('log-json', { type: 'boolean', default: false, describe: 'log records for a program' })
       .option('helper', { type: 'boolean', default: false, hidden: true, describe: 'called by mount(8), which always says rw' })

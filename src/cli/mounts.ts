@@ -2,6 +2,7 @@ import { mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync
 import path from 'node:path';
 import { readMountinfo } from '../fuse/mount/mountinfo.js';
 import { FSTYPE } from '../fuse/mount/options.js';
+import type { Layer } from '../fuse/sandbox/layers.js';
 
 /** A rumpfuse mount as the host sees it, with what the mounting process left on record about it. */
 export interface HostMount {
@@ -23,6 +24,10 @@ export interface MountRecord {
   readonly type: string;
   readonly readonly: boolean;
   readonly since: string;
+  /** The server's process. */
+  readonly server_pid?: number;
+  /** How the server is confined; empty: not at all. */
+  readonly sandbox: readonly Layer[];
   /** The file that its supervisor and server write warnings and errors to. */
   readonly log?: string;
 }

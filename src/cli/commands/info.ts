@@ -5,6 +5,7 @@ import { nodeRumpuser } from '../../kernel/rumpuser/node.js';
 import { partitionDevice, scan } from '../../blockdev/label/scan.js';
 import type { Partition } from '../../blockdev/label/partition-table.js';
 import { describe, type Description } from '../../fs/ffs/describe.js';
+import type { Layer } from '../../fuse/sandbox/layers.js';
 import { openDisk, selectVolume, type Where } from '../device.js';
 import { Failure, words } from '../failure.js';
 import { listMounts } from '../mounts.js';
@@ -44,6 +45,12 @@ function printPartition(partition: Partition, content: Content | undefined): voi
   else if (content?.volume !== undefined) printVolume(content, '       ');
 }
 
+function printSandbox(layers: readonly Layer[]): void {
+  if (layers.length === 0) return void process.stdout.write('  sandbox:      none\n');
+  process.stdout.write('  sandbox:\n');
+  for (const { name, on, detail } of layers) process.stdout.write(`    [${on ? 'on ' : 'OFF'}] ${name.padEnd(14)} ${detail ?? ''}\n`);
+}
+
 /** A mounted volume: `rumpfuse info DIR`. */
 function infoOfMount(dir: string, json: boolean): void {
   const absolute = path.resolve(dir);
@@ -55,7 +62,9 @@ function infoOfMount(dir: string, json: boolean): void {
   }
   process.stdout.write(`${mount.mountpoint}: ${mount.details?.type ?? 'unknown'} from ${mount.details?.image ?? mount.source}\n`);
   process.stdout.write(`  options:      ${mount.options}\n  served by:    ${mount.pid === undefined ? 'nobody any more' : `process ${mount.pid}`}\n`);
-  if (mount.details !== undefined) process.stdout.write(`  since:        ${mount.details.since}\n`);
+  if (mount.details === undefined) return;
+  process.stdout.write(`  since:        ${mount.details.since}\n`);
+  printSandbox(mount.details.sandbox);
 }
 
 /** `rumpfuse info IMAGE`: partitions, and what is on each. */

@@ -29,6 +29,8 @@ export interface MountArguments extends Where {
   readonly logLevel: LogLevel;
   readonly logJson: boolean;
   readonly helper: boolean;
+  readonly sandbox: boolean;
+  readonly requireSandbox: boolean;
 }
 
 /** Without -t every disk is taken for FFS, the one disk format there is. */
@@ -82,6 +84,7 @@ function plan(argv: MountArguments, options: MountOptions, type: string, driver:
     },
     server: { entry: fileURLToPath(new URL('../server.js', import.meta.url)), args },
     ...(disk !== undefined ? { descriptors: [disk.fd] } : {}),
+    sandbox: { mode: argv.requireSandbox ? 'required' : argv.sandbox ? 'on' : 'off', ...(driver.disk ? {} : { memory_bytes: null }) },
   };
 }
 
@@ -107,6 +110,7 @@ export async function mount(argv: MountArguments): Promise<number> {
     if (ready.notice !== undefined) process.stderr.write(`rumpfuse: ${ready.notice}\n`);
     writeRecord(ready.device, {
       pid: ready.pid, image: disk === undefined ? argv.image : realpathSync(argv.image), mountpoint: ready.mountpoint, type: ready.fstype, readonly: ready.readonly, since: new Date().toISOString(),
+      sandbox: ready.sandbox, ...(ready.server_pid !== undefined ? { server_pid: ready.server_pid } : {}),
       ...(logFile !== undefined ? { log: logFile } : {}),
     });
   };

@@ -12,6 +12,8 @@ import type { Way } from './namespaces.js';
 export interface SandboxOptions {
   /** `off`: for finding faults, and for measuring. `required`: rather no mount than one with a layer missing. */
   readonly mode: 'on' | 'off' | 'required';
+  /** Only this way of starting it (see namespaces.ts); for tests. */
+  readonly way?: string;
   /** How much memory the server may take, bytes beyond what it has when it starts; null: it keeps files in memory, no limit. */
   readonly memory_bytes?: number | null;
 }
@@ -49,7 +51,7 @@ const PID_MASK = 0x3fffff;
 /** FUSE at 3; the channel comes after the last descriptor. */
 const FIRST_FD = 3;
 /** What the server may know of its environment. Not: secrets that happen to be there. */
-const ENVIRONMENT = /^(NODE_|RUMP|LC_|LANG$|TZ$)/;
+const ENVIRONMENT = /^(RUMP|LC_|LANG$|TZ$)/;
 
 /** The only child of a wrapper; the wrapper waits for it, so the number cannot be somebody else's. */
 function childOf(pid: number): number | undefined {
@@ -137,14 +139,15 @@ function order(options: StartOptions, way: Way, server: Server): LockdownOrder {
  */
 export async function startServer(options: StartOptions): Promise<Server> {
   if (options.sandbox.mode === 'off') return start(options, { name: 'none', prefix: [], layers: [] });
-  const possible = ways(options.entry, options.mountpoint);
+  const { way: only } = options.sandbox;
+  const possible = ways(options.entry, options.mountpoint).filter(({ name }) => only === undefined || name === only);
   for (const way of possible) {
     const server = start(options, way);
     const up = await firstWord(server);
     if (up === undefined && way !== possible.at(-1)) continue;
     return { ...server, ...(up === undefined ? {} : { lockdown: order(options, way, server) }) };
   }
-  throw new Error('unreachable');
+  throw new Error(`there is no way "${only}" to start a server here`);
 }
 
 /** The line for whoever wants all layers or nothing. */

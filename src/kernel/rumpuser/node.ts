@@ -45,6 +45,8 @@ class NodeRumpuser implements Rumpuser {
   /** Date.now() and performance.now() of the same moment; see realtime. */
   private clock_base_ms = 0;
   private clock_base_mono = 0;
+  /** Descriptors that turned out to be block devices, and others. */
+  private readonly blockdevs = new Map<number, boolean>();
 
   constructor(options: NodeRumpuserOptions) {
     this.log = options.log ?? stderrLog;
@@ -129,10 +131,12 @@ class NodeRumpuser implements Rumpuser {
   }
 
   rumpuser_getfileinfo(fd: number): HostFileInfo | Promise<HostFileInfo> {
+    this.isBlockdev(fd);
     return fileInfo(fd);
   }
 
   rumpuser_close(fd: number): void {
+    this.blockdevs.delete(fd);
     try {
       fs.closeSync(fd);
     } catch (e) {
@@ -187,14 +191,21 @@ class NodeRumpuser implements Rumpuser {
 
   rumpuser_discard(fd: number, offset_bytes: number, length: number): void | Promise<void> {
     const lib = libc();
-    return lib instanceof Promise ? lib.then((loaded) => discard(loaded, fd, offset_bytes, length)) : discard(lib, fd, offset_bytes, length);
+    const blockdev = this.isBlockdev(fd);
+    return lib instanceof Promise ? lib.then((loaded) => discard(loaded, fd, blockdev, offset_bytes, length)) : discard(lib, fd, blockdev, offset_bytes, length);
+  }
+
+  private isBlockdev(fd: number): boolean {
+    let answer = this.blockdevs.get(fd);
+    if (answer === undefined) this.blockdevs.set(fd, (answer = fs.fstatSync(fd).isBlockDevice()));
+    return answer;
   }
 }
 
-function discard(lib: Libc | null, fd: number, offset_bytes: number, length: number): void {
+function discard(lib: Libc | null, fd: number, blockdev: boolean, offset_bytes: number, length: number): void {
   if (lib === null) throw errno(E.EOPNOTSUPP, 'this host cannot discard');
   let result: number;
-  if (fs.fstatSync(fd).isBlockDevice()) {
+  if (blockdev) {
     const range = new BigUint64Array([BigInt(offset_bytes), BigInt(length)]);
     result = lib.ioctl(fd, BLKDISCARD, new Uint8Array(range.buffer));
   } else {
@@ -204,13 +215,22 @@ function discard(lib: Libc | null, fd: number, offset_bytes: number, length: num
   if (result < 0) throw errno(-result, `discard of ${length} bytes at ${offset_bytes}`);
 }
 
+let boot_id: string | undefined;
+
 /** Another one after every start of the host: tells a killed process from a power cut. */
 function bootId(): string | undefined {
+  if (boot_id !== undefined) return boot_id;
   try {
-    return fs.readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+    return (boot_id = fs.readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim());
   } catch {
     return undefined;
   }
+}
+
+/** Loads what hypercalls would load when they are first made: for a process that will not be able to open anything. */
+export async function prepareNodeRumpuser(): Promise<void> {
+  bootId();
+  await libc();
 }
 
 /** The host is this Node.js process. */
