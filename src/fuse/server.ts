@@ -96,22 +96,19 @@ export async function serve(options: ServeOptions): Promise<void> {
     return fuse_init_out.SIZEOF;
   }
 
-  let wakeup: Wakeup | undefined;
-  const readonly = options.readonly ?? false;
+  // While the loop blocks no timer runs, so the kernel's own syncer does not either: the alarm stands in for it.
+  const syncer = options.syncer ?? new PlainSyncer(options.sys);
+  const wakeup: Wakeup = new Wakeup(() => {
+    loop.track(writeBack(syncer, wakeup).catch((thrown: unknown) => log('error', 'changes could not be written to the volume', { error: String(thrown) })));
+  });
   const loop = new Loop({
     transport, max_write, blocking: Wakeup.possible,
     dispatch: (m) => (m.opcode === INIT ? init(m) : dispatch(bridge, m)),
     ...(trace !== undefined ? { trace } : {}),
-    ...(readonly ? {} : { onModified: () => wakeup?.start() }),
+    ...(options.readonly === true ? {} : { onModified: () => wakeup.start() }),
     onBug: (error, m) => log('error', 'a request met a fault of this program; it was answered with an input/output error', {
       opcode: m.opcode, node: m.nodeLo, error: error instanceof Error ? (error.stack ?? error.message) : String(error),
     }),
-  });
-
-  // While the loop blocks no timer runs, so the kernel's own syncer does not either: the alarm stands in for it.
-  const syncer = options.syncer ?? new PlainSyncer(options.sys);
-  wakeup = new Wakeup(() => {
-    loop.track(writeBack(syncer, wakeup!).catch((thrown: unknown) => log('error', 'changes could not be written to the volume', { error: String(thrown) })));
   });
   try {
     await loop.run();

@@ -1,14 +1,14 @@
 /** GETATTR, SETATTR, STATX, STATFS, ACCESS. */
 import { AT_EACCESS, AT_EMPTY_PATH, UTIME_NOW, UTIME_OMIT } from '../../kernel/fcntl.js';
 import type { MaybePromise } from '../../kernel/rumpuser/rumpuser.js';
-import { S_ISGID, S_ISUID, Statvfs } from '../../kernel/stat.js';
-import type { RumpSys, Timestamp } from '../../kernel/sys/rumpsys.js';
+import { Statvfs } from '../../kernel/stat.js';
+import type { Timestamp } from '../../kernel/sys/rumpsys.js';
 import { putAttrOut, putStatfsOut, putStatxOut } from '../protocol/encode.js';
 import * as F from '../protocol/fuse_kernel.js';
 import type { Message } from '../protocol/message.js';
 import type { Bridge } from './bridge.js';
-import type { Node } from './nodes.js';
-import { handleFd } from './open.js';
+import { handleFd } from './handle.js';
+import { killSetid } from './setid.js';
 
 const G = F.fuse_getattr_in;
 const S = F.fuse_setattr_in;
@@ -53,10 +53,10 @@ export async function setattr(b: Bridge, m: Message): Promise<number> {
   }
   if (valid & F.FATTR_SIZE) {
     await sys.ftruncate(handle >= 0 ? handle : await b.nodes.io(node, true), size);
-    if (valid & F.FATTR_KILL_SUIDGID) await killSetid(b, sys, node);
+    if (valid & F.FATTR_KILL_SUIDGID) await killSetid(b, node);
   } else if ((valid & CHANGES) === 0) {
     // Nothing to set: what the host sends before a write that takes set-id bits away, when it leaves that to us.
-    await killSetid(b, sys, node);
+    await killSetid(b, node);
   }
   if (atime.nsec !== UTIME_OMIT || mtime.nsec !== UTIME_OMIT) {
     // Both "now" needs write permission only, a time of one's own ownership: the kernel tells them apart.
@@ -71,22 +71,6 @@ function timestamp(m: Message, valid: number, now: number, sec: number, nsec: nu
   if (!valid) return { sec: 0, nsec: UTIME_OMIT };
   if (now) return { sec: 0, nsec: UTIME_NOW };
   return { sec: m.i64(sec), nsec: m.u32(nsec) };
-}
-
-/**
- * Takes away set-uid, and set-gid of what its group may execute, where the host says so: the writer has no CAP_FSETID.
- * The driver has done it for all but uid 0. Returns whether there were any.
- */
-export async function killSetid(b: Bridge, sys: RumpSys, node: Node): Promise<boolean> {
-  if (node.plain) return false;
-  const { st_mode } = await b.sys.fstat(node.fd);
-  if ((st_mode & (S_ISUID | S_ISGID)) === 0) {
-    node.plain = true;
-    return false;
-  }
-  const kill = S_ISUID | (st_mode & 0o010 ? S_ISGID : 0);
-  if (st_mode & kill) await b.sys.fchmod(node.fd, st_mode & 0o7777 & ~kill);
-  return true;
 }
 
 export async function statfs(b: Bridge, m: Message): Promise<number> {

@@ -7,7 +7,7 @@ import * as F from '../protocol/fuse_kernel.js';
 import type { Message } from '../protocol/message.js';
 import type { Bridge } from './bridge.js';
 import type { Node } from './nodes.js';
-import { handleFd } from './open.js';
+import { handleFd } from './handle.js';
 
 const R = F.fuse_read_in;
 /** The shortest entry: a name of 1 to 8 bytes. */

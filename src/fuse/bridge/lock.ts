@@ -6,7 +6,7 @@ import * as F from '../protocol/fuse_kernel.js';
 import { F_UNLCK as HOST_UNLCK, F_WRLCK as HOST_WRLCK, lockTypeToHost, lockTypeToKernel } from '../protocol/linux.js';
 import type { Message } from '../protocol/message.js';
 import type { Bridge } from './bridge.js';
-import { handleFd } from './open.js';
+import { handleFd } from './handle.js';
 
 const K = F.fuse_lk_in;
 const L = F.fuse_file_lock;

@@ -13,22 +13,9 @@ import * as F from '../protocol/fuse_kernel.js';
 import { O_ACCMODE, O_TRUNC, openFlags } from '../protocol/linux.js';
 import type { Message } from '../protocol/message.js';
 import type { Bridge } from './bridge.js';
-import { killSetid } from './attr.js';
+import { handleFd } from './handle.js';
 import type { Node } from './nodes.js';
-
-/** The descriptor of the handle at `at` of the request. @throws EBADF for a request without one */
-export function handleFd(m: Message, at: number): number {
-  const fh = m.u64(at);
-  if (fh === 0) throw errno(E.EBADF);
-  return fh - 1;
-}
-
-/** What a node is read or written through: the handle at `at`, or the node's own descriptor. */
-export async function ioFd(b: Bridge, m: Message, at: number, write: boolean): Promise<number> {
-  if (b.handles) return handleFd(m, at);
-  const node = b.node(m);
-  return b.nodes.io(node instanceof Promise ? await node : node, write);
-}
+import { killSetid } from './setid.js';
 
 function putOpen(m: Message, at: number, fh: number, open_flags: number): number {
   m.out.set64(at + F.fuse_open_out.fh, fh);
@@ -56,7 +43,7 @@ export async function open(b: Bridge, m: Message): Promise<number> {
   const accmode = flags & O_ACCMODE;
   await permitted(b, m, node, (accmode === 1 ? 0 : R_OK) | (accmode === 0 && !(flags & O_TRUNC) ? 0 : W_OK));
   const fd = await b.nodes.reopen(node, openFlags(flags));
-  if (kill) await killSetid(b, b.as(m), node);
+  if (kill) await killSetid(b, node);
   return putHandle(b, m, 0, fd, F.FOPEN_KEEP_CACHE);
 }
 

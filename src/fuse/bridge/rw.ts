@@ -3,9 +3,9 @@ import { E, Errno, errno } from '../../kernel/errno.js';
 import * as F from '../protocol/fuse_kernel.js';
 import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, O_DSYNC, O_SYNC } from '../protocol/linux.js';
 import type { Message } from '../protocol/message.js';
-import { killSetid } from './attr.js';
 import type { Bridge } from './bridge.js';
-import { handleFd, ioFd } from './open.js';
+import { handleFd, ioFd } from './handle.js';
+import { killSetid } from './setid.js';
 
 const R = F.fuse_read_in;
 const W = F.fuse_write_in;
@@ -36,7 +36,7 @@ export async function write(b: Bridge, m: Message): Promise<number> {
     const found = b.node(m);
     const node = found instanceof Promise ? await found : found;
     const { nodeLo, nodeHi } = m;
-    const had = !node.plain && (await killSetid(b, sys, node));
+    const had = !node.plain && (await killSetid(b, node));
     done = await sys.pwrite(fd, m.in.u8, offset, m.at(W.SIZEOF), size);
     // The host does not expect a write to change the mode that it keeps.
     if (had) b.channel.invalidate(nodeLo, nodeHi);

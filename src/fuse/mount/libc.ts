@@ -3,10 +3,11 @@
  * Failure throws an Error with `code` (ENOENT...) and `syscall`, as Node's own calls do.
  */
 import { createRequire } from 'node:module';
+import type koffiModule from 'koffi';
 import type { IKoffiLib } from 'koffi';
 import { hostErrnoName } from '../protocol/errno.js';
 
-type Koffi = typeof import('koffi');
+type Koffi = typeof koffiModule;
 
 export interface Libc {
   /** A connected pair of stream sockets, close-on-exec. */
