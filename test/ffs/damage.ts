@@ -140,7 +140,7 @@ export const damages: Damage[] = [
   { name: 'entry out of range', loses: true, codes: ['INODE_OUT_OF_RANGE'], apply: (v) => { v.u32(v.entry('empty').entry.at, v.fs.ninodes + 5); } },
   { name: 'inode cleared under its name', codes: ['ENTRY_UNALLOCATED', 'CG_INODE_MAP'], loses: true, apply: (v) => { const i = v.inode(v.ino('hello.txt')); v.bytes.fill(0, i.off, i.off + i.size_bytes); } },
   { name: 'entry with the wrong type', codes: ['ENTRY_TYPE'], possible: (v) => newDirFormat(v), apply: (v) => { v.bytes[v.entry('hello.txt').entry.at + 6] = 4; } },
-  { name: 'entry with an impossible type', codes: ['DIRECTORY_CORRUPTED'], loses: true, possible: (v) => newDirFormat(v), apply: (v) => { v.bytes[v.entry('hello.txt').entry.at + 6] = 77; } },
+  { name: 'entry with an impossible type', codes: ['ENTRY_TYPE'], possible: (v) => newDirFormat(v), apply: (v) => { v.bytes[v.entry('hello.txt').entry.at + 6] = 77; } },
   { name: 'entry length zero', codes: ['DIRECTORY_CORRUPTED'], loses: true, apply: (v) => { v.u16(v.entry('short-link').entry.at + 4, 0); } },
   { name: 'entry length odd', codes: ['DIRECTORY_CORRUPTED'], loses: true, apply: (v) => { v.u16(v.entry('short-link').entry.at + 4, 21); } },
   { name: 'entry length across the chunk', codes: ['DIRECTORY_CORRUPTED'], loses: true, apply: (v) => { v.u16(v.entry('short-link').entry.at + 4, 1024); } },

@@ -81,6 +81,23 @@ t.test('preen mends what needs no judgement, and stops at the rest', { skip }, a
   }
 });
 
+t.test('UFS2 with extended attributes', { skip }, async (t) => {
+  const bytes = fixture('netbsd-ffs2-be').slice();
+  const v = new Volume(bytes);
+  for (const at of [v.sb, ...Array.from({ length: v.fs.fs_ncg }, (_, c) => v.frag(v.fs.cgsblock(c)))]) v.u32(at + 1372, 0x19012038);
+  const plain = SparseDevice.from(bytes);
+  t.ok((await fsck(plain)).clean);
+  t.equal((await describe(plain)).format, 'FFSv2 with extended attributes');
+  // A fragment of attributes: it must be counted, in the inode and in the map.
+  const inode = v.inode(v.ino('hello.txt'));
+  v.u32(inode.off + 92, 100);
+  v.view.setBigInt64(inode.off + 96, BigInt(v.fs.cgbase(4) - v.fs.fs_frag), v.fs.le);
+  const dev = SparseDevice.from(bytes);
+  t.strictSame((await fsck(dev)).problems.map((p) => p.code).slice(0, 2), ['BLOCK_COUNT', 'CG_SUMMARY']);
+  t.ok((await fsck(dev, { mode: 'preen' })).clean);
+  t.equal(new Volume(dev.bytes()).inode(v.ino('hello.txt')).blocks, 4, 'data and attributes');
+});
+
 t.test('a clean volume is left alone if so asked', { skip }, async (t) => {
   const dev = SparseDevice.from(fixture('netbsd-ffs2-le'));
   const report = await fsck(dev, { mode: 'preen', skipClean: true });

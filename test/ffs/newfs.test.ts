@@ -50,6 +50,8 @@ t.test('defaults follow the size of the volume', async (t) => {
   t.strictSame(sizes(2048 * MIB, { format: 2 }), [16384, 2048, 12]);
   t.strictSame(sizes(204800 * MIB, { format: 2 }), [32768, 4096, 276]);
   t.strictSame(sizes(2 ** 40, { format: 2 }), [32768, 4096, 1413]);
+  t.match(newfsLayout({}, 30 * MIB, 4096), { fs_fsize: 4096, fs_bsize: 32768, fs_fsbtodb: 3 }, 'no fragment below a sector');
+  t.match(newfsLayout({ blockSize: 8192 }, 30 * MIB, 4096), { fs_fsize: 4096, fs_bsize: 8192 });
   t.equal(newfsLayout({}, 30 * MIB).fs_optim, 0);
   t.equal(newfsLayout({ minfree: 3 }, 30 * MIB).fs_optim, 1, 'little in reserve: for space');
 });

@@ -130,11 +130,11 @@ function integer(name: string, value: number, min: number, max: number): number 
   return value;
 }
 
-/** Fragment and block size where the caller left them open: newfs's table by volume size. */
+/** Fragment and block size where the caller left them open: newfs's table by volume size, and no fragment below a sector of the device. */
 function defaultSizes(options: NewfsOptions, bytes: number, sector_bytes: number): { bsize: number; fsize: number } {
   let fsize = options.fragSize;
   if (fsize === undefined && options.blockSize !== undefined) {
-    fsize = Math.floor(options.blockSize / MAXFRAG);
+    fsize = Math.max(Math.floor(options.blockSize / MAXFRAG), sector_bytes);
   } else if (fsize === undefined) {
     if (bytes < 20 * MIB) fsize = 512;
     else if (bytes < 1000 * MIB) fsize = 1024;

@@ -75,7 +75,10 @@ export class EntryView {
   }
 }
 
-/** What is wrong with the entry at `off`, whose chunk ends at `end`; undefined if it is sound (fsck_ffs's dircheck). */
+/**
+ * What is wrong with the entry at `off`, whose chunk ends at `end`; undefined if it is sound. As fsck_ffs's dircheck, but
+ * for an impossible d_type: that can be put right from the inode, so the name need not go.
+ */
 export function badEntry(ctx: FsckContext, buf: FsckBuf, off: number, end: number): string | undefined {
   const { le } = ctx.fs;
   const reclen = buf.view.getUint16(off + 4, le);
@@ -84,7 +87,6 @@ export function badEntry(ctx: FsckContext, buf: FsckBuf, off: number, end: numbe
   const namlen = ctx.oldformat ? buf.view.getUint16(off + 6, le) : buf.bytes[off + 7]!;
   if (namlen === 0 || namlen > FFS_MAXNAMLEN) return `d_namlen ${namlen}`;
   if (reclen < DIRECTSIZ(namlen)) return `d_reclen ${reclen} for a name of ${namlen} bytes`;
-  if (!ctx.oldformat && buf.bytes[off + 6]! > 15) return `d_type ${buf.bytes[off + 6]!}`;
   for (let i = off + 8; i < off + 8 + namlen; i++) if (buf.bytes[i] === 0 || buf.bytes[i] === 0x2f) return 'a name with NUL or "/"';
   if (buf.bytes[off + 8 + namlen] !== 0) return 'a name without its NUL';
   return undefined;
@@ -110,7 +112,7 @@ export async function scanDirectory(ctx: FsckContext, inode: InodeView, size: nu
   const entry = new EntryView(ctx);
   const rounded = Math.ceil(size / dirblksiz) * dirblksiz;
   return walkInode(ctx, inode, {
-    hole: visitor.hole === undefined ? undefined : (lbn: number, count: number) => visitor.hole!(lbn, count),
+    ...(visitor.hole === undefined ? {} : { hole: (lbn: number, count: number) => visitor.hole!(lbn, count) }),
     async block(fsb, frags, lbn) {
       if (!ctx.blocks.inRange(fsb, frags)) return SKIP;
       // Indirect blocks are gone through by walkInode; attribute blocks hold no names.
@@ -148,5 +150,5 @@ export async function scanDirectory(ctx: FsckContext, inode: InodeView, size: nu
       entry.dirty = false;
       return KEEPON;
     },
-  } as Parameters<typeof walkInode>[2]);
+  });
 }
