@@ -4,7 +4,7 @@ import { ffs_allocblks, ffs_allocfrags, ffs_blkpref, ffs_realloccg, ffs_unreallo
 import { ffs_blkfree } from './blkfree.js';
 import { UFS_NDADDR } from './fs_const.js';
 import { ffs_row } from './indir.js';
-import { ORDER } from './order.js';
+import { ORDER } from './writestate.js';
 
 /**
  * Giving blocks to files. New blocks are written (with data or zeros, whole) before a pointer to them is set, so that

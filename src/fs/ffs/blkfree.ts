@@ -3,7 +3,7 @@ import type { Buf } from '../../kernel/vfs/bio.js';
 import type { Cg } from './cg.js';
 import { cg_account, ffs_cgread } from './cgupdate.js';
 import type { FfsMount } from './ffsmount.js';
-import { ORDER } from './order.js';
+import { ORDER } from './writestate.js';
 import { badblock, blkmap, clusteracct, fragacct, isfreeblock, rotacct, setfrags } from './subr.js';
 
 /**

@@ -4,7 +4,8 @@ import { Cg } from './cg.js';
 import { csum_store } from './csum.js';
 import type { FfsMount } from './ffsmount.js';
 import { CSUM_SIZE } from './fs_const.js';
-import { BK_CG, ORDER } from './order.js';
+import { BK_CG } from './dirty.js';
+import { ORDER } from './writestate.js';
 import type { Order } from './order.js';
 
 /** Reading and writing back what counts free space: cylinder groups, summary area, superblock. */

@@ -16,7 +16,8 @@ import { ffs_dirgrow } from './dirgrow.js';
 import { ufs_direnter, ufs_dirslot, ufs_dirtrim } from './dirmod.js';
 import type { DirSlot } from './dirmod.js';
 import { ffs_clearinode, ffs_freefile, ffs_valloc, nextgen } from './ialloc.js';
-import { BK_DIR, BK_INODE, IW, ORDER } from './order.js';
+import { BK_DIR, BK_INODE } from './dirty.js';
+import { IW, ORDER } from './writestate.js';
 import { rdev_encode } from './rdev.js';
 import { ffs_write1 } from './write.js';
 

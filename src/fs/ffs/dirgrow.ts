@@ -6,7 +6,8 @@ import type { Inode } from '../ufs/inode.js';
 import { ffs_allocblks, ffs_allocfrags, ffs_blkpref, ffs_realloccg, ffs_unrealloc } from './alloc.js';
 import { DirDep } from './dirdep.js';
 import { ffs_row } from './indir.js';
-import { BK_DIR, ORDER } from './order.js';
+import { BK_DIR } from './dirty.js';
+import { ORDER } from './writestate.js';
 import { ffs_shrink } from './truncate.js';
 
 /** Directories grow by a chunk and shrink by blocks. Their blocks are buffers; see order.ts for when they are written. */

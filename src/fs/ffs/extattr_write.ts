@@ -10,7 +10,7 @@ import type { Inode } from '../ufs/inode.js';
 import { ffs_allocfrags } from './alloc.js';
 import { unalloc } from './balloc.js';
 import { FS_UFS2EA_MAGIC } from './fs_const.js';
-import { ORDER } from './order.js';
+import { ORDER } from './writestate.js';
 
 /**
  * Changing extended attributes of UFS2 (layout: ufs/extattr.ts). The area is small and always written anew to other

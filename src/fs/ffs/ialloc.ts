@@ -7,7 +7,8 @@ import type { Cg } from './cg.js';
 import { cg_account_inodes, ffs_cgread } from './cgupdate.js';
 import type { FfsMount } from './ffsmount.js';
 import { DINODE2_SIZE } from './fs_const.js';
-import { BK_INODE, BK_NEW, ORDER } from './order.js';
+import { BK_INODE, BK_NEW } from './dirty.js';
+import { ORDER } from './writestate.js';
 import type { Order } from './order.js';
 
 /** Allocation of inodes; policy after NetBSD's ffs_alloc.c (ffs_valloc, ffs_dirpref, ffs_nodealloccg). */

@@ -7,7 +7,8 @@ import { geti64, put64 } from '../ufs/endian.js';
 import type { Inode } from '../ufs/inode.js';
 import { ffs_allocblks, ffs_blkpref } from './alloc.js';
 import type { FfsMount } from './ffsmount.js';
-import { BK_INODE, BK_NEW, ORDER } from './order.js';
+import { BK_INODE, BK_NEW } from './dirty.js';
+import { ORDER } from './writestate.js';
 import { badblock } from './subr.js';
 
 /** Rows of block pointers (the inode's direct ones, or one indirect block of the lowest level) and the trees above them. */

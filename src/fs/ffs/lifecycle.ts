@@ -7,7 +7,7 @@ import type { Inode } from '../ufs/inode.js';
 import { ufs_dirindex_drop } from '../ufs/lookup.js';
 import { dead_of, dead_release } from './dead.js';
 import { ffs_clearinode } from './ialloc.js';
-import { IW, ORDER } from './order.js';
+import { IW, ORDER } from './writestate.js';
 
 /** VOP_INACTIVE, VOP_RECLAIM, VOP_FSYNC. Reclaim may be called inside a transaction and opens none. */
 
@@ -66,7 +66,9 @@ export function ffs_reclaim(vp: Vnode): MaybePromise<void> {
     vp.v_data = null;
     return undefined;
   }
-  const wait = ORDER(ip.i_ump).update(ip);
+  const order = ORDER(ip.i_ump);
+  order.park(ip);
+  const wait = order.update(ip);
   if (!(wait instanceof Promise)) {
     vp.v_data = null;
     return undefined;

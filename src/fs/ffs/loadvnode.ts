@@ -9,7 +9,7 @@ import { UFS_MAXDIRSIZE, UFS_ROOTINO } from '../ufs/dir.js';
 import { Inode } from '../ufs/inode.js';
 import type { FfsMount } from './ffsmount.js';
 import { VFSTOUFS } from './ffsmount.js';
-import { ffs_linksgone } from './order.js';
+import { ffs_reloaded } from './order.js';
 import { ffs_vnodeops } from './vnodeops.js';
 
 /**
@@ -31,7 +31,7 @@ function fromblock(ump: FfsMount, vp: Vnode, ino: number, bp: Buf): void {
   const ip = new Inode(ump, vp, ino);
   dinode_load(ip, bp.b_view, ump.um_fs.ino_to_bo(ino), ump.um_dinofmt);
   ump.um_bufcache.brelse(bp);
-  ip.i_nlink = Math.max(0, ip.i_nlink - ffs_linksgone(ump, ino));
+  ffs_reloaded(ip);
   // A file without link is on its way out; only whoever holds it open may see it, and he has its vnode.
   if (ip.i_mode === 0 || ip.i_nlink === 0) throw errno(E.ESTALE);
   const type = iftovt(ip.i_mode);

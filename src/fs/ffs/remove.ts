@@ -11,7 +11,7 @@ import { DirDep } from './dirdep.js';
 import { chunkof, ufs_dirempty, ufs_direnter, ufs_direntry, ufs_dirremove, ufs_dirrewrite, ufs_dirslot, ufs_dirtrim } from './dirmod.js';
 import type { DirSlot } from './dirmod.js';
 import { ffs_row } from './indir.js';
-import { IW, ORDER } from './order.js';
+import { IW, ORDER } from './writestate.js';
 
 /** VOP_REMOVE, VOP_RMDIR, VOP_RENAME. */
 
@@ -92,8 +92,8 @@ export async function ffs_rmdir(dvp: Vnode, vp: Vnode, name: string): Promise<vo
     } finally {
       dp.i_ump.um_bufcache.brelse(slot.bp);
     }
+    order.linkdown(dp, 1, order.isnew(ip));
     order.linkdown(ip, ip.i_nlink);
-    order.linkdown(dp, 1);
   } finally {
     order.end();
   }

@@ -6,7 +6,7 @@ import { VDIR, VNOTIME, VNOVAL, VREG } from '../../kernel/vfs/vattr.js';
 import type { Vattr } from '../../kernel/vfs/vattr.js';
 import type { Vnode } from '../../kernel/vfs/vnode.js';
 import { IN_ACCESS, IN_CHANGE, IN_UPDATE, VTOI, ufs_itimes } from '../ufs/inode.js';
-import { ORDER } from './order.js';
+import { ORDER } from './writestate.js';
 import { ffs_truncate } from './truncate.js';
 
 /** VOP_SETATTR. The size first: it alone can fail for lack of room, and then nothing has changed. */

@@ -7,7 +7,7 @@ import { IN_CHANGE, IN_UPDATE } from '../ufs/inode.js';
 import type { Inode } from '../ufs/inode.js';
 import { ffs_ensureblock, ffs_growtail, ffs_zero } from './balloc.js';
 import { cuttree, ffs_row, freetree } from './indir.js';
-import { ORDER } from './order.js';
+import { ORDER } from './writestate.js';
 
 /** Changes of a file's length, and holes. All run inside a transaction of the caller. */
 

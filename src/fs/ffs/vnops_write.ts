@@ -8,7 +8,7 @@ import { ffs_create, ffs_link, ffs_mkdir, ffs_mknod, ffs_symlink } from './creat
 import { ffs_deleteextattr, ffs_setextattr } from './extattr_write.js';
 import type { FfsMount } from './ffsmount.js';
 import { ffs_fsync, ffs_inactive, ffs_reclaim } from './lifecycle.js';
-import { ORDER } from './order.js';
+import { ORDER } from './writestate.js';
 import type { Order } from './order.js';
 import { ffs_remove, ffs_rename, ffs_rmdir } from './remove.js';
 import { ffs_setattr } from './setattr.js';

@@ -12,7 +12,7 @@ import { ffs_growtail, isfragment, unalloc } from './balloc.js';
 import { UFS_NDADDR } from './fs_const.js';
 import { ffs_row } from './indir.js';
 import type { Row } from './indir.js';
-import { ORDER } from './order.js';
+import { ORDER } from './writestate.js';
 import { ffs_shrink } from './truncate.js';
 
 /**

@@ -1,0 +1,100 @@
+import { ffs_cgstamp, ffs_cswriteback, ffs_sbwriteback } from './cgupdate.js';
+import { dead_clear, dead_release } from './dead.js';
+import type { DeadInode } from './dead.js';
+import { BK_CG, BK_DIR, BK_INODE } from './dirty.js';
+import type { Graveyard, LinkCounts, Order } from './order.js';
+
+/**
+ * The phases of a flush. No transaction is open while it runs. After an error what was not written stays dirty and the
+ * next flush begins from the front, which is always right: each phase only relies on those before it.
+ *
+ *   0  what nothing on the disk points to: new indirect blocks, new inode blocks, directory blocks of new directories,
+ *      empty chunks where directories grow. (File data went to the device when it was written.)
+ *   1  inodes, known indirect blocks, groups that make new inode blocks visible. Links are counted too high rather than
+ *      too low; inodes whose names have been gone since the last flush are cleared
+ *      -> what files let go of before may be used again
+ *   2  directory chunks, by rank
+ *      -> an fsync ends here
+ *   3  links counted down; inodes whose names are gone are cleared
+ *      -> they and their blocks may be used again
+ *   4  cylinder groups, summary area, superblock
+ *
+ * Before a phase that relies on earlier writes there is a barrier, and one at the end.
+ */
+export async function flushrun(order: Order, full: boolean): Promise<void> {
+  const { dirty } = order;
+  await order.updateinodes();
+  order.epoch++;
+  const freed = order.frees.take();
+  let reusable = false;
+  try {
+    await lowerlinks(order, order.linksready);
+    const cleared = [...order.deadready.values()];
+    for (const dead of cleared) await dead_clear(order, dead);
+
+    if (await dirty.writenew()) order.newdata = true;
+    if (dirty.of(BK_INODE).size > 0 || dirty.initedcg.size > 0) {
+      if (order.newdata) await dirty.barrier();
+      await dirty.write(dirty.of(BK_INODE));
+      await dirty.write(dirty.initedcg);
+    }
+    if (order.newdata || freed.frags > 0 || cleared.length > 0 || dirty.of(BK_DIR).size > 0) await dirty.barrier();
+    order.newdata = false;
+    reusable = true;
+    await freed.release(order.ump);
+    await exhume(order, cleared, order.deadready);
+  } finally {
+    if (!reusable) order.frees.putback(freed);
+  }
+
+  await dirty.writedirs();
+  await dirty.barrier();
+  order.namesepoch++;
+  order.parked.clear();
+
+  if (!full) {
+    for (const [ino, n] of order.linksdown) order.linksready.set(ino, (order.linksready.get(ino) ?? 0) + n);
+    order.linksdown.clear();
+    for (const [ino, dead] of order.dead) order.deadready.set(ino, dead);
+    order.dead.clear();
+    return;
+  }
+
+  await lowerlinks(order, order.linksdown);
+  const dead = [...order.dead.values()];
+  for (const one of dead) await dead_clear(order, one);
+  await dirty.write(dirty.of(BK_INODE));
+  if (dead.length > 0) await dirty.barrier();
+  await exhume(order, dead, order.dead);
+
+  ffs_cgstamp(order, dirty.of(BK_CG));
+  await dirty.write(dirty.of(BK_CG));
+  await ffs_cswriteback(order);
+  if (order.ump.um_fs.fs_fmod !== 0) await ffs_sbwriteback(order);
+  await dirty.barrier();
+}
+
+/** The disk has lost the names: the inode blocks may count the links right. */
+async function lowerlinks(order: Order, counts: LinkCounts): Promise<void> {
+  const { um_bufcache, um_dev, um_fs, um_le } = order.ump;
+  for (const [ino, n] of counts) {
+    if (!order.isdead(ino)) {
+      const got = um_bufcache.bread(um_dev, um_fs.fsbtob(um_fs.ino_to_fsba(ino)), um_fs.fs_bsize);
+      const bp = got instanceof Promise ? await got : got;
+      const at = um_fs.ino_to_bo(ino) + 2;
+      bp.b_view.setUint16(at, Math.max(0, bp.b_view.getUint16(at, um_le) - n), um_le);
+      order.bdwrite(bp, BK_INODE);
+      um_bufcache.brelse(bp);
+    }
+    counts.delete(ino);
+  }
+}
+
+/** The disk has the inodes cleared: they and their blocks become free. */
+async function exhume(order: Order, cleared: readonly DeadInode[], from: Graveyard): Promise<void> {
+  for (const dead of cleared) {
+    from.delete(dead.ino);
+    order.deadblocks -= dead.blocks;
+    await dead_release(order, dead);
+  }
+}
