@@ -3,6 +3,9 @@ import { whyNoMounts } from '../fuse/fixtures/mounted.js';
 import type { Feature, Target } from './matrix/fs.js';
 import { hostVolume } from './matrix/hostvolume.js';
 import { matrix } from './matrix/matrix.js';
+import { fsx } from './random/fsx.js';
+import { modelTest } from './random/modeltest.js';
+import { randomSettings } from './random/random.js';
 
 /** What a host shows of FFS: no file flags, no file handles, and mount -u is not passed on. */
 const features: readonly Feature[] = [
@@ -16,6 +19,8 @@ const target: Target = {
   shared: true,
   make: (size_bytes = 16 * 2 ** 20) => hostVolume(['-O', '2', '-B', 'le'], 'allow_other', size_bytes),
 };
+/** Remounts take a second each here; they are tested in the matrix. */
+const lasting: Target = { ...target, features: new Set(features.filter((feature) => feature !== 'remount')) };
 
 const why = whyNoMounts();
 if (why !== false) {
@@ -23,4 +28,9 @@ if (why !== false) {
 } else {
   t.setTimeout(0); // the runner has a limit
   await matrix(t, target);
+  const { ops, seeds } = randomSettings({ ops: 500, runs: 1 });
+  for (const seed of seeds) {
+    await t.test(`fsx: mount, seed ${seed}, ${ops} operations`, async () => fsx(lasting, seed, ops));
+    await t.test(`model: mount, seed ${seed}, ${ops} operations`, async () => modelTest(lasting, seed, ops));
+  }
 }
