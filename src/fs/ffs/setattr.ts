@@ -6,17 +6,19 @@ import { VDIR, VNOTIME, VNOVAL, VREG } from '../../kernel/vfs/vattr.js';
 import type { Vattr } from '../../kernel/vfs/vattr.js';
 import type { Vnode } from '../../kernel/vfs/vnode.js';
 import { IN_ACCESS, IN_CHANGE, IN_UPDATE, VTOI, ufs_itimes } from '../ufs/inode.js';
+import type { Inode } from '../ufs/inode.js';
 import { ORDER } from './writestate.js';
 import { ffs_truncate } from './truncate.js';
+
+/** What the format can hold: UFS1 has 32-bit times, 1901 to 2038. */
+function seconds(ip: Inode, sec: number): number {
+  return ip.i_fs.ufs2 ? sec : Math.min(Math.max(sec, -0x80000000), 0x7fffffff);
+}
 
 /** VOP_SETATTR. The size first: it alone can fail for lack of room, and then nothing has changed. */
 export async function ffs_setattr(vp: Vnode, vap: Vattr, cred: Cred): Promise<void> {
   const ip = VTOI(vp);
   const order = ORDER(ip.i_ump);
-  const { fs_old_inodefmt } = ip.i_fs;
-  if (ip.i_ump.um_dinofmt.oldids && (vap.va_uid > 0xffff || vap.va_gid > 0xffff)) {
-    throw errno(E.EINVAL, `owners of this volume are 16 bits wide (fs_old_inodefmt ${fs_old_inodefmt})`);
-  }
   if (vap.va_size !== VNOVAL) {
     if (vp.v_type === VDIR) throw errno(E.EISDIR);
     if (vp.v_type !== VREG) throw errno(E.EINVAL);
@@ -46,12 +48,12 @@ export async function ffs_setattr(vp: Vnode, vap: Vattr, cred: Cred): Promise<vo
     if (vap.va_atimensec !== VNOTIME || vap.va_mtimensec !== VNOTIME || vap.va_birthtimensec !== VNOTIME) {
       ufs_itimes(ip); // times that are still to be set must not overwrite these
       if (vap.va_atimensec !== VNOTIME) {
-        ip.i_atime = vap.va_atime;
+        ip.i_atime = seconds(ip, vap.va_atime);
         ip.i_atimensec = vap.va_atimensec;
         ip.i_flag &= ~IN_ACCESS;
       }
       if (vap.va_mtimensec !== VNOTIME) {
-        ip.i_mtime = vap.va_mtime;
+        ip.i_mtime = seconds(ip, vap.va_mtime);
         ip.i_mtimensec = vap.va_mtimensec;
         ip.i_flag &= ~IN_UPDATE;
       }
