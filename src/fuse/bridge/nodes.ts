@@ -118,7 +118,7 @@ export class Nodes {
         this.closeFd(fd);
         throw errno(E.ESTALE);
       }
-      void this.drop(node);
+      this.quietly(this.drop(node));
       node = undefined;
     }
     if (node === undefined) {
@@ -275,7 +275,7 @@ export class Nodes {
     for (const node of this.doomed) {
       if (node.refs > 0) continue;
       this.doomed.delete(node);
-      if (!node.pinned && node.nlookup <= 0 && this.cached(node.lo, node.hi) === node) void this.drop(node);
+      if (!node.pinned && node.nlookup <= 0 && this.cached(node.lo, node.hi) === node) this.quietly(this.drop(node));
     }
   }
   get reapable(): boolean {
@@ -287,7 +287,7 @@ export class Nodes {
     let scanned = 0;
     for (const node of this.byIno.values()) {
       if (!node.used && !node.pinned && node.refs === 0) {
-        void this.drop(node);
+        this.quietly(this.drop(node));
         return;
       }
       if (++scanned > SCAN_MAX) return; // all in use: the table grows
@@ -314,7 +314,11 @@ export class Nodes {
   }
 
   private closeFd(fd: number): void {
-    void this.sys.close(fd);
+    this.quietly(this.sys.close(fd));
+  }
+  /** Nobody waits for it, and whatever it meets the kernel has logged; the descriptor is closed all the same. */
+  private quietly(closing: Promise<void>): void {
+    closing.catch(() => {});
   }
   private closeLater(fd: number): void {
     this.old.push(fd);
