@@ -107,7 +107,7 @@ await cli
       .option('p', { type: 'boolean', default: false, describe: 'preen: repair what is harmless, without questions' })
       .option('y', { type: 'boolean', default: false, describe: 'repair everything' })
       .option('superblock', { alias: 'b', type: 'number', describe: 'use this alternate superblock (sector number)' })
-      .option('f', { type: 'boolean', default: false, describe: 'check even a volume that is marked clean (always done)' }),
+      .option('f', { type: 'boolean', default: false, describe: 'with -p: check even a volume that is marked clean' }),
     (argv) => run(async () => (await import('./commands/fsck.js')).fsckCommand(argv)),
   )
   .command(

@@ -7,8 +7,13 @@ export interface FsckArguments extends Where {
   readonly n: boolean;
   readonly p: boolean;
   readonly y: boolean;
+  /** Check although the volume is marked clean. */
+  readonly f: boolean;
+  /** Sector number. */
   readonly superblock?: number | undefined;
 }
+
+const SECTOR_BYTES = 512;
 
 /** `rumpfuse fsck IMAGE`: checks (and repairs); returns fsck_ffs's exit status. */
 export async function fsckCommand(argv: FsckArguments): Promise<number> {
@@ -16,7 +21,7 @@ export async function fsckCommand(argv: FsckArguments): Promise<number> {
   const disk = await openDisk(nodeRumpuser(), argv, mode === 'check' ? { readonly: true } : { writable: true });
   try {
     const volume = await selectVolume(disk, argv);
-    const report = await fsck(volume, { mode, ...(argv.superblock !== undefined ? { superblock: argv.superblock } : {}) });
+    const report = await fsck(volume, { mode, skipClean: mode === 'preen' && !argv.f, ...(argv.superblock !== undefined ? { superblock: argv.superblock * SECTOR_BYTES } : {}) });
     for (const problem of report.problems) process.stdout.write(`${problem.message}${problem.fixed !== undefined ? ` (${problem.fixed})` : ''}\n`);
     if (report.problemCount > report.problems.length) process.stdout.write(`... and ${report.problemCount - report.problems.length} more problems\n`);
     for (const note of report.notes) process.stdout.write(`${note}\n`);
