@@ -32,6 +32,7 @@ export async function ffs_write(vp: Vnode, uio: Uio, ioflag: number, cred: Cred)
   if (uio.uio_offset + uio.uio_resid > ip.i_ump.um_maxfilesize) throw errno(E.EFBIG);
   const order = ORDER(ip.i_ump);
   const resid = uio.uio_resid;
+  const osize = ip.i_size;
   for (let flushed = false; uio.uio_resid > 0; ) {
     const wait = order.begin();
     if (wait) await wait;
@@ -42,7 +43,12 @@ export async function ffs_write(vp: Vnode, uio: Uio, ioflag: number, cred: Cred)
       flushed = false;
     } catch (error) {
       if (uio.uio_resid < before) flushed = false;
-      if (flushed || !order.roomcoming(error)) throw error;
+      if (flushed || !order.roomcoming(error)) {
+        // An earlier step has grown the last block for data that now does not come.
+        const size = Math.max(osize, uio.uio_offset);
+        if (ip.i_size > size) await ffs_shrink(ip, size);
+        throw error;
+      }
       flushed = true;
     } finally {
       if (uio.uio_resid < resid) {
