@@ -3,11 +3,15 @@ import { modelTest } from './random/modeltest.js';
 import { randomSettings } from './random/random.js';
 import { randomTargets } from './targets.js';
 
-const { ops, seeds } = randomSettings({ ops: 1000, runs: 1 });
+const { ops, seeds } = randomSettings({ ops: 700, runs: 1 });
+
+/** Bytes: the tree of a run wants more. */
+const SMALL = 2.5 * 2 ** 20;
 
 t.setTimeout(0); // the runner has a limit; long runs are asked for by the environment
 for (const target of randomTargets) {
   for (const seed of seeds) {
     await t.test(`model: ${target.name}, seed ${seed}, ${ops} operations`, async () => modelTest(target, seed, ops));
+    await t.test(`model: ${target.name}, seed ${seed}, ${ops} operations, full`, async () => modelTest(target, seed, ops, SMALL));
   }
 }
