@@ -76,8 +76,12 @@ export function dropStaleRecords(mounts: readonly HostMount[]): void {
   } catch {
     return;
   }
-  const live = new Set(mounts.map((mount) => path.basename(recordFile(mount.device))));
-  for (const name of names) if (name.endsWith('.json') && !live.has(name)) rmSync(path.join(recordDirectory(), name), { force: true });
+  const live = new Set(mounts.flatMap((mount) => [path.basename(recordFile(mount.device)), path.basename(mount.details?.log ?? '')]));
+  for (const name of names) {
+    // The log of a mount that is being made bears the number of the process that makes it.
+    const making = /^(\d+)-\d+\.log$/.exec(name)?.[1];
+    if (!live.has(name) && (making === undefined || !alive(Number(making)))) rmSync(path.join(recordDirectory(), name), { force: true });
+  }
 }
 
 function readRecord(device: string): MountRecord | undefined {
@@ -88,12 +92,13 @@ function readRecord(device: string): MountRecord | undefined {
   }
 }
 
+/** Is the process at work? One that has ended and only waits for its parent to notice is not. */
 export function alive(pid: number): boolean {
   try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
+    // proc(5): pid (comm) state ...; the name may hold spaces and parentheses.
+    return !/\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, 'latin1'));
+  } catch {
+    return false;
   }
 }
 
