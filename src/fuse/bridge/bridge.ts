@@ -68,7 +68,7 @@ export class Bridge {
     const fh = await sys.getfh(options.root);
     const compact = fh.fh_fid.fid_data === undefined && BigInt(fh.fh_fid.fid_ino) === st.st_ino && fh.fh_fid.fid_gen === st.st_gen;
     const nodes = new Nodes(sys, rootfd, st.st_ino, st.st_gen, fh.fh_fsid, compact, options.readonly, options.nodes_max);
-    return new Bridge(sys, options, channel, nodes, await keepsXattrs(sys, rootfd));
+    return new Bridge(sys, options, channel, nodes, await keepsXattrs(sys, rootfd, options.readonly));
   }
 
   /** Closes every descriptor, so that the volume can be unmounted. */
@@ -124,9 +124,16 @@ export class Bridge {
   }
 }
 
-async function keepsXattrs(sys: RumpSys, rootfd: number): Promise<boolean> {
+/** Of no file, so that it can be asked for in vain. */
+const NO_XATTR = 'user.rumpfuse.none';
+
+/**
+ * Does the volume keep extended attributes? A driver may well read them where it would not write them (they are not for the
+ * systems that the volume belongs to): then there are none, which spares a request at each write.
+ */
+async function keepsXattrs(sys: RumpSys, rootfd: number, readonly: boolean): Promise<boolean> {
   try {
-    await sys.flistxattr(rootfd);
+    await (readonly ? sys.flistxattr(rootfd) : sys.fremovexattr(rootfd, NO_XATTR));
     return true;
   } catch (thrown) {
     // Any other failure says that there is something that failed.
