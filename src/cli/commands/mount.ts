@@ -82,7 +82,9 @@ function plan(argv: MountArguments, options: MountOptions, type: string, driver:
       suid: options.suid, dev: options.dev, exec: options.exec,
       allow_other: options.allowOther, default_permissions: options.defaultPermissions,
     },
-    server: { entry: fileURLToPath(new URL('../server.js', import.meta.url)), args },
+    channel: options.channel,
+    // Young garbage in little room: half as much memory for the whole process, and hardly slower.
+    server: { entry: fileURLToPath(new URL('../server.js', import.meta.url)), args, execArgv: ['--max-semi-space-size=4'] },
     ...(disk !== undefined ? { descriptors: [disk.fd] } : {}),
     sandbox: { mode: argv.requireSandbox ? 'required' : argv.sandbox ? 'on' : 'off', ...(driver.disk ? {} : { memory_bytes: null }) },
   };
