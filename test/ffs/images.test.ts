@@ -1,5 +1,7 @@
 import t from 'tap';
 import { createHash } from 'node:crypto';
+import { ffs_superblock_search } from '../../src/fs/ffs/sbsearch.js';
+import { wapbl_open } from '../../src/fs/ffs/wapbl/header.js';
 import { MNT_RDONLY, O_RDONLY, SEEK_DATA, SEEK_HOLE } from '../../src/kernel/fcntl.js';
 import { S_IFMT } from '../../src/kernel/stat.js';
 import { disk, failure, fixture, fixtureManifest, fixtureNames, has, manifest, mountFfs, MOUNTPOINT } from './volumes.js';
@@ -76,18 +78,22 @@ t.test('details of a volume', { skip }, async (t) => {
 
 t.test('what may not be written is mounted read-only', { skip }, async (t) => {
   for (const name of ['netbsd-ffs1-be-log-dirty', 'netbsd-ffs2-log-dirty']) {
-    const dev = disk(fixture(name));
-    const vol = await mountFfs(dev, 0);
-    t.match(vol.log.join('\n'), /warn: .*mounted read-only: its journal/, `${name}: one line says why`);
+    // The first record's type: the journal cannot be replayed.
+    const image = fixture(name).slice();
+    const dev = disk(image);
+    const log = (await wapbl_open(dev, await ffs_superblock_search(dev)))!;
+    new DataView(image.buffer).setUint32(log.start + log.tail, 0x12345678);
+    const damaged = disk(image);
+    const vol = await mountFfs(damaged, 0);
+    t.match(vol.log.join('\n'), /warn: .*mounted read-only: its journal is damaged/, `${name}: one line says why`);
     t.equal(vol.log.filter((l) => l.startsWith('warn')).length, 1, 'one line');
     t.equal((await vol.sys.statvfs(MOUNTPOINT)).f_flag & MNT_RDONLY, MNT_RDONLY, 'read-only');
     t.match(await failure(vol.sys.mkdir(`${MOUNTPOINT}/new`, 0o755)), /^EROFS/);
-    t.equal(await manifest(vol.sys), fixtureManifest(name), 'and shows what NetBSD shows');
     await vol.close();
-    const after = new Uint8Array(dev.size_bytes);
-    dev.read(after, 0, after.length, 0);
-    t.equal(sha(after), sha(fixture(name)), 'nothing was written');
-    t.match(await failure(mountFfs(disk(fixture(name)), 0, { 'force-rw': true })), /^EROFS/, 'not against its will');
+    const after = new Uint8Array(damaged.size_bytes);
+    damaged.read(after, 0, after.length, 0);
+    t.equal(sha(after), sha(image), 'nothing was written');
+    t.match(await failure(mountFfs(disk(image), 0, { 'force-rw': true })), /^EROFS/, 'not against its will');
   }
   const cases: [string, string, (view: DataView, bytes: Uint8Array) => void, RegExp][] = [
     ['not cleanly unmounted', 'netbsd-ffs2-le', (_v, b) => (b[209] = 0), /not cleanly unmounted/],

@@ -7,7 +7,8 @@ import type { DiskEvent } from '../../src/blockdev/fault.js';
 import type { MemoryDevice } from '../../src/blockdev/memory.js';
 import { O_CREAT, O_RDWR } from '../../src/kernel/fcntl.js';
 import type { RumpSys } from '../../src/kernel/sys/rumpsys.js';
-import { V, pattern, rw } from './write-support.js';
+import { mountFfs } from './volumes.js';
+import { V, pattern } from './write-support.js';
 
 /** Holds for cuts at event counts since..until-1. */
 export interface Claim {
@@ -46,9 +47,9 @@ export interface Workload {
 }
 
 /** Runs `steps` steps on `disk` and unmounts. */
-export async function workload(disk: MemoryDevice, seed: number, steps: number): Promise<Workload> {
+export async function workload(disk: MemoryDevice, seed: number, steps: number, options: Record<string, string | true> = {}, flags = 0): Promise<Workload> {
   const dev = new FaultDevice(disk, { record: true });
-  const vol = await rw(dev);
+  const vol = await mountFfs(dev, flags, options);
   const run = new Run(vol.sys, dev, new Dice(seed));
   for (let i = 0; i < steps; i++) await run.step();
   const { events } = dev;

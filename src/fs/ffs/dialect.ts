@@ -3,7 +3,7 @@ import type { FfsDialect } from './ffsmount.js';
 import type { Fs } from './fs.js';
 import {
   FS_42POSTBLFMT, FS_44INODEFMT, FS_ACLS, FS_DOQUOTA2, FS_DOSOFTDEP, FS_DOWAPBL, FS_FLAGS_UPDATED, FS_GJOURNAL, FS_ISCLEAN, FS_MULTILABEL, FS_NEEDSFSCK,
-  FS_POSIX1EACLS, FS_SUJ, FS_TRIM, FS_UNCLEAN,
+  FS_POSIX1EACLS, FS_SUJ, FS_TRIM, FS_UNCLEAN, FS_WASCLEAN,
 } from './fs.js';
 import { ffs_cstotal_validate } from './fs_validate.js';
 import { sb_ckhash_verifies } from './ckhash.js';
@@ -31,7 +31,7 @@ export interface Evidence {
   readonly dialect: FfsDialect;
   /** Has a WAPBL journal that may hold work not yet replayed. */
   readonly wapbl: boolean;
-  /** Why the volume must not be written as it is, and what would change that; undefined: it may. */
+  /** Why the volume must not be written, and what would change that; undefined: it may, once its journal is replayed. */
   readonly readonly_because: string | undefined;
 }
 
@@ -75,27 +75,29 @@ export async function ffs_evidence(dev: BlockDevice, fs: Fs, asked: FfsDialect |
   else dialect = 'netbsd';
 
   const hasjournal = dialect === 'netbsd' && (fs.fs_flags & FS_DOWAPBL) !== 0;
-  return { dialect, wapbl: hasjournal && wapbl, readonly_because: whyreadonly(fs, dialect, quota2) };
+  return { dialect, wapbl: hasjournal && wapbl, readonly_because: whyreadonly(fs, dialect, quota2, wapbl) };
 }
 
-function whyreadonly(fs: Fs, dialect: FfsDialect, quota2: boolean): string | undefined {
+function whyreadonly(fs: Fs, dialect: FfsDialect, quota2: boolean, wapbl: boolean): string | undefined {
   const flags = fs.fs_flags & ~FS_FLAGS_UPDATED;
   const ours = dialect === 'netbsd' || dialect === 'openbsd' || dialect === '4.2bsd' || dialect === 'apple';
   if (dialect === 'unknown') {
     return `its flags 0x${flags.toString(16)} mean different things to NetBSD and FreeBSD and nothing on it tells which wrote it; mount with -o dialect=netbsd or dialect=freebsd`;
   }
   if (dialect === 'solaris') return 'it is a Solaris volume, which is only read';
-  if (dialect === 'netbsd' && (flags & FS_DOWAPBL) !== 0) return 'its journal (WAPBL) may hold work that has not been replayed; mount it once under NetBSD, or check it with a tool that replays the journal';
+  const journalled = dialect === 'netbsd' && (flags & FS_DOWAPBL) !== 0;
+  if (journalled && !wapbl) return 'its journal (WAPBL), which may hold work that has not been replayed, cannot be read; run fsck';
   if (dialect === 'netbsd' && (quota2 || (flags & FS_DOQUOTA2) !== 0)) return 'it keeps quotas, which would go wrong; turn them off with tunefs under NetBSD';
   if (fs.fs_snapinum.some((ino) => ino !== 0)) return 'it has a snapshot, which writing would spoil; remove the snapshot';
   if ((flags & FS_SUJ) !== 0) return 'it has a soft-updates journal (SU+J); turn it off with tunefs -j disable under FreeBSD';
   if ((flags & FS_GJOURNAL) !== 0) return 'it is journalled by gjournal';
   if (dialect === 'freebsd' && fs.fs_metackhash !== 0) return 'it keeps FreeBSD check hashes, which would go wrong';
   if ((flags & (FS_UNCLEAN | FS_NEEDSFSCK)) !== 0) return 'it is marked as needing a check; run fsck';
-  if ((fs.fs_clean & FS_ISCLEAN) === 0) return 'it was not cleanly unmounted; run fsck';
+  // With a journal the mark says that the volume was clean when logging began: the rest is replayed.
+  if ((fs.fs_clean & FS_ISCLEAN) === 0 && !(journalled && (fs.fs_clean & FS_WASCLEAN) !== 0)) return 'it was not cleanly unmounted; run fsck';
   if ((flags & (FS_ACLS | FS_MULTILABEL | FS_POSIX1EACLS)) !== 0) return 'it has access control lists or labels, which new files would lack';
   if (dialect === 'freebsd' && (flags & 0x100) !== 0) return 'it has NFSv4 access control lists, which new files would lack';
-  const known = FS_DOSOFTDEP | FS_TRIM | (ours ? 0 : 0x200);
+  const known = FS_DOSOFTDEP | FS_TRIM | (ours ? 0 : 0x200) | (journalled ? FS_DOWAPBL : 0);
   if ((flags & ~known) !== 0) return `its flags 0x${(flags & ~known).toString(16)} are not known`;
   if (!fs.ufs2 && fs.fs_old_postblformat === FS_42POSTBLFMT) return 'its cylinder groups have the 4.2BSD layout, which is only read';
   const counters = ffs_cstotal_validate(fs);

@@ -8,6 +8,8 @@ import { DamageLog } from '../ufs/damage.js';
 import type { DirFormat } from '../ufs/dir.js';
 import { APPLEUFS_DIRBLKSIZ, UFS_DIRBLKSIZ } from '../ufs/dir.js';
 import { DirIndexCache } from '../ufs/dirindex.js';
+import { CK_INODE } from './ckhash.js';
+import { ffs_ckhashes } from './dialect.js';
 import type { Fs } from './fs.js';
 import { FS_44INODEFMT } from './fs.js';
 
@@ -41,10 +43,13 @@ export class FfsMount {
    * for read-write mounts only; empty otherwise.
    */
   um_cs: Int32Array = new Int32Array(0);
+  /** The volume had soft updates switched on when writing began (writedialect.ts). */
+  um_softdep = false;
   /** State of the write side: locks, pending work, orphans. */
   um_private: unknown = null;
 
   constructor(mp: Mount, dev: BlockDevice, fs: Fs, dialect: FfsDialect) {
+    fs.ckhashes = ffs_ckhashes(fs, dialect);
     this.um_mountp = mp;
     this.um_kernel = mp.mnt_kernel;
     this.um_dev = dev;
@@ -65,6 +70,7 @@ export class FfsMount {
       ufs2: fs.ufs2,
       oldids: !fs.ufs2 && fs.fs_old_inodefmt < FS_44INODEFMT,
       maxsymlinklen: this.um_maxsymlinklen,
+      ckhash: fs.ufs2 && (fs.ckhashes & CK_INODE) !== 0,
     };
     this.um_dirfmt = { le: fs.le, old: this.um_maxsymlinklen <= 0, dirblksiz: this.um_dirblksiz };
   }

@@ -1,6 +1,6 @@
 import type { BlockDevice } from '../../kernel/blkdev.js';
 import { E, errno } from '../../kernel/errno.js';
-import { MNT_RDONLY } from '../../kernel/fcntl.js';
+import { MNT_LOG, MNT_RDONLY } from '../../kernel/fcntl.js';
 import type { MaybePromise } from '../../kernel/rumpuser/rumpuser.js';
 import type { Fid, Statvfs } from '../../kernel/stat.js';
 import type { Mount } from '../../kernel/vfs/mount.js';
@@ -18,8 +18,11 @@ import { ffs_loadvnode } from './loadvnode.js';
 import { ffs_superblock_search } from './sbsearch.js';
 import { ffs_write_pending, ffs_write_start, ffs_write_stop, ffs_write_sync } from './vnops_write.js';
 import { wapbl_open } from './wapbl/header.js';
+import { JournalOrder } from './wapbl/journal.js';
+import { journalwish } from './wapbl/options.js';
 import { WapblOverlay } from './wapbl/overlay.js';
 import { wapbl_replay } from './wapbl/replay.js';
+import type { JournalWish } from './wapbl/start.js';
 
 const DIALECTS: readonly string[] = ['netbsd', 'freebsd', 'openbsd', '4.2bsd', 'apple', 'solaris'];
 
@@ -27,10 +30,11 @@ interface Options {
   readonly dialect: FfsDialect | undefined;
   /** Fail rather than mount read-only what was to be read-write. */
   readonly forcerw: boolean;
+  readonly journal: JournalWish;
 }
 
 /** @throws EINVAL */
-function options(args: MountArgs): Options {
+function options(args: MountArgs, flags: number): Options {
   let dialect: FfsDialect | undefined;
   let forcerw = false;
   for (const [name, value] of args.options) {
@@ -39,11 +43,11 @@ function options(args: MountArgs): Options {
       dialect = value as FfsDialect;
     } else if (name === 'force-rw' && value === true) {
       forcerw = true;
-    } else {
+    } else if (name !== 'log' && name !== 'nolog' && name !== 'log-endian') {
       throw errno(E.EINVAL, `ffs: unknown option ${name}`);
     }
   }
-  return { dialect, forcerw };
+  return { dialect, forcerw, journal: journalwish(args.options, (flags & MNT_LOG) !== 0) };
 }
 
 /** The volume may not be written: one line to the log, or EROFS if the user insists. */
@@ -53,49 +57,59 @@ function downgrade(mp: Mount, opts: Options, why: string): void {
   mp.mnt_kernel.log('warn', `${mp.mnt_mntfromname}: mounted read-only: ${why}`);
 }
 
+/** A volume as its journal, replayed into memory, shows it. */
+interface Replayed {
+  readonly dev: BlockDevice;
+  /** Why the journal cannot be replayed. */
+  readonly damaged: string | undefined;
+}
+
 /**
- * The device seen through its journal, replayed into memory; `dev` itself if the journal is empty or damaged (then with
- * a line that says so: what is read may be inconsistent).
+ * Replays the journal of `dev` into memory. If it is damaged, the device is shown as it is, with a line that says so:
+ * what is read may be inconsistent.
  */
-async function replayed(mp: Mount, dev: BlockDevice, fs: Fs): Promise<BlockDevice> {
+async function replayed(mp: Mount, dev: BlockDevice, fs: Fs): Promise<Replayed> {
   const log = await wapbl_open(dev, fs);
-  if (log === undefined) return dev;
+  if (log === undefined) return { dev, damaged: undefined };
   try {
     const replay = await wapbl_replay(dev, log);
-    if (replay.sectors.size === 0) return dev;
-    mp.mnt_kernel.log('info', `${mp.mnt_mntfromname}: journal replayed into memory: ${replay.records} records, ${replay.sectors.size} sectors`);
-    return new WapblOverlay(dev, replay);
+    if (replay.records === 0) return { dev, damaged: undefined };
+    return { dev: new WapblOverlay(dev, replay), damaged: undefined };
   } catch (thrown) {
-    const why = thrown instanceof Error ? thrown.message : String(thrown);
-    mp.mnt_kernel.log('error', `${mp.mnt_mntfromname}: the journal cannot be replayed (${why}): the volume is shown as it is on the disk, which may be inconsistent`);
-    return dev;
+    const damaged = thrown instanceof Error ? thrown.message : String(thrown);
+    mp.mnt_kernel.log('error', `${mp.mnt_mntfromname}: the journal cannot be replayed (${damaged}): the volume is shown as it is on the disk, which may be inconsistent`);
+    return { dev, damaged };
   }
 }
 
 async function mount(mp: Mount, args: MountArgs): Promise<void> {
   const device = args.fspec ?? mp.mnt_dev;
   if (device === null) throw errno(E.EINVAL, 'ffs: no device given');
-  const opts = options(args);
+  const opts = options(args, mp.mnt_flag);
+  mp.mnt_flag &= ~MNT_LOG;
   let dev: BlockDevice = device;
+  let damaged: string | undefined;
   let fs = await ffs_superblock_search(dev);
   let evidence = await ffs_evidence(dev, fs, opts.dialect);
-  if ((mp.mnt_flag & MNT_RDONLY) === 0) {
-    if (device.readonly) downgrade(mp, opts, 'the device cannot be written');
-    else if (evidence.readonly_because !== undefined) downgrade(mp, opts, evidence.readonly_because);
-  }
   if (evidence.wapbl) {
-    dev = await replayed(mp, device, fs);
+    ({ dev, damaged } = await replayed(mp, device, fs));
     if (dev !== device) {
       fs = await ffs_superblock_search(dev);
       evidence = await ffs_evidence(dev, fs, opts.dialect ?? evidence.dialect);
     }
   }
+  if ((mp.mnt_flag & MNT_RDONLY) === 0) {
+    if (device.readonly) downgrade(mp, opts, 'the device cannot be written');
+    else if (damaged !== undefined) downgrade(mp, opts, 'its journal is damaged; run fsck');
+    else if (evidence.readonly_because !== undefined) downgrade(mp, opts, evidence.readonly_because);
+  }
+  if (dev instanceof WapblOverlay && (mp.mnt_flag & MNT_RDONLY) !== 0) mp.mnt_kernel.log('info', `${mp.mnt_mntfromname}: journal replayed into memory: ${dev.describe()}`);
   const ump = new FfsMount(mp, dev, fs, evidence.dialect);
   fs.fs_ronly = (mp.mnt_flag & MNT_RDONLY) !== 0 ? 1 : 0;
   mp.mnt_data = ump;
   if ((mp.mnt_flag & MNT_RDONLY) === 0) {
     try {
-      await ffs_write_start(ump);
+      await startwriting(ump, opts);
     } catch (thrown) {
       mp.mnt_data = null;
       ump.um_bufcache.purge(dev);
@@ -104,20 +118,33 @@ async function mount(mp: Mount, args: MountArgs): Promise<void> {
   }
 }
 
+/** Replays the journal to the disk, if there is one, and begins to write. */
+async function startwriting(ump: FfsMount, opts: Options): Promise<void> {
+  const { um_dev: dev, um_mountp: mp } = ump;
+  if (!(dev instanceof WapblOverlay)) return ffs_write_start(ump, opts.journal);
+  const what = dev.describe();
+  const replay = await dev.settle();
+  if (replay !== undefined) mp.mnt_kernel.log('info', `${mp.mnt_mntfromname}: journal replayed to the disk: ${what}`);
+  return ffs_write_start(ump, opts.journal, replay);
+}
+
 async function update(mp: Mount, flags: number, args: MountArgs): Promise<void> {
   const ump = VFSTOUFS(mp);
-  const opts = options(args);
+  const opts = options(args, flags);
   const was = (mp.mnt_flag & MNT_RDONLY) === 0;
   const will = (flags & MNT_RDONLY) === 0;
   if (was && !will) {
     await ffs_write_stop(ump);
     ump.um_fs.fs_ronly = 1;
   } else if (!was && will) {
-    if (ump.um_dev.readonly) throw errno(E.EROFS, `${mp.mnt_mntfromname}: the device cannot be written`);
+    if (mp.mnt_dev?.readonly === true) throw errno(E.EROFS, `${mp.mnt_mntfromname}: the device cannot be written`);
     const evidence = await ffs_evidence(ump.um_dev, ump.um_fs, opts.dialect ?? ump.um_dialect);
     if (evidence.readonly_because !== undefined) throw errno(E.EROFS, `${mp.mnt_mntfromname} cannot be mounted read-write: ${evidence.readonly_because}`);
     ump.um_fs.fs_ronly = 0;
-    await ffs_write_start(ump);
+    await startwriting(ump, opts);
+  } else if (was && opts.journal.log !== 'auto' && (opts.journal.log === 'on') !== ump.um_private instanceof JournalOrder) {
+    await ffs_write_stop(ump);
+    await ffs_write_start(ump, opts.journal);
   }
 }
 
@@ -179,7 +206,8 @@ function initialised(ump: FfsMount, ino: number): MaybePromise<boolean> {
   const bp = ump.um_bufcache.bread(ump.um_dev, fs.fsbtob(fs.cgtod(cgx)), fs.cgbytes);
   const check = (b: Awaited<typeof bp>): boolean => {
     try {
-      return ino - cgx * fs.fs_ipg < Cg.open(fs, b.b_data, b.b_view, cgx).cg_initediblk;
+      const cg = b.b_private instanceof Cg ? b.b_private : Cg.open(fs, b.b_data, b.b_view, cgx);
+      return ino - cgx * fs.fs_ipg < cg.cg_initediblk;
     } finally {
       ump.um_bufcache.brelse(b);
     }

@@ -1,16 +1,22 @@
 import { E, errno } from '../../kernel/errno.js';
 import { csum_load } from './csum.js';
 import type { FfsMount } from './ffsmount.js';
-import { FS_DOSOFTDEP, FS_ISCLEAN, FS_WASCLEAN, MAXMNTLEN } from './fs_const.js';
+import { FS_ISCLEAN, FS_WASCLEAN, MAXMNTLEN } from './fs_const.js';
 import { Order } from './order.js';
+import { JournalOrder } from './wapbl/journal.js';
+import type { WapblReplay } from './wapbl/replay.js';
+import { NOWISH, wapbl_start, wapbl_stop } from './wapbl/start.js';
+import type { JournalWish } from './wapbl/start.js';
 import { ffs_sbwriteback } from './cgupdate.js';
+import { ffs_dialect_start, ffs_dialect_stop } from './writedialect.js';
 
 /**
  * The volume becomes writable: called at the end of a read-write mount or update, with a superblock that is fit for it.
  * Loads the summaries and marks the volume dirty on the disk before anything else can change.
- * @throws EIO; EROFS if the summaries contradict each other
+ * @param replay what its journal held; it has been replayed to the disk
+ * @throws EIO; EROFS if the summaries contradict each other; EINVAL, ENOSPC for a journal that cannot be
  */
-export async function ffs_write_start(ump: FfsMount): Promise<void> {
+export async function ffs_write_start(ump: FfsMount, wish: JournalWish = NOWISH, replay?: WapblReplay): Promise<void> {
   const { um_fs: fs, um_dev: dev } = ump;
   const area = new Uint8Array(fs.fs_ncg * 16);
   await dev.read(area, 0, area.length, fs.fsbtob(fs.fs_csaddr));
@@ -25,18 +31,23 @@ export async function ffs_write_start(ump: FfsMount): Promise<void> {
   ump.um_cs = cs;
   const order = new Order(ump);
   const clean = fs.fs_clean;
-  // FS_ISCLEAN becomes FS_WASCLEAN; a volume that was not clean has neither until a checker says so.
-  fs.fs_clean = (clean & FS_ISCLEAN) !== 0 ? FS_WASCLEAN : clean & FS_WASCLEAN;
-  fs.fs_flags &= ~FS_DOSOFTDEP;
+  const undo = ffs_dialect_start(ump);
   fs.fs_fsmnt = ump.um_mountp.mnt_mntonname.slice(0, MAXMNTLEN - 1);
-  try {
+  const mark = async (): Promise<void> => {
+    // FS_ISCLEAN becomes FS_WASCLEAN; a volume that was not clean has neither until a checker says so.
+    fs.fs_clean = (clean & FS_ISCLEAN) !== 0 ? FS_WASCLEAN : clean & FS_WASCLEAN;
     await ffs_sbwriteback(order);
     await order.barrier();
+  };
+  try {
+    ump.um_private = order;
+    await wapbl_start(ump, wish, replay, mark);
   } catch (error) {
+    undo();
     fs.fs_clean = clean;
+    ump.um_private = null;
     throw error;
   }
-  ump.um_private = order;
 }
 
 /**
@@ -48,14 +59,17 @@ export async function ffs_write_stop(ump: FfsMount): Promise<void> {
   if (order === null) return;
   const fs = ump.um_fs;
   if (order.orphans > 0) throw errno(E.EBUSY, `${order.orphans} removed files are still open`);
+  if (order instanceof JournalOrder) return wapbl_stop(ump, true);
   await order.flush(true);
   if (!order.broken && (fs.fs_clean & FS_WASCLEAN) !== 0) {
     fs.fs_clean = FS_ISCLEAN;
+    const undo = ffs_dialect_stop(ump);
     try {
       await ffs_sbwriteback(order);
       await order.barrier();
     } catch (error) {
       fs.fs_clean = FS_WASCLEAN;
+      undo();
       throw error;
     }
   }

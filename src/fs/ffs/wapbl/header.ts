@@ -24,9 +24,23 @@ export const UFS_WAPBL_JOURNALLOC_IN_FILESYSTEM = 2;
 export const WAPBL_MAX_BYTES = 256 * 1024 * 1024;
 const HEADER_BYTES = 80;
 
+/** Where a journal lies. */
+export interface WapblPlace {
+  /** Byte order of locators, headers and records. */
+  readonly le: boolean;
+  /** Start of the journal, bytes on the device. */
+  readonly start: number;
+  readonly bytes: number;
+  /** Bytes of a journal block. */
+  readonly blksize: number;
+  /** Inode of a journal inside the file system; else 0. */
+  readonly ino: number;
+}
+
 /** A journal with a valid header. Offsets in the ring are bytes from the start of the journal. */
 export interface WapblLog {
   readonly le: boolean;
+  readonly place: WapblPlace;
   /** Start of the journal, bytes on the device. */
   readonly start: number;
   /** Bytes of a journal block, and of the unit in which logged blocks are cut. */
@@ -39,24 +53,21 @@ export interface WapblLog {
   readonly circ_size: number;
 }
 
-interface Place {
-  readonly start: number;
-  readonly bytes: number;
-  readonly blksize: number;
-}
-
 /** The journal's place as the superblock says in byte order `le`; undefined if that makes no sense. */
-function place(fs: Fs, le: boolean, device_bytes: number): Place | undefined {
+export function wapbl_place(fs: Fs, le: boolean, device_bytes: number): WapblPlace | undefined {
+  if (!fs.wide || fs.fs_journal_version !== UFS_WAPBL_VERSION) return undefined;
+  if (fs.fs_journal_location !== UFS_WAPBL_JOURNALLOC_END_PARTITION && fs.fs_journal_location !== UFS_WAPBL_JOURNALLOC_IN_FILESYSTEM) return undefined;
   const at = 872;
   const addr = getu64(fs.view, at, le);
   const count = getu64(fs.view, at + 8, le);
   const blksize = getu64(fs.view, at + 16, le);
   if (blksize < 512 || blksize > 65536 || (blksize & (blksize - 1)) !== 0) return undefined;
   if (addr <= 0 || count < 4 || (addr + count) * blksize > device_bytes) return undefined;
-  return { start: addr * blksize, bytes: count * blksize, blksize };
+  const ino = fs.fs_journal_location === UFS_WAPBL_JOURNALLOC_IN_FILESYSTEM ? getu64(fs.view, at + 24, le) : 0;
+  return { le, start: addr * blksize, bytes: count * blksize, blksize, ino };
 }
 
-function parse(bytes: Uint8Array, at: number, le: boolean, where: Place): WapblLog | undefined {
+function parse(bytes: Uint8Array, at: number, le: boolean, where: WapblPlace): WapblLog | undefined {
   const view = new DataView(bytes.buffer, bytes.byteOffset + at, HEADER_BYTES);
   if (view.getUint32(0, le) !== WAPBL_WC_HEADER) return undefined;
   const logshift = view.getUint32(40, le);
@@ -64,6 +75,7 @@ function parse(bytes: Uint8Array, at: number, le: boolean, where: Place): WapblL
   if (logshift < 9 || logshift > 16 || fsshift < 9 || fsshift > 16) return undefined;
   const log: WapblLog = {
     le,
+    place: where,
     start: where.start,
     blksize: 2 ** logshift,
     fsblksize: 2 ** fsshift,
@@ -83,10 +95,8 @@ function parse(bytes: Uint8Array, at: number, le: boolean, where: Place): WapblL
 
 /** The journal that the superblock names, or undefined if there is none with a valid header. @throws EIO */
 export async function wapbl_open(dev: BlockDevice, fs: Fs): Promise<WapblLog | undefined> {
-  if (!fs.wide || fs.fs_journal_version !== UFS_WAPBL_VERSION) return undefined;
-  if (fs.fs_journal_location !== UFS_WAPBL_JOURNALLOC_END_PARTITION && fs.fs_journal_location !== UFS_WAPBL_JOURNALLOC_IN_FILESYSTEM) return undefined;
   for (const le of [fs.le, !fs.le]) {
-    const where = place(fs, le, dev.size_bytes);
+    const where = wapbl_place(fs, le, dev.size_bytes);
     if (where === undefined) continue;
     const bytes = new Uint8Array(2 * where.blksize);
     await dev.read(bytes, 0, bytes.length, where.start);

@@ -1,0 +1,478 @@
+import { E, errno } from '../../../kernel/errno.js';
+import type { Errno } from '../../../kernel/errno.js';
+import { MNT_RDONLY } from '../../../kernel/fcntl.js';
+import type { MaybePromise } from '../../../kernel/rumpuser/rumpuser.js';
+import type { Buf } from '../../../kernel/vfs/bio.js';
+import { IN_CHANGE } from '../../ufs/inode.js';
+import type { Inode } from '../../ufs/inode.js';
+import { ffs_blkfree } from '../blkfree.js';
+import type { Cg } from '../cg.js';
+import { ffs_cgread, ffs_cgstamp } from '../cgupdate.js';
+import { csum_store } from '../csum.js';
+import { holdsnoblocks } from '../dead.js';
+import type { FfsMount } from '../ffsmount.js';
+import { CSUM_SIZE, UFS_NXADDR } from '../fs_const.js';
+import { ffs_clearinode, ffs_freefile } from '../ialloc.js';
+import { Order } from '../order.js';
+import { ffs_shrink } from '../truncate.js';
+import { blocksof, reachdown, reachup } from './reach.js';
+import type { WapblRing } from './ring.js';
+
+/**
+ * Logging: what takes the place of ordered writes on a volume with a journal (NetBSD's kern/vfs_wapbl.c).
+ *
+ * Operations change buffers inside begin..end; all changes since the last commit are one transaction on the disk. A
+ * commit (fsync, sync, a full journal) writes its buffers behind the journal's head, a barrier, a header, a barrier:
+ * data that the transaction's metadata point to are on the disk before it, by the same barrier. From then on the
+ * buffers may go home at any time, and do so when half of the journal is in use; the next header, which comes behind
+ * the next commit's barrier, then names nothing before it. So a commit costs two barriers, and going home none.
+ *
+ * A buffer of the running transaction never goes home: every transaction is in the journal or without effect. Blocks
+ * that files let go are freed in the commit's own transaction and hence reused only after it; a directory or indirect
+ * block among them that the journal holds is revoked, so that a replay does not write it over what comes after it.
+ * Inodes without links that are open are listed in every transaction: a replay frees them.
+ */
+
+/** Blocks that one operation may change, beside what it frees. */
+const OPBLOCKS = 24;
+/** Groups in which one operation may free blocks. */
+const OPGROUPS = 12;
+/** Of the journal, a transaction may take one part in so many before it is committed. */
+const SHARE = 4;
+/** fs_clean in the superblock. */
+const CLEAN_OFFSET = 209;
+/** Blocks by which a directory shrinks at once. */
+const TRIMBLOCKS = 8;
+
+/** Bytes of a journal that can hold what must be atomic on a volume with blocks of `bsize` bytes. */
+export function wapbl_minimum(bsize: number): number {
+  return (OPBLOCKS + OPGROUPS) * bsize + 64 * 1024;
+}
+
+export class JournalOrder extends Order {
+  readonly ring: WapblRing;
+  /** Buffers that differ from what the journal and the disk together hold. */
+  #trans = new Set<Buf>();
+  /** Sum of their sizes. */
+  #bytes = 0;
+  /** Blocks that are in the journal, by byte offset: bytes. */
+  readonly #logged = new Map<number, number>();
+  /** Those among them that the transaction frees. */
+  readonly #revoked = new Map<number, number>();
+  /** Open files without links: inode number to mode. */
+  readonly #orphaned = new Map<number, number>();
+  /** The newest commit listed some. */
+  #listed = false;
+  /** Inode blocks (frags) and groups that the commit will change. */
+  readonly #inodeblocks = new Set<number>();
+  readonly #groups = new Set<number>();
+  /** Open transactions. */
+  #open = 0;
+  /** Everything before this place of the ring has been sent home; -1: not so. Counts once a barrier has passed. */
+  #home = -1;
+  /** A commit has failed: nothing changes before one succeeds. */
+  #failed = false;
+  /** A commit that is about to begin, for others to join. */
+  #coming: Promise<void> | null = null;
+  #gohome = false;
+  #empty = false;
+  /** The superblock of the newest commit; null: as on the disk. */
+  #superblock: Uint8Array | null = null;
+  readonly #oproom: number;
+
+  constructor(ump: FfsMount, ring: WapblRing) {
+    super(ump);
+    this.ring = ring;
+    this.#oproom = OPBLOCKS * ump.um_fs.fs_bsize + OPGROUPS * ump.um_fs.cgbytes;
+    ump.um_bufcache.onpressure(ump.um_dev, () => this.#commitsoon(true, false));
+  }
+
+  // ---- transactions
+
+  override begin(): MaybePromise<void> {
+    if (this.broken) throw errno(E.EIO);
+    if ((this.ump.um_mountp.mnt_flag & MNT_RDONLY) !== 0) throw errno(E.EROFS);
+    if (this.#failed || this.#full()) return this.#beginlater();
+    const wait = this.ump.um_bufcache.throttle(this.ump.um_dev);
+    if (wait) return wait.then(() => this.begin());
+    return this.#enter();
+  }
+
+  async #beginlater(): Promise<void> {
+    for (;;) {
+      await this.#commitsoon(false, false);
+      if (this.#full()) await this.#commitsoon(true, true);
+      if (!this.#full()) break;
+    }
+    const wait = this.#enter();
+    if (wait) await wait;
+  }
+
+  #enter(): MaybePromise<void> {
+    this.#open++;
+    return this.lock.enter(false);
+  }
+
+  override end(): void {
+    this.#open--;
+    super.end();
+  }
+
+  override async reopen(): Promise<void> {
+    this.end();
+    try {
+      await this.flush();
+    } finally {
+      const wait = this.#enter();
+      if (wait) await wait;
+    }
+  }
+
+  /** Bytes that the transaction takes in the journal, at most. */
+  #length(): number {
+    const { um_fs: fs } = this.ump;
+    const inodes = this.#inodeblocks.size;
+    const groups = this.#groups.size;
+    const sums = Math.min(fs.fs_cssize, (this.dirtycs.size + groups) * fs.fs_bsize);
+    const bytes = this.#bytes + inodes * fs.fs_bsize + groups * fs.cgbytes + sums + 8192;
+    const blocks = this.#trans.size + inodes + groups + Math.ceil(sums / fs.fs_bsize) + 1;
+    return this.ring.length(blocks, bytes, this.#revoked.size, this.#orphaned.size) + 2 * this.ring.place.blksize;
+  }
+
+  /** Must the transaction be committed before another operation may take part in it? */
+  #full(): boolean {
+    const length = this.#length();
+    return length + (this.#open + 1) * this.#oproom > this.ring.free || length > this.ring.circ_size / SHARE;
+  }
+
+  override get crowded(): boolean {
+    const length = this.#length();
+    return length + this.#open * this.#oproom > this.ring.free || length > this.ring.circ_size / SHARE;
+  }
+
+  override roomcoming(error: unknown): boolean {
+    return (error as Errno).errno === E.ENOSPC && this.frees.frags > 0;
+  }
+
+  // ---- marking
+
+  override bdwrite(bp: Buf, _kind?: number): void {
+    this.ump.um_bufcache.bdwrite(bp);
+    // A block that grows in place was forgotten with its old size.
+    if (this.#revoked.size > 0) this.#revoked.delete(bp.b_offset);
+    if (this.#trans.has(bp)) return;
+    this.#trans.add(bp);
+    this.#bytes += bp.b_bcount;
+  }
+
+  override initedcg(): void {
+    // Inode blocks and group appear together.
+  }
+
+  override binval(fsb: number, n: number): void {
+    const { um_bufcache, um_dev, um_fs } = this.ump;
+    for (let i = 0; i < n; i++) {
+      const offset = um_fs.fsbtob(fsb + i);
+      const logged = this.#logged.get(offset);
+      if (logged !== undefined) this.#revoked.set(offset, logged);
+      const bp = um_bufcache.incore(um_dev, offset);
+      if (bp === undefined) continue;
+      if (this.#trans.delete(bp)) this.#bytes -= bp.b_bcount;
+      bp.b_private = null;
+      um_bufcache.brelse(bp);
+    }
+    um_bufcache.binval(um_dev, um_fs.fsbtob(fsb), um_fs.lfragtosize(n));
+  }
+
+  override touch(ip: Inode, flags: number): void {
+    super.touch(ip, flags);
+    this.#inodeblocks.add(ip.i_fs.ino_to_fsba(ip.i_number));
+  }
+
+  override linkdown(ip: Inode, n: number, _unknown?: boolean): void {
+    n = Math.min(n, ip.i_nlink);
+    ip.i_nlink -= n;
+    if (ip.i_nlink === 0 && n > 0) this.orphan(ip.i_number, ip.i_mode);
+    this.touch(ip, IN_CHANGE);
+  }
+
+  /** The inode has lost its last link and lives until its last user has gone. */
+  orphan(ino: number, mode: number): void {
+    this.orphans++;
+    this.#orphaned.set(ino, mode);
+  }
+
+  /** It is free, or has turned out to be no such inode. */
+  unorphan(ino: number): void {
+    if (this.#orphaned.delete(ino)) this.orphans--;
+  }
+
+  override release(ip: Inode, fsb: number, n: number): MaybePromise<void> {
+    if (this.isnew(ip)) return ffs_blkfree(this.ump, fsb, n);
+    const { um_fs } = this.ump;
+    const last = um_fs.dtog(fsb + n - 1);
+    for (let c = um_fs.dtog(fsb); c <= last; c++) this.#groups.add(c);
+    this.frees.push(fsb, n);
+    return undefined;
+  }
+
+  // A transaction is atomic: no order inside it.
+  override nameadded(): void {}
+  override namegoing(): boolean {
+    return true;
+  }
+  override rankfloor(): boolean {
+    return true;
+  }
+
+  // ---- operations that must be taken apart
+
+  override get mosttrim(): number {
+    return TRIMBLOCKS * this.ump.um_fs.fs_bsize;
+  }
+
+  override get mostalloc(): number {
+    return OPGROUPS * this.ump.um_fs.fs_bsize;
+  }
+
+  override reduce(ip: Inode, length: number): MaybePromise<void> {
+    if (length >= ip.i_size || Math.min(this.ump.um_fs.fs_ncg, blocksof(ip)) <= OPGROUPS) return undefined;
+    return this.#steps(ip, length);
+  }
+
+  async #steps(ip: Inode, length: number): Promise<void> {
+    for (;;) {
+      const to = await reachdown(ip, length, OPGROUPS);
+      if (to <= length) return;
+      await this.run(() => ffs_shrink(ip, to));
+    }
+  }
+
+  override punchreach(ip: Inode, offset: number, end: number): MaybePromise<number> {
+    if (Math.min(this.ump.um_fs.fs_ncg, blocksof(ip)) <= OPGROUPS) return end;
+    return reachup(ip, offset, end, OPGROUPS);
+  }
+
+  override retire(ip: Inode): Promise<boolean> {
+    return this.#retire(ip);
+  }
+
+  async #retire(ip: Inode): Promise<boolean> {
+    const { ump } = this;
+    const mode = ip.i_mode;
+    const blocks = !holdsnoblocks(mode) && ip.i_shortlink === null;
+    if (blocks) await this.reduce(ip, 0);
+    const wait = this.begin();
+    if (wait) await wait;
+    try {
+      if (blocks) await ffs_shrink(ip, 0);
+      for (let i = 0; i < UFS_NXADDR && i * ump.um_fs.fs_bsize < ip.i_extsize; i++) {
+        const fsb = ip.i_extb[i]!;
+        if (fsb === 0) continue;
+        const frags = ump.um_fs.sblksize(ip.i_extsize, i) / ump.um_fs.fs_fsize;
+        this.binval(fsb, frags);
+        const freed = this.release(ip, fsb, frags);
+        if (freed) await freed;
+      }
+      await ffs_clearinode(ump, ip.i_number);
+      await ffs_freefile(ump, ip.i_number, mode);
+      ip.i_mode = 0;
+      ip.i_flag = 0;
+      this.unorphan(ip.i_number);
+      return true;
+    } finally {
+      this.end();
+    }
+  }
+
+  isorphan(ino: number): boolean {
+    return this.#orphaned.has(ino);
+  }
+
+  /**
+   * Frees an inode of a replayed list. @param mode what it was to become, if the power went before it became it
+   * @throws EIO
+   */
+  async finish(ip: Inode, mode: number): Promise<void> {
+    if (ip.i_mode !== 0) {
+      await this.#retire(ip);
+      return;
+    }
+    const { ump } = this;
+    const wait = this.begin();
+    if (wait) await wait;
+    try {
+      const bp = await ffs_cgread(ump, ump.um_fs.ino_to_cg(ip.i_number));
+      const used = (bp.b_private as Cg).inosused(ip.i_number % ump.um_fs.fs_ipg);
+      ump.um_bufcache.brelse(bp);
+      if (used) await ffs_freefile(ump, ip.i_number, mode);
+      this.unorphan(ip.i_number);
+    } finally {
+      this.end();
+    }
+  }
+
+  // ---- commit
+
+  /** Brings everything to stable storage: one commit, which may be shared with others who ask meanwhile. */
+  override flush(_full?: boolean): Promise<void> {
+    return this.#commitsoon(false, false);
+  }
+
+  /** Everything to its place, and the journal empty but for the list of inodes. */
+  checkpoint(): Promise<void> {
+    return this.#commitsoon(true, true);
+  }
+
+  override async barrier(): Promise<void> {
+    if (this.#failed) await this.flush();
+    await super.barrier();
+  }
+
+  #commitsoon(gohome: boolean, empty: boolean): Promise<void> {
+    if (gohome) this.#gohome = true;
+    if (empty) this.#empty = true;
+    return (this.#coming ??= this.#exclusively());
+  }
+
+  async #exclusively(): Promise<void> {
+    await this.lock.enter(true);
+    this.#coming = null;
+    const gohome = this.#gohome;
+    const empty = this.#empty;
+    this.#gohome = this.#empty = false;
+    try {
+      await this.#commit();
+      if (gohome || this.ring.used > this.ring.circ_size / 2) await this.#sendhome();
+      if (empty) await this.#advance();
+    } finally {
+      this.lock.exit(true);
+    }
+  }
+
+  async #commit(): Promise<void> {
+    if (this.broken) throw errno(E.EIO);
+    await this.updateinodes();
+    this.#inodeblocks.clear();
+    this.epoch++;
+    await this.frees.take().release(this.ump);
+    this.#groups.clear();
+    this.parked.clear();
+    this.newdata = false;
+    if (this.broken) throw errno(E.EIO);
+    if (this.#trans.size === 0 && this.#revoked.size === 0) return super.barrier();
+    ffs_cgstamp(this, this.#trans);
+    await this.#summaries();
+    await this.#write();
+  }
+
+  /** Summaries of changed groups and the superblock become part of the transaction. */
+  async #summaries(): Promise<void> {
+    const { um_fs: fs, um_cs, um_bufcache, um_dev, um_kernel } = this.ump;
+    const per = fs.fs_bsize / CSUM_SIZE;
+    for (const c of this.dirtycs) {
+      const chunk = Math.floor(c / per);
+      const size = Math.min(fs.fs_bsize, fs.fs_cssize - chunk * fs.fs_bsize);
+      const bp = await um_bufcache.bread(um_dev, fs.fsbtob(fs.fs_csaddr) + chunk * fs.fs_bsize, size);
+      csum_store(fs, um_cs, c, bp.b_view, (c % per) * CSUM_SIZE);
+      this.bdwrite(bp);
+      um_bufcache.brelse(bp);
+    }
+    this.dirtycs.clear();
+    if (fs.fs_fmod === 0) return;
+    fs.fs_time = um_kernel.now().sec;
+    fs.fs_fmod = 0;
+    this.logsuperblock();
+  }
+
+  /** The superblock as it is in memory becomes part of the transaction. */
+  logsuperblock(): void {
+    const { um_fs: fs, um_bufcache, um_dev } = this.ump;
+    const size = Math.ceil(fs.fs_sbsize / this.ring.place.blksize) * this.ring.place.blksize;
+    const bp = um_bufcache.getblk(um_dev, fs.fs_sblockloc, size);
+    bp.b_data.set(fs.encode().subarray(0, size));
+    this.bdwrite(bp);
+    um_bufcache.brelse(bp);
+  }
+
+  async #write(): Promise<void> {
+    const { ring } = this;
+    const blocks = [...this.#trans];
+    const bytes = this.#bytes;
+    const inodes = new Map(this.#orphaned);
+    const length = ring.length(blocks.length, bytes, this.#revoked.size, inodes.size);
+    if (length > ring.free) await this.#advance();
+    if (length > ring.free) throw this.damage(`a transaction of ${length} bytes is larger than the ${ring.free} bytes that the journal has free`);
+    // Access times of inodes that are put away meanwhile belong to the next one.
+    this.#trans = new Set();
+    this.#bytes = 0;
+    try {
+      const from = ring.head === 0 ? ring.circ_off : ring.head;
+      const head = await ring.append(blocks, { revoked: this.#revoked, inodes });
+      this.unflushed = true;
+      await super.barrier();
+      const tail = this.#home >= 0 ? this.#home : ring.tail;
+      await ring.commit(head, tail === 0 ? from : tail, this.ump.um_kernel.now());
+    } catch (error) {
+      this.#failed = true;
+      for (const bp of blocks) this.#again(bp);
+      throw error;
+    }
+    this.#failed = false;
+    this.#home = -1;
+    this.#listed = inodes.size > 0;
+    for (const offset of this.#revoked.keys()) this.#logged.delete(offset);
+    this.#revoked.clear();
+    for (const bp of blocks) {
+      this.#logged.set(bp.b_offset, bp.b_bcount);
+      if (bp.b_offset === this.ump.um_fs.fs_sblockloc) this.#superblock = bp.b_data.slice();
+    }
+  }
+
+  #again(bp: Buf): void {
+    if (this.#trans.has(bp)) return;
+    this.#trans.add(bp);
+    this.#bytes += bp.b_bcount;
+  }
+
+  /** Writes what is committed to its place. No barrier. */
+  async #sendhome(): Promise<void> {
+    const { um_bufcache, um_dev } = this.ump;
+    this.unflushed = true;
+    const wait = um_bufcache.bflush(um_dev, (bp) => !this.#trans.has(bp));
+    if (wait) await wait;
+    // What changed meanwhile still needs its copy in the journal.
+    if (this.#trans.size > 0) return;
+    this.#home = this.#listed ? this.ring.listat : this.ring.head;
+    this.#logged.clear();
+  }
+
+  /** Gives the room of what has gone home free at once. */
+  async #advance(): Promise<void> {
+    if (this.#home < 0 || this.ring.used === 0) return;
+    this.unflushed = true;
+    await super.barrier();
+    if (this.#home === this.ring.head) await this.ring.commit(0, 0, this.ump.um_kernel.now());
+    else await this.ring.commit(this.ring.head, this.#home, this.ump.um_kernel.now());
+    this.#home = -1;
+  }
+
+  /**
+   * The volume has turned out to be damaged: what came after the last commit is given up, and the journal ends with a
+   * superblock that asks for a check.
+   */
+  async leavebroken(): Promise<void> {
+    const { um_fs: fs, um_dev, um_kernel } = this.ump;
+    const { ring } = this;
+    const size = Math.ceil(fs.fs_sbsize / ring.place.blksize) * ring.place.blksize;
+    const bytes = this.#superblock ?? new Uint8Array(size);
+    if (this.#superblock === null) await um_dev.read(bytes, 0, size, fs.fs_sblockloc);
+    bytes[CLEAN_OFFSET] = 0;
+    const bp: Buf = { b_dev: um_dev, b_offset: fs.fs_sblockloc, b_bcount: size, b_data: bytes, b_view: new DataView(bytes.buffer), b_flags: 0, b_refs: 1, b_private: null };
+    if (ring.length(1, size, 0, this.#orphaned.size) > ring.free) return;
+    const from = ring.head === 0 ? ring.circ_off : ring.head;
+    const head = await ring.append([bp], { revoked: new Map(), inodes: this.#orphaned });
+    await um_dev.flush();
+    await ring.commit(head, ring.tail === 0 ? from : ring.tail, um_kernel.now());
+  }
+}
