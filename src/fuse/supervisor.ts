@@ -194,6 +194,7 @@ export async function supervise(options: SuperviseOptions, onReady: (ready: Moun
   closeSync(fuse);
   ended?.();
   if (how === 0) return 0;
-  warn(`the file system server of ${info.mountpoint} ended unexpectedly (${how}); check the volume before it is mounted again`);
+  const why = how === 'SIGSYS' ? 'SIGSYS: it tried what its confinement forbids' : how;
+  warn(`the file system server of ${info.mountpoint} ended unexpectedly (${why}); check the volume before it is mounted again`);
   return 1;
 }

@@ -8,6 +8,7 @@ export interface SandboxLibc {
   /** Empties the calling thread's effective, permitted and inheritable sets. */
   clearCapabilities(): number;
   chroot(directory: string): number;
+  umount2(directory: string, flags: number): number;
   /** `argument` of F_SETOWN, F_SETFL... */
   fcntl(fd: number, command: number, argument: number): number;
   siginterrupt(signal: number): number;
@@ -29,6 +30,7 @@ function bind({ koffi, lib }: CLibrary): SandboxLibc {
   const setrlimit = lib.func('int setrlimit(int resource, const void *limit)');
   const capset = lib.func('int capset(const void *header, const void *data)');
   const chroot = lib.func('int chroot(const char *path)');
+  const umount2 = lib.func('int umount2(const char *target, int flags)');
   const fcntl = lib.func('int fcntl(int fd, int command, ...)');
   const siginterrupt = lib.func('int siginterrupt(int sig, int flag)');
   const program = koffi.struct({ len: 'uint16_t', filter: 'void *' });
@@ -41,6 +43,7 @@ function bind({ koffi, lib }: CLibrary): SandboxLibc {
     setrlimit: (resource, soft, hard) => result(setrlimit(resource, new Uint8Array(BigInt64Array.of(BigInt(soft), BigInt(hard)).buffer))),
     clearCapabilities: () => result(capset(new Uint8Array(Uint32Array.of(CAPABILITY_VERSION, 0).buffer), new Uint8Array(24))),
     chroot: (directory) => result(chroot(directory)),
+    umount2: (directory, flags) => result(umount2(directory, flags)),
     fcntl: (fd, command, argument) => result(fcntl(fd, command, 'int', argument)),
     siginterrupt: (signal) => result(siginterrupt(signal, 1)),
     seccomp: (number, flags, instructions, count) => result(seccomp(number, SECCOMP_SET_MODE_FILTER, flags, { len: count, filter: instructions })),

@@ -12,8 +12,17 @@ import type { Layer, LayerName } from './layers.js';
 import { sandboxLibc } from './libc.js';
 import type { SandboxLibc } from './libc.js';
 import { limitMemory, limitResources } from './limits.js';
+import { MNT_DETACH } from '../mount/libc.js';
 import { addFilter } from './seccomp.js';
 import { MACHINES } from './syscalls.js';
+
+/** A root directory with nothing but libraries and the server's program in it, which needs them no more. */
+export interface NewRoot {
+  /** An empty directory to have for a root instead. */
+  readonly empty: string;
+  /** Where the host's root still hangs. */
+  readonly old?: string;
+}
 
 /** What the supervisor tells the server about its confinement; JSON. */
 export interface LockdownOrder {
@@ -23,8 +32,7 @@ export interface LockdownOrder {
   readonly disks: readonly number[];
   /** The user to become; undefined: it stays who it is. */
   readonly uid?: number;
-  /** An empty directory to have for a root. */
-  readonly root?: string;
+  readonly root?: NewRoot;
   /** Address space in use now, and how much it may grow, bytes; null: no limit. */
   readonly memory: { readonly used_bytes: number; readonly more_bytes: number } | null;
 }
@@ -58,6 +66,18 @@ function hearSupervisor(lib: SandboxLibc, ipc: number): void {
   lib.fcntl(ipc, F_SETFL, flags | O_ASYNC);
 }
 
+/** @throws Error */
+function enter(lib: SandboxLibc, { old, empty }: NewRoot): string {
+  if (old !== undefined) must(lib.umount2(old, MNT_DETACH), 'letting go of the host\'s root');
+  must(lib.chroot(empty), 'chroot');
+  process.chdir('/');
+  return 'read-only and empty';
+}
+
+function must(result: number, what: string): void {
+  if (result < 0) throw new Error(`${what} (error ${-result})`);
+}
+
 export class Lockdown {
   readonly layers: Layer[] = [];
   private done = false;
@@ -84,7 +104,7 @@ export class Lockdown {
     process.on('SIGXFSZ', () => {});
     process.on('SIGUSR1', () => {});
     dropBoundingSet(lib);
-    if (root !== undefined && lib.chroot(root) >= 0) process.chdir('/');
+    if (root !== undefined) this.attempt('root', () => enter(lib, root));
     if (uid !== undefined) this.attempt('user', () => becomeUser(uid));
     else if (process.geteuid!() === 0) this.off('user', 'it is the superuser');
     else this.on('user', 'whoever mounts');

@@ -3,7 +3,7 @@
  *
  *   bwrap      bubblewrap: every namespace, a root with nothing but what Node needs to start, no capabilities but those
  *              with which the superuser's server becomes somebody else
- *   own root   the same by unshare(1), mount(8) and chroot(8), where bubblewrap is missing
+ *   own root   the same by unshare(1), mount(8) and pivot_root(8), where bubblewrap is missing; for the superuser
  *   unshare    the namespaces alone
  *   (nothing)  no user namespaces, or a container that does not let them be made
  *
@@ -15,6 +15,7 @@ import { accessSync, constants } from 'node:fs';
 import path from 'node:path';
 import { isSuperuser } from '../mount/mount.js';
 import type { Layer } from './layers.js';
+import type { NewRoot } from './lockdown.js';
 import { bringing, needs } from './needs.js';
 import type { Piece } from './needs.js';
 
@@ -23,11 +24,12 @@ export interface Way {
   readonly name: string;
   readonly prefix: readonly string[];
   readonly layers: readonly Layer[];
-  /** An empty directory in the new root. */
-  readonly root?: string;
+  /** What the server itself makes of its root: see LockdownOrder. */
+  readonly root?: NewRoot;
 }
 
 const EMPTY = '/empty';
+const OLD = '/old';
 /** With these the superuser's server reads its own files wherever they are, and then gives everything up; see lockdown.ts. */
 const TO_GIVE_UP = ['CAP_SETUID', 'CAP_SETGID', 'CAP_SETPCAP', 'CAP_SYS_CHROOT', 'CAP_DAC_READ_SEARCH'];
 
@@ -46,12 +48,7 @@ function which(program: string): string | undefined {
   return undefined;
 }
 
-function layers(root: Layer): Layer[] {
-  return [{ name: 'namespaces', on: true, detail: 'network, mounts, processes, ipc, host name' }, root];
-}
-
-const NEW_ROOT: Layer = { name: 'root', on: true, detail: 'read-only, nothing but libraries and this program' };
-const NEW_ROOT_EMPTY: Layer = { name: 'root', on: true, detail: 'read-only and empty' };
+const ALL: Layer = { name: 'namespaces', on: true, detail: 'network, mounts, processes, ipc, host name' };
 
 function bwrap(program: string, pieces: readonly Piece[]): Way {
   const superuser = isSuperuser();
@@ -63,24 +60,26 @@ function bwrap(program: string, pieces: readonly Piece[]): Way {
       '--as-pid-1', '--cap-drop', 'ALL', ...(superuser ? TO_GIVE_UP.flatMap((capability) => ['--cap-add', capability]) : []),
       ...root, '--dir', EMPTY, '--remount-ro', '/', '--chdir', '/', '--',
     ],
-    layers: layers(superuser ? NEW_ROOT_EMPTY : NEW_ROOT),
-    ...(superuser ? { root: EMPTY } : {}),
+    layers: superuser ? [ALL] : [ALL, { name: 'root', on: true, detail: 'read-only, nothing but libraries and this program' }],
+    ...(superuser ? { root: { empty: EMPTY } } : {}),
   };
 }
 
+/** Not --mount on its own: the copy of the host's mounts would keep each of them busy that is unmounted there. */
 function unshareArguments(unshare: string): string[] {
   // An ordinary user's id stays what it is, and what is executed as it has no capabilities.
   const user = isSuperuser() ? [] : ['--user', '--map-current-user'];
-  return [unshare, ...user, '--net', '--mount', '--ipc', '--uts', '--pid', '--fork', '--kill-child', '--propagation', 'private'];
+  return [unshare, ...user, '--net', '--ipc', '--uts', '--pid', '--fork', '--kill-child'];
 }
 
 /**
  * Arguments: pieces, as `bind PATH` and `link TARGET PATH`, then -- and the command. The new root grows on /sys, which every
- * system has and nothing of ours lies in, and covers the old one in the end.
+ * system has and nothing of ours lies in. The server lets go of the old one.
  */
 const OWN_ROOT = `
 set -e
 umask 022
+PATH=/usr/sbin:/usr/bin:/sbin:/bin
 R=/sys
 mount -n -t tmpfs -o mode=755,size=256k,nosuid,nodev none $R
 while [ "$1" != -- ]; do
@@ -92,30 +91,29 @@ while [ "$1" != -- ]; do
   fi
 done
 shift
-mkdir $R${EMPTY}
+mkdir $R${EMPTY} $R${OLD}
 mount -n -o remount,ro,nosuid,nodev $R
 cd $R
-mount -n --move . /
-exec chroot . "$@"
+pivot_root . .${OLD}
+exec "$@"
 `;
 
-function ownRoot(unshare: string, setpriv: string | undefined, pieces: readonly Piece[]): Way | undefined {
-  const superuser = isSuperuser();
-  // The ordinary user's script works with capabilities of its namespace, which must end with it.
-  if (!superuser && setpriv === undefined) return undefined;
-  const all: Piece[] = superuser ? [...pieces] : [...pieces, { kind: 'bind', path: setpriv! }];
-  const root = all.flatMap((piece) => (piece.kind === 'bind' ? ['bind', piece.path] : ['link', piece.target, piece.path]));
-  const drop = superuser ? [] : [setpriv!, '--ambient-caps=-all', '--inh-caps=-all', '--bounding-set=-all'];
+/** For the superuser: letting go of the old root takes privileges that an ordinary user's server must never have. */
+function ownRoot(unshare: string, pieces: readonly Piece[]): Way {
+  const root = pieces.flatMap((piece) => (piece.kind === 'bind' ? ['bind', piece.path] : ['link', piece.target, piece.path]));
   return {
     name: 'own root',
-    prefix: [...unshareArguments(unshare), ...(superuser ? [] : ['--keep-caps']), '/bin/sh', '-c', OWN_ROOT, 'sh', ...root, '--', ...drop],
-    layers: layers(superuser ? NEW_ROOT_EMPTY : NEW_ROOT),
-    ...(superuser ? { root: EMPTY } : {}),
+    prefix: [...unshareArguments(unshare), '--mount', '--propagation', 'private', '/bin/sh', '-c', OWN_ROOT, 'sh', ...root, '--'],
+    layers: [ALL],
+    root: { empty: EMPTY, old: OLD },
   };
 }
 
 function bare(unshare: string, why: string): Way {
-  return { name: 'unshare', prefix: unshareArguments(unshare), layers: layers({ name: 'root', on: false, detail: why }) };
+  return {
+    name: 'unshare', prefix: unshareArguments(unshare),
+    layers: [{ name: 'namespaces', on: true, detail: 'network, processes, ipc, host name' }, { name: 'root', on: false, detail: why }],
+  };
 }
 
 /** The ways to start `node entry` that this host may allow, best first, none of them last. */
@@ -127,11 +125,11 @@ export function ways(entry: string, mountpoint: string): Way[] {
   if (inside === undefined) {
     const program = which('bwrap');
     if (program !== undefined) found.push(bwrap(program, pieces));
-    const own = unshare === undefined ? undefined : ownRoot(unshare, which('setpriv'), pieces);
-    if (own !== undefined) found.push(own);
+    if (unshare !== undefined && isSuperuser()) found.push(ownRoot(unshare, pieces));
   }
-  if (unshare !== undefined) found.push(bare(unshare, inside === undefined ? 'needs bubblewrap (bwrap)' : `the mount point lies in ${inside}, which the server needs`));
-  const detail = unshare === undefined ? 'needs bubblewrap (bwrap) or unshare(1)' : 'this host does not let namespaces be made';
+  const lacking = which('bwrap') === undefined ? 'needs bubblewrap (install the package bubblewrap)' : 'bubblewrap is not allowed to make it here';
+  if (unshare !== undefined) found.push(bare(unshare, inside === undefined ? lacking : `the mount point lies in ${inside}, which the server needs`));
+  const detail = unshare === undefined ? lacking : 'this host does not let them be made';
   found.push({ name: 'no namespaces', prefix: [], layers: [{ name: 'namespaces', on: false, detail }, { name: 'root', on: false, detail }] });
   return found;
 }

@@ -1,7 +1,8 @@
 /** Starts a server in the best confinement that the host allows, and knows how to end it. */
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { constants } from 'node:os';
+import { fstatSync, ftruncateSync, readFileSync } from 'node:fs';
 import type { ToSupervisor } from '../messages.js';
 import type { Layer } from './layers.js';
 import { inWords } from './layers.js';
@@ -50,6 +51,7 @@ const UID_BASE = 0x70000000;
 const PID_MASK = 0x3fffff;
 /** FUSE at 3; the channel comes after the last descriptor. */
 const FIRST_FD = 3;
+const STDERR = 2;
 /** What the server may know of its environment. Not: secrets that happen to be there. */
 const ENVIRONMENT = /^(RUMP|LC_|LANG$|TZ$)/;
 
@@ -81,6 +83,12 @@ function environment(sandboxed: boolean): NodeJS.ProcessEnv {
   return { ...Object.fromEntries(kept), UV_USE_IO_URING: '0' };
 }
 
+/** Bubblewrap ends with 128 and the number of the signal that ended the server. */
+function signalOf(way: Way, code: number): number | string {
+  const signal = way.prefix.length === 0 ? undefined : Object.entries(constants.signals).find(([, number]) => number === code - 128);
+  return signal?.[0] ?? code;
+}
+
 function start(options: StartOptions, way: Way): Server {
   const sandboxed = options.sandbox.mode !== 'off';
   const heap = sandboxed && options.sandbox.memory_bytes !== null ? [`--max-old-space-size=${HEAP_MIB}`] : [];
@@ -90,7 +98,7 @@ function start(options: StartOptions, way: Way): Server {
     stdio: ['ignore', options.output, options.output, ...options.descriptors, 'ipc'], detached: true, env: environment(sandboxed),
   });
   const exit = new Promise<number | string>((resolve) => {
-    child.once('exit', (code, signal) => resolve(code ?? signal ?? 1));
+    child.once('exit', (code, signal) => resolve(signal ?? signalOf(way, code ?? 1)));
     child.once('error', (error) => resolve(error.message));
   });
   const ended = () => child.pid === undefined || child.exitCode !== null || child.signalCode !== null;
@@ -133,6 +141,16 @@ function order(options: StartOptions, way: Way, server: Server): LockdownOrder {
   };
 }
 
+/** Size of the log, if it is a file. What a way that does not work here says about that is of no use to anybody. */
+function logged(): number | undefined {
+  try {
+    const stat = fstatSync(STDERR);
+    return stat.isFile() ? stat.size : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 /**
  * Starts the server and waits for its first word. A confinement that the host does not allow after all is left for the next
  * best. A server that ends at once in every one of them is returned ended.
@@ -142,9 +160,13 @@ export async function startServer(options: StartOptions): Promise<Server> {
   const { way: only } = options.sandbox;
   const possible = ways(options.entry, options.mountpoint).filter(({ name }) => only === undefined || name === only);
   for (const way of possible) {
+    const written = logged();
     const server = start(options, way);
     const up = await firstWord(server);
-    if (up === undefined && way !== possible.at(-1)) continue;
+    if (up === undefined && way !== possible.at(-1)) {
+      if (written !== undefined) ftruncateSync(STDERR, written);
+      continue;
+    }
     return { ...server, ...(up === undefined ? {} : { lockdown: order(options, way, server) }) };
   }
   throw new Error(`there is no way "${only}" to start a server here`);
