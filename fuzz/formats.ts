@@ -1,0 +1,12 @@
+import { ffsFormat } from './ffs/index.js';
+import type { FuzzFormat } from './format.js';
+
+const FORMATS: readonly FuzzFormat[] = [ffsFormat];
+
+export const formatNames: readonly string[] = FORMATS.map((f) => f.name);
+
+export function formatOf(name: string): FuzzFormat {
+  const format = FORMATS.find((f) => f.name === name);
+  if (format === undefined) throw new Error(`no format ${name}; there are ${formatNames.join(', ')}`);
+  return format;
+}
