@@ -1,5 +1,6 @@
 import { E, errno } from '../../kernel/errno.js';
 import { geti64, put64 } from '../ufs/endian.js';
+import { CK_CYLGRP, cg_ckhash_verifies } from './ckhash.js';
 import type { Fs } from './fs.js';
 import { FS_42POSTBLFMT, MAXFRAG } from './fs_const.js';
 
@@ -8,8 +9,6 @@ import { FS_42POSTBLFMT, MAXFRAG } from './fs_const.js';
  * Source of the layout: NetBSD sys/ufs/ffs/fs.h, struct cg and struct ocg; FreeBSD's for cg_unrefs and cg_ckhash.
  */
 export const CG_MAGIC = 0x00090255;
-/** Byte offsets of fields that others write directly. */
-export const CG_CKHASH_OFFSET = 132;
 
 const OCG_BTOT = 84;
 const OCG_B = 212;
@@ -70,7 +69,7 @@ export class Cg {
     return new Cg(bytes, view, fs.le, old, !old && fs.fs_contigsumsize > 0, !fs.ufs2 && fs.fs_old_cpg > 0 && fs.fs_old_nrpos > 0 && hasrotational(view, fs, old));
   }
 
-  /** What is wrong with the block (field, value, rule), or undefined. */
+  /** What is wrong with the block (field, value, rule), or undefined. Not for a dirty one, whose check hash is made when it is written. */
   static check(fs: Fs, view: DataView, length: number, cgx: number): string | undefined {
     const { le } = fs;
     const old = !fs.ufs2 && fs.fs_old_postblformat === FS_42POSTBLFMT;
@@ -80,6 +79,7 @@ export class Cg {
     if (view.getUint32(12, le) !== cgx) return `cg_cgx ${view.getUint32(12, le)} is not ${cgx}`;
     const ndblk = view.getUint32(20, le);
     if (ndblk !== fs.cgfrags(cgx)) return `cg_ndblk ${ndblk} is not ${fs.cgfrags(cgx)}`;
+    if ((fs.ckhashes & CK_CYLGRP) !== 0 && !cg_ckhash_verifies(view, fs.fs_cgsize, le)) return 'its check hash does not fit it';
     const imap = Math.ceil(fs.fs_ipg / 8);
     const fmap = Math.ceil(fs.fs_fpg / 8);
     if (old) {

@@ -1,9 +1,11 @@
 import type { MaybePromise } from '../../kernel/rumpuser/rumpuser.js';
 import type { Buf } from '../../kernel/vfs/bio.js';
 import { Cg } from './cg.js';
+import { CK_CYLGRP, cg_ckhash_update } from './ckhash.js';
 import { csum_store } from './csum.js';
 import type { FfsMount } from './ffsmount.js';
-import { CSUM_SIZE } from './fs_const.js';
+import type { Fs } from './fs.js';
+import { CSUM_SIZE, FS_DOWAPBL, FS_WASCLEAN } from './fs_const.js';
 import { BK_CG } from './dirty.js';
 import { ORDER } from './writestate.js';
 import type { Order } from './order.js';
@@ -70,10 +72,18 @@ function cg_dirty(order: Order, bp: Buf, c: number): void {
 }
 
 /** Stamps the dirty groups; the caller writes them. */
-export function ffs_cgstamp(order: Order, dirty: Iterable<Buf>): void {
+export function ffs_cgstamp(order: Order, dirty: ReadonlySet<Buf>): void {
   const { um_fs, um_kernel } = order.ump;
   const { sec } = um_kernel.now();
   for (const bp of dirty) if (bp.b_private instanceof Cg) bp.b_private.settime(um_fs, sec);
+  ffs_cgrehash(order, dirty);
+}
+
+/** Makes the check hashes of groups right that are about to be written. */
+export function ffs_cgrehash(order: Order, dirty: ReadonlySet<Buf>): void {
+  const { um_fs } = order.ump;
+  if ((um_fs.ckhashes & CK_CYLGRP) === 0) return;
+  for (const bp of dirty) cg_ckhash_update(bp.b_view, um_fs.fs_cgsize, um_fs.le);
 }
 
 /** Writes the summaries of the groups that changed. */
@@ -105,11 +115,37 @@ export async function ffs_sbwriteback(order: Order): Promise<void> {
   const { um_fs: fs, um_dev, um_kernel } = order.ump;
   fs.fs_time = um_kernel.now().sec;
   fs.fs_fmod = 0;
+  if (!fs.ufs2 && fs.wide) oldfields(fs);
   order.unflushed = true;
   try {
-    await um_dev.write(fs.encode(), 0, fs.fs_sbsize, fs.fs_sblockloc);
+    await um_dev.write(encodeinuse(order.ump), 0, fs.fs_sbsize, fs.fs_sblockloc);
   } catch (error) {
     fs.fs_fmod = 1;
     throw error;
   }
+}
+
+/**
+ * The superblock as the disk is to have it. What NetBSD marks FS_WASCLEAN while a volume is mounted for writing is
+ * written as 0, which means the same to it: FreeBSD and OpenBSD take everything but 0 for clean. NetBSD needs the mark
+ * only where a journal is in use.
+ */
+function encodeinuse(ump: FfsMount): Uint8Array {
+  const { um_dialect, um_fs: fs } = ump;
+  const { fs_clean } = fs;
+  if (fs_clean !== FS_WASCLEAN || (um_dialect === 'netbsd' && (fs.fs_flags & FS_DOWAPBL) !== 0)) return fs.encode();
+  fs.fs_clean = 0;
+  const bytes = fs.encode();
+  fs.fs_clean = fs_clean;
+  return bytes;
+}
+
+/** UFS1: time and totals also where systems without the wide fields look for them (as FreeBSD and OpenBSD do). */
+function oldfields(fs: Fs): void {
+  const { cs_ndir, cs_nbfree, cs_nifree, cs_nffree } = fs.fs_cstotal;
+  fs.fs_old_time = fs.fs_time | 0;
+  fs.fs_old_cs_ndir = cs_ndir;
+  fs.fs_old_cs_nbfree = cs_nbfree;
+  fs.fs_old_cs_nifree = cs_nifree;
+  fs.fs_old_cs_nffree = cs_nffree;
 }

@@ -6,7 +6,8 @@ import {
   FS_POSIX1EACLS, FS_SUJ, FS_TRIM, FS_UNCLEAN, FS_WASCLEAN,
 } from './fs.js';
 import { ffs_cstotal_validate } from './fs_validate.js';
-import { sb_ckhash_verifies } from './ckhash.js';
+import { CK_CYLGRP, CK_DEFINED, CK_SUPERBLOCK, cg_ckhash_verifies, ffs_ckhashes, sb_ckhash_verifies } from './ckhash.js';
+import { FS_METACKHASH } from './fs_const.js';
 import { readbytes } from './sbsearch.js';
 import { wapbl_evidence } from './wapbl/header.js';
 
@@ -24,8 +25,6 @@ const APPLEUFS_LABEL_SIZE = 1024;
 const APPLEUFS_LABEL_MAGIC = 0x4c41424c;
 /** Solaris: fs_state plus fs_time is this while the volume is consistent (illumos sys/fs/ufs_fs.h, FSOKAY). */
 const FSOKAY = 0x7c269d38;
-/** FreeBSD: bits of fs_metackhash that exist. */
-const CK_SUPPORTED = 0x1f;
 
 export interface Evidence {
   readonly dialect: FfsDialect;
@@ -55,13 +54,32 @@ function solaris(fs: Fs): boolean {
   return !fs.ufs2 && !fs.wide && fs.fs_state !== 0 && ((fs.fs_state + fs.fs_old_time) | 0) === (FSOKAY | 0);
 }
 
+/** Does a check hash verify that the superblock says is kept: its own, or the first group's? */
+async function ckhash_evidence(dev: BlockDevice, fs: Fs): Promise<boolean> {
+  if (!fs.wide || (fs.fs_flags & FS_METACKHASH) === 0 || fs.fs_metackhash === 0 || (fs.fs_metackhash & ~CK_DEFINED) !== 0) return false;
+  if (sb_ckhash_verifies(fs)) return true;
+  if ((fs.fs_metackhash & CK_CYLGRP) === 0) return false;
+  const bytes = await readbytes(dev, fs.fsbtob(fs.cgtod(0)), fs.fs_cgsize);
+  return cg_ckhash_verifies(new DataView(bytes.buffer), fs.fs_cgsize, fs.le);
+}
+
+/**
+ * Fields that only FreeBSD's newfs and kernel fill, where others have spare bytes: the size of the device
+ * (fs_providersize, at the place of NetBSD's first journal locator) and the time of the last mount.
+ */
+function freebsdfields(fs: Fs): boolean {
+  if (!fs.wide || fs.fs_journal_version !== 0 || fs.fs_journal_location !== 0) return false;
+  const provider = fs.fs_journallocs[0]!;
+  return provider >= BigInt(fs.fs_size) && provider < BigInt(fs.fs_size) * 1024n && fs.fs_mtime > 0;
+}
+
 /** Looks at everything that tells. `asked` is the dialect that the user insists on. @throws EIO */
 export async function ffs_evidence(dev: BlockDevice, fs: Fs, asked: FfsDialect | undefined): Promise<Evidence> {
   const wapbl = await wapbl_evidence(dev, fs);
   const quota2 = fs.wide && fs.fs_quota_magic === Q2_HEAD_MAGIC;
-  const metack = fs.wide && fs.fs_metackhash !== 0 && (fs.fs_metackhash & ~CK_SUPPORTED) === 0 && sb_ckhash_verifies(fs);
+  const metack = await ckhash_evidence(dev, fs);
   const netbsd = wapbl || quota2;
-  const freebsd = metack || (fs.fs_flags & (FS_SUJ | FS_GJOURNAL | FS_MULTILABEL)) !== 0;
+  const freebsd = metack || (fs.fs_flags & (FS_SUJ | FS_GJOURNAL | FS_MULTILABEL)) !== 0 || freebsdfields(fs);
 
   let dialect: FfsDialect;
   if (asked !== undefined) dialect = asked;
@@ -89,15 +107,16 @@ function whyreadonly(fs: Fs, dialect: FfsDialect, quota2: boolean, wapbl: boolea
   if (journalled && !wapbl) return 'its journal (WAPBL), which may hold work that has not been replayed, cannot be read; run fsck';
   if (dialect === 'netbsd' && (quota2 || (flags & FS_DOQUOTA2) !== 0)) return 'it keeps quotas, which would go wrong; turn them off with tunefs under NetBSD';
   if (fs.fs_snapinum.some((ino) => ino !== 0)) return 'it has a snapshot, which writing would spoil; remove the snapshot';
-  if ((flags & FS_SUJ) !== 0) return 'it has a soft-updates journal (SU+J); turn it off with tunefs -j disable under FreeBSD';
+  if ((flags & FS_SUJ) !== 0 && (fs.fs_clean & FS_ISCLEAN) === 0) return 'its soft-updates journal (SU+J) may hold work that has not been replayed; run fsck';
+  if ((flags & FS_SUJ) !== 0 && fs.fs_sujfree !== 0) return 'it has removed files that its soft-updates journal (SU+J) should have freed; run fsck';
   if ((flags & FS_GJOURNAL) !== 0) return 'it is journalled by gjournal';
-  if (dialect === 'freebsd' && fs.fs_metackhash !== 0) return 'it keeps FreeBSD check hashes, which would go wrong';
+  if ((ffs_ckhashes(fs, dialect) & CK_SUPERBLOCK) !== 0 && !sb_ckhash_verifies(fs)) return 'the check hash of its superblock is wrong; run fsck';
   if ((flags & (FS_UNCLEAN | FS_NEEDSFSCK)) !== 0) return 'it is marked as needing a check; run fsck';
   // With a journal the mark says that the volume was clean when logging began: the rest is replayed.
   if ((fs.fs_clean & FS_ISCLEAN) === 0 && !(journalled && (fs.fs_clean & FS_WASCLEAN) !== 0)) return 'it was not cleanly unmounted; run fsck';
   if ((flags & (FS_ACLS | FS_MULTILABEL | FS_POSIX1EACLS)) !== 0) return 'it has access control lists or labels, which new files would lack';
   if (dialect === 'freebsd' && (flags & 0x100) !== 0) return 'it has NFSv4 access control lists, which new files would lack';
-  const known = FS_DOSOFTDEP | FS_TRIM | (ours ? 0 : 0x200) | (journalled ? FS_DOWAPBL : 0);
+  const known = FS_DOSOFTDEP | FS_TRIM | (ours ? 0 : FS_METACKHASH | FS_SUJ | 0xff000000) | (journalled ? FS_DOWAPBL : 0);
   if ((flags & ~known) !== 0) return `its flags 0x${(flags & ~known).toString(16)} are not known`;
   if (!fs.ufs2 && fs.fs_old_postblformat === FS_42POSTBLFMT) return 'its cylinder groups have the 4.2BSD layout, which is only read';
   const counters = ffs_cstotal_validate(fs);

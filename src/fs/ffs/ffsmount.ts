@@ -8,8 +8,7 @@ import { DamageLog } from '../ufs/damage.js';
 import type { DirFormat } from '../ufs/dir.js';
 import { APPLEUFS_DIRBLKSIZ, UFS_DIRBLKSIZ } from '../ufs/dir.js';
 import { DirIndexCache } from '../ufs/dirindex.js';
-import { CK_INODE } from './ckhash.js';
-import { ffs_ckhashes } from './dialect.js';
+import { CK_INODE, ffs_ckhashes } from './ckhash.js';
 import type { Fs } from './fs.js';
 import { FS_44INODEFMT } from './fs.js';
 

@@ -1,4 +1,5 @@
-import { ffs_cgstamp, ffs_cswriteback, ffs_sbwriteback } from './cgupdate.js';
+import { dinode_ckhash_update } from '../ufs/dinode.js';
+import { ffs_cgrehash, ffs_cgstamp, ffs_cswriteback, ffs_sbwriteback } from './cgupdate.js';
 import { dead_clear, dead_release } from './dead.js';
 import type { DeadInode } from './dead.js';
 import { BK_CG, BK_DIR, BK_INODE } from './dirty.js';
@@ -36,6 +37,7 @@ export async function flushrun(order: Order, full: boolean): Promise<void> {
     if (dirty.of(BK_INODE).size > 0 || dirty.initedcg.size > 0) {
       if (order.newdata) await dirty.barrier();
       await dirty.write(dirty.of(BK_INODE));
+      ffs_cgrehash(order, dirty.initedcg);
       await dirty.write(dirty.initedcg);
     }
     if (order.newdata || freed.frags > 0 || cleared.length > 0 || dirty.of(BK_DIR).size > 0) await dirty.barrier();
@@ -76,13 +78,14 @@ export async function flushrun(order: Order, full: boolean): Promise<void> {
 
 /** The disk has lost the names: the inode blocks may count the links right. */
 async function lowerlinks(order: Order, counts: LinkCounts): Promise<void> {
-  const { um_bufcache, um_dev, um_fs, um_le } = order.ump;
+  const { um_bufcache, um_dev, um_dinofmt, um_fs, um_le } = order.ump;
   for (const [ino, n] of counts) {
     if (!order.isdead(ino)) {
       const got = um_bufcache.bread(um_dev, um_fs.fsbtob(um_fs.ino_to_fsba(ino)), um_fs.fs_bsize);
       const bp = got instanceof Promise ? await got : got;
-      const at = um_fs.ino_to_bo(ino) + 2;
-      bp.b_view.setUint16(at, Math.max(0, bp.b_view.getUint16(at, um_le) - n), um_le);
+      const at = um_fs.ino_to_bo(ino);
+      bp.b_view.setUint16(at + 2, Math.max(0, bp.b_view.getUint16(at + 2, um_le) - n), um_le);
+      if (um_dinofmt.ckhash === true) dinode_ckhash_update(bp.b_view, at, um_le);
       order.bdwrite(bp, BK_INODE);
       um_bufcache.brelse(bp);
     }

@@ -1,5 +1,6 @@
 import { E, errno } from '../../kernel/errno.js';
 import { MAX_EXACT, geti64, getu64, put64 } from '../ufs/endian.js';
+import { CK_SUPERBLOCK, SB_CKHASH_OFFSET, sb_ckhash } from './ckhash.js';
 import {
   AFPDIR, AVFILESIZ, CG_STRUCT_SIZE, DINODE1_SIZE, DINODE2_SIZE, FSMAXSNAP, FS_42POSTBLFMT, FS_44INODEFMT, FS_BAD_MAGIC, FS_FLAGS_UPDATED,
   FS_MAGIC_OFFSET, FS_STRUCT_SIZE, FS_UFS1_MAGIC, FS_UFS2EA_MAGIC, FS_UFS2_MAGIC, MAXMNTLEN, MAXVOLLEN, SBLOCKSIZE, UFS_NDADDR,
@@ -253,6 +254,12 @@ export class Fs {
   fs_volname = '';
   fs_swuid = 0n;
 
+  /**
+   * FreeBSD's check hashes that are kept on this volume (CK_*): fs_metackhash as far as it is in force. In memory only;
+   * 0 until whoever knows which system wrote the volume has set it (ffs_ckhashes in dialect.ts).
+   */
+  ckhashes = 0;
+
   /** What the disk says, as decoded: tells which fields have changed since. */
   #decoded = new Map<string, number | bigint | string>();
 
@@ -398,6 +405,10 @@ export class Fs {
       if (seen.get('swuid') !== this.fs_swuid) view.setBigUint64(SWUID_OFFSET, this.fs_swuid, le);
     }
     if (seen.get('fsmnt') !== this.fs_fsmnt) this.#putstring(raw, FSMNT_OFFSET, MAXMNTLEN, this.fs_fsmnt);
+    if ((this.ckhashes & CK_SUPERBLOCK) !== 0) {
+      this.fs_ckhash = sb_ckhash(this);
+      view.setUint32(SB_CKHASH_OFFSET, this.fs_ckhash, le);
+    }
     this.#remember();
     return raw;
   }

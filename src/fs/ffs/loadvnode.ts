@@ -4,7 +4,7 @@ import type { Buf } from '../../kernel/vfs/bio.js';
 import type { Mount } from '../../kernel/vfs/mount.js';
 import { VDIR, VLNK, VNON, iftovt } from '../../kernel/vfs/vattr.js';
 import type { Vnode } from '../../kernel/vfs/vnode.js';
-import { dinode_load } from '../ufs/dinode.js';
+import { dinode_ckhash_verifies, dinode_load } from '../ufs/dinode.js';
 import { UFS_MAXDIRSIZE, UFS_ROOTINO } from '../ufs/dir.js';
 import { Inode } from '../ufs/inode.js';
 import type { FfsMount } from './ffsmount.js';
@@ -29,8 +29,12 @@ export function ffs_loadvnode(mp: Mount, vp: Vnode, ino: number): MaybePromise<v
 /** Takes the reference to `bp`. */
 function fromblock(ump: FfsMount, vp: Vnode, ino: number, bp: Buf): void {
   const ip = new Inode(ump, vp, ino);
-  dinode_load(ip, bp.b_view, ump.um_fs.ino_to_bo(ino), ump.um_dinofmt);
+  const { um_dinofmt: fmt } = ump;
+  const at = ump.um_fs.ino_to_bo(ino);
+  dinode_load(ip, bp.b_view, at, fmt);
+  const intact = fmt.ckhash !== true || dinode_ckhash_verifies(bp.b_view, at, fmt.le);
   ump.um_bufcache.brelse(bp);
+  if (!intact) throw ump.um_damage.error(`inode ${ino}: its check hash does not fit it`);
   ffs_reloaded(ip);
   // A file without link is on its way out; only whoever holds it open may see it, and he has its vnode.
   if (ip.i_mode === 0 || ip.i_nlink === 0) throw errno(E.ESTALE);

@@ -1,4 +1,5 @@
 import { S_IFLNK, S_IFMT } from '../../kernel/stat.js';
+import { checkhash } from './crc32c.js';
 import { geti64, getu64, put64 } from './endian.js';
 
 /**
@@ -20,6 +21,27 @@ export interface DinodeFormat {
   readonly oldids: boolean;
   /** Symlinks below this many bytes live in the inode; 0: those that hold no blocks. */
   readonly maxsymlinklen: number;
+  /** Inodes carry FreeBSD's check hash. UFS2 only. */
+  readonly ckhash?: boolean;
+}
+
+/** di_ckhash: the check hash over the other bytes of a UFS2 inode; meaningless in a free one (FreeBSD sys/ufs/ffs/ffs_subr.c). */
+const DI2_CKHASH = 244;
+const DI2_SIZE = 256;
+
+function dinode_bytes(view: DataView, at: number): Uint8Array {
+  return new Uint8Array(view.buffer, view.byteOffset + at, DI2_SIZE);
+}
+
+/** Is the UFS2 inode at `at` free, or its check hash right? */
+export function dinode_ckhash_verifies(view: DataView, at: number, le: boolean): boolean {
+  if (view.getUint16(at, le) === 0) return true;
+  return view.getUint32(at + DI2_CKHASH, le) === checkhash(dinode_bytes(view, at), 0, DI2_SIZE, DI2_CKHASH);
+}
+
+/** Makes the check hash of the UFS2 inode at `at` right, after its other bytes have changed. */
+export function dinode_ckhash_update(view: DataView, at: number, le: boolean): void {
+  view.setUint32(at + DI2_CKHASH, checkhash(dinode_bytes(view, at), 0, DI2_SIZE, DI2_CKHASH), le);
 }
 
 /**
@@ -137,10 +159,16 @@ export function dinode_load(ip: Dinode, view: DataView, at: number, fmt: DinodeF
 }
 
 /**
- * Writes `ip` to the inode at `at`. Bytes that no field stands for (spares, modification revision, check hash) stay.
+ * Writes `ip` to the inode at `at`. Bytes that no field stands for (spares, modification revision) stay; the check hash
+ * is made right where the format has one.
  * Block numbers and sizes must be exact integers; times are cut to what the format holds.
  */
 export function dinode_store(ip: Dinode, view: DataView, at: number, fmt: DinodeFormat): void {
+  dinode_fields(ip, view, at, fmt);
+  if (fmt.ckhash === true) dinode_ckhash_update(view, at, fmt.le);
+}
+
+function dinode_fields(ip: Dinode, view: DataView, at: number, fmt: DinodeFormat): void {
   const { le } = fmt;
   view.setUint16(at, ip.i_mode, le);
   view.setUint16(at + 2, ip.i_nlink, le);
