@@ -40,25 +40,49 @@ class Dice {
   }
 }
 
+/** The names on the volume after an operation: a volume that logs has, after a cut, one of these. */
+export interface Namespace {
+  /** Events that had happened when the operation began and when it was over. */
+  readonly from: number;
+  readonly at: number;
+  /** Paths, sorted, one a line. */
+  readonly names: string;
+  /** Whether the disk has it then. */
+  readonly durable: boolean;
+}
+
 export interface Workload {
   readonly events: readonly DiskEvent[];
   readonly claims: readonly Claim[];
+  readonly namespaces: readonly Namespace[];
   readonly trace: readonly string[];
 }
 
+export interface WorkloadOptions {
+  /** Driver options and MNT_* flags of the mount. */
+  readonly mount?: Record<string, string | true>;
+  readonly flags?: number;
+  /** Also files without a name that stay open, and large ones. */
+  readonly orphans?: boolean;
+}
+
 /** Runs `steps` steps on `disk` and unmounts. */
-export async function workload(disk: MemoryDevice, seed: number, steps: number, options: Record<string, string | true> = {}, flags = 0): Promise<Workload> {
+export async function workload(disk: MemoryDevice, seed: number, steps: number, options: WorkloadOptions = {}): Promise<Workload> {
   const dev = new FaultDevice(disk, { record: true });
-  const vol = await mountFfs(dev, flags, options);
-  const run = new Run(vol.sys, dev, new Dice(seed));
+  const vol = await mountFfs(dev, options.flags ?? 0, options.mount ?? {});
+  const run = new Run(vol.sys, dev, new Dice(seed), options.orphans ?? false);
+  run.namespaces.push({ from: 0, at: 0, names: '', durable: true });
   for (let i = 0; i < steps; i++) await run.step();
   const { events } = dev;
   const counted = events.length;
+  await run.end();
   await vol.close();
   if (vol.log.length > 0) throw new Error(vol.log.join('\n'));
   for (const claim of run.claims) claim.until = Math.min(claim.until, counted);
-  return { events, claims: run.claims, trace: run.trace };
+  return { events, claims: run.claims, namespaces: run.namespaces, trace: run.trace };
 }
+
+const KINDS = ['create', 'create', 'create', 'append', 'overwrite', 'truncate', 'unlink', 'unlink', 'rename', 'rename', 'rename', 'replace', 'replace', 'linkunlink', 'mkdir', 'rmdir', 'movedir', 'fsync', 'fsync', 'fsync', 'sync'];
 
 class Run {
   readonly claims: Claim[] = [];
@@ -68,12 +92,30 @@ class Run {
   readonly #dice: Dice;
   readonly #files: File[] = [];
   readonly #dirs: string[] = [''];
+  /** Directories renamed since everything was on the disk: old and new path. */
+  #moves: [string, string][] = [];
+  readonly namespaces: Namespace[] = [];
+  /** Open files without a name. */
+  readonly #orphans: number[] = [];
+  readonly #kinds: string[];
   #serial = 0;
 
-  constructor(sys: RumpSys, dev: FaultDevice, dice: Dice) {
+  constructor(sys: RumpSys, dev: FaultDevice, dice: Dice, orphans: boolean) {
     this.#sys = sys;
     this.#dev = dev;
     this.#dice = dice;
+    this.#kinds = orphans ? [...KINDS, 'orphan', 'orphan', 'orphanwrite', 'orphanclose', 'large'] : KINDS;
+  }
+
+  /** Remembers the names as they are now, `extra` besides. */
+  note(from: number, durable: boolean, extra?: string): void {
+    const names = [...this.#files.map((f) => f.path), ...this.#dirs];
+    if (extra !== undefined) names.push(extra);
+    this.namespaces.push({ from, at: this.#now, names: names.sort().join('\n'), durable });
+  }
+
+  async end(): Promise<void> {
+    for (const fd of this.#orphans) await this.#sys.close(fd);
   }
 
   get #now(): number {
@@ -115,11 +157,12 @@ class Run {
   }
 
   async step(): Promise<void> {
-    const kinds = ['create', 'create', 'create', 'append', 'overwrite', 'truncate', 'unlink', 'unlink', 'rename', 'rename', 'rename', 'replace', 'replace', 'linkunlink', 'mkdir', 'rmdir', 'movedir', 'fsync', 'fsync', 'fsync', 'sync'];
-    const kind = kinds[this.#dice.roll(kinds.length)]!;
+    const kind = this.#kinds[this.#dice.roll(this.#kinds.length)]!;
     const at = this.#now;
     const what = await this.#do(kind);
-    if (what !== '') this.trace.push(`${at}: ${kind} ${what}`);
+    if (what === '') return;
+    this.trace.push(`${at}: ${kind} ${what}`);
+    this.note(at, kind === 'fsync' || kind === 'sync');
   }
 
   async #do(kind: string): Promise<string> {
@@ -129,6 +172,7 @@ class Run {
       case 'create': {
         const path = this.#name('f');
         const content = pattern(this.#dice.roll(6) === 0 ? this.#dice.roll(120_000) : this.#dice.roll(6000), this.#serial);
+        this.note(this.#now, false, path);
         await this.#open(path, (fd) => sys.write(fd, content));
         this.#files.push({ path, content, durable: false, maybe: [], claim: null });
         return `${path} ${content.length}`;
@@ -187,6 +231,7 @@ class Run {
         const to = this.#name('l');
         this.#moving(file, to);
         const from = file.path;
+        this.note(this.#now, false, to);
         await sys.link(V + from, V + to);
         await sys.unlink(V + from);
         file.path = to;
@@ -213,14 +258,48 @@ class Run {
         await this.#movedir(dir, to);
         return `${dir} ${to}`;
       }
+      case 'orphan': {
+        if (file === undefined || this.#orphans.length > 6) return '';
+        this.#touched(file);
+        this.#files.splice(this.#files.indexOf(file), 1);
+        this.#orphans.push(await sys.open(V + file.path, O_RDWR));
+        await sys.unlink(V + file.path);
+        return file.path;
+      }
+      case 'orphanwrite': {
+        const fd = this.#pick(this.#orphans);
+        if (fd === undefined) return '';
+        await sys.pwrite(fd, pattern(this.#dice.roll(60_000), this.#serial++), this.#dice.roll(200_000));
+        return String(fd);
+      }
+      case 'orphanclose': {
+        const fd = this.#orphans.shift();
+        if (fd === undefined) return '';
+        await sys.close(fd);
+        return String(fd);
+      }
+      case 'large': {
+        if (file === undefined) return '';
+        this.#touched(file);
+        const from = this.#dice.roll(400_000);
+        const bytes = pattern(this.#dice.roll(200_000), this.#serial++);
+        await this.#open(file.path, (fd) => sys.pwrite(fd, bytes, from));
+        const content = new Uint8Array(Math.max(file.content.length, from + bytes.length));
+        content.set(file.content);
+        content.set(bytes, from);
+        file.content = content;
+        return `${file.path} ${from}..${from + bytes.length}`;
+      }
       case 'fsync': {
         if (file === undefined) return '';
         await this.#open(file.path, (fd) => sys.fsync(fd));
+        this.#moves = [];
         this.#promise(file, `fsync of ${file.path}`);
         return file.path;
       }
       case 'sync':
         await sys.sync();
+        this.#moves = [];
         for (const one of this.#files) this.#promise(one, `sync, ${one.path}`);
         return '-';
       default:
@@ -237,9 +316,16 @@ class Run {
     if (!file.durable) return;
     const { content } = file;
     if (file.claim !== null) file.claim.until = this.#now;
-    file.maybe = [...file.maybe, to];
+    file.maybe = [...file.maybe, ...this.#aliases(to)];
     file.claim = { since: this.#now, until: Infinity, paths: file.maybe, contents: [content], why: `rename ${file.maybe.join(' -> ')}` };
     this.claims.push(file.claim);
+  }
+
+  /** A path, and what it is if the disk still has older names of directories in it. */
+  #aliases(path: string): string[] {
+    const all = new Set([path]);
+    for (const [from, to] of [...this.#moves].reverse()) for (const one of [...all]) if (one.startsWith(`${to}/`)) all.add(from + one.slice(to.length));
+    return [...all];
   }
 
   async #replace(file: File, target: File): Promise<string> {
@@ -270,6 +356,7 @@ class Run {
       file.path = path;
     }
     for (let i = 0; i < this.#dirs.length; i++) this.#dirs[i] = renamed(this.#dirs[i]!);
+    this.#moves.push([dir, to]);
     await this.#sys.rename(V + dir, V + to);
   }
 }
