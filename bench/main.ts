@@ -146,7 +146,7 @@ async function main(): Promise<number> {
   say('');
 
   const shown = sessions.map(({ system }) => system);
-  const judged = goals(rows, values, memory.get('ffs'));
+  const judged = goals(rows, sizes, values, memory.get('ffs'));
   console.log(`${args.rounds} rounds, median (best); large file ${sizes.large / 2 ** 20} MiB, ${sizes.small.files} small files, tree of ${sizes.tree.files} files; images in ${path.dirname(base)}`);
   console.log(`${availableParallelism()} x ${cpus()[0]?.model ?? 'CPU'}, Linux ${release()}, Node.js ${process.version}\n`);
   console.log(`${table(rows, shown, values)}\n`);

@@ -20,7 +20,8 @@ export function rumpfuseMissing(): string | undefined {
 }
 
 export function rumpfuseMount(args: readonly string[], env: NodeJS.ProcessEnv): void {
-  run(rumpfuse, ['mount', ...args], LIMIT, env);
+  // A confined server cannot write its profile.
+  run(rumpfuse, ['mount', ...(env['RUMPFUSE_BENCH_PROFILES'] === undefined ? [] : ['--no-sandbox']), ...args], LIMIT, env);
 }
 
 export function rumpfuseUnmount(directory: string): void {
