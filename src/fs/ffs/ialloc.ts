@@ -13,16 +13,14 @@ import type { Order } from './order.js';
 
 /** Allocation of inodes; policy after NetBSD's ffs_alloc.c (ffs_valloc, ffs_dirpref, ffs_nodealloccg). */
 
-/** 31-bit random numbers, asked of the host in lots. */
-const pool = new Uint32Array(256);
-let left = 0;
-
+/** A 31-bit random number; the host is asked for them in lots. */
 function random31(ump: FfsMount): number {
-  if (left === 0) {
-    ump.um_kernel.rumpuser.rumpuser_getrandom(new Uint8Array(pool.buffer));
-    left = pool.length;
+  const order = ORDER(ump);
+  if (order.randomleft === 0) {
+    ump.um_kernel.rumpuser.rumpuser_getrandom(new Uint8Array(order.random.buffer));
+    order.randomleft = order.random.length;
   }
-  return pool[--left]! & 0x7fffffff;
+  return order.random[--order.randomleft]! & 0x7fffffff;
 }
 
 /** A first generation number: 1..2^30. */

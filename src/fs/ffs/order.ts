@@ -48,6 +48,9 @@ export class Order {
   namesepoch = 1;
   /** Directories created one after another in each group (dirpref). */
   readonly contigdirs: Uint8Array;
+  /** Random numbers in stock, and how many of them are unused. */
+  readonly random = new Uint32Array(64);
+  randomleft = 0;
   /** Dirty inodes in memory, to be copied to their blocks; those without IN_QUEUED have been dealt with. */
   protected inodes: Inode[] = [];
   /** Write states of inodes that left memory before a flush. */
@@ -336,6 +339,14 @@ export class Order {
   /** A name of `ip` is about to go from a chunk of `bp`, a block of `dp`. False: only after {@link reopen}. */
   namegoing(ip: Inode, dp: Inode, bp: Buf, chunk: number, into: Inode | null): boolean {
     return namegoing(this, ip, dp, bp, chunk, into);
+  }
+
+  /**
+   * May directory `ip` get a name in `dp` now? Not if the disk knows it and does not know `dp`: a checker that finds `dp`
+   * without its name, but with this one in it, would take the old name for the one too many. False: flush first.
+   */
+  mayenter(ip: Inode, dp: Inode): boolean {
+    return this.isnew(ip) || !this.isnew(dp);
   }
 
   /** The name of a directory is about to go from a chunk of `bp`; chunks of its own have ranks up to `rank`. */

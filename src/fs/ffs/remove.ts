@@ -111,6 +111,7 @@ export async function ffs_rename(fdvp: Vnode, fvp: Vnode, fname: string, tdvp: V
   const isdir = fvp.v_type === VDIR;
   const reparent = isdir && fdp !== tdp;
   let entered = false;
+  if (isdir && !order.mayenter(fip, tdp)) await order.flush(false);
   await order.run(async () => {
     if (tdp.i_nlink === 0) throw errno(E.ENOENT);
     if (fip.i_nlink >= LINK_MAX) throw errno(E.EMLINK);
