@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { O_RDONLY, O_WRONLY, W_OK } from '../../../src/kernel/fcntl.js';
 import { S_IFBLK, S_IFCHR, S_IFIFO, S_IFLNK, S_IFSOCK } from '../../../src/kernel/stat.js';
 import { bytestrFromBytes } from '../../../src/kernel/bytestr.js';
-import { absent, fails, getText, names, put } from '../matrix/check.js';
+import { absent, fails, getText, names, put, sleep } from '../matrix/check.js';
 import type { Case } from '../matrix/matrix.js';
 
 /** Hard links, symbolic links, and files that are none. */
@@ -57,7 +57,7 @@ export const linkCases: readonly Case[] = [
       await put(fs, 'f', 'x');
       await fs.utimes('f', 1_000_000_000_000_000_000n, 1_000_000_000_000_000_000n);
       const before = await fs.stat('f');
-      await new Promise((go) => setTimeout(go, 15));
+      await sleep(15);
       await fs.link('f', 'g');
       const after = await fs.stat('f');
       assert.equal(after.mtime, before.mtime);

@@ -29,6 +29,14 @@ export function pattern(length: number, seed = 1): Uint8Array {
   return bytes;
 }
 
+export function joined(...parts: Uint8Array[]): Uint8Array {
+  return new Uint8Array(Buffer.concat(parts));
+}
+
+export function sleep(milliseconds: number): Promise<void> {
+  return new Promise((go) => setTimeout(go, milliseconds));
+}
+
 export async function put(fs: Fs, path: Name, data: Uint8Array | string = '', mode = 0o644): Promise<void> {
   const bytes = typeof data === 'string' ? new TextEncoder().encode(data) : data;
   const fd = await fs.open(path, O_WRONLY | O_CREAT | O_TRUNC, mode);

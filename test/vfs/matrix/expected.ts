@@ -4,7 +4,6 @@
  */
 export const expected: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   'ffs0-le': {
-    'attributes: chown, 32 bits, one of the two': 'owners of the 4.2BSD inode have 16 bits',
     'fifo: made, seen, removed': '4.2BSD directories do not tell the type of an entry',
     'readdir: every entry once, with its type': '4.2BSD directories do not tell the type of an entry',
   },
