@@ -12,7 +12,7 @@ import { ORDER } from './writestate.js';
 import type { Order } from './order.js';
 import { ffs_remove, ffs_rename, ffs_rmdir } from './remove.js';
 import { ffs_setattr } from './setattr.js';
-import { ffs_fallocate, ffs_punch } from './truncate.js';
+import { ffs_fallocate_pieces, ffs_punch_pieces } from './pieces.js';
 import { ffs_write } from './write.js';
 export { ffs_write_start, ffs_write_stop } from './writemount.js';
 
@@ -42,13 +42,13 @@ export const ffs_writeops: FfsWriteOps = {
   fallocate(vp: Vnode, offset: number, length: number, cred: Cred) {
     range(vp, offset, length);
     const ip = VTOI(vp);
-    return ORDER(ip.i_ump).run(() => ffs_fallocate(ip, offset, length, cred));
+    return ffs_fallocate_pieces(ip, offset, length, cred);
   },
   fdiscard(vp: Vnode, offset: number, length: number) {
     range(vp, offset, length);
     const ip = VTOI(vp);
     if (offset >= ip.i_size) return undefined;
-    return ORDER(ip.i_ump).run(() => ffs_punch(ip, offset, length));
+    return ffs_punch_pieces(ip, offset, length);
   },
   setextattr: ffs_setextattr,
   deleteextattr: ffs_deleteextattr,

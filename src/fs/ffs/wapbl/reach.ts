@@ -13,14 +13,14 @@ export function blocksof(ip: Inode): number {
   return Math.ceil((ip.i_blocks * 512) / ip.i_fs.fs_bsize) + 2;
 }
 
-/** Adds the groups of a run to `groups`, unless that makes them more than `most`. */
+/** Adds the groups of a run to `groups`, unless that makes them more than `most`. The first run is always taken. */
 function addgroups(ip: Inode, run: Run, groups: Set<number>, most: number): boolean {
   const fs = ip.i_fs;
   const first = fs.dtog(run.fsb);
   const last = fs.dtog(run.fsb + run.blocks * fs.fs_frag - 1);
   let more = 0;
   for (let c = first; c <= last; c++) if (!groups.has(c)) more++;
-  if (groups.size + more > most) return false;
+  if (groups.size > 0 && groups.size + more > most) return false;
   for (let c = first; c <= last; c++) groups.add(c);
   return true;
 }
