@@ -51,7 +51,7 @@ const PLANS: Readonly<Record<string, Plan>> = {
   'ffs1-be-journal': { newfs: { format: 1, endian: 'big', blockSize: 4096, fragSize: 512, inodes: 500, size: 3 * MIB }, size_bytes: 3 * MIB + JOURNAL_BYTES, journal: { le: true } },
   'ffs2-freebsd': { newfs: { format: 2, endian: 'little', blockSize: 8192, fragSize: 1024, inodes: 500 }, size_bytes: 4 * MIB, special: 'freebsd' },
   'ffs2-snapshot': { newfs: { format: 2, endian: 'little', blockSize: 8192, fragSize: 1024, inodes: 500 }, size_bytes: 4 * MIB, special: 'snapshot' },
-  'ffs1-apple': { newfs: { format: 1, endian: 'big', blockSize: 8192, fragSize: 1024, inodes: 500 }, size_bytes: 4 * MIB, special: 'apple' },
+  'ffs1-apple': { newfs: { format: 1, endian: 'big', blockSize: 8192, fragSize: 1024, inodes: 500, maxcontig: 1 }, size_bytes: 4 * MIB, special: 'apple' },
   'ffs0-solaris': { newfs: { format: 0, endian: 'big', blockSize: 8192, fragSize: 1024, inodes: 500 }, size_bytes: 4 * MIB, special: 'solaris' },
 };
 
@@ -145,20 +145,6 @@ function specialise(bytes: Uint8Array, fs: Fs, sb: number, special: Plan['specia
       view.setUint32(sb + 1308, 1, fs.le);
       hashSuperblock(bytes, sb, fs.fs_sbsize, fs.le);
       break;
-    case 'apple': {
-      const label = bytes.subarray(7168, 8192);
-      const lview = viewOf(label);
-      lview.setUint32(0, 0x4c41424c, false);
-      lview.setUint32(6, 1, false);
-      lview.setUint32(10, 1_000_000_000, false);
-      lview.setUint16(16, 5, false);
-      label.set([...'apple'].map((c) => c.charCodeAt(0)), 18);
-      let sum = 0;
-      for (let i = 0; i < 1024; i += 2) sum += lview.getUint16(i, false);
-      while (sum > 0xffff) sum = (sum >>> 16) + (sum & 0xffff);
-      lview.setUint16(4, ~sum & 0xffff, false);
-      break;
-    }
     case 'solaris':
       // fs_state + fs_time is the sign of a consistent volume.
       view.setInt32(sb + 1352, (0x7c269d38 - view.getInt32(sb + 32, fs.le)) | 0, fs.le);
@@ -170,14 +156,39 @@ function specialise(bytes: Uint8Array, fs: Fs, sb: number, special: Plan['specia
       view.setUint32(sb + 1116, file.ino, fs.le);
       break;
     }
+    case 'apple': // from the beginning
     case undefined:
       break;
   }
 }
 
+/** Makes an empty volume Apple's: its label, and directories in chunks of 1024 bytes. */
+async function appleVolume(dev: MemoryDevice): Promise<void> {
+  const label = new Uint8Array(1024);
+  const view = viewOf(label);
+  view.setUint32(0, 0x4c41424c, false);
+  view.setUint32(6, 1, false);
+  view.setUint32(10, 1_000_000_000, false);
+  view.setUint16(16, 5, false);
+  label.set([...'apple'].map((c) => c.charCodeAt(0)), 18);
+  let sum = 0;
+  for (let i = 0; i < 1024; i += 2) sum += view.getUint16(i, false);
+  while (sum > 0xffff) sum = (sum >>> 16) + (sum & 0xffff);
+  view.setUint16(4, ~sum & 0xffff, false);
+  dev.write(label, 0, label.length, 7168);
+  const root = makeAtlas(dev.toBytes(), undefined).inodes[0]!;
+  const word = new Uint8Array(8);
+  viewOf(word).setBigUint64(0, 1024n, false);
+  dev.write(word, 0, 8, root.at + 8);
+  viewOf(word).setUint16(0, 1012, false);
+  const fs = await ffs_superblock_search(dev);
+  dev.write(word, 0, 2, fs.fsbtob(root.dinode.i_db[0]!) + 12 + 4);
+}
+
 async function make(name: string, plan: Plan): Promise<Base> {
   const dev = new MemoryDevice({ size_bytes: plan.size_bytes });
   await newfs(dev, { ...plan.newfs, time: { sec: 1_700_000_000, nsec: 5 }, fsid: 12345 });
+  if (plan.special === 'apple') await appleVolume(dev);
   await useVolume(dev, (sys) => fill(sys, plan.newfs.blockSize!));
   const fs = await ffs_superblock_search(dev);
   const sb = fs.fs_sblockloc;

@@ -17,13 +17,41 @@ export interface Mounted {
   readonly log: readonly string[];
 }
 
+function shown(arg: unknown): string {
+  if (arg instanceof Uint8Array) return arg.length > 200 ? `${arg.length} bytes` : JSON.stringify(Buffer.from(arg).toString('latin1'));
+  return typeof arg === 'object' && arg !== null ? '{}' : String(arg);
+}
+
+/** FUZZ_CALLS=1: every system call with its arguments and its outcome goes to standard error, to see how a mutant fails. */
+function talkative(sys: RumpSys): RumpSys {
+  return new Proxy(sys, {
+    get(target, name: keyof RumpSys) {
+      const call = target[name] as (...args: unknown[]) => unknown;
+      return async (...args: unknown[]) => {
+        const line = `${name}(${args.map(shown).join(', ')})`;
+        try {
+          const answer = await call.apply(target, args);
+          console.error(`${line} = ${shown(answer)}`);
+          return answer;
+        } catch (thrown) {
+          console.error(`${line}: ${thrown instanceof Error ? `${(thrown as { code?: string }).code ?? ''} ${thrown.message}` : String(thrown)}`);
+          throw thrown;
+        }
+      };
+    },
+  });
+}
+
 /** Boots a kernel and mounts the device on {@link MOUNTPOINT}; a kernel whose mount failed is halted. */
 export async function mountVolume(dev: BlockDevice, flags: number, options: Record<string, string> = {}): Promise<Mounted> {
   const log: string[] = [];
   const rumpuser = new MemoryRumpuser({ now: NOW });
-  rumpuser.rumpuser_dprintf = (level, message) => void log.push(`${level}: ${message}`);
+  rumpuser.rumpuser_dprintf = (level, message) => {
+    log.push(`${level}: ${message}`);
+    if (process.env.FUZZ_CALLS !== undefined) console.error(`  log: ${level}: ${message}`);
+  };
   const kernel = await RumpKernel.boot({ rumpuser, components: [tmpfs, ffs], bufcache_bytes: BUFCACHE_BYTES });
-  const { sys } = kernel;
+  const sys = process.env.FUZZ_CALLS === undefined ? kernel.sys : talkative(kernel.sys);
   await sys.mkdir(MOUNTPOINT, 0o755);
   try {
     await sys.mount('ffs', MOUNTPOINT, flags, { fspec: dev, options: new Map(Object.entries(options)) });

@@ -156,21 +156,25 @@ export type FreeFrags = (fsb: number, n: number) => MaybePromise<void>;
  * Lets go of a whole tree of indirect blocks: what it names, and its own blocks. `span` is the number of blocks that it
  * maps. Calls itself once a level, at most three deep.
  * @param metadata what the tree names are buffers (a directory), to be forgotten
+ * @param seen indirect blocks of the tree that were met. A tree that leads to one again is damaged, and three levels of
+ *   that would be walked for ever.
  * @returns number of frags let go
  */
-export async function freetree(ump: FfsMount, addr: number, span: number, metadata: boolean, free: FreeFrags): Promise<number> {
+export async function freetree(ump: FfsMount, addr: number, span: number, metadata: boolean, free: FreeFrags, seen = new Set<number>()): Promise<number> {
   const fs = ump.um_fs;
   const order = ORDER(ump);
   let frags = 0;
   let bp: Buf;
   try {
+    if (seen.has(addr)) throw order.damage(`a file that is removed: its indirect block at frag ${addr} is met twice`);
+    seen.add(addr);
     const got = readindir(ump, addr, 'a file that is removed');
     bp = got instanceof Promise ? await got : got;
   } catch {
     return 0; // Logged; the blocks below stay allocated.
   }
   try {
-    frags += await freepart(ump, bp, 0, span, metadata, free);
+    frags += await freepart(ump, bp, 0, span, metadata, free, seen);
   } finally {
     ump.um_bufcache.brelse(bp);
   }
@@ -184,8 +188,9 @@ export async function freetree(ump: FfsMount, addr: number, span: number, metada
  * Lets go of what pointers from..end of an indirect block name, without changing the block.
  * @returns number of frags let go
  */
-async function freepart(ump: FfsMount, bp: Buf, from: number, span: number, metadata: boolean, free: FreeFrags): Promise<number> {
+async function freepart(ump: FfsMount, bp: Buf, from: number, span: number, metadata: boolean, free: FreeFrags, seen: Set<number>): Promise<number> {
   const fs = ump.um_fs;
+  const order = ORDER(ump);
   const child = span / fs.fs_nindir;
   let frags = 0;
   let run = 0;
@@ -193,11 +198,13 @@ async function freepart(ump: FfsMount, bp: Buf, from: number, span: number, meta
   for (let i = from; i < fs.fs_nindir; i++) {
     const fsb = getptr(ump, bp.b_view, i);
     if (fsb === 0) continue;
+    // After damage nothing reaches the disk any more.
+    if (order.broken) break;
     if (child > 1) {
-      frags += await freetree(ump, fsb, child, metadata, free);
+      frags += await freetree(ump, fsb, child, metadata, free, seen);
       continue;
     }
-    if (metadata) ORDER(ump).binval(fsb, fs.fs_frag);
+    if (metadata) order.binval(fsb, fs.fs_frag);
     if (runfrags > 0 && run + runfrags === fsb) {
       runfrags += fs.fs_frag;
       continue;
@@ -228,10 +235,12 @@ function snapshot(bp: Buf): Buf {
  * Cuts a tree: of the `span` blocks that the tree at `addr` maps, those from `keep` on (1..span-1) are let go.
  * @returns number of frags let go
  */
-export async function cuttree(ip: Inode, addr: number, span: number, keep: number, metadata: boolean, free: FreeFrags): Promise<number> {
+export async function cuttree(ip: Inode, addr: number, span: number, keep: number, metadata: boolean, free: FreeFrags, seen = new Set<number>()): Promise<number> {
   const { i_ump: ump, i_fs: fs } = ip;
   const child = span / fs.fs_nindir;
   const i = Math.floor(keep / child);
+  if (seen.has(addr)) throw ORDER(ump).damage(`inode ${ip.i_number}: its indirect block at frag ${addr} is met twice`);
+  seen.add(addr);
   const got = readindir(ump, addr, `inode ${ip.i_number}`);
   const bp = got instanceof Promise ? await got : got;
   let frags = 0;
@@ -247,11 +256,11 @@ export async function cuttree(ip: Inode, addr: number, span: number, keep: numbe
     }
     if (changed) {
       ORDER(ump).bdwrite(bp, BK_INODE);
-      frags += await freepart(ump, old, from, span, metadata, free);
+      frags += await freepart(ump, old, from, span, metadata, free, seen);
     }
     if (partial > 0) {
       const next = getptr(ump, bp.b_view, i);
-      if (next !== 0) frags += await cuttree(ip, next, child, partial, metadata, free);
+      if (next !== 0) frags += await cuttree(ip, next, child, partial, metadata, free, seen);
     }
   } finally {
     ump.um_bufcache.brelse(bp);

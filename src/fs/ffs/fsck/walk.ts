@@ -42,17 +42,14 @@ interface Level {
  */
 export async function walkInode(ctx: FsckContext, inode: InodeView, visitor: BlockVisitor): Promise<number> {
   const { fs } = ctx;
-  if (blockless(inode, fs, ctx.appleufs)) return KEEPON;
+  // A short symlink or a device has no blocks of its own, but may have some for extended attributes.
+  if (blockless(inode, fs, ctx.appleufs)) return walkExtattr(extattrOf(ctx, inode), visitor);
   const { size } = inode;
   const nblocks = Math.ceil(size / fs.fs_bsize);
   // The window may move while we wait.
   const ptrs: number[] = [];
   for (let i = 0; i < UFS_NDADDR + UFS_NIADDR; i++) ptrs.push(inode.ptr(i));
-  const ext: [number, number][] = [];
-  if (inode.ufs2 && inode.extsize > 0) {
-    const { extsize } = inode;
-    for (let i = 0; i < UFS_NXADDR; i++) ext.push([inode.extb(i), directFrags(fs, extsize, i)]);
-  }
+  const ext = extattrOf(ctx, inode);
   for (let lbn = 0; lbn < UFS_NDADDR; lbn++) {
     const fsb = ptrs[lbn]!;
     let answer: number | Promise<number> = KEEPON;
@@ -72,6 +69,19 @@ export async function walkInode(ctx: FsckContext, inode: InodeView, visitor: Blo
     }
     lbn += reach;
   }
+  return walkExtattr(ext, visitor);
+}
+
+/** Address and frags of the blocks with extended attributes. */
+function extattrOf(ctx: FsckContext, inode: InodeView): [fsb: number, frags: number][] {
+  const ext: [number, number][] = [];
+  if (!inode.ufs2 || inode.extsize <= 0) return ext;
+  const { extsize } = inode;
+  for (let i = 0; i < UFS_NXADDR; i++) ext.push([inode.extb(i), directFrags(ctx.fs, extsize, i)]);
+  return ext;
+}
+
+async function walkExtattr(ext: readonly (readonly [number, number])[], visitor: BlockVisitor): Promise<number> {
   for (const [fsb, frags] of ext) {
     if (fsb !== 0 && (await visitor.block(fsb, frags, NaN)) === STOP) return STOP;
   }
