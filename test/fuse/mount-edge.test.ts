@@ -75,7 +75,7 @@ t.test('unmounting never takes another mount', { skip }, async (t) => {
 });
 
 t.test('a supervisor whose mount has gone leaves the next one alone', { skip }, async (t) => {
-  const first = await mountFixture({ close_ms: 1000 });
+  const first = await mountFixture({ close_ms: 4000 });
   const server = first.server();
   unmount(first.device);
   t.ok(alive(first.pid), 'it waits for its server to write');

@@ -2,7 +2,7 @@ import { execFileSync, spawn } from 'node:child_process';
 import * as fs from 'node:fs';
 import path from 'node:path';
 import t from 'tap';
-import { code, filesOnMount, sh } from './fixtures/files.js';
+import { code, filesOnMount, lockHolder, sh } from './fixtures/files.js';
 import { mountFixture, sleep, until, whyNoMounts } from './fixtures/mounted.js';
 
 const skip = whyNoMounts();
@@ -14,16 +14,15 @@ t.test('locks that the kernel keeps', { skip }, async (t) => {
   const m = await mountFixture({ serve: { remote_locks: true } });
   t.teardown(() => m.end());
   fs.writeFileSync(path.join(m.dir, 'lock'), '');
-  const holder = spawn('flock', ['lock', 'sleep', '0.6'], { cwd: m.dir });
-  await sleep(200);
+  const holder = await lockHolder(m.dir);
   t.not(code(() => sh('flock -n lock true', m.dir)), 'no error', 'held');
   t.not(code(() => sh('flock -w 0.1 lock true', m.dir)), 'no error', 'waiting can be interrupted');
   fs.writeFileSync(path.join(m.dir, 'other'), 'meanwhile');
   t.equal(holder.exitCode, null, 'others are served meanwhile');
+  holder.stdin.end();
   sh('flock lock true', m.dir);
   t.ok(await until(() => holder.exitCode !== null), 'waiting for the lock waits for its end');
-  const victim = spawn('flock', ['lock', 'sleep', '30'], { cwd: m.dir });
-  await sleep(100);
+  const victim = await lockHolder(m.dir);
   const waiter = spawn('flock', ['lock', 'true'], { cwd: m.dir });
   await sleep(50);
   waiter.kill('SIGKILL');
