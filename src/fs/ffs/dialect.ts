@@ -63,14 +63,11 @@ async function ckhash_evidence(dev: BlockDevice, fs: Fs): Promise<boolean> {
   return cg_ckhash_verifies(new DataView(bytes.buffer), fs.fs_cgsize, fs.le);
 }
 
-/**
- * Fields that only FreeBSD's newfs and kernel fill, where others have spare bytes: the size of the device
- * (fs_providersize, at the place of NetBSD's first journal locator) and the time of the last mount.
- */
+/** FreeBSD's newfs writes the size of the device, in frags, where NetBSD has its first journal locator and others spare bytes. */
 function freebsdfields(fs: Fs): boolean {
   if (!fs.wide || fs.fs_journal_version !== 0 || fs.fs_journal_location !== 0) return false;
   const provider = fs.fs_journallocs[0]!;
-  return provider >= BigInt(fs.fs_size) && provider < BigInt(fs.fs_size) * 1024n && fs.fs_mtime > 0;
+  return provider >= BigInt(fs.fs_size) && provider < BigInt(fs.fs_size) * 1024n;
 }
 
 /** Looks at everything that tells. `asked` is the dialect that the user insists on. @throws EIO */

@@ -1,6 +1,7 @@
 import type { BlockDevice } from '../../../kernel/blkdev.js';
 import type { Fs } from '../fs.js';
 import type { BlockMap } from './blockmap.js';
+import { rehash } from './rehash.js';
 import type { DirTable } from './dirtable.js';
 import type { InodeTable } from './inodetable.js';
 import { FSCK_EXIT_CHECK_FAILED, FsckStop, MAX_PROBLEMS } from './report.js';
@@ -167,6 +168,9 @@ export class FsckContext {
   async writeAt(bytes: Uint8Array, length: number, offset: number): Promise<void> {
     if (this.mode === 'check') throw new Error('fsck: a check must not write');
     this.modified = true;
+    // The first write may come before there is a superblock to go by: a journal, of a system without check hashes.
+    const fs = this.fs as Fs | undefined;
+    if (fs !== undefined && fs.ckhashes !== 0) rehash(fs, bytes, length, offset);
     try {
       const r = this.dev.write(bytes, 0, length, offset);
       if (r instanceof Promise) await r;

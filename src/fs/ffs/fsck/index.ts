@@ -4,7 +4,7 @@
  * fault there does not hide itself.
  */
 import type { BlockDevice } from '../../../kernel/blkdev.js';
-import { FS_ISCLEAN } from '../fs.js';
+import { FS_ISCLEAN, FS_NEEDSFSCK, FS_UNCLEAN } from '../fs.js';
 import { FsckContext } from './context.js';
 import type { FsckMode } from './context.js';
 import { pass1, pass1b } from './pass1.js';
@@ -97,14 +97,19 @@ async function run(dev: BlockDevice, mode: FsckMode, options: FsckOptions): Prom
 async function finish(ctx: FsckContext): Promise<void> {
   const { fs, dev } = ctx;
   const clean = !ctx.unresolved && !ctx.rerun;
-  const mark = clean && (fs.fs_clean & FS_ISCLEAN) === 0;
+  const mark = clean && ((fs.fs_clean & FS_ISCLEAN) === 0 || (fs.fs_flags & (FS_UNCLEAN | FS_NEEDSFSCK)) !== 0);
   if (!ctx.modified && !ctx.sbdirty && !mark) return;
   const barrier = dev.flush();
   if (barrier instanceof Promise) await barrier;
   if (mark) {
     fs.fs_clean = FS_ISCLEAN;
+    fs.fs_flags &= ~(FS_UNCLEAN | FS_NEEDSFSCK);
     fs.fs_pendingblocks = 0;
     fs.fs_pendinginodes = 0;
+  }
+  if (ctx.freebsd && fs.wide) {
+    // Takes its validity from a soft-updates journal.
+    fs.fs_mtime = Math.max(ctx.now, fs.fs_mtime + 1);
   }
   fs.fs_time = ctx.now;
   if (!fs.ufs2) fs.fs_old_time = ctx.now | 0;
@@ -119,7 +124,7 @@ function reportOf(runs: readonly Run[]): FsckReport {
   const problems: FsckProblem[] = runs.flatMap((r) => r.ctx.problems);
   const stopped = last.stopped;
   const consistent = stopped === undefined ? !ctx.unresolved : stopped === FSCK_EXIT_OK;
-  const markedClean = ctx.fs !== undefined && (ctx.fs.fs_clean & FS_ISCLEAN) !== 0 && !ctx.journalReplayed;
+  const markedClean = ctx.fs !== undefined && (ctx.fs.fs_clean & FS_ISCLEAN) !== 0 && (ctx.fs.fs_flags & (FS_UNCLEAN | FS_NEEDSFSCK)) === 0 && !ctx.journalReplayed;
   return {
     clean: consistent && markedClean,
     consistent,

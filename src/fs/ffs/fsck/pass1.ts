@@ -1,7 +1,9 @@
 import { IFTODT, S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFREG, S_IFSOCK } from '../../../kernel/stat.js';
 import { UFS_MAXDIRSIZE } from '../../ufs/dir.js';
+import { dinode_ckhash_verifies } from '../../ufs/dinode.js';
 import { put64 } from '../../ufs/endian.js';
 import { CG_MAGIC } from '../cg.js';
+import { CK_INODE } from '../ckhash.js';
 import { UFS_NDADDR, UFS_NIADDR, UFS_NXADDR, UFS_ROOTINO } from '../fs.js';
 import type { FsckBuf, FsckContext } from './context.js';
 import { DCLEAR, DSTATE, FCLEAR, FSTATE, USTATE } from './inodetable.js';
@@ -194,6 +196,8 @@ async function checkinode(ctx: FsckContext, inode: InodeView, ino: number, count
     if (ctx.ask('PARTIALLY_ALLOCATED', `PARTIALLY ALLOCATED INODE I=${ino}`, 'CLEAR', false, { inode: ino })) await clear(ctx, inode, chunkOffset);
     return;
   }
+  if ((ctx.fs.ckhashes & CK_INODE) !== 0 && inode.ufs2 && !dinode_ckhash_verifies(inode.view, inode.off, inode.le)
+    && ctx.ask('INODE_CKHASH', `INODE CHECK-HASH FAILED I=${ino}`, 'FIX', true, { inode: ino })) await store(ctx, inode, chunkOffset);
   const why = implausible(ctx, inode);
   if (why !== undefined) {
     inodes.setState(ino, FCLEAR);

@@ -1,6 +1,7 @@
 import { CgBuilder } from '../cg_build.js';
 import type { CgKept } from '../cg_build.js';
 import { CG_MAGIC } from '../cg.js';
+import { CK_CYLGRP, cg_ckhash_verifies } from '../ckhash.js';
 import { geti64 } from '../../ufs/endian.js';
 import { csum_store } from '../csum.js';
 import { UFS_ROOTINO } from '../fs.js';
@@ -142,6 +143,9 @@ async function compareGroup(ctx: FsckContext, c: number, buf: FsckBuf, builder: 
   if (offsets.clusteroff > 0) {
     region('CG_CLUSTERSUM', `${missing}: cluster counts`, offsets.freeoff + offsets.blkmapsize, offsets.clusteroff);
     region('CG_CLUSTER_MAP', `${missing}: clusters`, offsets.clusteroff, offsets.clusteroff + offsets.clustermapsize);
+  }
+  if (!dirty && (ctx.fs.ckhashes & CK_CYLGRP) !== 0 && !cg_ckhash_verifies(buf.view, ctx.fs.fs_cgsize, ctx.fs.le)) {
+    dirty = ctx.ask('CG_CKHASH', `CG ${c}: CHECK-HASH FAILED`, 'FIX', true, where);
   }
   if (dirty) await ctx.bwrite(buf);
 }

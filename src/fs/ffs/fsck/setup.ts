@@ -1,8 +1,9 @@
+import { CK_SUPERBLOCK, ffs_ckhashes, sb_ckhash_verifies } from '../ckhash.js';
 import { ffs_evidence } from '../dialect.js';
 import { wapbl_open } from '../wapbl/header.js';
 import { WapblOverlay } from '../wapbl/overlay.js';
 import { wapbl_replay } from '../wapbl/replay.js';
-import { CSUM_SIZE, FS_42POSTBLFMT, FS_44INODEFMT, FS_DOQUOTA2, FS_DOWAPBL, FS_FLAGS_UPDATED, FS_ISCLEAN, FS_OPTSPACE, FS_OPTTIME, FS_SUJ, UFS_NDADDR, UFS_NIADDR } from '../fs.js';
+import { CSUM_SIZE, FS_42POSTBLFMT, FS_44INODEFMT, FS_DOQUOTA2, FS_DOWAPBL, FS_FLAGS_UPDATED, FS_ISCLEAN, FS_NEEDSFSCK, FS_OPTSPACE, FS_OPTTIME, FS_SUJ, FS_UNCLEAN, UFS_NDADDR, UFS_NIADDR } from '../fs.js';
 import { csum_load } from '../csum.js';
 import { BlockMap } from './blockmap.js';
 import type { FsckContext } from './context.js';
@@ -41,11 +42,13 @@ export async function setup(ctx: FsckContext, options: SetupOptions): Promise<vo
   }
   await replayJournal(ctx);
   await checkDialect(ctx);
-  if ((ctx.fs.fs_clean & FS_ISCLEAN) !== 0 && options.skipClean === true && !ctx.alternateUsed && !ctx.journalReplayed) {
+  const flagged = (ctx.fs.fs_flags & (FS_UNCLEAN | FS_NEEDSFSCK)) !== 0;
+  if ((ctx.fs.fs_clean & FS_ISCLEAN) !== 0 && !flagged && options.skipClean === true && !ctx.alternateUsed && !ctx.journalReplayed) {
     ctx.note('FILE SYSTEM CLEAN; SKIPPING CHECKS');
     throw new FsckStop(FSCK_EXIT_OK);
   }
   if ((ctx.fs.fs_clean & FS_ISCLEAN) === 0 && !ctx.journalReplayed) ctx.unclean('NOT_CLEAN', 'FILE SYSTEM IS NOT MARKED CLEAN');
+  else if (flagged) ctx.unclean('NOT_CLEAN', 'FILE SYSTEM IS MARKED AS NEEDING A CHECK');
   checkFields(ctx);
   if (ctx.unresolved && ctx.mode !== 'check') throw new FsckStop(FSCK_EXIT_CHECK_FAILED);
   await loadSummary(ctx);
@@ -156,14 +159,19 @@ async function checkDialect(ctx: FsckContext): Promise<void> {
     ctx.report('UNSUPPORTED', 'A SOLARIS VOLUME: CHECK IT UNDER SOLARIS');
     throw new FsckStop(FSCK_EXIT_CHECK_FAILED);
   }
-  if (ctx.mode === 'check') return;
-  let why: string | undefined;
-  if (ctx.freebsd && fs.fs_metackhash !== 0) why = 'IT KEEPS CHECK HASHES';
-  else if ((fs.fs_flags & FS_SUJ) !== 0) why = 'IT HAS A SOFT-UPDATES JOURNAL';
-  else if (fs.wide && fs.fs_snapinum.some((ino) => ino !== 0)) why = 'IT HAS SNAPSHOTS';
-  if (why === undefined) return;
-  ctx.report('UNSUPPORTED', `CANNOT REPAIR THIS VOLUME, ${why}: REPAIR IT UNDER THE SYSTEM THAT WROTE IT`);
-  throw new FsckStop(FSCK_EXIT_CHECK_FAILED);
+  fs.ckhashes = ffs_ckhashes(fs, dialect);
+  if (ctx.mode !== 'check' && fs.wide && fs.fs_snapinum.some((ino) => ino !== 0)) {
+    ctx.report('UNSUPPORTED', 'CANNOT REPAIR THIS VOLUME, IT HAS SNAPSHOTS: REPAIR IT UNDER THE SYSTEM THAT WROTE IT');
+    throw new FsckStop(FSCK_EXIT_CHECK_FAILED);
+  }
+  if ((fs.fs_flags & FS_SUJ) !== 0 && (fs.fs_clean & FS_ISCLEAN) === 0) ctx.note('THE SOFT-UPDATES JOURNAL IS NOT USED: EVERYTHING IS CHECKED');
+  if (ctx.freebsd && fs.wide && fs.fs_sujfree !== 0 && ctx.ask('SB_FIELD', `LIST OF UNLINKED FILES AT I=${fs.fs_sujfree} IN SUPERBLOCK`, 'CLEAR', true)) {
+    fs.fs_sujfree = 0;
+    ctx.sbdirty = true;
+  }
+  // A copy carries the hash of the time when it was made, which fits it too.
+  if ((fs.ckhashes & CK_SUPERBLOCK) === 0 || sb_ckhash_verifies(fs)) return;
+  if (ctx.ask('SB_CKHASH', 'SUPERBLOCK CHECK-HASH FAILED', 'FIX', false)) ctx.sbdirty = true;
 }
 
 /** What the superblock says of a journal that is not in use. Its fields are in the byte order of the machine that made it. */
