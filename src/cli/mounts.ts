@@ -49,8 +49,12 @@ export function writeRecord(device: string, record: MountRecord): void {
   renameSync(`${file}.new`, file);
 }
 
-export function removeRecord(device: string): void {
+/** Removes the record of a mount that has ended, and its log; a newer mount that was given the same device number keeps its own. */
+export function removeRecord(device: string, pid: number): void {
+  const record = readRecord(device);
+  if (record?.pid !== pid) return;
   rmSync(recordFile(device), { force: true });
+  if (record.log !== undefined) rmSync(record.log, { force: true });
 }
 
 /** A log file for a mount that is about to be made. */
@@ -78,18 +82,38 @@ export function dropStaleRecords(mounts: readonly HostMount[]): void {
   }
   const live = new Set(mounts.flatMap((mount) => [path.basename(recordFile(mount.device)), path.basename(mount.details?.log ?? '')]));
   for (const name of names) {
-    // The log of a mount that is being made bears the number of the process that makes it.
-    const making = /^(\d+)-\d+\.log$/.exec(name)?.[1];
-    if (!live.has(name) && (making === undefined || !alive(Number(making)))) rmSync(path.join(recordDirectory(), name), { force: true });
+    const file = path.join(recordDirectory(), name);
+    // The log of a mount that is being made bears the number of the process that makes it. A mount that is not to be
+    // seen here may be in another mount namespace: its process tells.
+    const owner = /^(\d+)-\d+\.log$/.exec(name)?.[1] ?? readRecordFile(file)?.pid;
+    if (!live.has(name) && (owner === undefined || !alive(Number(owner)))) rmSync(file, { force: true });
+  }
+}
+
+function readRecordFile(file: string): MountRecord | undefined {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8')) as MountRecord;
+  } catch {
+    return undefined;
   }
 }
 
 function readRecord(device: string): MountRecord | undefined {
-  try {
-    return JSON.parse(readFileSync(recordFile(device), 'utf8')) as MountRecord;
-  } catch {
-    return undefined;
+  return readRecordFile(recordFile(device));
+}
+
+/** The supervisor of a mount that nothing is on record about (its launcher was killed at the last moment): by its title. */
+function findSupervisor(mountpoint: string): number | undefined {
+  const title = `rumpfuse: supervisor of ${mountpoint}`;
+  for (const pid of readdirSync('/proc')) {
+    if (!/^\d+$/.test(pid)) continue;
+    try {
+      if (readFileSync(`/proc/${pid}/cmdline`, 'utf8').replace(/\0+$/, '') === title) return Number(pid);
+    } catch {
+      // Ended meanwhile.
+    }
   }
+  return undefined;
 }
 
 /** Is the process at work? One that has ended and only waits for its parent to notice is not. */
@@ -106,10 +130,11 @@ export function alive(pid: number): boolean {
 export function listMounts(): HostMount[] {
   return readMountinfo().filter((mount) => mount.fstype === FSTYPE).map(({ device, mountpoint, source, options }) => {
     const details = readRecord(device);
+    const pid = details?.pid ?? findSupervisor(mountpoint);
     return {
       device, mountpoint, source, options,
       ...(details !== undefined ? { details } : {}),
-      ...(details !== undefined && alive(details.pid) ? { pid: details.pid } : {}),
+      ...(pid !== undefined && alive(pid) ? { pid } : {}),
     };
   });
 }

@@ -51,9 +51,9 @@ function checkAllowOther(): Finding {
 function checkKernel(): Finding {
   const release = readFileSync('/proc/sys/kernel/osrelease', 'utf8').trim();
   const [major, minor] = release.split('.').map(Number) as [number, number];
-  return major > 4 || (major === 4 && minor >= 20)
+  return major > 5 || (major === 5 && minor >= 4)
     ? { state: 'good', text: `Linux ${release}` }
-    : { state: 'bad', text: `Linux ${release} is older than 4.20, which this FUSE protocol needs` };
+    : { state: 'bad', text: `Linux ${release} is older than 5.4, whose FUSE protocol is the oldest that is spoken here` };
 }
 
 async function checkPackages(): Promise<Finding[]> {

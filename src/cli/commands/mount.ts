@@ -126,7 +126,7 @@ export async function mount(argv: MountArguments): Promise<number> {
       device = ready.device;
       up(ready);
     }, (message) => log('error', message));
-    if (device !== undefined) removeRecord(device);
+    if (device !== undefined) removeRecord(device, process.pid);
     return status;
   } catch (error) {
     if (error instanceof MountFailure) throw new Failure(error.message, EXIT_MOUNT);

@@ -1,4 +1,4 @@
-import { realpathSync, rmSync } from 'node:fs';
+import { realpathSync } from 'node:fs';
 import path from 'node:path';
 import { MountFailure } from '../../fuse/mount/failure.js';
 import { unmount } from '../../fuse/mount/unmount.js';
@@ -51,7 +51,6 @@ export async function umount(target: string, options: UmountOptions): Promise<vo
   const log = mount.details?.log;
   const said = log === undefined ? [] : readLog(log);
   for (const line of said) process.stderr.write(`${line}\n`);
-  removeRecord(mount.device);
-  if (log !== undefined) rmSync(log, { force: true });
+  if (pid !== undefined) removeRecord(mount.device, pid);
   if (said.some((line) => line.includes('error:'))) throw new Failure(`${mount.mountpoint} is unmounted, but not all went well (above); check the volume: rumpfuse fsck ${mount.details?.image}`, EXIT_MOUNT);
 }
