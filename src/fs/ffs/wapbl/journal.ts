@@ -24,7 +24,7 @@ import type { WapblRing } from './ring.js';
  * Operations change buffers inside begin..end; all changes since the last commit are one transaction on the disk. A
  * commit (fsync, sync, a full journal) writes its buffers behind the journal's head, a barrier, a header, a barrier:
  * data that the transaction's metadata point to are on the disk before it, by the same barrier. From then on the
- * buffers may go home at any time, and do so when half of the journal is in use; the next header, which comes behind
+ * buffers may go home at any time, and do so when enough of the journal is in use; the next header, which comes behind
  * the next commit's barrier, then names nothing before it. So a commit costs two barriers, and going home none.
  *
  * A buffer of the running transaction never goes home: every transaction is in the journal or without effect. Blocks
@@ -78,12 +78,16 @@ export class JournalOrder extends Order {
   #empty = false;
   /** The superblock of the newest commit; null: as on the disk. */
   #superblock: Uint8Array | null = null;
+  /** Bytes that one operation may add to the transaction. */
   readonly #oproom: number;
+  /** Bytes of the journal in use that send the buffers home: early enough for the next commit to find room without more barriers. */
+  readonly #homeat: number;
 
   constructor(ump: FfsMount, ring: WapblRing) {
     super(ump);
     this.ring = ring;
-    this.#oproom = OPBLOCKS * ump.um_fs.fs_bsize + OPGROUPS * ump.um_fs.cgbytes;
+    this.#oproom = OPBLOCKS * ump.um_fs.fs_bsize + Math.min(OPGROUPS, ump.um_fs.fs_ncg) * ump.um_fs.cgbytes;
+    this.#homeat = Math.min(ring.circ_size / 2, Math.max(0, ring.circ_size - this.#oproom) / 3);
     ump.um_bufcache.onpressure(ump.um_dev, () => this.#commitsoon(true, false));
   }
 
@@ -224,6 +228,9 @@ export class JournalOrder extends Order {
   override rankfloor(): boolean {
     return true;
   }
+  override mayenter(): boolean {
+    return true;
+  }
 
   // ---- operations that must be taken apart
 
@@ -343,7 +350,7 @@ export class JournalOrder extends Order {
     this.#gohome = this.#empty = false;
     try {
       await this.#commit();
-      if (gohome || this.ring.used > this.ring.circ_size / 2) await this.#sendhome();
+      if (gohome || this.ring.used > this.#homeat) await this.#sendhome();
       if (empty) await this.#advance();
     } finally {
       this.lock.exit(true);
