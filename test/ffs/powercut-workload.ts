@@ -345,15 +345,14 @@ class Run {
   async #movedir(dir: string, to: string): Promise<void> {
     const renamed = (path: string): string => (path === dir || path.startsWith(`${dir}/`) ? to + path.slice(dir.length) : path);
     for (const file of this.#files) {
-      const path = renamed(file.path);
-      if (path === file.path) continue;
-      if (file.durable) {
+      const maybe = [...new Set([...file.maybe, ...file.maybe.map(renamed)])];
+      if (file.durable && maybe.length > file.maybe.length) {
         if (file.claim !== null) file.claim.until = this.#now;
-        file.maybe = [...file.maybe, ...file.maybe.map(renamed), path];
+        file.maybe = maybe;
         file.claim = { since: this.#now, until: Infinity, paths: file.maybe, contents: [file.content], why: `directory ${dir} -> ${to}` };
         this.claims.push(file.claim);
       }
-      file.path = path;
+      file.path = renamed(file.path);
     }
     for (let i = 0; i < this.#dirs.length; i++) this.#dirs[i] = renamed(this.#dirs[i]!);
     this.#moves.push([dir, to]);

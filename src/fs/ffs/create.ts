@@ -126,8 +126,7 @@ function named(dp: Inode, slot: DirSlot, name: string, ip: Inode): void {
   const order = ORDER(dp.i_ump);
   const chunk = ufs_direnter(dp, slot, name, ip.i_number, IFTODT(ip.i_mode));
   if (ip.i_vnode.v_type !== VDIR) return;
-  order.nameadded(ip, slot.bp, chunk);
-  IW(ip).parent = dp;
+  order.nameadded(ip, dp, slot.bp, chunk);
   dp.i_nlink++;
   order.touch(dp, IN_CHANGE);
 }
@@ -184,7 +183,7 @@ export async function ffs_link(dvp: Vnode, vp: Vnode, name: string, cred: Cred):
     const slot = await ufs_dirslot(dp, name.length, cred);
     try {
       const chunk = ufs_direnter(dp, slot, name, ip.i_number, IFTODT(ip.i_mode));
-      order.nameadded(ip, slot.bp, chunk);
+      order.nameadded(ip, dp, slot.bp, chunk);
       ip.i_nlink++;
       order.touch(ip, IN_CHANGE);
       const wait = ufs_dirtrim(dp);

@@ -12,11 +12,11 @@ import type { Order } from './order.js';
  */
 
 const MAXNEWNAMES = 4;
-/** New directories above each other that one removal looks up before it flushes instead. */
-const MAXNEWDEPTH = 16;
+/** Files (the one that loses a name, and new directories above its names) that one removal looks at before it flushes instead. */
+const MAXNEWFILES = 24;
 
-/** A name of `ip` was written into a chunk of a directory. */
-export function nameadded(order: Order, ip: Inode, bp: Buf, chunk: number): void {
+/** A name of `ip` was written into a chunk of `bp`, a block of directory `dir`. */
+export function nameadded(order: Order, ip: Inode, dir: Inode, bp: Buf, chunk: number): void {
   const iw = IW(ip);
   if (iw.namesepoch !== order.namesepoch) {
     iw.namesepoch = order.namesepoch;
@@ -24,9 +24,9 @@ export function nameadded(order: Order, ip: Inode, bp: Buf, chunk: number): void
     iw.manynames = false;
   }
   const dep = DirDep.of(bp);
-  if (iw.newnames.some((name) => name.dep === dep && name.chunk === chunk)) return;
+  if (iw.newnames.some((name) => name.dep === dep && name.chunk === chunk && name.dir === dir)) return;
   if (iw.newnames.length === MAXNEWNAMES) iw.manynames = true;
-  else iw.newnames.push({ dep, chunk });
+  else iw.newnames.push({ dep, chunk, dir });
 }
 
 /** The names since the last flush; null: none. */
@@ -38,25 +38,25 @@ function newnames(order: Order, ip: Inode): InodeWrite | null {
 /**
  * A name of `ip` is about to go from chunk `chunk` of `bp`, a block of directory `dp`. Sees to it that the names that
  * `ip` was given since the last flush, and those of new directories above them, reach the disk before.
- * @param into directory that holds the new name, if the name goes because of a rename
  * @returns false if no order of writing achieves that: then flush first (Order.reopen)
  */
-export function namegoing(order: Order, ip: Inode, dp: Inode, bp: Buf, chunk: number, into: Inode | null): boolean {
+export function namegoing(order: Order, ip: Inode, dp: Inode, bp: Buf, chunk: number): boolean {
   const isdir = (ip.i_mode & S_IFMT) === S_IFDIR;
   if (order.isnew(dp) || (order.isnew(ip) && isdir)) {
     // The disk never had this name; but others may count on this chunk for the way to theirs.
     return !(bp.b_private instanceof DirDep && bp.b_private.issource(chunk));
   }
-  if (order.isnew(ip)) return true;
+  return order.isnew(ip) || before(order, ip, bp, chunk, { left: MAXNEWFILES });
+}
+
+/** All new names of `ip`, and of the new directories that they are in, get before chunk `chunk` of `bp`. */
+function before(order: Order, ip: Inode, bp: Buf, chunk: number, budget: { left: number }): boolean {
   const iw = newnames(order, ip);
   if (iw === null) return true;
-  if (iw.manynames) return false;
-  for (const name of iw.newnames) if (!edge(name.dep, name.chunk, bp, chunk)) return false;
-  let depth = 0;
-  for (let d = into; d !== null && order.isnew(d); d = IW(d).parent) {
-    const dw = newnames(order, d);
-    if (++depth > MAXNEWDEPTH || dw === null || dw.manynames) return false;
-    for (const name of dw.newnames) if (!edge(name.dep, name.chunk, bp, chunk)) return false;
+  if (iw.manynames || budget.left-- <= 0) return false;
+  for (const name of iw.newnames) {
+    if (!edge(name.dep, name.chunk, bp, chunk)) return false;
+    if (order.isnew(name.dir) && !before(order, name.dir, bp, chunk, budget)) return false;
   }
   return true;
 }

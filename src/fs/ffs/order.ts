@@ -331,14 +331,14 @@ export class Order {
 
   // ---- order of names (nameorder.ts)
 
-  /** A name of `ip` was written into a chunk of a directory. */
-  nameadded(ip: Inode, bp: Buf, chunk: number): void {
-    nameadded(this, ip, bp, chunk);
+  /** A name of `ip` was written into a chunk of `bp`, a block of directory `dir`. */
+  nameadded(ip: Inode, dir: Inode, bp: Buf, chunk: number): void {
+    nameadded(this, ip, dir, bp, chunk);
   }
 
   /** A name of `ip` is about to go from a chunk of `bp`, a block of `dp`. False: only after {@link reopen}. */
-  namegoing(ip: Inode, dp: Inode, bp: Buf, chunk: number, into: Inode | null): boolean {
-    return namegoing(this, ip, dp, bp, chunk, into);
+  namegoing(ip: Inode, dp: Inode, bp: Buf, chunk: number): boolean {
+    return namegoing(this, ip, dp, bp, chunk);
   }
 
   /**

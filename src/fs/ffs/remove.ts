@@ -11,7 +11,7 @@ import { DirDep } from './dirdep.js';
 import { chunkof, ufs_dirempty, ufs_direnter, ufs_direntry, ufs_dirremove, ufs_dirrewrite, ufs_dirslot, ufs_dirtrim } from './dirmod.js';
 import type { DirSlot } from './dirmod.js';
 import { ffs_row } from './indir.js';
-import { IW, ORDER } from './writestate.js';
+import { ORDER } from './writestate.js';
 
 /** VOP_REMOVE, VOP_RMDIR, VOP_RENAME. */
 
@@ -35,10 +35,10 @@ async function rankof(ip: Inode): Promise<number> {
 /**
  * The entry `name` of `dp`, which names `ip` and is about to go, with everything arranged (if need be by a flush in the
  * middle of the transaction) so that the disk never loses it too early. The slot's buffer is referenced.
- * @param into directory that has just got the new name, for a rename
+ * @param goes the file keeps no other name: a directory's own chunks must not be overtaken
  * @throws ENOENT EIO
  */
-async function leaving(dp: Inode, ip: Inode, name: string, into: Inode | null): Promise<DirSlot> {
+async function leaving(dp: Inode, ip: Inode, name: string, goes: boolean): Promise<DirSlot> {
   const order = ORDER(dp.i_ump);
   for (let again = false; ; again = true) {
     const hit = await ufs_dirlookup(dp, name);
@@ -47,8 +47,8 @@ async function leaving(dp: Inode, ip: Inode, name: string, into: Inode | null): 
     if (again) return slot;
     const chunk = chunkof(dp, slot);
     try {
-      const rank = ip.i_vnode.v_type === VDIR && into === null ? await rankof(ip) : 0;
-      if (order.namegoing(ip, dp, slot.bp, chunk, into) && order.rankfloor(rank, slot.bp, chunk)) return slot;
+      const rank = ip.i_vnode.v_type === VDIR && goes ? await rankof(ip) : 0;
+      if (order.namegoing(ip, dp, slot.bp, chunk) && order.rankfloor(rank, slot.bp, chunk)) return slot;
     } catch (error) {
       dp.i_ump.um_bufcache.brelse(slot.bp);
       throw error;
@@ -65,7 +65,7 @@ export async function ffs_remove(dvp: Vnode, vp: Vnode, name: string): Promise<v
   const wait = order.begin();
   if (wait) await wait;
   try {
-    const slot = await leaving(dp, ip, name, null);
+    const slot = await leaving(dp, ip, name, true);
     try {
       ufs_dirremove(dp, slot, name);
     } finally {
@@ -86,7 +86,7 @@ export async function ffs_rmdir(dvp: Vnode, vp: Vnode, name: string): Promise<vo
   if (wait) await wait;
   try {
     if (!(await ufs_dirempty(ip))) throw errno(E.ENOTEMPTY);
-    const slot = await leaving(dp, ip, name, null);
+    const slot = await leaving(dp, ip, name, true);
     try {
       ufs_dirremove(dp, slot, name);
     } finally {
@@ -128,7 +128,7 @@ export async function ffs_rename(fdvp: Vnode, fvp: Vnode, fname: string, tdvp: V
           order.touch(tdp, IN_CHANGE);
         }
       }
-      const slot = await leaving(fdp, fip, fname, tdp);
+      const slot = await leaving(fdp, fip, fname, false);
       try {
         if (dotdot !== null) {
           ufs_dirrewrite(fip, dotdot, tdp.i_number, IFTODT(fip.i_mode));
@@ -136,7 +136,6 @@ export async function ffs_rename(fdvp: Vnode, fvp: Vnode, fname: string, tdvp: V
         }
         ufs_dirremove(fdp, slot, fname);
         order.linkdown(fip, 1);
-        if (isdir) IW(fip).parent = tdp;
       } finally {
         cache.brelse(slot.bp);
       }
@@ -158,7 +157,7 @@ async function addname(dp: Inode, ip: Inode, name: string, cred: Cred): Promise<
   const slot = await ufs_dirslot(dp, name.length, cred);
   try {
     const chunk = ufs_direnter(dp, slot, name, ip.i_number, IFTODT(ip.i_mode));
-    order.nameadded(ip, slot.bp, chunk);
+    order.nameadded(ip, dp, slot.bp, chunk);
     ip.i_nlink++;
     order.touch(ip, IN_CHANGE);
     const wait = ufs_dirtrim(dp);
@@ -171,10 +170,10 @@ async function addname(dp: Inode, ip: Inode, name: string, cred: Cred): Promise<
 /** The entry of `tip` becomes one of `ip`, in one sector. */
 async function replacename(dp: Inode, ip: Inode, tip: Inode, name: string, isdir: boolean): Promise<void> {
   const order = ORDER(dp.i_ump);
-  const slot = await leaving(dp, tip, name, null);
+  const slot = await leaving(dp, tip, name, true);
   try {
     ufs_dirrewrite(dp, slot, ip.i_number, IFTODT(ip.i_mode));
-    order.nameadded(ip, slot.bp, chunkof(dp, slot));
+    order.nameadded(ip, dp, slot.bp, chunkof(dp, slot));
     ip.i_nlink++;
     order.touch(ip, IN_CHANGE);
   } finally {

@@ -10,13 +10,11 @@ import type { Order } from './order.js';
 export class InodeWrite {
   /** The flush (Order.epoch) before which the inode was allocated: until that flush the disk does not know it. */
   newepoch = 0;
-  /** Chunks that hold names which the disk may not have yet; valid while namesepoch is Order.namesepoch. */
-  readonly newnames: { dep: DirDep; chunk: number }[] = [];
+  /** Names which the disk may not have yet: their chunks and directories; valid while namesepoch is Order.namesepoch. */
+  readonly newnames: { dep: DirDep; chunk: number; dir: Inode }[] = [];
   namesepoch = 0;
   /** There are more names than newnames keeps. */
   manynames = false;
-  /** The directory that holds the name of a new directory. */
-  parent: Inode | null = null;
   /** Size, pointers or attributes changed since the last flush: fdatasync must write the inode. */
   metadirty = false;
   /** Of a directory: when it was last read, seconds; and where the next search for a chunk to compact begins. */
