@@ -1,7 +1,7 @@
 import t from 'tap';
 import { Fs } from '../../src/fs/ffs/fs.js';
 import type { MemoryDevice } from '../../src/blockdev/memory.js';
-import { EXTATTR_NAMESPACE_USER, O_CREAT, O_RDWR } from '../../src/kernel/fcntl.js';
+import { EXTATTR_NAMESPACE_USER, O_CREAT, O_RDONLY, O_RDWR, SEEK_DATA, SEEK_HOLE } from '../../src/kernel/fcntl.js';
 import { makeAtlas } from '../../fuzz/ffs/atlas.js';
 import type { Atlas } from '../../fuzz/ffs/atlas.js';
 import { V, bytesOf, checked, errnameOf, newdisk, pattern, put, rw } from './write-support.js';
@@ -65,3 +65,57 @@ for (const removal of ['unlink', 'truncate']) {
     t.ok(user + system < 1_500_000, `${user + system} us`);
   });
 }
+
+/** Microseconds of CPU that a call takes. */
+async function cpu(call: () => Promise<unknown>): Promise<number> {
+  const began = process.cpuUsage();
+  await call();
+  const { user, system } = process.cpuUsage(began);
+  return user + system;
+}
+
+function put32(dev: MemoryDevice, at: number, value: number): void {
+  const bytes = new Uint8Array(4);
+  new DataView(bytes.buffer).setUint32(0, value, true);
+  dev.write(bytes, 0, 4, at);
+}
+
+await t.test('looking for data in endless holes', async (t) => {
+  const vol = await rw(await tower({ format: 2, endian: 'little', blockSize: 16384, fragSize: 2048 }));
+  const fd = await vol.sys.open(`${V}/tower`, O_RDONLY);
+  for (const whence of [SEEK_DATA, SEEK_HOLE]) {
+    const us = await cpu(async () => t.type(await vol.sys.lseek(fd, 13 * 16384, whence), 'number'));
+    t.ok(us < 500_000, `${us} us`);
+  }
+  await vol.sys.close(fd);
+  await vol.close();
+});
+
+await t.test('rotors beyond the group', async (t) => {
+  const dev = await newdisk(UFS2EA, 4 * 2 ** 20);
+  for (const at of atlasOf(dev).groups) for (const rotor of [40, 44, 48]) put32(dev, at + rotor, 0x80000000);
+  const vol = await rw(dev);
+  const us = await cpu(async () => {
+    for (let i = 0; i < 10; i++) await put(vol.sys, `${V}/f${i}`, pattern(i * 3000, i));
+  });
+  t.ok(us < 500_000, `${us} us`);
+  await vol.close();
+});
+
+await t.test('a superblock whose groups have no room for their maps', async (t) => {
+  const dev = await newdisk(UFS2EA, 4 * 2 ** 20);
+  put32(dev, atlasOf(dev).superblock + 160, 176);
+  t.equal(await errnameOf(rw(dev)), 'EFTYPE');
+});
+
+await t.test('a block count that is too small', async (t) => {
+  const dev = await newdisk(UFS2EA, 4 * 2 ** 20);
+  let vol = await rw(dev);
+  await put(vol.sys, `${V}/f`, pattern(30_000, 1));
+  await vol.close();
+  pointers(dev, atlasOf(dev).inodes.find((i) => i.path === '/f')!.at + 24, [1]);
+  vol = await rw(dev);
+  await vol.sys.truncate(`${V}/f`, 20_000);
+  t.equal((await vol.sys.stat(`${V}/f`)).st_blocks, 0);
+  await vol.close();
+});

@@ -77,7 +77,7 @@ function alloccgblks(order: Order, bp: Buf, c: number, pref: number, want: numbe
     into.length = freerun(fs, cg, into.start, want);
   }
   if (pref < 0 || into.length === 0) {
-    findrun(fs, cg, (pref < 0 ? cg.cg_rotor : pref) >> fs.fs_fragshift, want, into);
+    findrun(fs, cg, (pref < 0 ? cg.cg_rotor : pref) >>> fs.fs_fragshift, want, into);
     if (into.length === 0) throw order.damage(`cylinder group ${c}: cs_nbfree is ${cg.cs_nbfree} but the map has no free block`);
     cg.cg_rotor = into.start << fs.fs_fragshift;
   }
@@ -127,7 +127,7 @@ function alloccgfrags(order: Order, bp: Buf, c: number, pref: number, frags: num
     cg_account(order, bp, c, 0, rest);
     return d;
   }
-  const d = mapsearch(fs, cg, (pref < 0 ? cg.cg_frotor : pref) >> fs.fs_fragshift, size);
+  const d = mapsearch(fs, cg, (pref < 0 ? cg.cg_frotor : pref) >>> fs.fs_fragshift, size);
   if (d < 0) throw order.damage(`cylinder group ${c}: cg_frsum[${size}] is ${cg.frsum(size)} but the map has no such run`);
   cg.cg_frotor = d - (d & 7);
   setfrags(cg, d, frags, false);

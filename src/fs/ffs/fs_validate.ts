@@ -18,6 +18,12 @@ function powerof2(value: number): boolean {
   return value > 0 && (value & (value - 1)) === 0;
 }
 
+/** Bytes of a group block with its maps, at least: rotational tables and the order of the maps are left out. */
+function cgneeds(fs: Fs): number {
+  const clusters = fs.fs_contigsumsize > 0 ? 4 * fs.fs_contigsumsize + Math.ceil(Math.floor(fs.fs_fpg / fs.fs_frag) / 8) : 0;
+  return CG_FIXED + Math.ceil(fs.fs_ipg / 8) + Math.ceil(fs.fs_fpg / 8) + clusters;
+}
+
 /** Largest (c & ~cgmask) for the groups that exist, in steps of the pattern; bounded work. */
 function largest_shift(fs: Fs): number {
   let largest = 0;
@@ -70,6 +76,7 @@ export function ffs_superblock_validate(fs: Fs, limits: ValidateLimits): string 
   const old = !fs.ufs2 && fs.fs_old_postblformat === FS_42POSTBLFMT;
   if (fs.fs_cgsize < (old ? OCG_FIXED : CG_FIXED) || fs.fs_cgsize > fs.fs_bsize) return bad('fs_cgsize', `is not ${old ? OCG_FIXED : CG_FIXED}..${fs.fs_bsize}`);
   if (Math.ceil(fs.fs_fpg / 8) + Math.ceil(fs.fs_ipg / 8) > fs.fs_bsize) return bad('fs_fpg', 'and fs_ipg need maps above one block');
+  if (!old && fs.fs_cgsize < cgneeds(fs)) return bad('fs_cgsize', `is below the ${cgneeds(fs)} bytes that the maps of a group need`);
   if (fs.fs_old_cpg < 0 || fs.fs_old_cpg > fs.fs_fpg) return bad('fs_old_cpg', 'is out of range');
   if (fs.fs_old_nrpos < 0 || fs.fs_old_nrpos > 512) return bad('fs_old_nrpos', 'is out of range');
 

@@ -59,30 +59,31 @@ function readrun(ip: Inode, uio: Uio, lbn: number, run: Run): MaybePromise<void>
   return undefined;
 }
 
+/** Runs that one seek looks at: a damaged tree of a few blocks may name the same hole many million times. */
+const SEEKRUNS = 32768;
+
 /**
  * SEEK_DATA and SEEK_HOLE: the next byte at or behind `offset` that has a block, or has none. The end of the file is a
- * hole. @throws ENXIO
+ * hole. After {@link SEEKRUNS} runs what comes next is called data, which is always allowed. @throws ENXIO
  */
 export function ffs_seek(ip: Inode, offset: number, whence: number): MaybePromise<number> {
   if (!(offset >= 0 && offset < ip.i_size)) throw errno(E.ENXIO);
+  return seekfrom(ip, offset, Math.floor(offset / ip.i_fs.fs_bsize), whence, SEEKRUNS);
+}
+
+function seekfrom(ip: Inode, offset: number, lbn: number, whence: number, runs: number): MaybePromise<number> {
   const { fs_bsize } = ip.i_fs;
   const blocks = Math.ceil(ip.i_size / fs_bsize);
-  let lbn = Math.floor(offset / fs_bsize);
   while (lbn < blocks) {
+    if (runs-- === 0) return whence === SEEK_DATA ? Math.max(offset, lbn * fs_bsize) : ip.i_size;
     const run = ufs_bmaprun(ip, lbn, blocks - lbn);
     if (run instanceof Promise) {
       const from = lbn;
-      return run.then((r) => ((r.fsb === 0) !== (whence === SEEK_DATA) ? Math.max(offset, from * fs_bsize) : seekon(ip, (from + r.blocks) * fs_bsize, whence)));
+      return run.then((r) => ((r.fsb === 0) !== (whence === SEEK_DATA) ? Math.max(offset, from * fs_bsize) : seekfrom(ip, offset, from + r.blocks, whence, runs)));
     }
     if ((run.fsb === 0) !== (whence === SEEK_DATA)) return Math.max(offset, lbn * fs_bsize);
     lbn += run.blocks;
   }
-  if (whence === SEEK_DATA) throw errno(E.ENXIO);
-  return ip.i_size;
-}
-
-function seekon(ip: Inode, next: number, whence: number): MaybePromise<number> {
-  if (next < ip.i_size) return ffs_seek(ip, next, whence);
   if (whence === SEEK_DATA) throw errno(E.ENXIO);
   return ip.i_size;
 }

@@ -97,7 +97,8 @@ function getattr(vp: Vnode, vap: Vattr, _cred: Cred): void {
   vap.va_gen = ip.i_gen;
   vap.va_flags = ip.i_flags;
   vap.va_rdev = vp.v_type === VBLK || vp.v_type === VCHR ? rdev_decode(ip.i_db[0], ump.um_dialect) : 0n;
-  vap.va_bytes = ip.i_blocks * 512;
+  // Below zero where a damaged count was too small for what was let go since.
+  vap.va_bytes = Math.max(0, ip.i_blocks) * 512;
   vap.va_vaflags = 0;
 }
 

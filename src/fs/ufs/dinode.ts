@@ -21,9 +21,14 @@ export interface DinodeFormat {
   readonly oldids: boolean;
   /** Symlinks below this many bytes live in the inode; 0: those that hold no blocks. */
   readonly maxsymlinklen: number;
+  /** Inodes of Solaris; they are only read. UFS1 only. */
+  readonly sun?: boolean;
   /** Inodes carry FreeBSD's check hash. UFS2 only. */
   readonly ckhash?: boolean;
 }
+
+/** UID_LONG, GID_LONG of Solaris: the owner is in the 32-bit field. */
+const SUN_ID_LONG = 0xffff;
 
 /** di_ckhash: the check hash over the other bytes of a UFS2 inode; meaningless in a free one (FreeBSD sys/ufs/ffs/ffs_subr.c). */
 const DI2_CKHASH = 244;
@@ -99,6 +104,22 @@ function idsagree(view: DataView, at: number, le: boolean): boolean {
   return (view.getUint32(at + 112, le) & 0xffff) === view.getUint16(at + 4, le) && (view.getUint32(at + 116, le) & 0xffff) === view.getUint16(at + 6, le);
 }
 
+/**
+ * Where Solaris differs (illumos sys/fs/ufs_inode.h): owners above 16 bits stand one word further, behind the number of
+ * the inode with the access control list, and are marked by 65535 in the old places; times have microseconds; what BSD
+ * has as flags of the user's are flags of the system's.
+ */
+function sunfields(ip: Dinode, view: DataView, at: number, le: boolean): void {
+  const suid = view.getUint16(at + 4, le);
+  const sgid = view.getUint16(at + 6, le);
+  ip.i_uid = suid === SUN_ID_LONG ? view.getUint32(at + 116, le) : suid;
+  ip.i_gid = sgid === SUN_ID_LONG ? view.getUint32(at + 120, le) : sgid;
+  ip.i_flags = 0;
+  ip.i_atimensec *= 1000;
+  ip.i_mtimensec *= 1000;
+  ip.i_ctimensec *= 1000;
+}
+
 /** Reads the inode at `at` into `ip`. */
 export function dinode_load(ip: Dinode, view: DataView, at: number, fmt: DinodeFormat): void {
   const { le } = fmt;
@@ -133,7 +154,9 @@ export function dinode_load(ip: Dinode, view: DataView, at: number, fmt: DinodeF
     ip.i_flags = view.getUint32(at + 100, le);
     ip.i_blocks = view.getUint32(at + 104, le);
     ip.i_gen = view.getUint32(at + 108, le);
-    if (fmt.oldids && !idsagree(view, at, le)) {
+    if (fmt.sun === true) {
+      sunfields(ip, view, at, le);
+    } else if (fmt.oldids && !idsagree(view, at, le)) {
       ip.i_uid = view.getUint16(at + 4, le);
       ip.i_gid = view.getUint16(at + 6, le);
     } else {
@@ -176,7 +199,7 @@ function dinode_fields(ip: Dinode, view: DataView, at: number, fmt: DinodeFormat
     view.setUint32(at + 4, ip.i_uid, le);
     view.setUint32(at + 8, ip.i_gid, le);
     put64(view, at + 16, ip.i_size, le);
-    put64(view, at + 24, ip.i_blocks, le);
+    put64(view, at + 24, Math.max(0, ip.i_blocks), le);
     put64(view, at + 32, ip.i_atime, le);
     put64(view, at + 40, ip.i_mtime, le);
     put64(view, at + 48, ip.i_ctime, le);
@@ -199,7 +222,7 @@ function dinode_fields(ip: Dinode, view: DataView, at: number, fmt: DinodeFormat
     view.setInt32(at + 32, ip.i_ctime, le);
     view.setInt32(at + 36, ip.i_ctimensec, le);
     view.setUint32(at + 100, ip.i_flags, le);
-    view.setUint32(at + 104, ip.i_blocks, le);
+    view.setUint32(at + 104, Math.max(0, ip.i_blocks), le);
     view.setUint32(at + 108, ip.i_gen, le);
     const full = !fmt.oldids || ip.i_uid > 0xffff || ip.i_gid > 0xffff || idsagree(view, at, le);
     if (fmt.oldids) {
