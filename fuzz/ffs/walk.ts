@@ -7,7 +7,7 @@ import type { RumpSys } from '../../src/kernel/sys/rumpsys.js';
 import type { Probe } from '../probe.js';
 import { MOUNTPOINT } from './kernel.js';
 
-const buffer = new Uint8Array(150_000);
+const buffer = new Uint8Array(40_000);
 /** Pieces of a directory that are read: one of 2 GiB in holes is legal, nobody reads it to the end here. */
 const MAX_PIECES = 12;
 /** Entries of a directory that are looked at. */
@@ -46,12 +46,14 @@ async function file(probe: Probe, sys: RumpSys, path: Uint8Array, st: Stat): Pro
   const fd = await probe.op('open', () => sys.open(path, O_RDONLY));
   if (fd === undefined) return;
   const size = st.st_size;
-  for (const at of new Set([0, 70_000, Math.floor(size / 2), Math.max(0, size - 5000), size])) {
+  for (const at of new Set([0, Math.floor(size / 2), Math.max(0, size - 5000)])) {
     const n = await probe.op('pread', () => sys.pread(fd, buffer, at));
     if (n !== undefined && (n < 0 || n > buffer.length || (at < size && n > size - at))) probe.violation('answer', 'pread', 'count', `${n} bytes at ${at} of ${size}`);
   }
-  await probe.op('lseek hole', () => sys.lseek(fd, 0, SEEK_HOLE));
-  await probe.op('lseek data', () => sys.lseek(fd, Math.floor(size / 2), SEEK_DATA));
+  if (size > buffer.length) {
+    await probe.op('lseek hole', () => sys.lseek(fd, 0, SEEK_HOLE));
+    await probe.op('lseek data', () => sys.lseek(fd, Math.floor(size / 2), SEEK_DATA));
+  }
   await probe.op('close', () => sys.close(fd));
 }
 
@@ -72,9 +74,11 @@ async function directory(probe: Probe, sys: RumpSys, path: Uint8Array): Promise<
 }
 
 async function attributes(probe: Probe, sys: RumpSys, path: Uint8Array): Promise<void> {
+  // A format without says so for any namespace.
   for (const namespace of [EXTATTR_NAMESPACE_USER, EXTATTR_NAMESPACE_SYSTEM]) {
     const names = await probe.op('extattr_list', () => sys.extattr_list_link(path, namespace));
-    for (const name of (names ?? []).slice(0, 5)) await probe.op('extattr_get', () => sys.extattr_get_link(path, namespace, bytestrToBytes(name)));
+    if (names === undefined) return;
+    for (const name of names.slice(0, 5)) await probe.op('extattr_get', () => sys.extattr_get_link(path, namespace, bytestrToBytes(name)));
   }
 }
 

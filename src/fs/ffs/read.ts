@@ -60,7 +60,7 @@ function readrun(ip: Inode, uio: Uio, lbn: number, run: Run): MaybePromise<void>
 }
 
 /** Runs that one seek looks at: a damaged tree of a few blocks may name the same hole many million times. */
-const SEEKRUNS = 32768;
+const SEEKRUNS = 8192;
 
 /**
  * SEEK_DATA and SEEK_HOLE: the next byte at or behind `offset` that has a block, or has none. The end of the file is a
