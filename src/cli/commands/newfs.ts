@@ -18,6 +18,8 @@ export interface NewfsArguments extends Where {
   readonly inodeDensity?: string | undefined;
   readonly minfree?: number | undefined;
   readonly label?: string | undefined;
+  /** '' for the size that suits. */
+  readonly log?: string | undefined;
   readonly from?: string | undefined;
   readonly force: boolean;
 }
@@ -31,6 +33,7 @@ function volumeOptions(argv: NewfsArguments): NewfsVolumeOptions {
     bytesPerInode: bytes(argv.inodeDensity, '--inode-density'),
     minfree: argv.minfree,
     label: argv.label === undefined ? undefined : bytestrFromPath(argv.label),
+    log: argv.log === '' ? (true as const) : bytes(argv.log, '--log'),
   };
   const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
   // The root directory is its maker's: an ordinary user could not write to the volume otherwise.

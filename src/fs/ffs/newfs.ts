@@ -12,6 +12,8 @@ import type { NewfsLayout, NewfsOptions } from './newfs_layout.js';
 import { newfsLayout } from './newfs_layout.js';
 import { rootDirectory, rootInode } from './newfs_root.js';
 import { zapOldSuperblocks } from './newfs_zap.js';
+import { UFS_WAPBL_FLAGS_CREATE_LOG, UFS_WAPBL_JOURNALLOC_IN_FILESYSTEM, WAPBL_MAX_BYTES } from './wapbl/header.js';
+import { wapbl_minimum, wapbl_suitable } from './wapbl/size.js';
 
 export type { NewfsFormat, NewfsOptions } from './newfs_layout.js';
 
@@ -27,6 +29,11 @@ export interface NewfsVolumeOptions extends NewfsOptions {
   time?: { sec: number; nsec: number };
   /** Identification of the volume, uint31, by which NFS and the journal know it. Default: random. */
   fsid?: number;
+  /**
+   * A journal (WAPBL), of so many bytes or of the size that suits the volume. Like tunefs -l of NetBSD this asks for
+   * one: the first mount that writes makes it.
+   */
+  log?: number | true;
   /** newfs -N: lay out, write nothing. */
   dryRun?: boolean;
 }
@@ -74,6 +81,15 @@ function fill(layout: NewfsLayout, options: NewfsVolumeOptions, sec: number): Fs
     if (options.label.length >= MAXVOLLEN) throw errno(E.EINVAL, `the label has ${options.label.length} bytes, at most ${MAXVOLLEN - 1} fit`);
     if (old) throw errno(E.EINVAL, 'a volume of format 0 has no place for a label');
     fs.fs_volname = options.label;
+  }
+  if (options.log !== undefined) {
+    if (old) throw errno(E.EINVAL, 'a volume of format 0 has no place for a journal');
+    const bytes = options.log === true ? wapbl_suitable(fs) : options.log;
+    const least = wapbl_minimum(fs.fs_bsize);
+    if (!(bytes >= least && bytes <= WAPBL_MAX_BYTES)) throw errno(E.EINVAL, `a journal of this volume has ${least}..${WAPBL_MAX_BYTES} bytes, not ${bytes}`);
+    fs.fs_journal_location = UFS_WAPBL_JOURNALLOC_IN_FILESYSTEM;
+    fs.fs_journal_flags = UFS_WAPBL_FLAGS_CREATE_LOG;
+    fs.fs_journallocs[1] = BigInt(fs.blkroundup(bytes));
   }
   // A format 0 volume has the two at the same place, which Fs does not know of.
   fs.view.setInt32(1196, fs.fs_avgfilesize, fs.le);

@@ -44,6 +44,8 @@ export async function ffs_write_start(ump: FfsMount, wish: JournalWish = NOWISH,
     await wapbl_start(ump, wish, replay, mark);
   } catch (error) {
     undo();
+    // The volume is as clean as it was.
+    await ffs_write_stop(ump).catch(() => undefined);
     fs.fs_clean = clean;
     ump.um_private = null;
     throw error;

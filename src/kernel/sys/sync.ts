@@ -1,6 +1,6 @@
 /** sync, fsync family, statvfs family. */
 import { E, errno } from '../errno.js';
-import { AT_FDCWD, FDATASYNC, FDISKSYNC, FFILESYNC, MNT_NODEV, MNT_NOEXEC, MNT_NOSUID, MNT_RDONLY } from '../fcntl.js';
+import { AT_FDCWD, FDATASYNC, FDISKSYNC, FFILESYNC, MNT_LOG, MNT_NODEV, MNT_NOEXEC, MNT_NOSUID, MNT_RDONLY } from '../fcntl.js';
 import type { Lwp } from '../proc.js';
 import { Statvfs } from '../stat.js';
 import type { Mount } from '../vfs/mount.js';
@@ -11,7 +11,7 @@ import { closef } from './close.js';
 import type { Path } from './rumpsys.js';
 
 /** Flags that statvfs shows; ST_* have the values of MNT_*. */
-const ST_VISIBLE = MNT_RDONLY | MNT_NOEXEC | MNT_NOSUID | MNT_NODEV;
+const ST_VISIBLE = MNT_RDONLY | MNT_NOEXEC | MNT_NOSUID | MNT_NODEV | MNT_LOG;
 
 export async function vfs_statvfs(mp: Mount, sbp: Statvfs): Promise<Statvfs> {
   if (mimpl(mp).state === MNT_GONE) throw errno(E.EBADF);

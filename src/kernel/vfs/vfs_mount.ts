@@ -2,7 +2,7 @@
 import type { BlockDevice } from '../blkdev.js';
 import { NOCRED } from '../cred.js';
 import { E, errno, errnoName, errnoOf } from '../errno.js';
-import { MNT_FORCE, MNT_RDONLY, MNT_RELOAD, MNT_UPDATE } from '../fcntl.js';
+import { MNT_FORCE, MNT_LOG, MNT_RDONLY, MNT_RELOAD, MNT_UPDATE } from '../fcntl.js';
 import { Mount } from './mount.js';
 import { mount_settled } from './mountlist.js';
 import { Vattr } from './vattr.js';
@@ -147,7 +147,8 @@ export async function vfs_doupdate(k: VfsKernel, mp: Mount, flags: number, args:
       await k.syncer.sync(mp);
     }
     await mp.mnt_op.update(mp, newflags, args);
-    mp.mnt_flag = newflags;
+    // Whether it logs, the driver has said.
+    mp.mnt_flag = (newflags & ~MNT_LOG) | (mp.mnt_flag & MNT_LOG);
     if (be_ro) k.syncer.forget(mp);
   } finally {
     impl.trans.exit(true);

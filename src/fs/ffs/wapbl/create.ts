@@ -20,26 +20,15 @@ import { findrun } from '../subr.js';
 import { ORDER } from '../writestate.js';
 import { UFS_WAPBL_JOURNALLOC_END_PARTITION, UFS_WAPBL_JOURNALLOC_IN_FILESYSTEM, UFS_WAPBL_VERSION, WAPBL_MAX_BYTES } from './header.js';
 import type { WapblPlace } from './header.js';
-import { wapbl_minimum } from './journal.js';
+import { wapbl_minimum, wapbl_suitable } from './size.js';
 
 /**
  * Making a journal inside the file system: an inode without a name, flagged SF_LOG, whose blocks lie in one piece
- * behind its indirect blocks. Sizes and search after NetBSD's sys/ufs/ffs/ffs_wapbl.c.
+ * behind its indirect blocks. The search is that of NetBSD's sys/ufs/ffs/ffs_wapbl.c.
  */
 
 /** st_flags of the journal's inode (NetBSD sys/sys/stat.h). */
 export const SF_LOG = 0x00400000;
-
-/** Of the volume, one part in so many is its journal, between these sizes. */
-const JOURNAL_SCALE = 1024;
-const MIN_JOURNAL_BYTES = 1024 * 1024;
-const MAX_JOURNAL_BYTES = 64 * 1024 * 1024;
-
-/** The size of journal that suits a volume; bytes. */
-export function wapbl_suitable(fs: Fs): number {
-  const size = Math.min(Math.max((fs.fs_dsize * fs.fs_fsize) / JOURNAL_SCALE, MIN_JOURNAL_BYTES, wapbl_minimum(fs.fs_bsize)), MAX_JOURNAL_BYTES);
-  return fs.blkroundup(size);
-}
 
 /** An inode in memory that no vnode table knows: for inodes without a name. */
 export function namelessinode(ump: FfsMount, ino: number): Inode {

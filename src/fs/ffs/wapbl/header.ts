@@ -20,6 +20,10 @@ export const UFS_WAPBL_VERSION = 1;
 export const UFS_WAPBL_JOURNALLOC_END_PARTITION = 1;
 export const UFS_WAPBL_JOURNALLOC_IN_FILESYSTEM = 2;
 
+/** fs_journal_flags: make a journal, or remove it, at the next mount that writes (NetBSD sys/ufs/ufs/ufs_wapbl.h). */
+export const UFS_WAPBL_FLAGS_CREATE_LOG = 1;
+export const UFS_WAPBL_FLAGS_CLEAR_LOG = 2;
+
 /** Largest journal that is replayed. NetBSD makes them up to 64 MiB by itself. */
 export const WAPBL_MAX_BYTES = 256 * 1024 * 1024;
 const HEADER_BYTES = 80;

@@ -17,6 +17,7 @@ import { Order } from '../order.js';
 import { ffs_shrink } from '../truncate.js';
 import { blocksof, reachdown, reachup } from './reach.js';
 import type { WapblRing } from './ring.js';
+import { OPBLOCKS, OPGROUPS } from './size.js';
 
 /**
  * Logging: what takes the place of ordered writes on a volume with a journal (NetBSD's kern/vfs_wapbl.c).
@@ -33,21 +34,12 @@ import type { WapblRing } from './ring.js';
  * Inodes without links that are open are listed in every transaction: a replay frees them.
  */
 
-/** Blocks that one operation may change, beside what it frees. */
-const OPBLOCKS = 24;
-/** Groups in which one operation may free blocks. */
-const OPGROUPS = 12;
 /** Of the journal, a transaction may take one part in so many before it is committed. */
 const SHARE = 4;
 /** fs_clean in the superblock. */
 const CLEAN_OFFSET = 209;
 /** Blocks by which a directory shrinks at once. */
 const TRIMBLOCKS = 8;
-
-/** Bytes of a journal that can hold what must be atomic on a volume with blocks of `bsize` bytes. */
-export function wapbl_minimum(bsize: number): number {
-  return (OPBLOCKS + OPGROUPS) * bsize + 64 * 1024;
-}
 
 export class JournalOrder extends Order {
   readonly ring: WapblRing;

@@ -5,8 +5,9 @@ import { ffs_sbwriteback } from '../cgupdate.js';
 import { dead_of } from '../dead.js';
 import type { FfsMount } from '../ffsmount.js';
 import { Order } from '../order.js';
+import { ffs_dialect_stop } from '../writedialect.js';
 import { SF_LOG, loadnameless, wapbl_create, wapbl_setplace, wapbl_unfit } from './create.js';
-import { wapbl_open, wapbl_place } from './header.js';
+import { UFS_WAPBL_FLAGS_CLEAR_LOG, UFS_WAPBL_FLAGS_CREATE_LOG, wapbl_open, wapbl_place } from './header.js';
 import type { WapblLog, WapblPlace } from './header.js';
 import { JournalOrder } from './journal.js';
 import type { WapblReplay } from './replay.js';
@@ -18,10 +19,6 @@ import { WapblRing } from './ring.js';
  * On the disk FS_DOWAPBL says that the journal must be replayed. It is set only when both headers are valid and what
  * they name is right, and cleared only when everything is at its place.
  */
-
-/** fs_journal_flags: make a journal, or remove it, at the next mount that writes (NetBSD sys/ufs/ufs/ufs_wapbl.h). */
-export const UFS_WAPBL_FLAGS_CREATE_LOG = 1;
-export const UFS_WAPBL_FLAGS_CLEAR_LOG = 2;
 
 /** What a mount wants of the journal. */
 export interface JournalWish {
@@ -163,13 +160,18 @@ export async function wapbl_stop(ump: FfsMount, clean: boolean): Promise<void> {
   } else {
     await order.checkpoint();
     forget(ump);
-    if (clean && (fs.fs_clean & FS_WASCLEAN) !== 0) fs.fs_clean = FS_ISCLEAN;
+    let undo = (): void => undefined;
+    if (clean && (fs.fs_clean & FS_WASCLEAN) !== 0) {
+      fs.fs_clean = FS_ISCLEAN;
+      undo = ffs_dialect_stop(ump);
+    }
     // First the mark, then the flag: in between a replay finds an empty journal.
     try {
       await writesuperblock(ump);
       fs.fs_flags &= ~FS_DOWAPBL;
       await writesuperblock(ump);
     } catch (error) {
+      undo();
       fs.fs_flags |= FS_DOWAPBL;
       if (fs.fs_clean === FS_ISCLEAN) fs.fs_clean = FS_WASCLEAN;
       throw error;
