@@ -8,7 +8,9 @@ import {
 import { ffs_cstotal_validate } from './fs_validate.js';
 import { CK_CYLGRP, CK_DEFINED, CK_SUPERBLOCK, cg_ckhash_verifies, ffs_ckhashes, sb_ckhash_verifies } from './ckhash.js';
 import { FS_METACKHASH } from './fs_const.js';
+import { ffs_rootchunk1k } from './rootchunk.js';
 import { readbytes } from './sbsearch.js';
+import { sun_caution } from './solaris.js';
 import { wapbl_evidence } from './wapbl/header.js';
 
 /**
@@ -23,8 +25,6 @@ const Q2_HEAD_MAGIC = 0xb746915e;
 const APPLEUFS_LABEL_OFFSET = 7168;
 const APPLEUFS_LABEL_SIZE = 1024;
 const APPLEUFS_LABEL_MAGIC = 0x4c41424c;
-/** Solaris: fs_state plus fs_time is this while the volume is consistent (illumos sys/fs/ufs_fs.h, FSOKAY). */
-const FSOKAY = 0x7c269d38;
 
 export interface Evidence {
   readonly dialect: FfsDialect;
@@ -32,6 +32,8 @@ export interface Evidence {
   readonly wapbl: boolean;
   /** Why the volume must not be written, and what would change that; undefined: it may, once its journal is replayed. */
   readonly readonly_because: string | undefined;
+  /** What a reader should know: what is shown may not be all, or may contradict itself. */
+  readonly caution: string | undefined;
 }
 
 /** A label with the right magic and checksum. Big-endian, whatever the volume. */
@@ -48,10 +50,6 @@ export function isappleufs(label: Uint8Array): boolean {
 async function appleufs(dev: BlockDevice, fs: Fs): Promise<boolean> {
   if (fs.ufs2 || fs.le || dev.size_bytes < APPLEUFS_LABEL_OFFSET + APPLEUFS_LABEL_SIZE) return false;
   return isappleufs(await readbytes(dev, APPLEUFS_LABEL_OFFSET, APPLEUFS_LABEL_SIZE));
-}
-
-function solaris(fs: Fs): boolean {
-  return !fs.ufs2 && !fs.wide && fs.fs_state !== 0 && ((fs.fs_state + fs.fs_old_time) | 0) === (FSOKAY | 0);
 }
 
 /** Does a check hash verify that the superblock says is kept: its own, or the first group's? */
@@ -76,12 +74,13 @@ export async function ffs_evidence(dev: BlockDevice, fs: Fs, asked: FfsDialect |
   const quota2 = fs.wide && fs.fs_quota_magic === Q2_HEAD_MAGIC;
   const metack = await ckhash_evidence(dev, fs);
   const netbsd = wapbl || quota2;
-  const freebsd = metack || (fs.fs_flags & (FS_SUJ | FS_GJOURNAL | FS_MULTILABEL)) !== 0 || freebsdfields(fs);
+  const freebsd = metack || (fs.wide && (fs.fs_flags & (FS_SUJ | FS_GJOURNAL | FS_MULTILABEL)) !== 0) || freebsdfields(fs);
 
   let dialect: FfsDialect;
   if (asked !== undefined) dialect = asked;
   else if (await appleufs(dev, fs)) dialect = 'apple';
-  else if (solaris(fs)) dialect = 'solaris';
+  else if (fs.solaris) dialect = 'solaris';
+  else if (!fs.ufs2 && !fs.wide && !fs.le && (await ffs_rootchunk1k(dev, fs))) dialect = 'next';
   else if (netbsd && freebsd) dialect = 'unknown';
   else if (netbsd) dialect = 'netbsd';
   else if (freebsd) dialect = 'freebsd';
@@ -90,7 +89,13 @@ export async function ffs_evidence(dev: BlockDevice, fs: Fs, asked: FfsDialect |
   else dialect = 'netbsd';
 
   const hasjournal = dialect === 'netbsd' && (fs.fs_flags & FS_DOWAPBL) !== 0;
-  return { dialect, wapbl: hasjournal && wapbl, readonly_because: whyreadonly(fs, dialect, quota2, wapbl) };
+  return { dialect, wapbl: hasjournal && wapbl, readonly_because: whyreadonly(fs, dialect, quota2, wapbl), caution: caution(fs, dialect) };
+}
+
+function caution(fs: Fs, dialect: FfsDialect): string | undefined {
+  if (fs.solaris) return sun_caution(fs.view, fs.le);
+  if ((ffs_ckhashes(fs, dialect) & CK_SUPERBLOCK) !== 0 && !sb_ckhash_verifies(fs)) return 'the check hash of its superblock is wrong';
+  return undefined;
 }
 
 function whyreadonly(fs: Fs, dialect: FfsDialect, quota2: boolean, wapbl: boolean): string | undefined {
@@ -99,7 +104,8 @@ function whyreadonly(fs: Fs, dialect: FfsDialect, quota2: boolean, wapbl: boolea
   if (dialect === 'unknown') {
     return `its flags 0x${flags.toString(16)} mean different things to NetBSD and FreeBSD and nothing on it tells which wrote it; mount with -o dialect=netbsd or dialect=freebsd`;
   }
-  if (dialect === 'solaris') return 'it is a Solaris volume, which is only read';
+  if (fs.solaris || dialect === 'solaris') return 'it is a Solaris volume, which is only read';
+  if (dialect === 'next') return 'it is a NeXTSTEP volume, which is only read';
   const journalled = dialect === 'netbsd' && (flags & FS_DOWAPBL) !== 0;
   if (journalled && !wapbl) return 'its journal (WAPBL), which may hold work that has not been replayed, cannot be read; run fsck';
   if (dialect === 'netbsd' && (quota2 || (flags & FS_DOQUOTA2) !== 0)) return 'it keeps quotas, which would go wrong; turn them off with tunefs under NetBSD';
@@ -115,7 +121,6 @@ function whyreadonly(fs: Fs, dialect: FfsDialect, quota2: boolean, wapbl: boolea
   if (dialect === 'freebsd' && (flags & 0x100) !== 0) return 'it has NFSv4 access control lists, which new files would lack';
   const known = FS_DOSOFTDEP | FS_TRIM | (ours ? 0 : FS_METACKHASH | FS_SUJ | 0xff000000) | (journalled ? FS_DOWAPBL : 0);
   if ((flags & ~known) !== 0) return `its flags 0x${(flags & ~known).toString(16)} are not known`;
-  if (!fs.ufs2 && fs.fs_old_postblformat === FS_42POSTBLFMT) return 'its cylinder groups have the 4.2BSD layout, which is only read';
   const counters = ffs_cstotal_validate(fs);
   if (counters !== undefined) return `its free space counters are wrong (${counters}); run fsck`;
   return undefined;

@@ -13,7 +13,7 @@ import type { Fs } from './fs.js';
 import { FS_44INODEFMT } from './fs.js';
 
 /** Who wrote the volume last, as far as evidence goes (dialect.ts). */
-export type FfsDialect = 'netbsd' | 'freebsd' | 'openbsd' | '4.2bsd' | 'apple' | 'solaris' | 'unknown';
+export type FfsDialect = 'netbsd' | 'freebsd' | 'openbsd' | '4.2bsd' | 'apple' | 'next' | 'solaris' | 'unknown';
 
 /** A mounted FFS volume (NetBSD's struct ufsmount): mp.mnt_data. Immutable but for um_fs's fields and um_private. */
 export class FfsMount {
@@ -44,6 +44,7 @@ export class FfsMount {
   um_cs: Int32Array = new Int32Array(0);
   /** The volume had soft updates switched on when writing began (writedialect.ts). */
   um_softdep = false;
+  um_oldsoftdep = false;
   /** State of the write side: locks, pending work, orphans. */
   um_private: unknown = null;
 
@@ -61,14 +62,17 @@ export class FfsMount {
     this.um_dialect = dialect;
     this.um_damage = new DamageLog((level, message) => this.um_kernel.log(level, message), mp.mnt_mntfromname);
     const apple = dialect === 'apple';
+    const chunk1k = apple || dialect === 'next';
+    const sun = dialect === 'solaris' || fs.solaris;
     const room = fs.ufs2 ? UFS2_MAXSYMLINKLEN : UFS1_MAXSYMLINKLEN;
-    this.um_maxsymlinklen = apple ? UFS1_MAXSYMLINKLEN : Math.min(Math.max(fs.fs_maxsymlinklen, 0), room);
-    this.um_dirblksiz = apple ? APPLEUFS_DIRBLKSIZ : UFS_DIRBLKSIZ;
+    this.um_maxsymlinklen = sun ? 0 : apple ? UFS1_MAXSYMLINKLEN : Math.min(Math.max(fs.fs_maxsymlinklen, 0), room);
+    this.um_dirblksiz = chunk1k ? APPLEUFS_DIRBLKSIZ : UFS_DIRBLKSIZ;
     this.um_dinofmt = {
       le: fs.le,
       ufs2: fs.ufs2,
       oldids: !fs.ufs2 && fs.fs_old_inodefmt < FS_44INODEFMT,
       maxsymlinklen: this.um_maxsymlinklen,
+      sun,
       ckhash: fs.ufs2 && (fs.ckhashes & CK_INODE) !== 0,
     };
     this.um_dirfmt = { le: fs.le, old: this.um_maxsymlinklen <= 0, dirblksiz: this.um_dirblksiz };

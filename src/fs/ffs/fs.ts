@@ -1,9 +1,10 @@
 import { E, errno } from '../../kernel/errno.js';
 import { MAX_EXACT, geti64, getu64, put64 } from '../ufs/endian.js';
 import { CK_SUPERBLOCK, SB_CKHASH_OFFSET, sb_ckhash } from './ckhash.js';
+import { SUN_MAXFILESIZE, sun_layout, sun_state } from './solaris.js';
 import {
-  AFPDIR, AVFILESIZ, CG_STRUCT_SIZE, DINODE1_SIZE, DINODE2_SIZE, FSMAXSNAP, FS_42POSTBLFMT, FS_44INODEFMT, FS_BAD_MAGIC, FS_FLAGS_UPDATED,
-  FS_MAGIC_OFFSET, FS_STRUCT_SIZE, FS_UFS1_MAGIC, FS_UFS2EA_MAGIC, FS_UFS2_MAGIC, MAXMNTLEN, MAXVOLLEN, SBLOCKSIZE, UFS_NDADDR,
+  AFPDIR, AVFILESIZ, CG_STRUCT_SIZE, DINODE1_SIZE, DINODE2_SIZE, FSMAXSNAP, FS_42INODEFMT, FS_42POSTBLFMT, FS_44INODEFMT, FS_BAD_MAGIC, FS_FLAGS_UPDATED,
+  FS_MAGIC_OFFSET, FS_MTB_UFS_MAGIC, FS_STRUCT_SIZE, FS_UFS1_MAGIC, FS_UFS2EA_MAGIC, FS_UFS2_MAGIC, MAXMNTLEN, MAXVOLLEN, SBLOCKSIZE, UFS_NDADDR,
 } from './fs_const.js';
 
 export * from './fs_const.js';
@@ -121,6 +122,8 @@ export class Fs {
   readonly ufs2: boolean;
   /** The wide fields exist on the disk. False for a UFS1 volume without FS_FLAGS_UPDATED. */
   readonly wide: boolean;
+  /** The last fields of the superblock lie as Solaris has them. */
+  readonly solaris: boolean;
 
   fs_firstfield = 0;
   fs_unused_1 = 0;
@@ -270,6 +273,7 @@ export class Fs {
     this.fs_magic = magic;
     this.ufs2 = magic !== FS_UFS1_MAGIC;
     this.wide = wide;
+    this.solaris = !this.ufs2 && !wide && sun_layout(this.view, le);
   }
 
   /** An empty superblock for newfs to fill; raw is all zero but for the magic. UFS1 is made with wide fields unless `narrow`. */
@@ -295,12 +299,15 @@ export class Fs {
       if (magic === FS_BAD_MAGIC) {
         throw errno(E.EFTYPE, `superblock at ${sblockloc}: newfs was interrupted before it finished (magic 0x19960408)`);
       }
-      if (magic !== FS_UFS1_MAGIC && magic !== FS_UFS2_MAGIC && magic !== FS_UFS2EA_MAGIC) continue;
+      const mtb = magic === FS_MTB_UFS_MAGIC && sun_layout(probe, le);
+      if (magic !== FS_UFS1_MAGIC && magic !== FS_UFS2_MAGIC && magic !== FS_UFS2EA_MAGIC && !mtb) continue;
       const updated = (probe.getUint8(211) & FS_FLAGS_UPDATED) !== 0;
       // A UFS1 volume that another system marked without filling the wide fields keeps its truth in the old ones.
       const filled = probe.getInt32(860, le) === probe.getInt32(48, le);
-      const fs = new Fs(bytes.slice(0, SBLOCKSIZE), le, magic, magic !== FS_UFS1_MAGIC || (updated && filled));
+      const ufs2 = magic === FS_UFS2_MAGIC || magic === FS_UFS2EA_MAGIC;
+      const fs = new Fs(bytes.slice(0, SBLOCKSIZE), le, mtb ? FS_UFS1_MAGIC : magic, ufs2 || (updated && filled));
       fs.#load();
+      if (fs.solaris) fs.#suncompat_read();
       if (!fs.wide) fs.#oldfscompat_read(sblockloc);
       return fs;
     }
@@ -332,13 +339,26 @@ export class Fs {
     this.#remember_normalised();
   }
 
+  /** Takes fields that Solaris uses otherwise for what they are to us. */
+  #suncompat_read(): void {
+    const { npsect, state } = sun_state(this.view, this.le);
+    this.fs_old_npsect = npsect;
+    this.fs_state = state;
+    // The words of fs_version, fs_logbno, fs_reclaim and spares.
+    this.fs_contigsumsize = 0;
+    this.fs_maxsymlinklen = 0;
+    this.fs_old_inodefmt = FS_42INODEFMT;
+    this.fs_flags = 0;
+    this.fs_maxfilesize = SUN_MAXFILESIZE;
+  }
+
   /** What an old UFS1 volume says by other means, or not at all (NetBSD's ffs_oldfscompat_read). */
   #oldfscompat_read(sblockloc: number): void {
     this.fs_maxbsize = this.fs_bsize;
     this.fs_sblockloc = sblockloc;
     if (this.fs_old_postblformat === FS_42POSTBLFMT) this.fs_old_nrpos = 8;
     if (this.fs_old_inodefmt < FS_44INODEFMT) {
-      this.fs_maxfilesize = 2 ** 39;
+      if (!this.solaris) this.fs_maxfilesize = 2 ** 39;
       this.fs_qbmask = ~this.fs_bmask;
       this.fs_qfmask = ~this.fs_fmask;
     }

@@ -17,6 +17,8 @@ export const FS_UFS1_MAGIC = 0x00011954;
 export const FS_UFS2_MAGIC = 0x19540119;
 /** UFS2 with extended attributes as NetBSD 10 keeps them. */
 export const FS_UFS2EA_MAGIC = 0x19012038;
+/** Solaris: a volume of more than a terabyte (MTB_UFS_MAGIC); otherwise laid out as UFS1. */
+export const FS_MTB_UFS_MAGIC = 0x00decade;
 /** FreeBSD: newfs has not finished. */
 export const FS_BAD_MAGIC = 0x19960408;
 

@@ -24,7 +24,7 @@ import { WapblOverlay } from './wapbl/overlay.js';
 import { wapbl_replay } from './wapbl/replay.js';
 import type { JournalWish } from './wapbl/start.js';
 
-const DIALECTS: readonly string[] = ['netbsd', 'freebsd', 'openbsd', '4.2bsd', 'apple', 'solaris'];
+const DIALECTS: readonly string[] = ['netbsd', 'freebsd', 'openbsd', '4.2bsd', 'apple', 'next', 'solaris'];
 
 interface Options {
   readonly dialect: FfsDialect | undefined;
@@ -103,7 +103,9 @@ async function mount(mp: Mount, args: MountArgs): Promise<void> {
     else if (damaged !== undefined) downgrade(mp, opts, 'its journal is damaged; run fsck');
     else if (evidence.readonly_because !== undefined) downgrade(mp, opts, evidence.readonly_because);
   }
-  if (dev instanceof WapblOverlay && (mp.mnt_flag & MNT_RDONLY) !== 0) mp.mnt_kernel.log('info', `${mp.mnt_mntfromname}: journal replayed into memory: ${dev.describe()}`);
+  const readonly = (mp.mnt_flag & MNT_RDONLY) !== 0;
+  if (readonly && evidence.caution !== undefined) mp.mnt_kernel.log('warn', `${mp.mnt_mntfromname}: ${evidence.caution}`);
+  if (dev instanceof WapblOverlay && readonly) mp.mnt_kernel.log('info', `${mp.mnt_mntfromname}: journal replayed into memory: ${dev.describe()}`);
   const ump = new FfsMount(mp, dev, fs, evidence.dialect);
   fs.fs_ronly = (mp.mnt_flag & MNT_RDONLY) !== 0 ? 1 : 0;
   mp.mnt_data = ump;

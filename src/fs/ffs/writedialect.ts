@@ -18,8 +18,9 @@ const OURS = FREEBSD_UNSUPPORTED | FS_DOSOFTDEP | FS_NEEDSFSCK;
 /** Before the first write; the caller writes the superblock. @returns what takes it back if that write fails */
 export function ffs_dialect_start(ump: FfsMount): () => void {
   const { um_fs: fs } = ump;
-  const { fs_flags, fs_mtime, fs_metackhash } = fs;
+  const { fs_flags, fs_old_flags, fs_mtime, fs_metackhash } = fs;
   ump.um_softdep = (fs_flags & FS_DOSOFTDEP) !== 0;
+  ump.um_oldsoftdep = !fs.ufs2 && fs.wide && (fs_old_flags & FS_DOSOFTDEP) !== 0;
   if (ump.um_dialect === 'freebsd') {
     fs.fs_flags = ((fs_flags & ~FREEBSD_UNSUPPORTED) | FS_NEEDSFSCK) >>> 0;
     if (fs.wide) {
@@ -30,10 +31,13 @@ export function ffs_dialect_start(ump: FfsMount): () => void {
     }
   } else {
     fs.fs_flags &= ~FS_DOSOFTDEP;
+    // OpenBSD looks here, in UFS1.
+    if (ump.um_oldsoftdep) fs.fs_old_flags &= ~FS_DOSOFTDEP;
   }
   fs.ckhashes = ffs_ckhashes(fs, ump.um_dialect);
   return () => {
     fs.fs_flags = ((fs.fs_flags & ~OURS) | (fs_flags & OURS)) >>> 0;
+    fs.fs_old_flags = fs_old_flags;
     fs.fs_mtime = fs_mtime;
     fs.fs_metackhash = fs_metackhash;
   };
@@ -42,10 +46,15 @@ export function ffs_dialect_start(ump: FfsMount): () => void {
 /** Everything is on the disk and the volume will be marked clean; the caller writes the superblock. @returns what takes it back */
 export function ffs_dialect_stop(ump: FfsMount): () => void {
   const { um_fs: fs } = ump;
-  const before = fs.fs_flags;
-  if (ump.um_dialect === 'freebsd') fs.fs_flags &= ~FS_NEEDSFSCK;
-  else if (ump.um_softdep) fs.fs_flags |= FS_DOSOFTDEP;
+  const { fs_flags, fs_old_flags } = fs;
+  if (ump.um_dialect === 'freebsd') {
+    fs.fs_flags &= ~FS_NEEDSFSCK;
+  } else {
+    if (ump.um_softdep) fs.fs_flags |= FS_DOSOFTDEP;
+    if (ump.um_oldsoftdep) fs.fs_old_flags |= FS_DOSOFTDEP;
+  }
   return () => {
-    fs.fs_flags = before;
+    fs.fs_flags = fs_flags;
+    fs.fs_old_flags = fs_old_flags;
   };
 }

@@ -153,7 +153,7 @@ async function checkDialect(ctx: FsckContext): Promise<void> {
   const { dialect } = await ffs_evidence(ctx.dev, fs, undefined);
   ctx.freebsd = dialect === 'freebsd';
   ctx.appleufs = dialect === 'apple';
-  ctx.dirblksiz = ctx.appleufs ? 1024 : 512;
+  ctx.dirblksiz = ctx.appleufs || dialect === 'next' ? 1024 : 512;
   ctx.oldformat = !fs.ufs2 && fs.fs_old_inodefmt < FS_44INODEFMT;
   if (dialect === 'solaris') {
     ctx.report('UNSUPPORTED', 'A SOLARIS VOLUME: CHECK IT UNDER SOLARIS');
