@@ -152,9 +152,13 @@ async function update(mp: Mount, flags: number, args: MountArgs): Promise<void> 
 
 async function unmount(mp: Mount): Promise<void> {
   const ump = VFSTOUFS(mp);
-  if ((mp.mnt_flag & MNT_RDONLY) === 0) await ffs_write_stop(ump);
-  ump.um_bufcache.purge(ump.um_dev);
-  mp.mnt_data = null;
+  try {
+    if ((mp.mnt_flag & MNT_RDONLY) === 0) await ffs_write_stop(ump);
+  } finally {
+    // There is no way back, and who mounts the device again must not see what never reached it.
+    ump.um_bufcache.purge(ump.um_dev);
+    mp.mnt_data = null;
+  }
 }
 
 function root(mp: Mount): MaybePromise<Vnode> {
