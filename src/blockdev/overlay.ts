@@ -2,6 +2,7 @@ import type { BlockDevice } from '../kernel/blkdev.js';
 import { E, errno } from '../kernel/errno.js';
 import type { Rumpuser } from '../kernel/rumpuser/rumpuser.js';
 import { imageFromFd } from './image.js';
+import type { ImageDevice } from './image.js';
 import { MemoryDevice } from './memory.js';
 import type { OverlayHeader, OverlayLayout } from './overlay-format.js';
 import { BLOCKS_PER_MAP_BYTE, BLOCK_WRITTEN, OVERLAY_BLOCK_BYTES, OVERLAY_HEADER_BYTES, decodeHeader, encodeHeader, overlayLayout, sampleDisk } from './overlay-format.js';
@@ -245,10 +246,11 @@ async function sweep(store: BlockDevice, layout: OverlayLayout, host_ran_on: boo
 }
 
 /**
- * Copy-on-write over `disk` into the file `path`, which is made if there is none and can be kept for another time.
- * @throws EFTYPE `path` is some other file; EINVAL it was made over another disk, or the disk was changed since
+ * Opens the file of an overlay over `disk`, making it if there is none: the store of {@link OverlayDevice.open}. Its content
+ * is not looked at, but for a file that has not the right size.
+ * @throws EFTYPE `path` is some other file; EINVAL it was made over another disk
  */
-export async function openOverlay(ru: Rumpuser, disk: BlockDevice, path: string): Promise<OverlayDevice> {
+export async function openOverlayFile(ru: Rumpuser, disk: BlockDevice, path: string): Promise<ImageDevice> {
   const { file_bytes } = overlayLayout(disk.size_bytes);
   const fd = await ru.rumpuser_open(path, { write: true, exclusive: true, create: true });
   try {
@@ -256,9 +258,28 @@ export async function openOverlay(ru: Rumpuser, disk: BlockDevice, path: string)
     if (info.type !== 'file') throw errno(E.EINVAL, `${path}: an overlay must be a plain file`);
     if (info.size_bytes === 0) await ru.rumpuser_pwrite(fd, new Uint8Array(1), 0, 1, file_bytes - 1);
     else if (info.size_bytes !== file_bytes) throw await otherSize(ru, fd, path, disk);
-    return await OverlayDevice.open(disk, await imageFromFd(ru, fd, path), ru.rumpuser_getparam('_RUMPUSER_BOOT_ID') ?? '');
+    return await imageFromFd(ru, fd, path);
   } catch (e) {
     await ru.rumpuser_close(fd);
+    throw e;
+  }
+}
+
+/** Puts an overlay file that is open over `disk`. @throws as {@link OverlayDevice.open} */
+export function overlayOn(ru: Rumpuser, disk: BlockDevice, store: BlockDevice): Promise<OverlayDevice> {
+  return OverlayDevice.open(disk, store, ru.rumpuser_getparam('_RUMPUSER_BOOT_ID') ?? '');
+}
+
+/**
+ * Copy-on-write over `disk` into the file `path`, which is made if there is none and can be kept for another time.
+ * @throws EFTYPE `path` is some other file; EINVAL it was made over another disk, or the disk was changed since
+ */
+export async function openOverlay(ru: Rumpuser, disk: BlockDevice, path: string): Promise<OverlayDevice> {
+  const store = await openOverlayFile(ru, disk, path);
+  try {
+    return await overlayOn(ru, disk, store);
+  } catch (e) {
+    await store.close();
     throw e;
   }
 }

@@ -1,7 +1,11 @@
 import { readFileSync } from 'node:fs';
-import yargs from 'yargs';
+import { createRequire } from 'node:module';
+import type yargsModule from 'yargs';
 import { hideBin } from 'yargs/helpers';
 import { EXIT_BUG, EXIT_USAGE, Failure, words } from './failure.js';
+
+// Its ES module wraps --help in the middle of words; its CommonJS one between them.
+const yargs = createRequire(import.meta.url)('yargs') as typeof yargsModule;
 
 const version = (JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }).version;
 
@@ -22,13 +26,37 @@ async function run(command: () => Promise<number | void> | number | void): Promi
   }
 }
 
+/** What follows `--` are arguments even if they begin with a dash; all of ours are paths, and yargs does not give them to a command. */
+function argumentsOf(args: readonly string[]): string[] {
+  const end = args.indexOf('--');
+  return end < 0 ? [...args] : [...args.slice(0, end), ...args.slice(end + 1).map((arg) => (arg.startsWith('-') ? `./${arg}` : arg))];
+}
+
+/** An option that is said twice counts as it was said last; only -o adds up. */
+function lastCounts(argv: Record<string, unknown>): void {
+  for (const [name, value] of Object.entries(argv)) {
+    if (Array.isArray(value) && name !== '_' && name !== 'o' && name !== 'options') argv[name] = value.at(-1);
+  }
+}
+
+/** What yargs complains about, in one line and in words. */
+function complaint(message: string, args: readonly string[]): string {
+  if (message.startsWith('Not enough non-option')) return `${args.find((arg) => !arg.startsWith('-')) ?? ''}: an argument is missing`;
+  const choice = /Argument: (.*), Given: (.*), Choices: (.*)/.exec(message);
+  if (choice !== null) return `${choice[1]!.length > 1 ? '--' : '-'}${choice[1]} ${choice[2]!.replaceAll('"', '')}: choose one of ${choice[3]!.replaceAll('"', '')}`;
+  return message.split('\n')[0]!;
+}
+
 const image = { describe: 'disk image or block device', type: 'string', demandOption: true } as const;
+const json = { type: 'boolean', default: false, describe: 'for programs' } as const;
 const partition = {
   partition: { type: 'string', requiresArg: true, describe: 'partition number or BSD letter inside the image (rumpfuse info lists them)' },
   offset: { type: 'string', requiresArg: true, describe: 'byte offset of the volume inside the image (suffixes s, k, m, g)' },
 } as const;
 
-const cli = yargs(hideBin(process.argv));
+const COMMANDS = new Set(['mount', 'umount', 'list', 'info', 'doctor', 'newfs', 'fsck', 'dumpfs']);
+
+const cli = yargs(argumentsOf(hideBin(process.argv)));
 await cli
   .scriptName('rumpfuse')
   .usage('$0 COMMAND ...\n\nFile systems of other systems, mounted without a kernel module.')
@@ -38,7 +66,7 @@ await cli
     (y) => y
       .positional('image', image)
       .positional('dir', { describe: 'mount point', type: 'string', demandOption: true })
-      .option('options', { alias: 'o', type: 'string', array: true, nargs: 1, requiresArg: true, default: [] as string[], describe: 'mount options, comma separated: ro rw noatime nosuid nodev noexec sync async allow_other no_default_permissions partition= offset= type= fsname= channel= and those of the driver' })
+      .option('options', { alias: 'o', type: 'string', array: true, nargs: 1, requiresArg: true, default: [] as string[], describe: 'mount options, comma separated: ro rw noatime nosuid nodev noexec sync async allow_other no_default_permissions partition= offset= type= fsname= channel= overlay=FILE (takes what is written, the disk stays as it is) and those of the driver' })
       .option('type', { alias: 't', type: 'string', requiresArg: true, describe: 'file system (default: found by looking)' })
       .option('read-only', { alias: 'r', type: 'boolean', default: false, describe: 'the same as -o ro' })
       .option('foreground', { alias: 'f', type: 'boolean', default: false, describe: 'stay in the foreground until unmounted' })
@@ -46,7 +74,8 @@ await cli
       .option('channel', { choices: ['dev-fuse', 'fuse-native'] as const, describe: 'how to talk to the host' })
       .option('sandbox', { type: 'boolean', default: true, describe: 'confine the server as far as this host allows; --no-sandbox: not at all' })
       .option('require-sandbox', { type: 'boolean', default: false, describe: 'do not mount if a layer of the confinement is missing (rumpfuse info DIR shows them)' })
-      .option('log-level', { choices: ['error', 'warn', 'info', 'debug', 'trace'] as const, default: 'warn' as const, describe: 'what to say' })
+      .option('untrusted', { type: 'boolean', default: false, describe: 'a disk from somebody else: read-only unless -o rw or overlay= says otherwise, nosuid, nodev, noexec, every file yours, --require-sandbox' })
+      .option('log-level', { choices: ['error', 'warn', 'info', 'debug', 'trace'] as const, default: 'warn' as const, describe: 'the least that is worth saying' })
       .option('log-json', { type: 'boolean', default: false, describe: 'log records for a program' })
       .option('helper', { type: 'boolean', default: false, hidden: true, describe: 'called by mount(8), which always says rw' })
       .options(partition),
@@ -64,13 +93,13 @@ await cli
   .command(
     'list',
     'what is mounted',
-    (y) => y.option('json', { type: 'boolean', default: false }),
+    (y) => y.option('json', json),
     (argv) => run(async () => (await import('./commands/list.js')).list(argv.json)),
   )
   .command(
     'info <image>',
     'what is on an image, a device, or a mount point',
-    (y) => y.positional('image', image).options(partition).option('json', { type: 'boolean', default: false }),
+    (y) => y.positional('image', { ...image, describe: 'disk image, block device or mount point' }).options(partition).option('json', json),
     (argv) => run(async () => (await import('./commands/info.js')).info(argv)),
   )
   .command(
@@ -86,15 +115,16 @@ await cli
       .positional('image', image)
       .options(partition)
       .option('format', { alias: 'O', type: 'string', choices: ['0', '1', '2', '2ea'] as const, default: '2' as const, describe: '0 4.3BSD, 1 UFS1, 2 UFS2, 2ea UFS2 with extended attributes' })
-      .option('byte-order', { alias: 'B', choices: ['le', 'be'] as const, default: 'le' as const })
+      .option('byte-order', { alias: 'B', choices: ['le', 'be'] as const, default: 'le' as const, describe: 'little-endian or big-endian' })
       .option('size', { alias: 's', type: 'string', requiresArg: true, describe: 'size of the volume; an image file that is not there is made (sparse)' })
       .option('block-size', { alias: 'b', type: 'string', requiresArg: true, describe: '4096 to 65536' })
       .option('frag-size', { alias: 'f', type: 'string', requiresArg: true, describe: 'an eighth of the block size up to the whole' })
       .option('inode-density', { alias: 'i', type: 'string', requiresArg: true, describe: 'bytes for each inode' })
       .option('minfree', { alias: 'm', type: 'number', describe: 'percent kept for the superuser' })
       .option('label', { alias: 'L', type: 'string', requiresArg: true, describe: 'volume name' })
+      .option('log', { type: 'string', describe: 'with a journal (WAPBL): of this size, or without one of the size that suits' })
       .option('from', { type: 'string', requiresArg: true, describe: 'fill the volume with a copy of this directory' })
-      .option('force', { alias: 'F', type: 'boolean', default: false, describe: 'even if there is a file system already' }),
+      .option('force', { alias: 'F', type: 'boolean', default: false, describe: 'even if there is a file system or a partition table already' }),
     (argv) => run(async () => (await import('./commands/newfs.js')).newfs(argv)),
   )
   .command(
@@ -112,10 +142,39 @@ await cli
   )
   .command(
     'dumpfs <image>',
-    'superblock and cylinder groups of an FFS volume, readable',
-    (y) => y.positional('image', image).options(partition),
+    'superblock, cylinder groups and more of an FFS volume, readable (default: -s -m -c)',
+    (y) => y
+      .positional('image', image)
+      .options(partition)
+      .option('superblock', { alias: 's', type: 'boolean', describe: 'the superblock' })
+      .option('alternates', { alias: 'a', type: 'boolean', describe: 'its copies in the groups' })
+      .option('summary', { alias: 'm', type: 'boolean', describe: 'free counts of all groups' })
+      .option('groups', { alias: 'c', type: 'boolean', describe: 'the cylinder groups' })
+      .option('inodes', { alias: 'i', type: 'boolean', describe: 'the inodes in use' })
+      .option('journal', { alias: 'j', type: 'boolean', describe: 'the journal' })
+      .option('freelist', { alias: 'f', type: 'boolean', describe: 'the numbers of the free fragments' })
+      .option('newfs', { type: 'boolean', describe: 'the newfs command for such a volume' })
+      .option('all', { type: 'boolean', describe: 'the same as -s -a -m -c -i -j' }),
     (argv) => run(async () => (await import('./commands/dumpfs.js')).dumpfsCommand(argv)),
   )
+  .command(
+    'tunefs <image>',
+    'change what an FFS volume is tuned by; it must not be mounted',
+    (y) => y
+      .positional('image', image)
+      .options(partition)
+      .option('label', { alias: ['v', 'L'], type: 'string', requiresArg: true, describe: 'volume name' })
+      .option('minfree', { alias: 'm', type: 'number', describe: 'percent kept for the superuser' })
+      .option('optimization', { alias: 'o', choices: ['space', 'time'] as const, describe: 'what to save' })
+      .option('maxbpg', { alias: 'e', type: 'number', describe: 'blocks that one file may take of a group' })
+      .option('avgfilesize', { alias: 'g', type: 'number', describe: 'expected bytes in a file' })
+      .option('avgfpdir', { alias: 'h', type: 'number', describe: 'expected files in a directory' })
+      .option('log', { alias: 'l', type: 'string', describe: 'journal (WAPBL) of this size, without one of the size that suits, 0 to remove it; the next mount does it' })
+      .option('alternates', { alias: 'A', type: 'boolean', default: false, describe: 'the copies of the superblock too' })
+      .option('dry-run', { alias: 'N', type: 'boolean', default: false, describe: 'say what would change' }),
+    (argv) => run(async () => (await import('./commands/tunefs.js')).tunefsCommand(argv)),
+  )
+  .middleware(lastCounts, true)
   .demandCommand(1, 'which command?')
   .strict()
   .version(version)
@@ -127,7 +186,8 @@ await cli
     const known = new Set(Object.keys((cli as unknown as { getOptions(): { key: Record<string, unknown> } }).getOptions().key));
     const unknown = process.argv.slice(2).find((arg) => /^--[a-z]/.test(arg) && !known.has(arg.slice(2).replace(/^no-/, '').replace(/=.*/, '')));
     if (unknown !== undefined && message.startsWith('Not enough')) message = `Unknown option: ${unknown}`;
-    process.stderr.write(`rumpfuse: ${message.split('\n')[0]} (rumpfuse --help says how)\n`);
+    const command = process.argv.slice(2).find((arg) => COMMANDS.has(arg));
+    process.stderr.write(`rumpfuse: ${complaint(message, process.argv.slice(2))} (rumpfuse ${command === undefined ? '' : `${command} `}--help says how)\n`);
     process.exit(EXIT_USAGE);
   })
   .parseAsync();

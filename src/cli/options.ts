@@ -18,6 +18,8 @@ export interface MountOptions {
   offset?: number;
   type?: string;
   fsname?: string;
+  /** A file that takes what is written; the disk stays as it is. */
+  overlay?: string;
   channel: 'dev-fuse' | 'fuse-native';
   /** For the driver. */
   driver: Map<string, string | true>;
@@ -72,6 +74,7 @@ export function parseMountOptions(lists: readonly string[], root: boolean, drive
       case 'offset': options.offset = parseBytes(need(), '-o offset'); break;
       case 'type': options.type = need(); break;
       case 'fsname': options.fsname = need(); break;
+      case 'overlay': options.overlay = need(); break;
       case 'channel': {
         const channel = need();
         if (channel !== 'dev-fuse' && channel !== 'fuse-native') throw new Failure(`-o channel=${channel}: the channels are dev-fuse and fuse-native`);

@@ -8,7 +8,10 @@ import type { Rumpuser } from '../kernel/rumpuser/rumpuser.js';
 import type { RumpSys } from '../kernel/sys/rumpsys.js';
 import { listPartitions, scan } from '../blockdev/label/scan.js';
 import { imageFromFd } from '../blockdev/image.js';
+import { OVERLAY_BLOCK_BYTES } from '../blockdev/overlay-format.js';
+import { overlayOn } from '../blockdev/overlay.js';
 import { tmpfs } from '../fs/tmpfs/index.js';
+import type { Reach } from '../fuse/sandbox/filter.js';
 import { DEVICE_FD, serverMain, type OpenVolume, type ServedVolume } from '../fuse/server-process.js';
 import { placeOf, selectVolume } from './device.js';
 import { driverOf } from './drivers.js';
@@ -23,6 +26,10 @@ export interface ServerArguments {
   /** On the host; absolute. */
   readonly mountpoint: string;
   readonly disk: boolean;
+  /** The file for what is written, for messages; it comes as a descriptor, too. */
+  readonly overlay?: string;
+  /** Whom every file is shown to belong to. */
+  readonly owner?: { readonly uid: number; readonly gid: number };
   readonly partition?: string;
   readonly offset?: number;
   /** MNT_*. */
@@ -35,10 +42,34 @@ export interface ServerArguments {
   readonly logJson: boolean;
 }
 
-/** The disk as the launcher handed it over; nothing of it has been read. */
-async function openDisk(ru: Rumpuser, args: ServerArguments, readonly: boolean): Promise<{ disk: BlockDevice; isFile: boolean }> {
+/** What the launcher handed over. */
+interface Disks {
+  readonly disk: BlockDevice;
+  readonly overlay?: BlockDevice;
+  /** Of the largest plain file among them. */
+  readonly file_bytes: number;
+}
+
+const OVERLAY_FD = DEVICE_FD + 1;
+
+/** Nothing of the disks is read. */
+async function openDisks(ru: Rumpuser, args: ServerArguments, readonly: boolean): Promise<Disks> {
   const { type } = await ru.rumpuser_getfileinfo(DEVICE_FD);
-  return { disk: await imageFromFd(ru, DEVICE_FD, args.image, { readonly }), isFile: type === 'file' };
+  const disk = await imageFromFd(ru, DEVICE_FD, args.image, { readonly: readonly || args.overlay !== undefined });
+  const disk_bytes = type === 'file' ? disk.size_bytes : 0;
+  if (args.overlay === undefined) return { disk, file_bytes: disk_bytes };
+  const overlay = await imageFromFd(ru, OVERLAY_FD, args.overlay);
+  return { disk, overlay, file_bytes: Math.max(disk_bytes, overlay.size_bytes) };
+}
+
+/** What of the disks it takes to serve the volume on `device`. */
+function reaches({ disk, overlay }: Disks, device: BlockDevice, readonly: boolean): Reach[] {
+  const { start, end } = placeOf(device);
+  if (overlay === undefined) return [{ fd: DEVICE_FD, start, end, write: !readonly, discard: device === disk }];
+  // What is copied up begins and ends with the overlay's blocks.
+  const from = start - (start % OVERLAY_BLOCK_BYTES);
+  const to = Math.min(disk.size_bytes, Math.ceil(end / OVERLAY_BLOCK_BYTES) * OVERLAY_BLOCK_BYTES);
+  return [{ fd: DEVICE_FD, start: from, end: to, write: false, discard: false }, { fd: OVERLAY_FD, start: 0, end: overlay.size_bytes, write: true, discard: false }];
 }
 
 /** A disk with partitions of which none was chosen: the error then says what there is to choose from. */
@@ -76,10 +107,10 @@ const open: OpenVolume = async (raw, how) => {
   if (args.mustWrite && !how.readonly && driver.disk) options.set('force-rw', true);
   // The same path as on the host: FFS keeps on the disk where it was mounted.
   await makePath(rump.sys, args.mountpoint);
-  const opened = driver.disk ? await openDisk(ru, args, how.readonly) : undefined;
+  const disks = driver.disk ? await openDisks(ru, args, how.readonly) : undefined;
   await prepareNodeRumpuser();
-  await how.lockDown(opened?.isFile === true ? opened.disk.size_bytes : 0);
-  const device = opened === undefined ? undefined : await selectVolume(opened.disk, args);
+  await how.lockDown(disks?.file_bytes ?? 0);
+  const device = disks === undefined ? undefined : await selectVolume(disks.overlay === undefined ? disks.disk : await overlayOn(ru, disks.disk, disks.overlay), args);
   try {
     await rump.sys.mount(name, args.mountpoint, flags, device !== undefined ? { fspec: device, options } : { options });
   } catch (error) {
@@ -93,7 +124,8 @@ const open: OpenVolume = async (raw, how) => {
     root: args.mountpoint,
     syncer: rump.syncer,
     readonly,
-    reaches: device === undefined ? [] : [{ fd: DEVICE_FD, ...placeOf(device), write: !readonly, discard: device === opened!.disk }],
+    reaches: disks === undefined ? [] : reaches(disks, device!, readonly),
+    ...(args.owner !== undefined ? { timeouts: { owner: args.owner } } : {}),
     fstype: name,
     log,
     close: () => rump.halt(),

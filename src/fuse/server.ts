@@ -65,6 +65,7 @@ export async function serve(options: ServeOptions): Promise<void> {
   const trace = options.trace !== undefined ? new Trace(options.trace) : undefined;
   const timeouts: Timeouts = {
     entry: options.timeouts?.entry ?? KEEP_SECONDS, attr: options.timeouts?.attr ?? KEEP_SECONDS, negative: options.timeouts?.negative ?? KEEP_SECONDS,
+    owner: options.timeouts?.owner,
   };
   const notification = new OutBuf(fuse_notify_inval_inode_out.SIZEOF);
 

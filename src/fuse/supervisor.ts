@@ -13,6 +13,7 @@ import { readMountinfo } from './mount/mountinfo.js';
 import type { MountInfo } from './mount/mountinfo.js';
 import type { HostMount } from './mount/options.js';
 import { abortConnection, connectionState, unmount, unmountDead } from './mount/unmount.js';
+import { printable } from './printable.js';
 import { keep } from './sandbox/keeper.js';
 import type { Layer } from './sandbox/layers.js';
 import { missing } from './sandbox/layers.js';
@@ -41,12 +42,6 @@ export interface SuperviseOptions {
 }
 
 const READ_AHEAD_KIB = 1024;
-
-/** Of what the server says: no control characters for the terminal. */
-function printable(text: string): string {
-  // eslint-disable-next-line no-control-regex
-  return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, '?');
-}
 
 /** The next message of one of these types. @throws MountFailure when the server says that it failed, or ends */
 function expect<T extends ToSupervisor['type']>(server: Server, type: T): Promise<Extract<ToSupervisor, { type: T }>> {

@@ -5,6 +5,7 @@ import { nodeRumpuser } from '../../kernel/rumpuser/node.js';
 import { partitionDevice, scan } from '../../blockdev/label/scan.js';
 import type { Partition } from '../../blockdev/label/partition-table.js';
 import { describe, type Description } from '../../fs/ffs/describe.js';
+import { printable } from '../../fuse/printable.js';
 import type { Layer } from '../../fuse/sandbox/layers.js';
 import { openDisk, selectVolume, type Where } from '../device.js';
 import { Failure, words } from '../failure.js';
@@ -32,14 +33,14 @@ async function lookAt(dev: BlockDevice): Promise<Content> {
 function printVolume(content: Content, indent: string): void {
   const { volume } = content;
   if (volume === undefined) {
-    process.stdout.write(`${indent}${content.trouble}\n`);
+    process.stdout.write(`${indent}${printable(content.trouble ?? '')}\n`);
     return;
   }
-  for (const [name, value] of volume.lines) process.stdout.write(`${indent}${`${name}:`.padEnd(14)}${value}\n`);
+  for (const [name, value] of volume.lines) process.stdout.write(`${indent}${`${name}:`.padEnd(14)}${printable(String(value))}\n`);
 }
 
 function printPartition(partition: Partition, content: Content | undefined): void {
-  const label = partition.label === undefined ? '' : ` "${partition.label}"`;
+  const label = partition.label === undefined ? '' : ` "${printable(partition.label)}"`;
   process.stdout.write(`  ${partition.path.padEnd(5)}${formatBytes(partition.size_bytes)} at ${partition.offset_bytes}  ${partition.type_name} (${partition.scheme} ${partition.type})${label}\n`);
   if (partition.problem !== undefined) process.stdout.write(`       cannot be used: ${partition.problem}\n`);
   else if (content?.volume !== undefined) printVolume(content, '       ');
@@ -61,7 +62,7 @@ function infoOfMount(dir: string, json: boolean): void {
     return;
   }
   process.stdout.write(`${mount.mountpoint}: ${mount.details?.type ?? 'unknown'} from ${mount.details?.image ?? mount.source}\n`);
-  process.stdout.write(`  options:      ${mount.options}\n  served by:    ${mount.pid === undefined ? 'nobody any more' : `process ${mount.pid}`}\n`);
+  process.stdout.write(`  options:      ${[...new Set(mount.options.split(','))].join(',')}\n  served by:    ${mount.pid === undefined ? 'nobody any more' : `process ${mount.pid}`}\n`);
   if (mount.details === undefined) return;
   process.stdout.write(`  since:        ${mount.details.since}\n`);
   printSandbox(mount.details.sandbox);

@@ -5,12 +5,14 @@ import * as F from './fuse_kernel.js';
 import { STATX_BASIC_STATS, STATX_BTIME, encodeDev } from './linux.js';
 import type { OutBuf } from './message.js';
 
-/** How long the host may keep what it is told, seconds. */
+/** How long the host may keep what it is told, seconds; and what it is not told. */
 export interface Timeouts {
   readonly entry: number;
   readonly attr: number;
   /** For names that are not there; 0 does not tell the host at all that it may remember them. */
   readonly negative: number;
+  /** Whom every file belongs to, whatever its volume says. */
+  readonly owner?: { readonly uid: number; readonly gid: number } | undefined;
 }
 
 function seconds(value: number): number {
@@ -20,7 +22,7 @@ function nanoseconds(value: number): number {
   return Math.round((value - Math.floor(value)) * 1e9);
 }
 
-export function putAttr(out: OutBuf, at: number, st: Stat): void {
+export function putAttr(out: OutBuf, at: number, st: Stat, owner: Timeouts['owner']): void {
   out.setBig(at + F.fuse_attr.ino, st.st_ino);
   out.set64(at + F.fuse_attr.size, st.st_size);
   out.set64(at + F.fuse_attr.blocks, st.st_blocks);
@@ -32,8 +34,8 @@ export function putAttr(out: OutBuf, at: number, st: Stat): void {
   out.set32(at + F.fuse_attr.ctimensec, st.st_ctimensec);
   out.set32(at + F.fuse_attr.mode, st.st_mode);
   out.set32(at + F.fuse_attr.nlink, st.st_nlink);
-  out.set32(at + F.fuse_attr.uid, st.st_uid);
-  out.set32(at + F.fuse_attr.gid, st.st_gid);
+  out.set32(at + F.fuse_attr.uid, owner === undefined ? st.st_uid : owner.uid);
+  out.set32(at + F.fuse_attr.gid, owner === undefined ? st.st_gid : owner.gid);
   out.set32(at + F.fuse_attr.rdev, st.st_rdev === 0n ? 0 : encodeDev(st.st_rdev));
   out.set32(at + F.fuse_attr.blksize, st.st_blksize);
   out.set32(at + F.fuse_attr.flags, 0);
@@ -43,7 +45,7 @@ export function putAttrOut(out: OutBuf, st: Stat, timeouts: Timeouts): number {
   out.set64(F.fuse_attr_out.attr_valid, seconds(timeouts.attr));
   out.set32(F.fuse_attr_out.attr_valid_nsec, nanoseconds(timeouts.attr));
   out.set32(F.fuse_attr_out.dummy, 0);
-  putAttr(out, F.fuse_attr_out.SIZEOF, st);
+  putAttr(out, F.fuse_attr_out.SIZEOF, st, timeouts.owner);
   return F.ATTR_OUT_SIZEOF;
 }
 
@@ -55,7 +57,7 @@ export function putEntryOut(out: OutBuf, at: number, lo: number, hi: number, gen
   out.set64(at + F.fuse_entry_out.attr_valid, seconds(timeouts.attr));
   out.set32(at + F.fuse_entry_out.entry_valid_nsec, nanoseconds(timeouts.entry));
   out.set32(at + F.fuse_entry_out.attr_valid_nsec, nanoseconds(timeouts.attr));
-  putAttr(out, at + F.fuse_entry_out.SIZEOF, st);
+  putAttr(out, at + F.fuse_entry_out.SIZEOF, st, timeouts.owner);
   return F.ENTRY_OUT_SIZEOF;
 }
 
@@ -77,8 +79,9 @@ export function putStatxOut(out: OutBuf, st: Stat, timeouts: Timeouts): number {
   out.set32(at + X.mask, STATX_BASIC_STATS | (birth ? STATX_BTIME : 0));
   out.set32(at + X.blksize, st.st_blksize);
   out.set32(at + X.nlink, st.st_nlink);
-  out.set32(at + X.uid, st.st_uid);
-  out.set32(at + X.gid, st.st_gid);
+  const { owner } = timeouts;
+  out.set32(at + X.uid, owner === undefined ? st.st_uid : owner.uid);
+  out.set32(at + X.gid, owner === undefined ? st.st_gid : owner.gid);
   out.set16(at + X.mode, st.st_mode);
   out.setBig(at + X.ino, st.st_ino);
   out.set64(at + X.size, st.st_size);
