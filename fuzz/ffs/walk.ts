@@ -32,7 +32,7 @@ function judgeStat(probe: Probe, st: Stat): void {
   const times = [st.st_atimensec, st.st_mtimensec, st.st_ctimensec, st.st_birthtimensec].every((n) => sane(n, 0, 999_999_999));
   const seconds = [st.st_atime, st.st_mtime, st.st_ctime, st.st_birthtime].every((n) => Number.isInteger(n) && n >= -(2 ** 63) && n <= 2 ** 63);
   const words = [st.st_mode, st.st_nlink, st.st_uid, st.st_gid, st.st_flags, st.st_gen].every((n) => sane(n, 0, 0xffffffff));
-  if (!sane(st.st_size) || !sane(st.st_blocks) || !sane(st.st_blksize, 1) || !times || !seconds || !words) {
+  if (!sane(st.st_size) || !sane(st.st_blocks, 0, 2 ** 60) || !sane(st.st_blksize, 1) || !times || !seconds || !words) {
     probe.violation('answer', 'stat', times && seconds ? 'numbers' : 'times', JSON.stringify(st, (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value)));
   }
 }

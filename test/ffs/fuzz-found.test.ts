@@ -1,5 +1,6 @@
 import t from 'tap';
 import { Fs } from '../../src/fs/ffs/fs.js';
+import { fsck } from '../../src/fs/ffs/fsck/index.js';
 import type { MemoryDevice } from '../../src/blockdev/memory.js';
 import { EXTATTR_NAMESPACE_USER, O_CREAT, O_RDONLY, O_RDWR, SEEK_DATA, SEEK_HOLE } from '../../src/kernel/fcntl.js';
 import { makeAtlas } from '../../fuzz/ffs/atlas.js';
@@ -80,6 +81,10 @@ function put32(dev: MemoryDevice, at: number, value: number): void {
   dev.write(bytes, 0, 4, at);
 }
 
+function put16(dev: MemoryDevice, at: number, value: number): void {
+  dev.write(Uint8Array.of(value & 0xff, value >> 8), 0, 2, at);
+}
+
 await t.test('looking for data in endless holes', async (t) => {
   const vol = await rw(await tower({ format: 2, endian: 'little', blockSize: 16384, fragSize: 2048 }));
   const fd = await vol.sys.open(`${V}/tower`, O_RDONLY);
@@ -106,6 +111,37 @@ await t.test('a superblock whose groups have no room for their maps', async (t) 
   const dev = await newdisk(UFS2EA, 4 * 2 ** 20);
   put32(dev, atlasOf(dev).superblock + 160, 176);
   t.equal(await errnameOf(rw(dev)), 'EFTYPE');
+});
+
+await t.test('a superblock whose groups end inside of a block', async (t) => {
+  const dev = await newdisk(UFS2EA, 4 * 2 ** 20);
+  const { superblock, fs } = atlasOf(dev);
+  put32(dev, superblock + 188, fs.fs_fpg + 2);
+  t.equal(await errnameOf(rw(dev)), 'EFTYPE');
+});
+
+await t.test('a directory that became a fifo keeps its block until it is removed', async (t) => {
+  const dev = await newdisk(UFS2EA, 4 * 2 ** 20);
+  let vol = await rw(dev);
+  await vol.sys.mkdir(`${V}/d`, 0o755);
+  await vol.close();
+  put16(dev, atlasOf(dev).inodes.find((i) => i.path === '/d')!.at, 0o010755);
+  await fsck(dev, { mode: 'repair' });
+  vol = await rw(dev);
+  await vol.sys.unlink(`${V}/d`);
+  await vol.close();
+  await checked(t, dev, 'afterwards', UFS2EA);
+});
+
+await t.test('a superblock that takes inodes for old and directories for new', async (t) => {
+  const dev = await newdisk({ format: 1, endian: 'little', blockSize: 8192, fragSize: 1024 }, 4 * 2 ** 20);
+  put32(dev, atlasOf(dev).superblock + 1324, 0xffffffff);
+  t.match((await fsck(dev)).problems.map((p) => p.code), ['SB_FIELD']);
+  await fsck(dev, { mode: 'repair' });
+  const vol = await rw(dev);
+  await vol.sys.mkdir(`${V}/d`, 0o755);
+  await vol.close();
+  await checked(t, dev, 'repaired and used');
 });
 
 await t.test('a block count that is too small', async (t) => {

@@ -1,6 +1,6 @@
 import { UFS_NDADDR, UFS_NXADDR } from '../ufs/dinode.js';
 import type { Inode } from '../ufs/inode.js';
-import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFMT, S_IFSOCK } from '../../kernel/stat.js';
+import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFMT } from '../../kernel/stat.js';
 import { ffs_blkfree } from './blkfree.js';
 import { ffs_clearinode, ffs_freefile } from './ialloc.js';
 import { freetree } from './indir.js';
@@ -19,10 +19,10 @@ export interface DeadInode {
   readonly extb: readonly number[];
 }
 
-/** Files whose pointers are no pointers. */
+/** Files whose pointers are no pointers. (A fifo or socket has none; where damage gave it some, a checker counts them.) */
 export function holdsnoblocks(mode: number): boolean {
   const type = mode & S_IFMT;
-  return type === S_IFCHR || type === S_IFBLK || type === S_IFIFO || type === S_IFSOCK;
+  return type === S_IFCHR || type === S_IFBLK;
 }
 
 export function dead_of(ip: Inode): DeadInode {

@@ -66,6 +66,7 @@ export function ffs_superblock_validate(fs: Fs, limits: ValidateLimits): string 
 
   if (fs.fs_ncg < 1 || fs.fs_ncg > MAX_NCG) return bad('fs_ncg', `is not 1..${MAX_NCG}`);
   if (fs.fs_fpg < fs.fs_frag || fs.fs_fpg > 8 * MAXBSIZE) return bad('fs_fpg', `is not ${fs.fs_frag}..${8 * MAXBSIZE}`);
+  if (fs.fs_fpg % fs.fs_frag !== 0) return bad('fs_fpg', `is no multiple of fs_frag ${fs.fs_frag}`);
   if (fs.fs_ipg < fs.fs_inopb || fs.fs_ipg > 8 * MAXBSIZE || fs.fs_ipg % fs.fs_inopb !== 0) return bad('fs_ipg', `is no multiple of ${fs.fs_inopb} up to ${8 * MAXBSIZE}`);
   if (fs.fs_ncg * fs.fs_ipg > 0xffffffff) return bad('fs_ipg', `times fs_ncg ${fs.fs_ncg} is above 2^32 inodes`);
   if (fs.fs_size <= 0 || fs.fs_size * fs.fs_fsize > MAX_EXACT) return bad('fs_size', 'is out of range');

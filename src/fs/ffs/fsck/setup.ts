@@ -211,6 +211,11 @@ function checkFields(ctx: FsckContext): void {
   }
   if (fs.fs_bmask !== ~(fs.fs_bsize - 1)) field(`INCORRECT BMASK=0x${(fs.fs_bmask >>> 0).toString(16)}`, 'FIX', true, () => (fs.fs_bmask = ~(fs.fs_bsize - 1)));
   if (fs.fs_fmask !== ~(fs.fs_fsize - 1)) field(`INCORRECT FMASK=0x${(fs.fs_fmask >>> 0).toString(16)}`, 'FIX', true, () => (fs.fs_fmask = ~(fs.fs_fsize - 1)));
+  // A driver goes by the one for directories and by the other for inodes.
+  if (ctx.oldformat && fs.fs_maxsymlinklen > 0) {
+    field(`INODE FORMAT=${fs.fs_old_inodefmt} WITH MAXSYMLINKLEN=${fs.fs_maxsymlinklen}`, 'FIX', false, () => (fs.fs_old_inodefmt = FS_44INODEFMT));
+    ctx.oldformat = false;
+  }
   if (ctx.oldformat) return;
   checkMaxFileSize(ctx, field);
   const room = fs.ufs2 ? 120 : 60;
