@@ -8,7 +8,7 @@ import {
   FS_TRIM, FS_UFS1_MAGIC, FS_UFS2_MAGIC, FS_UNCLEAN,
 } from './fs.js';
 import { ffs_superblock_search } from './sbsearch.js';
-import { wapbl_open } from './wapbl/header.js';
+import { UFS_WAPBL_FLAGS_CREATE_LOG, wapbl_open } from './wapbl/header.js';
 
 /** What a volume says of itself, for programs: plain data. Sizes in bytes, times in seconds since 1970. */
 export interface FfsFacts {
@@ -30,7 +30,7 @@ export interface FfsFacts {
   readonly free_inodes: number;
   readonly directories: number;
   readonly clean: boolean;
-  readonly journal: 'none' | 'empty' | 'dirty' | 'damaged';
+  readonly journal: 'none' | 'wanted' | 'empty' | 'dirty' | 'damaged';
   readonly journal_bytes: number;
   readonly soft_updates: boolean;
   readonly features: readonly string[];
@@ -95,6 +95,7 @@ export async function describe(dev: BlockDevice): Promise<Description> {
   const evidence = await ffs_evidence(dev, fs, undefined);
   const log = await wapbl_open(dev, fs);
   const netbsdJournal = fs.wide && fs.fs_journal_version !== 0 && fs.fs_journal_location !== 0 && evidence.dialect !== 'freebsd';
+  const wanted = evidence.dialect === 'netbsd' && fs.wide && fs.fs_journal_location !== 0 && [true, false].some((le) => fs.view.getUint32(868, le) === UFS_WAPBL_FLAGS_CREATE_LOG);
   const free = fs.fs_cstotal.cs_nbfree * fs.fs_bsize + fs.fs_cstotal.cs_nffree * fs.fs_fsize;
   const facts: FfsFacts = {
     format: formatName(fs),
@@ -113,7 +114,7 @@ export async function describe(dev: BlockDevice): Promise<Description> {
     free_inodes: fs.fs_cstotal.cs_nifree,
     directories: fs.fs_cstotal.cs_ndir,
     clean: (fs.fs_clean & FS_ISCLEAN) !== 0,
-    journal: log === undefined ? (netbsdJournal ? 'damaged' : 'none') : evidence.wapbl && log.head !== log.tail ? 'dirty' : 'empty',
+    journal: log === undefined ? (wanted ? 'wanted' : netbsdJournal ? 'damaged' : 'none') : evidence.wapbl && log.head !== log.tail ? 'dirty' : 'empty',
     journal_bytes: log === undefined ? 0 : log.circ_size,
     soft_updates: (fs.fs_flags & FS_DOSOFTDEP) !== 0,
     features: flagNames(fs, evidence.dialect),
@@ -126,7 +127,7 @@ export async function describe(dev: BlockDevice): Promise<Description> {
 }
 
 function linesOf(facts: FfsFacts): (readonly [string, string])[] {
-  const journals = { none: 'none', empty: `WAPBL, ${size(facts.journal_bytes)}, empty`, dirty: `WAPBL, ${size(facts.journal_bytes)}, holds work to be replayed`, damaged: 'WAPBL, its header cannot be read' };
+  const journals = { none: 'none', wanted: 'WAPBL, to be made by the next mount that writes', empty: `WAPBL, ${size(facts.journal_bytes)}, empty`, dirty: `WAPBL, ${size(facts.journal_bytes)}, holds work to be replayed`, damaged: 'WAPBL, its header cannot be read' };
   const lines: [string, string][] = [
     ['format', `${facts.format}, ${facts.byte_order}-endian, superblock at ${facts.superblock_at}`],
     ['dialect', facts.dialect],

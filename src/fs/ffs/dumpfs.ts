@@ -4,7 +4,10 @@ import { S_IFMT } from '../../kernel/stat.js';
 import { Dinode, dinode_load } from '../ufs/dinode.js';
 import { Cg } from './cg.js';
 import { date, flagNames, formatName } from './describe.js';
+import { ffs_ckhashes } from './ckhash.js';
 import { ffs_evidence } from './dialect.js';
+import { alternates, freelist, newfscommand, summaries } from './dumpfs_more.js';
+import type { FfsDialect } from './ffsmount.js';
 import type { Fs } from './fs.js';
 import { DINODE1_SIZE, DINODE2_SIZE, FS_44INODEFMT, UFS_ROOTINO } from './fs.js';
 import { ffs_superblock_search, readbytes } from './sbsearch.js';
@@ -14,14 +17,26 @@ import { wapbl_replay } from './wapbl/replay.js';
 export { describe } from './describe.js';
 export type { Description, FfsFacts } from './describe.js';
 
-/** What to show. Default: superblock and groups. */
+/** What to show. Default: superblock, summary and groups. The letters are those of NetBSD's dumpfs; freelist and newfs are FreeBSD's. */
 export interface DumpfsOptions {
+  /** -s */
   superblock?: boolean;
+  /** -a: the superblocks of all groups. */
+  alternates?: boolean;
+  /** -m: the summary area. */
+  summary?: boolean;
+  /** -c */
   groups?: boolean;
   /** Only this group. */
   group?: number;
+  /** -i: inodes in use. */
   inodes?: boolean;
+  /** -j */
   journal?: boolean;
+  /** Free fragments, as numbers and nothing else. */
+  freelist?: boolean;
+  /** The command that makes such a volume. */
+  newfs?: boolean;
 }
 
 /** Free ranges that are listed for one map; a badly fragmented group has thousands. */
@@ -33,10 +48,22 @@ const MAX_RANGES = 200;
  */
 export async function dumpfs(dev: BlockDevice, options: DumpfsOptions = {}): Promise<string> {
   const fs = await ffs_superblock_search(dev);
-  const chosen = options.superblock === true || options.groups === true || options.inodes === true || options.journal === true || options.group !== undefined;
+  const { dialect } = await ffs_evidence(dev, fs, undefined);
+  fs.ckhashes = ffs_ckhashes(fs, dialect);
+  const chosen = Object.values(options).some((value) => value !== undefined && value !== false);
   const out: string[] = [];
-  if (!chosen || options.superblock === true) await superblock(dev, fs, out);
+  if (!chosen || options.superblock === true) superblock(fs, dialect, out);
+  if (!chosen || options.summary === true) await summaries(dev, fs, out);
+  if (options.alternates === true) {
+    await alternates(dev, fs, (copy, c, offset) => {
+      out.push('', `superblock of cg ${c}, at ${offset} (-b ${offset / 512}):`);
+      if (copy === undefined) out.push('none');
+      else superblock(copy, dialect, out);
+    });
+  }
   if (options.journal === true) await journal(dev, fs, out);
+  if (options.freelist === true) await freelist(dev, fs, out);
+  if (options.newfs === true) out.push(newfscommand(fs, dialect));
   const groups = !chosen || options.groups === true || options.group !== undefined;
   for (let c = options.group ?? 0; c < (options.group === undefined ? fs.fs_ncg : Math.min(options.group + 1, fs.fs_ncg)); c++) {
     if (!groups && options.inodes !== true) break;
@@ -65,8 +92,7 @@ function hex(n: number): string {
   return `0x${(n >>> 0).toString(16)}`;
 }
 
-async function superblock(dev: BlockDevice, fs: Fs, out: string[]): Promise<void> {
-  const { dialect } = await ffs_evidence(dev, fs, undefined);
+function superblock(fs: Fs, dialect: FfsDialect, out: string[]): void {
   const t = fs.fs_cstotal;
   row(out, 'format', formatName(fs));
   row(out, 'endian', fs.le ? 'little' : 'big', 'dialect', dialect);
@@ -91,10 +117,15 @@ async function superblock(dev: BlockDevice, fs: Fs, out: string[]): Promise<void
   row(out, 'cgrotor', fs.fs_cgrotor, 'fmod', fs.fs_fmod, 'ronly', fs.fs_ronly, 'clean', hex(fs.fs_clean));
   if (fs.wide) {
     row(out, 'pendingblocks', fs.fs_pendingblocks, 'pendinginodes', fs.fs_pendinginodes);
-    if (fs.fs_journal_version !== 0) row(out, 'wapbl version', fs.fs_journal_version, 'location', fs.fs_journal_location, 'flags', hex(fs.fs_journal_flags), 'locs', fs.fs_journallocs.join(' '));
+    if (dialect === 'freebsd') {
+      const [providersize, metaspace] = fs.fs_journallocs;
+      row(out, 'metackhash', hex(fs.fs_metackhash), 'ckhash', hex(fs.fs_ckhash), 'sujfree', fs.fs_sujfree);
+      row(out, 'mtime', date(fs.fs_mtime), 'providersize', providersize!, 'metaspace', metaspace!);
+    } else if (fs.fs_journal_version !== 0 || fs.fs_journal_flags !== 0) row(out, 'wapbl version', fs.fs_journal_version, 'location', fs.fs_journal_location, 'flags', hex(fs.fs_journal_flags), 'locs', fs.fs_journallocs.join(' '));
     const snapshots = fs.fs_snapinum.filter((ino) => ino !== 0);
     if (snapshots.length > 0) row(out, 'snapshots', snapshots.join(' '));
   }
+  if (fs.solaris) row(out, 'state', hex(fs.fs_state), 'rolled', fs.fs_unused_1, 'logbno', fs.view.getInt32(1324, fs.le));
   const flags = flagNames(fs, dialect);
   row(out, 'flags', flags.length === 0 ? 'none' : flags.join(', '));
   row(out, 'fsmnt', bytestrToUnicode(fs.fs_fsmnt));
