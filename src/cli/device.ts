@@ -2,8 +2,10 @@ import type { BlockDevice } from '../kernel/blkdev.js';
 import type { Rumpuser } from '../kernel/rumpuser/rumpuser.js';
 import { createImage, openImage, type ImageDevice, type OpenImageOptions } from '../blockdev/image.js';
 import { PartitionDevice } from '../blockdev/partition.js';
-import { selectPartition } from '../blockdev/label/scan.js';
+import { listPartitions, scan, selectPartition } from '../blockdev/label/scan.js';
+import { describe } from '../fs/ffs/describe.js';
 import { Failure, words } from './failure.js';
+import { listMounts } from './mounts.js';
 import { parseBytes } from './units.js';
 
 export interface Where {
@@ -34,8 +36,30 @@ export async function createDisk(ru: Rumpuser, image: string, size_bytes: number
 }
 
 function explain(image: string, error: unknown): string {
-  const said = words(error);
+  const said = withMountpoint(words(error));
   return said.includes(image) ? said : `${image}: ${said}`;
+}
+
+/** "in use by process 12 (rumpfuse: super)": where that process has it mounted says more. */
+function withMountpoint(said: string): string {
+  const pid = /by process (\d+) \(rumpfuse[^)]*\)/.exec(said)?.[1];
+  if (pid === undefined) return said;
+  const mount = listMounts().find((candidate) => String(candidate.pid) === pid || String(candidate.details?.server_pid) === pid);
+  return mount === undefined ? said : said.replace(/\(rumpfuse[^)]*\)/, `(mounted on ${mount.mountpoint})`);
+}
+
+/** As selectVolume, for what is to be a file system already: a whole disk that has none, but partitions, is a choice not made. @throws Failure */
+export async function selectExisting(disk: BlockDevice, where: Where): Promise<BlockDevice> {
+  const device = await selectVolume(disk, where);
+  if (device !== disk || (await describe(disk).catch(() => undefined)) !== undefined) return device;
+  await refusePartitioned(disk, where, 'choose one with --partition');
+  return device;
+}
+
+/** @throws Failure if the disk is divided */
+export async function refusePartitioned(disk: BlockDevice, where: Where, advice: string): Promise<void> {
+  const { partitions } = await scan(disk).catch(() => ({ partitions: [] }));
+  if (partitions.length > 0) throw new Failure(`${where.image} is divided into partitions: ${advice} (${listPartitions(partitions)})`);
 }
 
 /** Where a device lies on the disk that it is a part of, bytes. */

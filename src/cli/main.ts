@@ -54,8 +54,6 @@ const partition = {
   offset: { type: 'string', requiresArg: true, describe: 'byte offset of the volume inside the image (suffixes s, k, m, g)' },
 } as const;
 
-const COMMANDS = new Set(['mount', 'umount', 'list', 'info', 'doctor', 'newfs', 'fsck', 'dumpfs']);
-
 const cli = yargs(argumentsOf(hideBin(process.argv)));
 await cli
   .scriptName('rumpfuse')
@@ -186,7 +184,8 @@ await cli
     const known = new Set(Object.keys((cli as unknown as { getOptions(): { key: Record<string, unknown> } }).getOptions().key));
     const unknown = process.argv.slice(2).find((arg) => /^--[a-z]/.test(arg) && !known.has(arg.slice(2).replace(/^no-/, '').replace(/=.*/, '')));
     if (unknown !== undefined && message.startsWith('Not enough')) message = `Unknown option: ${unknown}`;
-    const command = process.argv.slice(2).find((arg) => COMMANDS.has(arg));
+    const first = process.argv[2] ?? '-';
+    const command = first.startsWith('-') || message.includes(`argument: ${first}`) ? undefined : first;
     process.stderr.write(`rumpfuse: ${complaint(message, process.argv.slice(2))} (rumpfuse ${command === undefined ? '' : `${command} `}--help says how)\n`);
     process.exit(EXIT_USAGE);
   })

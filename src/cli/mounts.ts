@@ -1,8 +1,9 @@
-import { mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { lstatSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { readMountinfo } from '../fuse/mount/mountinfo.js';
 import { FSTYPE } from '../fuse/mount/options.js';
 import type { Layer } from '../fuse/sandbox/layers.js';
+import { Failure } from './failure.js';
 
 /** A rumpfuse mount as the host sees it, with what the mounting process left on record about it. */
 export interface HostMount {
@@ -32,10 +33,38 @@ export interface MountRecord {
   readonly log?: string;
 }
 
+/** The superuser; or, where his ids are those of a user namespace (a container), who that is outside. */
+function outerUid(): number {
+  try {
+    const [, outside, count] = readFileSync('/proc/self/uid_map', 'utf8').trim().split(/\s+/).map(Number);
+    if (count === 1 && outside !== undefined) return outside;
+  } catch {
+    // No user namespaces here.
+  }
+  return process.getuid?.() ?? 0;
+}
+
 /** Where the records are: one file a mount, named after its device number. */
 export function recordDirectory(): string {
-  if (process.getuid?.() === 0) return '/run/rumpfuse';
-  return path.join(process.env['XDG_RUNTIME_DIR'] ?? `/tmp/rumpfuse-${process.getuid?.()}`, process.env['XDG_RUNTIME_DIR'] ? 'rumpfuse' : '');
+  const uid = outerUid();
+  if (uid === 0) return '/run/rumpfuse';
+  const runtime = process.env['XDG_RUNTIME_DIR'];
+  return runtime ? path.join(runtime, 'rumpfuse') : `/tmp/rumpfuse-${uid}`;
+}
+
+/** Below /tmp somebody else may have been there first: his records must not be believed, nor may ours be written to him. */
+function ours(): boolean {
+  try {
+    const st = lstatSync(recordDirectory());
+    return st.isDirectory() && st.uid === process.getuid?.() && (st.mode & 0o022) === 0;
+  } catch {
+    return false;
+  }
+}
+
+function makeRecordDirectory(): void {
+  mkdirSync(recordDirectory(), { recursive: true, mode: 0o700 });
+  if (!ours()) throw new Failure(`${recordDirectory()} belongs to somebody else, or others may write to it: it must be removed before anything can be mounted`);
 }
 
 function recordFile(device: string): string {
@@ -43,7 +72,7 @@ function recordFile(device: string): string {
 }
 
 export function writeRecord(device: string, record: MountRecord): void {
-  mkdirSync(recordDirectory(), { recursive: true, mode: 0o700 });
+  makeRecordDirectory();
   const file = recordFile(device);
   writeFileSync(`${file}.new`, JSON.stringify(record), { mode: 0o600 });
   renameSync(`${file}.new`, file);
@@ -59,7 +88,7 @@ export function removeRecord(device: string, pid: number): void {
 
 /** A log file for a mount that is about to be made. */
 export function newLogFile(): string {
-  mkdirSync(recordDirectory(), { recursive: true, mode: 0o700 });
+  makeRecordDirectory();
   return path.join(recordDirectory(), `${process.pid}-${Date.now()}.log`);
 }
 
@@ -72,22 +101,37 @@ export function readLog(log: string): string[] {
   }
 }
 
-/** Removes records and logs of mounts that are gone (a machine that lost power, a kill -9). */
-export function dropStaleRecords(mounts: readonly HostMount[]): void {
-  let names: string[];
-  try {
-    names = readdirSync(recordDirectory());
-  } catch {
-    return;
-  }
+/** A mount that has ended by itself or by other hands, and what its processes said last. */
+export interface EndedMount {
+  readonly record: MountRecord;
+  readonly said: readonly string[];
+}
+
+/**
+ * Removes records and logs of mounts that are gone (unmounted by umount(8), a server that died, a machine that lost
+ * power); returns those that had something to say.
+ */
+export function dropStaleRecords(mounts: readonly HostMount[]): EndedMount[] {
+  const ended: EndedMount[] = [];
+  if (!ours()) return ended;
   const live = new Set(mounts.flatMap((mount) => [path.basename(recordFile(mount.device)), path.basename(mount.details?.log ?? '')]));
-  for (const name of names) {
+  const stale: string[] = [];
+  for (const name of readdirSync(recordDirectory())) {
     const file = path.join(recordDirectory(), name);
+    const record = name.endsWith('.json') ? readRecordFile(file) : undefined;
     // The log of a mount that is being made bears the number of the process that makes it. A mount that is not to be
     // seen here may be in another mount namespace: its process tells.
-    const owner = /^(\d+)-\d+\.log$/.exec(name)?.[1] ?? readRecordFile(file)?.pid;
-    if (!live.has(name) && (owner === undefined || !alive(Number(owner)))) rmSync(file, { force: true });
+    const owner = /^(\d+)-\d+\.log$/.exec(name)?.[1] ?? record?.pid;
+    if (live.has(name) || (owner !== undefined && alive(Number(owner)))) {
+      if (record?.log !== undefined) live.add(path.basename(record.log));
+      continue;
+    }
+    stale.push(name);
+    const said = record?.log === undefined ? [] : readLog(record.log);
+    if (said.length > 0) ended.push({ record: record!, said });
   }
+  for (const name of stale) if (!live.has(name)) rmSync(path.join(recordDirectory(), name), { force: true });
+  return ended;
 }
 
 function readRecordFile(file: string): MountRecord | undefined {
@@ -99,7 +143,7 @@ function readRecordFile(file: string): MountRecord | undefined {
 }
 
 function readRecord(device: string): MountRecord | undefined {
-  return readRecordFile(recordFile(device));
+  return ours() ? readRecordFile(recordFile(device)) : undefined;
 }
 
 /** The supervisor of a mount that nothing is on record about (its launcher was killed at the last moment): by its title. */

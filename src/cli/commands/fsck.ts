@@ -1,7 +1,7 @@
 import { nodeRumpuser } from '../../kernel/rumpuser/node.js';
 import { fsck } from '../../fs/ffs/fsck/index.js';
 import type { FsckMode } from '../../fs/ffs/fsck/context.js';
-import { openDisk, selectVolume, type Where } from '../device.js';
+import { openDisk, selectExisting, selectVolume, type Where } from '../device.js';
 
 export interface FsckArguments extends Where {
   readonly n: boolean;
@@ -20,12 +20,12 @@ export async function fsckCommand(argv: FsckArguments): Promise<number> {
   const mode: FsckMode = argv.n ? 'check' : argv.y ? 'repair' : argv.p ? 'preen' : 'check';
   const disk = await openDisk(nodeRumpuser(), argv, mode === 'check' ? { readonly: true } : { writable: true });
   try {
-    const volume = await selectVolume(disk, argv);
+    const volume = await (argv.superblock === undefined ? selectExisting : selectVolume)(disk, argv);
     const report = await fsck(volume, { mode, skipClean: mode === 'preen' && !argv.f, ...(argv.superblock !== undefined ? { superblock: argv.superblock * SECTOR_BYTES } : {}) });
     for (const problem of report.problems) process.stdout.write(`${problem.message}${problem.fixed !== undefined ? ` (${problem.fixed})` : ''}\n`);
     if (report.problemCount > report.problems.length) process.stdout.write(`... and ${report.problemCount - report.problems.length} more problems\n`);
     for (const note of report.notes) process.stdout.write(`${note}\n`);
-    process.stdout.write(`${argv.image}: ${report.files} files, ${report.usedFrags} used, ${report.freeFrags} free: ${report.clean ? 'clean' : 'NOT CLEAN'}\n`);
+    process.stdout.write(`${argv.image}: ${report.clean ? 'clean' : 'NOT CLEAN'}\n`);
     if (report.modified) process.stdout.write('***** FILE SYSTEM WAS MODIFIED *****\n');
     return report.exitStatus;
   } finally {

@@ -1,9 +1,15 @@
-import { dropStaleRecords, listMounts } from '../mounts.js';
+import { dropStaleRecords, listMounts, type EndedMount } from '../mounts.js';
+
+/** What an ended mount said, once: nobody else will ever tell. */
+export function tellEnded({ record, said }: EndedMount): void {
+  process.stderr.write(`rumpfuse: ${record.image} was mounted on ${record.mountpoint} and is not any more; it said:\n`);
+  for (const line of said) process.stderr.write(`  ${line}\n`);
+}
 
 /** `rumpfuse list`: what is mounted, by whom it is served. */
 export function list(json: boolean): void {
   const mounts = listMounts();
-  dropStaleRecords(mounts);
+  for (const ended of dropStaleRecords(mounts)) tellEnded(ended);
   if (json) {
     process.stdout.write(`${JSON.stringify(mounts, null, 2)}\n`);
     return;

@@ -4,7 +4,7 @@ import type { Rumpuser } from '../../kernel/rumpuser/rumpuser.js';
 import { bytestrFromPath } from '../../kernel/bytestr.js';
 import { newfs as makeVolume, type NewfsFormat, type NewfsVolumeOptions } from '../../fs/ffs/newfs.js';
 import { describe } from '../../fs/ffs/describe.js';
-import { createDisk, openDisk, selectVolume, type Where } from '../device.js';
+import { createDisk, openDisk, refusePartitioned, selectVolume, type Where } from '../device.js';
 import { Failure } from '../failure.js';
 import { fill } from '../fill.js';
 import { formatBytes, parseBytes } from '../units.js';
@@ -63,6 +63,7 @@ async function make(ru: Rumpuser, argv: NewfsArguments, fresh: boolean, size: nu
     if (!argv.force && !fresh) {
       const there = await describe(volume).catch(() => undefined);
       if (there !== undefined) throw new Failure(`${argv.image} holds ${there.format} already: everything on it would be lost; --force makes a new one all the same`);
+      if (volume === disk) await refusePartitioned(disk, argv, 'choose one with --partition, or lose them all with --force');
     }
     const result = await makeVolume(volume, { ...volumeOptions(argv), ...(size === undefined || fresh ? {} : { size }) });
     await volume.flush();
@@ -73,7 +74,10 @@ async function make(ru: Rumpuser, argv: NewfsArguments, fresh: boolean, size: nu
         `blocks of ${layout.fs_bsize}, fragments of ${layout.fs_fsize}, ${layout.fs_ncg} groups of ${layout.fs_ipg} inodes\n`,
     );
     if (argv.from !== undefined) {
-      const copied = await fill(ru, volume, argv.from);
+      const copied = await fill(ru, volume, argv.from).catch((error: unknown) => {
+        if ((error as { code?: unknown }).code !== 'ENOSPC') throw error;
+        throw new Failure(`${argv.image} is too small for what ${argv.from} holds: give more with --size, or more inodes with --inode-density`);
+      });
       process.stdout.write(`copied ${copied.entries} entries, ${formatBytes(copied.bytes)}, from ${argv.from}\n`);
     }
   } finally {

@@ -3,7 +3,8 @@ import path from 'node:path';
 import { MountFailure } from '../../fuse/mount/failure.js';
 import { unmount } from '../../fuse/mount/unmount.js';
 import { Failure, EXIT_MOUNT } from '../failure.js';
-import { alive, listMounts, readLog, removeRecord, type HostMount } from '../mounts.js';
+import { alive, dropStaleRecords, listMounts, readLog, removeRecord, type HostMount } from '../mounts.js';
+import { tellEnded } from './list.js';
 
 export interface UmountOptions {
   /** Detach now even if files are open; the server ends when the last is closed. */
@@ -37,7 +38,10 @@ function unmountHost(mount: HostMount, lazy: boolean): void {
 /** `rumpfuse umount DIR`: returns when everything is on the disk and the serving processes are gone. */
 export async function umount(target: string, options: UmountOptions): Promise<void> {
   const mount = find(target);
-  if (mount === undefined) throw new Failure(`${target} is not mounted by rumpfuse (rumpfuse list shows what is)`, EXIT_MOUNT);
+  if (mount === undefined) {
+    for (const ended of dropStaleRecords(listMounts())) tellEnded(ended);
+    throw new Failure(`${target} is not mounted by rumpfuse (rumpfuse list shows what is)`, EXIT_MOUNT);
+  }
   unmountHost(mount, options.lazy);
   const pid = mount.pid;
   const deadline = Date.now() + options.timeout_ms;

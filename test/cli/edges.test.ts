@@ -1,0 +1,101 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import t from 'tap';
+import { ROOT, Workplace, noMount, rumpfuse, run } from './support.js';
+
+/** What people do with a command line besides what it was made for. */
+const place = new Workplace();
+t.teardown(() => place.end());
+const real = { skip: noMount ?? false };
+const optionsOf = (dir: string) => readFileSync('/proc/self/mountinfo', 'utf8').split('\n').find((line) => line.split(' ')[4] === dir)?.split(' ');
+
+/** An MBR with one partition of NetBSD's type. */
+function divided(name: string): string {
+  const disk = Buffer.alloc(8 << 20);
+  disk[446 + 4] = 0xa9;
+  disk.writeUInt32LE(2048, 446 + 8);
+  disk.writeUInt32LE(8192, 446 + 12);
+  disk.writeUInt16LE(0xaa55, 510);
+  return place.file(name, disk);
+}
+
+t.test('an option said twice counts as said last', async (t) => {
+  const made = await rumpfuse('newfs', '-s', '1x', '-s', '16m', place.path('twice.img'));
+  t.match(made, { status: 0, stdout: /: 16 MiB/ });
+});
+
+t.test('a wrong choice names the right ones', async (t) => {
+  const { status, stderr } = await rumpfuse('newfs', '-O', '3', '-s', '16m', place.path('x.img'));
+  t.equal(status, 1);
+  t.match(stderr, /3: choose one of 0, 1, 2, 2ea \(rumpfuse newfs --help/);
+  t.match((await rumpfuse('newfs')).stderr, /newfs: an argument is missing/);
+});
+
+t.test('--help breaks lines between words', async (t) => {
+  const { stdout } = await rumpfuse('--help');
+  t.match(stdout, /when everything is on the disk and the server is\n? *gone/);
+});
+
+t.test('a disk with partitions is no volume, and newfs does not wipe it', async (t) => {
+  const disk = divided('disk.img');
+  for (const command of ['newfs', 'fsck', 'dumpfs']) {
+    const { status, stderr, stdout } = await rumpfuse(command, disk);
+    t.equal(status, 1, command);
+    t.match(stderr, /is divided into partitions: choose one with --partition.*1 \(NetBSD, 4 MiB\)/);
+    t.equal(stdout, '');
+  }
+  t.equal((await rumpfuse('newfs', '--partition', '1', disk)).status, 0);
+  t.match(await rumpfuse('fsck', '--partition', '1', disk), { status: 0, stdout: /disk\.img: clean\n$/ });
+  t.equal((await rumpfuse('newfs', '--force', disk)).status, 0);
+});
+
+t.test('newfs --from a directory that does not fit', async (t) => {
+  place.folder('large');
+  place.file('large/file', Buffer.alloc(8 << 20));
+  const { status, stderr } = await rumpfuse('newfs', '-s', '4m', '--from', place.path('large'), place.path('small.img'));
+  t.equal(status, 1);
+  t.match(stderr, /small\.img is too small for what .*large holds: give more with --size/);
+  t.equal((await run('ls', [place.path('small.img')])).status, 2, 'no half volume is left');
+});
+
+t.test('arguments behind --; noatime; who has an image in use', real, async (t) => {
+  const image = place.path('plain.img');
+  await rumpfuse('newfs', '-s', '16m', image);
+  const dir = place.folder('mnt');
+  t.equal((await rumpfuse('mount', '-o', 'noatime', '--', image, dir)).status, 0);
+  t.ok(optionsOf(dir)?.[5]?.split(',').includes('noatime'));
+  t.match((await rumpfuse('mount', image, place.folder('mnt2'))).stderr, new RegExp(`in use by process \\d+ \\(mounted on ${dir}\\)`));
+  t.notMatch((await rumpfuse('info', dir)).stdout, /options:.*\brw,.*\brw,/);
+  t.equal((await rumpfuse('umount', '--', dir)).status, 0);
+});
+
+t.test('mount(8)\'s helper', real, async (t) => {
+  const image = place.path('helper.img');
+  await rumpfuse('newfs', '-s', '16m', image);
+  const dir = place.folder('helped');
+  const helper = path.join(ROOT, 'packaging/mount.rumpfuse');
+  t.match(await run(helper, [image, dir, '-n', '-o', 'rw,noauto,nofail,x-systemd.automount']), { status: 0, stderr: '' });
+  writeFileSync(path.join(dir, 'file'), 'x');
+  t.equal((await rumpfuse('umount', dir)).status, 0);
+  t.match(await run(helper, [image, dir, '-o', 'ro', '-t', 'rumpfuse.ffs']), { status: 0, stderr: '' });
+  t.throws(() => writeFileSync(path.join(dir, 'file'), 'y'), { code: 'EROFS' });
+  t.equal((await rumpfuse('umount', image)).status, 0, 'by its image');
+  t.equal((await run(helper, [image, dir, '-f'])).status, 0, 'a fake mount');
+  t.notOk(optionsOf(dir));
+  t.equal((await run(helper, [place.path('nothing.img'), dir])).status, 32);
+});
+
+t.test('a mount whose server was killed: the next command tells, once', real, async (t) => {
+  const image = place.path('killed.img');
+  await rumpfuse('newfs', '-s', '16m', image);
+  const dir = place.folder('dead');
+  t.equal((await rumpfuse('mount', image, dir)).status, 0);
+  const { details } = JSON.parse((await rumpfuse('info', '--json', dir)).stdout) as { details: { server_pid: number } };
+  process.kill(details.server_pid, 'SIGKILL');
+  for (let i = 0; i < 100 && optionsOf(dir) !== undefined; i++) await new Promise((resolve) => setTimeout(resolve, 50));
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  const first = await rumpfuse('umount', dir);
+  t.equal(first.status, 32);
+  t.match(first.stderr, /killed\.img was mounted on .*dead and is not any more; it said:\n.*ended unexpectedly \(SIGKILL\)/);
+  t.notMatch((await rumpfuse('list')).stderr, /killed\.img/);
+});
