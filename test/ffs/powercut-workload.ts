@@ -344,8 +344,12 @@ class Run {
 
   async #movedir(dir: string, to: string): Promise<void> {
     const renamed = (path: string): string => (path === dir || path.startsWith(`${dir}/`) ? to + path.slice(dir.length) : path);
+    // The disk may have either name of it, below either name of any directory above.
+    const [froms, tos] = [this.#aliases(dir), this.#aliases(to)];
     for (const file of this.#files) {
-      const maybe = [...new Set([...file.maybe, ...file.maybe.map(renamed)])];
+      const all = new Set(file.maybe);
+      for (const path of file.maybe) for (const from of froms) if (path.startsWith(`${from}/`)) for (const one of tos) all.add(one + path.slice(from.length));
+      const maybe = [...all];
       if (file.durable && maybe.length > file.maybe.length) {
         if (file.claim !== null) file.claim.until = this.#now;
         file.maybe = maybe;
