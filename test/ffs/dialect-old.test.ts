@@ -236,3 +236,25 @@ t.test('OpenBSD keeps flags and totals of FFS1 at the old places alone', async (
   t.equal(after.fs_old_cs_nbfree, after.fs_cstotal.cs_nbfree);
   await checked(t, dev, 'FFS1');
 });
+
+t.test('quota files', async (t) => {
+  const dev = new MemoryDevice({ size_bytes: 8 * 2 ** 20 });
+  await newfs(dev, { format: 2 });
+  let vol = await rw(dev);
+  await put(vol.sys, `${V}/quota.user`, new Uint8Array(0));
+  await vol.close();
+  vol = await rw(dev);
+  t.same(vol.log, [], 'an empty one is not in use');
+  await put(vol.sys, `${V}/quota.group`, new Uint8Array(64));
+  await vol.close();
+  vol = await rw(dev);
+  t.match(vol.log.join('\n'), /mounted read-only: its quotas \(quota\.group\) would go wrong; mount with -o stale-quotas/);
+  t.match(await failure(vol.sys.mkdir(`${V}/x`, 0o755)), /^EROFS/);
+  await vol.close();
+  t.match(await failure(mountFfs(dev, 0, { 'force-rw': true })), /^EROFS: .*quotas/);
+  vol = await mountFfs(dev, 0, { 'stale-quotas': true });
+  t.same(vol.log, []);
+  await vol.sys.unlink(`${V}/quota.group`);
+  await vol.close();
+  await checked(t, dev, 'quotas');
+});

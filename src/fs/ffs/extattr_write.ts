@@ -13,7 +13,7 @@ import { FS_UFS2EA_MAGIC } from './fs_const.js';
 import { ORDER } from './writestate.js';
 
 /**
- * Changing extended attributes of UFS2 (layout: ufs/extattr.ts). The area is small and always written anew to other
+ * Changing extended attributes of UFS2 (layout: ufs/extattr.ts; those of UFS1: extattr_ufs1.ts). The area is small and always written anew to other
  * blocks, so that the disk has the old or the new one.
  */
 
@@ -24,6 +24,7 @@ function supported(vp: Vnode): Inode {
   const ip = VTOI(vp);
   const { um_fs, um_dialect } = ip.i_ump;
   if (vp.v_type === VBLK || vp.v_type === VCHR) throw errno(E.EOPNOTSUPP);
+  if (!um_fs.ufs2) throw errno(E.EOPNOTSUPP, 'extended attributes of UFS1 are only read');
   if (um_fs.fs_magic !== FS_UFS2EA_MAGIC && !(um_fs.ufs2 && um_dialect === 'freebsd')) {
     throw errno(E.EOPNOTSUPP, 'this volume has no extended attributes (NetBSD wants format UFS2ea for them)');
   }

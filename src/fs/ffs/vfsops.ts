@@ -15,6 +15,7 @@ import type { FfsDialect } from './ffsmount.js';
 import { FfsMount, VFSTOUFS } from './ffsmount.js';
 import type { Fs } from './fs.js';
 import { ffs_loadvnode } from './loadvnode.js';
+import { ffs_quotafile } from './quotafile.js';
 import { ffs_superblock_search } from './sbsearch.js';
 import { ffs_write_pending, ffs_write_start, ffs_write_stop, ffs_write_sync } from './vnops_write.js';
 import { wapbl_open } from './wapbl/header.js';
@@ -30,6 +31,8 @@ interface Options {
   readonly dialect: FfsDialect | undefined;
   /** Fail rather than mount read-only what was to be read-write. */
   readonly forcerw: boolean;
+  /** Write although quota files will no longer be right. */
+  readonly stalequotas: boolean;
   readonly journal: JournalWish;
 }
 
@@ -37,17 +40,20 @@ interface Options {
 function options(args: MountArgs, flags: number): Options {
   let dialect: FfsDialect | undefined;
   let forcerw = false;
+  let stalequotas = false;
   for (const [name, value] of args.options) {
     if (name === 'dialect') {
       if (value === true || !DIALECTS.includes(value)) throw errno(E.EINVAL, `ffs: dialect is one of ${DIALECTS.join(', ')}`);
       dialect = value as FfsDialect;
     } else if (name === 'force-rw' && value === true) {
       forcerw = true;
+    } else if (name === 'stale-quotas' && value === true) {
+      stalequotas = true;
     } else if (name !== 'log' && name !== 'nolog' && name !== 'log-endian') {
       throw errno(E.EINVAL, `ffs: unknown option ${name}`);
     }
   }
-  return { dialect, forcerw, journal: journalwish(args.options, (flags & MNT_LOG) !== 0) };
+  return { dialect, forcerw, stalequotas, journal: journalwish(args.options, (flags & MNT_LOG) !== 0) };
 }
 
 /** The volume may not be written: one line to the log, or EROFS if the user insists. */
@@ -111,6 +117,12 @@ async function mount(mp: Mount, args: MountArgs): Promise<void> {
   mp.mnt_data = ump;
   if ((mp.mnt_flag & MNT_RDONLY) === 0) {
     try {
+      const quotas = await quotasinuse(ump, opts);
+      if (quotas !== undefined) {
+        downgrade(mp, opts, quotas);
+        fs.fs_ronly = 1;
+        return;
+      }
       await startwriting(ump, opts);
     } catch (thrown) {
       mp.mnt_data = null;
@@ -118,6 +130,12 @@ async function mount(mp: Mount, args: MountArgs): Promise<void> {
       throw thrown;
     }
   }
+}
+
+/** Why quota files forbid writing; undefined if there are none or they may go stale. */
+async function quotasinuse(ump: FfsMount, opts: Options): Promise<string | undefined> {
+  const name = opts.stalequotas ? undefined : await ffs_quotafile(ump);
+  return name === undefined ? undefined : `its quotas (${name}) would go wrong; mount with -o stale-quotas and run quotacheck afterwards, or remove the file`;
 }
 
 /** Replays the journal to the disk, if there is one, and begins to write. */
@@ -141,7 +159,8 @@ async function update(mp: Mount, flags: number, args: MountArgs): Promise<void> 
   } else if (!was && will) {
     if (mp.mnt_dev?.readonly === true) throw errno(E.EROFS, `${mp.mnt_mntfromname}: the device cannot be written`);
     const evidence = await ffs_evidence(ump.um_dev, ump.um_fs, opts.dialect ?? ump.um_dialect);
-    if (evidence.readonly_because !== undefined) throw errno(E.EROFS, `${mp.mnt_mntfromname} cannot be mounted read-write: ${evidence.readonly_because}`);
+    const because = evidence.readonly_because ?? (await quotasinuse(ump, opts));
+    if (because !== undefined) throw errno(E.EROFS, `${mp.mnt_mntfromname} cannot be mounted read-write: ${because}`);
     ump.um_fs.fs_ronly = 0;
     await startwriting(ump, opts);
   } else if (was && opts.journal.log !== 'auto' && (opts.journal.log === 'on') !== ump.um_private instanceof JournalOrder) {

@@ -15,6 +15,7 @@ import type { DirHit } from '../ufs/lookup.js';
 import { ufs_dirlookup } from '../ufs/lookup.js';
 import { ufs_readdir } from '../ufs/readdir.js';
 import { ufs_dirread } from './dirmod.js';
+import { ufs1_getextattr, ufs1_listextattr } from './extattr_ufs1.js';
 import { rdev_decode } from './rdev.js';
 import { ffs_accessed, ffs_read, ffs_seek } from './read.js';
 
@@ -166,10 +167,12 @@ export const ffs_readops = {
   pathconf,
   getextattr(vp: Vnode, namespace: number, name: string, _cred: Cred): MaybePromise<Uint8Array> {
     extattrs(vp);
-    return ufs_getextattr(VTOI(vp), namespace, name);
+    const ip = VTOI(vp);
+    return ip.i_ump.um_dinofmt.ufs2 ? ufs_getextattr(ip, namespace, name) : ufs1_getextattr(ip, namespace, name);
   },
   listextattr(vp: Vnode, namespace: number, _cred: Cred): MaybePromise<string[]> {
     extattrs(vp);
-    return ufs_listextattr(VTOI(vp), namespace);
+    const ip = VTOI(vp);
+    return ip.i_ump.um_dinofmt.ufs2 ? ufs_listextattr(ip, namespace) : ufs1_listextattr(ip, namespace);
   },
 } satisfies Partial<Vnops>;

@@ -84,9 +84,8 @@ function extreadfrom(ip: Inode, area: Uint8Array, i: number): MaybePromise<Uint8
   return area;
 }
 
-/** What the area of an inode holds; damage is logged and what is sound returned. */
+/** What the area of a UFS2 inode holds; damage is logged and what is sound returned. */
 function load(ip: Inode): MaybePromise<{ area: Uint8Array; entries: ExtattrEntry[] }> {
-  if (!ip.i_ump.um_dinofmt.ufs2) throw errno(E.EOPNOTSUPP, 'UFS1 keeps extended attributes in backing files, which are not read');
   const area = ufs_extread(ip);
   return area instanceof Promise ? area.then((a) => parse(ip, a)) : parse(ip, area);
 }
@@ -97,9 +96,9 @@ function parse(ip: Inode, area: Uint8Array): { area: Uint8Array; entries: Extatt
   return { area, entries };
 }
 
-/** The value of an attribute; memory of its own. @throws ENOATTR EOPNOTSUPP EIO */
+/** UFS2: the value of an attribute; memory of its own. @throws ENOATTR EIO */
 export function ufs_getextattr(ip: Inode, namespace: number, name: string): MaybePromise<Uint8Array> {
-  if (ip.i_extsize === 0 && ip.i_ump.um_dinofmt.ufs2) throw errno(E.ENOATTR);
+  if (ip.i_extsize === 0) throw errno(E.ENOATTR);
   const find = ({ area, entries }: { area: Uint8Array; entries: ExtattrEntry[] }): Uint8Array => {
     for (const e of entries) if (e.namespace === namespace && e.name === name) return area.slice(e.content, e.content + e.size);
     throw errno(E.ENOATTR);
@@ -108,9 +107,9 @@ export function ufs_getextattr(ip: Inode, namespace: number, name: string): Mayb
   return loaded instanceof Promise ? loaded.then(find) : find(loaded);
 }
 
-/** The names in a namespace. @throws EOPNOTSUPP EIO */
+/** UFS2: the names in a namespace. @throws EIO */
 export function ufs_listextattr(ip: Inode, namespace: number): MaybePromise<string[]> {
-  if (ip.i_extsize === 0 && ip.i_ump.um_dinofmt.ufs2) return [];
+  if (ip.i_extsize === 0) return [];
   const names = ({ entries }: { entries: ExtattrEntry[] }): string[] => entries.filter((e) => e.namespace === namespace).map((e) => e.name);
   const loaded = load(ip);
   return loaded instanceof Promise ? loaded.then(names) : names(loaded);
