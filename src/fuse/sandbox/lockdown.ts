@@ -95,7 +95,9 @@ export class Lockdown {
     this.done = true;
     const lib = sandboxLibc();
     if (lib === null) {
-      for (const name of ['user', 'capabilities', 'no-new-privs', 'not-dumpable', 'limits', 'memory', 'landlock', 'system-calls'] as const) this.off(name, 'koffi has no library for this host');
+      const names: LayerName[] = ['user', 'capabilities', 'no-new-privs', 'not-dumpable', 'limits', 'memory', 'landlock', 'system-calls'];
+      if (this.order.root !== undefined) names.unshift('root');
+      for (const name of names) this.off(name, 'koffi has no library for this host');
       return;
     }
     const { ipc, disks, uid, root, memory } = this.order;
