@@ -24,6 +24,12 @@ t.test('an option said twice counts as said last', async (t) => {
   t.match(made, { status: 0, stdout: /: 16 MiB/ });
 });
 
+t.test('newfs --log with and without a size, wherever it stands', async (t) => {
+  t.match(await rumpfuse('newfs', '-s', '32m', '--log', place.path('log1.img')), { status: 0, stderr: '' });
+  t.match(await rumpfuse('newfs', '--log', '2m', '-s', '32m', place.path('log2.img')), { status: 0, stderr: '' });
+  t.match(await rumpfuse('newfs', '-s', '32m', place.path('log3.img'), '--log=2m'), { status: 0, stderr: '' });
+});
+
 t.test('a wrong choice names the right ones', async (t) => {
   const { status, stderr } = await rumpfuse('newfs', '-O', '3', '-s', '16m', place.path('x.img'));
   t.equal(status, 1);
