@@ -124,7 +124,7 @@ export class RumpKernel implements RumpKernelShape, VfsKernel {
   etfs_remove(name: string): void {
     const dev = this.etfs.get(name);
     if (dev === undefined) throw errno(E.ENOENT);
-    for (const mp of this.mountlist) if (mp.mnt_dev === dev) throw errno(E.EBUSY);
+    for (const mp of this.mountlist) if (mp.mnt_dev?.disk === dev) throw errno(E.EBUSY);
     this.etfs.delete(name);
   }
 

@@ -1,6 +1,7 @@
 import type { Buf } from '../../kernel/vfs/bio.js';
 import { DirDep } from './dirdep.js';
 import type { FfsMount } from './ffsmount.js';
+import { ORDER } from './writestate.js';
 
 /** What a dirty buffer holds; decides the phase that writes it. */
 /** New on the disk and nothing on the disk points to it yet: indirect blocks, newly initialised inode blocks. */
@@ -57,6 +58,7 @@ export class DirtyBuffers {
       await this.#ump.um_dev.flush();
     } catch (error) {
       this.unflushed = true;
+      ORDER(this.#ump).unflushable();
       throw error;
     }
   }

@@ -147,6 +147,7 @@ export async function ffs_valloc(dp: Inode, mode: number): Promise<number> {
 export async function ffs_freefile(ump: FfsMount, ino: number, mode: number): Promise<void> {
   const fs = ump.um_fs;
   const order = ORDER(ump);
+  order.lostdata.delete(ino);
   const c = fs.ino_to_cg(ino);
   const got = ffs_cgread(ump, c);
   const bp = got instanceof Promise ? await got : got;

@@ -1,4 +1,5 @@
 import type { Cred } from '../../kernel/cred.js';
+import { E, errno } from '../../kernel/errno.js';
 import { MNT_RDONLY } from '../../kernel/fcntl.js';
 import type { MaybePromise } from '../../kernel/rumpuser/rumpuser.js';
 import type { Vnode } from '../../kernel/vfs/vnode.js';
@@ -78,11 +79,12 @@ export function ffs_reclaim(vp: Vnode): MaybePromise<void> {
   });
 }
 
-/** Data has been written as it came; what is left are metadata and the barrier. */
+/** Data has been written as it came; what is left are metadata and the barrier. @throws EIO also for a write that failed before */
 export function ffs_fsync(vp: Vnode, _cred: Cred, datasync: boolean): MaybePromise<void> {
   const ip = VTOI(vp);
   if (!writable(ip)) return undefined;
   const order = ORDER(ip.i_ump);
+  if (order.lostdata.has(ip.i_number)) throw errno(E.EIO, 'an earlier write to the file has failed');
   if (datasync && !order.isnew(ip) && !IW(ip).metadirty) return order.barrier();
   return order.flush(false);
 }

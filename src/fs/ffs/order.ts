@@ -70,6 +70,8 @@ export class Order {
   readonly dirtycs = new Set<number>();
   /** File data went to blocks that the disk does not know yet. */
   newdata = false;
+  /** Files whose data the device did not take: their fsync fails until they are emptied or removed, or the volume is mounted again. */
+  readonly lostdata = new Set<number>();
   /** Files without links that somebody still uses. */
   orphans = 0;
   /** Set by damage: no further changes are accepted, and the volume is not marked clean. */
@@ -355,6 +357,16 @@ export class Order {
   }
 
   // ---- damage
+
+  /**
+   * The device could not bring to stable storage what it was given, and what that was nobody knows any more: nothing
+   * that comes after could be kept either.
+   */
+  unflushable(): void {
+    if (this.broken) return;
+    this.broken = true;
+    this.ump.um_kernel.log('error', `${this.ump.um_mountp.mnt_mntfromname}: what was written last may be lost; nothing more is written to the volume until it is mounted again`);
+  }
 
   /**
    * The volume contradicts itself. Logs it once, stops all further changes, and returns the error to throw.

@@ -90,6 +90,7 @@ async function trim(ip: Inode, length: number): Promise<void> {
   const keep = Math.ceil(length / fs.fs_bsize);
   let frags = 0;
   ip.i_size = length;
+  if (length === 0) order.lostdata.delete(ip.i_number);
   order.touchmeta(ip, 0);
   const free = (fsb: number, n: number) => order.release(ip, fsb, n);
   try {

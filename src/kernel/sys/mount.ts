@@ -50,7 +50,7 @@ async function mount_new(l: Lwp, type: string, vp: Vnode, path: string, flags: n
   const ops = k.vfs_getopsbyname(type);
   if (ops === undefined) throw errno(E.ENODEV, `the kernel was booted without a driver for "${type}"`);
   const dev = device_of(k, args);
-  if (dev !== null) for (const other of k.mountlist) if (other.mnt_dev === dev) throw errno(E.EBUSY, `${dev.name} is mounted already`);
+  if (dev !== null) for (const other of k.mountlist) if (other.mnt_dev?.disk === dev) throw errno(E.EBUSY, `${dev.name} is mounted already`);
   let onname = path;
   try {
     onname = await vn_getpath(l, vp);

@@ -23,6 +23,8 @@ export class MountImpl {
   readonly trans = new RwLock();
   /** One VFS_SYNC at a time. */
   readonly synclock = new RwLock();
+  /** The last sync failed, and that was said. */
+  syncfailed = false;
   /** Descriptors that may write. */
   writers = 0;
   /** Something was changed since the last sync. */

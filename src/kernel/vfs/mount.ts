@@ -1,5 +1,5 @@
-import type { BlockDevice } from '../blkdev.js';
 import type { Kernel } from '../kernel.js';
+import type { MountedDevice } from './mntdev.js';
 import { RwLock } from './rwlock.js';
 import type { Vfsops } from './vfsops.js';
 import type { Vnode } from './vnode.js';
@@ -13,7 +13,7 @@ export class Mount {
   /** Unique among the mounts of this kernel; becomes st_dev and f_fsid. */
   readonly mnt_fsid: number;
   /** The device, null for file systems without. */
-  readonly mnt_dev: BlockDevice | null;
+  readonly mnt_dev: MountedDevice | null;
   /** The driver's volume. */
   mnt_data: unknown = null;
   /** The directory that this mount covers; null for the root of the kernel. Referenced. */
@@ -25,7 +25,7 @@ export class Mount {
   /** Kernel-private state kept by the VFS layer (vnodes, writers, dirtiness). Drivers leave it alone. */
   mnt_private: unknown = null;
 
-  constructor(kernel: Kernel, op: Vfsops, flag: number, fsid: number, dev: BlockDevice | null, onname: string, fromname: string) {
+  constructor(kernel: Kernel, op: Vfsops, flag: number, fsid: number, dev: MountedDevice | null, onname: string, fromname: string) {
     this.mnt_kernel = kernel;
     this.mnt_op = op;
     this.mnt_flag = flag;

@@ -69,6 +69,7 @@ export class Syncer {
     this.dirty.delete(mp);
     try {
       await mp.mnt_op.sync(mp);
+      impl.syncfailed = false;
     } catch (thrown) {
       this.dirtied(mp);
       throw thrown;
@@ -77,7 +78,7 @@ export class Syncer {
     }
   }
 
-  /** Like {@link sync} for a mount that an unmount may be at work on: then that writes it. An error is logged; the mount stays dirty and is tried again. */
+  /** Like {@link sync} for a mount that an unmount may be at work on: then that writes it. An error is logged, once until a sync succeeds; the mount stays dirty and is tried again. */
   async trysync(mp: Mount): Promise<void> {
     const impl = mimpl(mp);
     const wait = impl.trans.enter(false);
@@ -86,6 +87,8 @@ export class Syncer {
       if (impl.state !== MNT_LIVE || (mp.mnt_flag & MNT_RDONLY) !== 0) return;
       await this.sync(mp);
     } catch (thrown) {
+      if (impl.syncfailed) return;
+      impl.syncfailed = true;
       this.kernel.log('error', 'changes could not be written to the volume; they are kept in memory and tried again', {
         volume: mp.mnt_mntfromname,
         error: errnoName(errnoOf(thrown)),

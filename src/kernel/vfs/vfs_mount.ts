@@ -4,6 +4,7 @@ import { NOCRED } from '../cred.js';
 import { E, errno, errnoName, errnoOf } from '../errno.js';
 import { MNT_FORCE, MNT_LOG, MNT_RDONLY, MNT_RELOAD, MNT_UPDATE } from '../fcntl.js';
 import { Mount } from './mount.js';
+import { MountedDevice } from './mntdev.js';
 import { mount_settled } from './mountlist.js';
 import { Vattr } from './vattr.js';
 import type { VfsKernel } from './vfskernel.js';
@@ -18,13 +19,14 @@ export const MNT_OP_FLAGS = MNT_UPDATE | MNT_RELOAD | MNT_FORCE;
 
 /** Makes a mount and its root vnode; it is not yet in the mount list and covers nothing. @throws what the driver throws; the device stays open then */
 export async function vfs_domount(
-  k: VfsKernel, ops: Vfsops, flags: number, dev: BlockDevice | null, onname: string, fromname: string, args: MountArgs,
+  k: VfsKernel, ops: Vfsops, flags: number, disk: BlockDevice | null, onname: string, fromname: string, args: MountArgs,
 ): Promise<Mount> {
+  const dev = disk === null ? null : new MountedDevice(disk, (level, message) => k.log(level, message));
   const mp = new Mount(k, ops, flags & ~MNT_OP_FLAGS, k.mountlist.newFsid(onname), dev, onname, fromname);
   const impl = new MountImpl();
   mp.mnt_private = impl;
   try {
-    await ops.mount(mp, args);
+    await ops.mount(mp, dev === null ? args : { ...args, fspec: dev });
     try {
       const root = await ops.root(mp);
       root.v_isroot = true;

@@ -135,7 +135,13 @@ export async function wapbl_create(ump: FfsMount, bytes: number, le: boolean): P
       throw error;
     }
   });
-  await order.flush(true);
+  try {
+    await order.flush(true);
+  } catch (error) {
+    // Half of it may be on the disk, which a checker must see.
+    order.broken = true;
+    throw error;
+  }
   wapbl_setplace(fs, UFS_WAPBL_JOURNALLOC_IN_FILESYSTEM, place);
   return place;
 }
