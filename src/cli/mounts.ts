@@ -1,4 +1,4 @@
-import { lstatSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { lstatSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { readMountinfo } from '../fuse/mount/mountinfo.js';
 import { FSTYPE } from '../fuse/mount/options.js';
@@ -101,6 +101,9 @@ export function readLog(log: string): string[] {
   }
 }
 
+/** How long the last words of a mount are kept, milliseconds. */
+const TOLD_MS = 3_600_000;
+
 /** A mount that has ended by itself or by other hands, and what its processes said last. */
 export interface EndedMount {
   readonly record: MountRecord;
@@ -109,9 +112,10 @@ export interface EndedMount {
 
 /**
  * Removes records and logs of mounts that are gone (unmounted by umount(8), a server that died, a machine that lost
- * power); returns those that had something to say.
+ * power); returns those that had something to say. These stay for an hour, so that whoever looks first does not take
+ * the message from whom it concerns, or until somebody asks for that mount point or image (`target`, absolute).
  */
-export function dropStaleRecords(mounts: readonly HostMount[]): EndedMount[] {
+export function dropStaleRecords(mounts: readonly HostMount[], target?: string): EndedMount[] {
   const ended: EndedMount[] = [];
   if (!ours()) return ended;
   const live = new Set(mounts.flatMap((mount) => [path.basename(recordFile(mount.device)), path.basename(mount.details?.log ?? '')]));
@@ -126,9 +130,15 @@ export function dropStaleRecords(mounts: readonly HostMount[]): EndedMount[] {
       if (record?.log !== undefined) live.add(path.basename(record.log));
       continue;
     }
-    stale.push(name);
     const said = record?.log === undefined ? [] : readLog(record.log);
-    if (said.length > 0) ended.push({ record: record!, said });
+    if (record?.log !== undefined && said.length > 0) {
+      ended.push({ record, said });
+      if (target !== record.mountpoint && target !== record.image && Date.now() - statSync(record.log).mtimeMs < TOLD_MS) {
+        live.add(path.basename(record.log));
+        continue;
+      }
+    }
+    stale.push(name);
   }
   for (const name of stale) if (!live.has(name)) rmSync(path.join(recordDirectory(), name), { force: true });
   return ended;

@@ -7,6 +7,7 @@ import { RUMPFUSE, Workplace, noMount, rumpfuse, run } from './support.js';
 /** Bad input gets one clear line on standard error and a non-zero exit; nothing is left behind. */
 const place = new Workplace();
 t.teardown(() => place.end());
+t.setTimeout(0); // on a busy machine each command may take seconds
 
 async function refused(t: Test, args: string[], status: number, says: RegExp): Promise<void> {
   const outcome = await rumpfuse(...args);

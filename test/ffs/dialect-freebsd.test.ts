@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
@@ -43,11 +44,24 @@ async function work(sys: RumpSys, attributes: boolean): Promise<void> {
   if (attributes) await sys.extattr_set_file(`${V}/d0/f4`, EXTATTR_NAMESPACE_USER, 'colour', pattern(300, 9));
 }
 
+/** FreeBSD's own checker, if this machine has it: RUMPFUSE_FSCK_FREEBSD names its fsck_ffs. It reads volumes of its machine's byte order. */
+const FREEBSD_FSCK = process.env.RUMPFUSE_FSCK_FREEBSD ?? '';
+
 /** In order, and marked clean. (NetBSD's checker knows nothing of check hashes and is not asked.) */
 async function sound(t: Test, dev: MemoryDevice, what: string): Promise<void> {
   const report = await fsck(dev);
   t.same(report.problems.map((p) => p.message), [], `${what}: checker finds nothing`);
   t.ok(report.clean, `${what}: clean`);
+  if (FREEBSD_FSCK === '' || !superblock(bytesOf(dev)).le) return;
+  const dir = mkdtempSync(path.join(tmpdir(), 'rumpfuse-freebsd-'));
+  try {
+    writeFileSync(path.join(dir, 'img'), bytesOf(dev));
+    const run = spawnSync(FREEBSD_FSCK, ['-n', '-f', path.join(dir, 'img')], { encoding: 'utf8', timeout: 60_000 });
+    const complaints = run.stdout.split('\n').filter((line) => line !== '' && !/^\*\* |is not a disk device|^CONTINUE\? yes|files, .* fragmentation/.test(line));
+    t.same([run.status, complaints], [0, []], `${what}: FreeBSD's own checker`);
+  } finally {
+    rmSync(dir, { recursive: true, force: true });
+  }
 }
 
 t.test('crc32c', async (t) => {
@@ -133,6 +147,39 @@ for (const [what, options, geometry] of [
     await sound(t, broken, 'repaired');
   });
 }
+
+t.test('the power goes at any write', async (t) => {
+  const base = bytesOf(await freebsd({ flags: FS_DOSOFTDEP | FS_SUJ }));
+  const dev = disk(base.slice());
+  const writes: { at: number; bytes: Uint8Array }[] = [];
+  const write = dev.write.bind(dev);
+  dev.write = (from, from_offset, length, at) => {
+    writes.push({ at, bytes: from.slice(from_offset, from_offset + length) });
+    return write(from, from_offset, length, at);
+  };
+  const vol = await rw(dev);
+  await work(vol.sys, true);
+  const fd = await vol.sys.open(`${V}/d0/f1`, O_RDONLY);
+  await vol.sys.fsync(fd);
+  await vol.sys.close(fd);
+  await put(vol.sys, `${V}/later`, pattern(5000, 2));
+  await vol.sys.unlink(`${V}/d1/f1`);
+  await vol.close();
+  const image = base.slice();
+  const step = Math.max(1, Math.floor(writes.length / 40));
+  let wrong = 0;
+  for (const [i, { at, bytes }] of writes.entries()) {
+    image.set(bytes, at);
+    if (i % step !== 0 || i === writes.length - 1) continue;
+    const cut = disk(image.slice());
+    if (badhashes(image).some((what) => !what.startsWith('group'))) wrong++;
+    const state = superblock(image);
+    if (state.fs_clean !== 0 || (state.fs_flags & FS_NEEDSFSCK) === 0 || state.fs_mtime <= superblock(base).fs_mtime) wrong++;
+    const report = await fsck(cut, { mode: 'repair' });
+    if (report.exitStatus !== 0 || look(cut).bad.length > 0 || !(await fsck(cut)).clean) wrong++;
+  }
+  t.equal(wrong, 0, `of ${Math.floor(writes.length / step)} cuts`);
+});
 
 t.test('SU+J that was not left in order', async (t) => {
   const cases: [string, (image: Uint8Array, view: DataView) => void, RegExp][] = [

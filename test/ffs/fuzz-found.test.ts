@@ -5,6 +5,7 @@ import type { MemoryDevice } from '../../src/blockdev/memory.js';
 import { EXTATTR_NAMESPACE_USER, O_CREAT, O_RDONLY, O_RDWR, SEEK_DATA, SEEK_HOLE } from '../../src/kernel/fcntl.js';
 import { makeAtlas } from '../../fuzz/ffs/atlas.js';
 import type { Atlas } from '../../fuzz/ffs/atlas.js';
+import { mountFfs } from './volumes.js';
 import { V, bytesOf, checked, errnameOf, newdisk, pattern, put, rw } from './write-support.js';
 import type { Geometry } from './write-support.js';
 
@@ -131,6 +132,47 @@ await t.test('a directory that became a fifo keeps its block until it is removed
   await vol.sys.unlink(`${V}/d`);
   await vol.close();
   await checked(t, dev, 'afterwards', UFS2EA);
+});
+
+const OLD: Geometry = { format: 0, endian: 'little', blockSize: 4096, fragSize: 1024 };
+
+await t.test('cylinders of less than no sectors', async (t) => {
+  const dev = await newdisk(OLD, 4 * 2 ** 20);
+  put32(dev, atlasOf(dev).superblock + 172, 0xffffffff);
+  const vol = await rw(dev);
+  t.equal(await errnameOf(put(vol.sys, `${V}/f`, pattern(20_000, 1))), '');
+  await vol.close();
+  t.equal((await fsck(dev, { mode: 'repair' })).clean, true);
+});
+
+await t.test('more rotational positions than a group has room for', async (t) => {
+  const dev = await newdisk(OLD, 4 * 2 ** 20);
+  put32(dev, atlasOf(dev).superblock + 1360, 512);
+  await fsck(dev, { mode: 'repair' });
+  const vol = await rw(dev);
+  t.equal(await errnameOf(put(vol.sys, `${V}/f`, pattern(20_000, 1))), '');
+  await vol.close();
+  await checked(t, dev, 'repaired and used');
+});
+
+await t.test('a directory entry in the last bytes of its chunk', async (t) => {
+  const dev = await newdisk(OLD, 4 * 2 ** 20);
+  const dot2 = atlasOf(dev).entries.find((e) => e.name === '..')!;
+  put16(dev, dot2.at + 4, dot2.reclen - 4);
+  t.match((await fsck(dev)).problems.map((p) => p.code), ['DIRECTORY_CORRUPTED']);
+  t.equal((await fsck(dev, { mode: 'repair' })).clean, true);
+});
+
+await t.test('a directory that ends inside of a chunk', async (t) => {
+  const dev = await newdisk(UFS2EA, 4 * 2 ** 20);
+  let vol = await rw(dev);
+  await vol.sys.mkdir(`${V}/d`, 0o755);
+  await put(vol.sys, `${V}/d/f`, pattern(10, 1));
+  await vol.close();
+  // Apple's chunks are twice as long.
+  vol = await mountFfs(dev, 0, { dialect: 'apple' });
+  for (const call of [vol.sys.unlink(`${V}/d/f`), vol.sys.mkdir(`${V}/d/e`, 0o755), vol.sys.rmdir(`${V}/d`)]) t.match(await errnameOf(call), /^E|^$/);
+  await vol.close();
 });
 
 await t.test('a superblock that takes inodes for old and directories for new', async (t) => {

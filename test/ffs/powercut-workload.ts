@@ -27,7 +27,12 @@ interface File {
   durable: boolean;
   maybe: string[];
   claim: Claim | null;
+  /** It took another file's name, which holds one or the other since. */
+  took: Claim | null;
 }
+
+/** Bytes that all files together may have: the disk is so small that what is freed is soon used again. */
+const ROOM = 500_000;
 
 class Dice {
   #x: number;
@@ -122,6 +127,10 @@ class Run {
     return this.#dev.events.length;
   }
 
+  get #total(): number {
+    return this.#files.reduce((sum, file) => sum + file.content.length, 0);
+  }
+
   #pick<T>(list: readonly T[]): T | undefined {
     return list.length === 0 ? undefined : list[this.#dice.roll(list.length)];
   }
@@ -131,16 +140,23 @@ class Run {
     return `${this.#pick(this.#dirs)!}/${kind}${this.#serial++}${'x'.repeat(this.#dice.roll(3) * 40)}`;
   }
 
+  /** Other promises take the place of those of the file. */
+  #ended(file: File): void {
+    if (file.claim !== null) file.claim.until = this.#now;
+    if (file.took !== null) file.took.until = this.#now;
+    file.took = null;
+  }
+
   /** The file changes now: what was promised of it ends before the first write of the change. */
   #touched(file: File): void {
-    if (file.claim !== null) file.claim.until = this.#now;
+    this.#ended(file);
     file.claim = null;
     file.durable = false;
   }
 
   /** Everything that is known to be on the disk now is promised. */
   #promise(file: File, why: string): void {
-    if (file.claim !== null) file.claim.until = this.#now;
+    this.#ended(file);
     file.durable = true;
     file.maybe = [file.path];
     file.claim = { since: this.#now, until: Infinity, paths: [file.path], contents: [file.content], why };
@@ -170,15 +186,16 @@ class Run {
     const file = this.#pick(this.#files);
     switch (kind) {
       case 'create': {
+        if (this.#total > ROOM) return '';
         const path = this.#name('f');
         const content = pattern(this.#dice.roll(6) === 0 ? this.#dice.roll(120_000) : this.#dice.roll(6000), this.#serial);
         this.note(this.#now, false, path);
         await this.#open(path, (fd) => sys.write(fd, content));
-        this.#files.push({ path, content, durable: false, maybe: [], claim: null });
+        this.#files.push({ path, content, durable: false, maybe: [], claim: null, took: null });
         return `${path} ${content.length}`;
       }
       case 'append': {
-        if (file === undefined) return '';
+        if (file === undefined || this.#total > ROOM) return '';
         this.#touched(file);
         const more = pattern(this.#dice.roll(20_000), this.#serial++);
         await this.#open(file.path, (fd) => sys.pwrite(fd, more, file.content.length));
@@ -313,9 +330,9 @@ class Run {
 
   /** The file gets another name; until that is on the disk it may be under any that it had. */
   #moving(file: File, to: string): void {
-    if (!file.durable) return;
     const { content } = file;
-    if (file.claim !== null) file.claim.until = this.#now;
+    this.#ended(file);
+    if (!file.durable) return;
     file.maybe = [...file.maybe, ...this.#aliases(to)];
     file.claim = { since: this.#now, until: Infinity, paths: file.maybe, contents: [content], why: `rename ${file.maybe.join(' -> ')}` };
     this.claims.push(file.claim);
@@ -330,13 +347,13 @@ class Run {
 
   async #replace(file: File, target: File): Promise<string> {
     const from = file.path;
-    // Both on the disk: the name holds one or the other, and the file is under its old or its new name.
-    const named: Claim | null = target.durable && file.durable && target.maybe.length === 1 ? { since: this.#now, until: Infinity, paths: [target.path], contents: [target.content, file.content], why: `replacement of ${target.path} by ${from}` } : null;
+    // The name that was on the disk holds the one or the other file from now on.
+    const took: Claim | null = target.durable && target.maybe.length === 1 ? { since: this.#now, until: Infinity, paths: [target.path], contents: [target.content, file.content], why: `replacement of ${target.path} by ${from}` } : null;
     this.#touched(target);
     this.#moving(file, target.path);
-    if (named !== null) this.claims.push(named);
     await this.#sys.rename(V + from, V + target.path);
-    if (named !== null) named.until = this.#now + 1;
+    if (took !== null) this.claims.push(took);
+    file.took = took;
     this.#files.splice(this.#files.indexOf(target), 1);
     file.path = target.path;
     return `${from} over ${target.path}`;
@@ -347,6 +364,10 @@ class Run {
     // The disk may have either name of it, below either name of any directory above.
     const [froms, tos] = [this.#aliases(dir), this.#aliases(to)];
     for (const file of this.#files) {
+      if (file.took !== null && file.took.paths[0]!.startsWith(`${dir}/`)) {
+        file.took.until = this.#now;
+        file.took = null;
+      }
       const all = new Set(file.maybe);
       for (const path of file.maybe) for (const from of froms) if (path.startsWith(`${from}/`)) for (const one of tos) all.add(one + path.slice(from.length));
       const maybe = [...all];

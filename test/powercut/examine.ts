@@ -21,15 +21,26 @@ export function lcg(seed: number): () => number {
   };
 }
 
-/** Cuts at event `at`: a third of them with all writes on the disk, the others with a random part, one write of it torn. */
+/**
+ * Cuts at event `at`. Of the writes since the last barrier the disk has, by turns: all; a random part, one write of it
+ * torn; all but one; only the newest; the newest half; none.
+ */
 export function randomcut(events: readonly DiskEvent[], at: number, n: number, random: () => number): PowerCut {
-  if (n % 3 === 0) return { events: at };
-  const share = random();
   const barrier = lastBarrier(events, at);
-  const kept = new Set<number>();
-  for (let i = barrier; i < at; i++) if (random() < share) kept.add(i);
-  const torn = barrier + Math.floor(random() * (at - barrier));
-  return { events: at, keep: (i) => kept.has(i), torn: { index: torn, bytes: Math.floor(random() * 32) * 512 } };
+  const pick = barrier + Math.floor(random() * (at - barrier));
+  switch (n % 6) {
+    case 0: return { events: at };
+    case 1: return { events: at, keep: (i) => i !== pick };
+    case 2: return { events: at, keep: (i) => i === at - 1 };
+    case 3: return { events: at, keep: (i) => i >= pick };
+    case 4: return { events: at, keep: () => false };
+    default: {
+      const share = random();
+      const kept = new Set<number>();
+      for (let i = barrier; i < at; i++) if (random() < share) kept.add(i);
+      return { events: at, keep: (i) => kept.has(i), torn: { index: pick, bytes: Math.floor(random() * 32) * 512 } };
+    }
+  }
 }
 
 /** Disks after cuts, asked for in the order of their events: what is behind the last barrier is put together once. */

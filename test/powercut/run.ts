@@ -13,6 +13,7 @@ const GEOMETRIES: readonly NewfsVolumeOptions[] = [
   { format: 2, endian: 'big', blockSize: 8192, fragSize: 1024 },
   { format: 1, endian: 'little', blockSize: 4096, fragSize: 1024, maxFragsPerGroup: 2048 },
 ];
+const JOURNALS = ['384k', '1m', '500k'] as const;
 const VOLUME_BYTES = 6 * 2 ** 20;
 
 export interface PowercutOptions {
@@ -47,8 +48,8 @@ async function one(options: PowercutOptions, seed: number, figures: PowercutFigu
   const { mode, steps } = options;
   const geometry = GEOMETRIES[options.geometry ?? seed % GEOMETRIES.length]!;
   const disk = await newdisk(geometry, VOLUME_BYTES);
-  // A journal that is filled many times over.
-  const mount: Record<string, string> = mode === 'log' ? { log: geometry.blockSize === 4096 ? '256k' : '384k' } : {};
+  // Journals that are filled many times over, and journals that keep old transactions for long.
+  const mount: Record<string, string> = mode === 'log' ? { log: JOURNALS[Math.floor(seed / GEOMETRIES.length) % JOURNALS.length]! } : {};
   if (mode === 'log') await (await mountFfs(disk, 0, mount)).close();
   const before = bytesOf(disk);
   const work = await workload(disk, seed, steps, { mount, flags: mode === 'async' ? MNT_ASYNC : 0, orphans: true });

@@ -1,6 +1,6 @@
 import { dropStaleRecords, listMounts, type EndedMount } from '../mounts.js';
 
-/** What an ended mount said, once: nobody else will ever tell. */
+/** What an ended mount said: nobody else will ever tell. */
 export function tellEnded({ record, said }: EndedMount): void {
   process.stderr.write(`rumpfuse: ${record.image} was mounted on ${record.mountpoint} and is not any more; it said:\n`);
   for (const line of said) process.stderr.write(`  ${line}\n`);

@@ -2,7 +2,7 @@ import { nodeRumpuser } from '../../kernel/rumpuser/node.js';
 import { bytestrFromPath, bytestrToUnicode } from '../../kernel/bytestr.js';
 import { tunefs, type TunefsChanges } from '../../fs/ffs/tunefs.js';
 import { printable } from '../../fuse/printable.js';
-import { openDisk, selectVolume, type Where } from '../device.js';
+import { openDisk, selectExisting, type Where } from '../device.js';
 import { Failure } from '../failure.js';
 import { parseBytes } from '../units.js';
 
@@ -32,7 +32,7 @@ export async function tunefsCommand(argv: TunefsArguments): Promise<void> {
   if (Object.keys(changes).length === 0) throw new Failure('tunefs: what is to change? (rumpfuse tunefs --help says what can)');
   const disk = await openDisk(nodeRumpuser(), argv, argv.dryRun ? { readonly: true } : { writable: true });
   try {
-    const result = await tunefs(await selectVolume(disk, argv), changes, { alternates: argv.alternates, dryRun: argv.dryRun });
+    const result = await tunefs(await selectExisting(disk, argv), changes, { alternates: argv.alternates, dryRun: argv.dryRun });
     for (const line of result.lines) process.stdout.write(`${printable(bytestrToUnicode(line))}\n`);
   } finally {
     await disk.close();

@@ -39,7 +39,10 @@ function unmountHost(mount: HostMount, lazy: boolean): void {
 export async function umount(target: string, options: UmountOptions): Promise<void> {
   const mount = find(target);
   if (mount === undefined) {
-    for (const ended of dropStaleRecords(listMounts())) tellEnded(ended);
+    const absolute = path.resolve(target);
+    for (const ended of dropStaleRecords(listMounts(), absolute)) {
+      if ([ended.record.mountpoint, ended.record.image].includes(absolute)) tellEnded(ended);
+    }
     throw new Failure(`${target} is not mounted by rumpfuse (rumpfuse list shows what is)`, EXIT_MOUNT);
   }
   unmountHost(mount, options.lazy);

@@ -284,7 +284,7 @@ export class CgBuilder {
         : Math.floor(((Math.floor(within / nsect) * skew + (within % nsect) * interleave) % nsect) * nrpos / physical);
       const tot = offsets.btotoff + 4 * cylno;
       view.setInt32(tot, view.getInt32(tot, fs.le) + 1, fs.le);
-      if (rpos >= nrpos) continue;
+      if (!(rpos >= 0 && rpos < nrpos)) continue;
       const pos = offsets.boff + 2 * (cylno * nrpos + rpos);
       view.setInt16(pos, view.getInt16(pos, fs.le) + 1, fs.le);
     }

@@ -37,6 +37,7 @@ interface Room {
 function chunkroom(dp: Inode, bp: Buf, base: number, chunk: number): Room {
   const fmt = dp.i_ump.um_dirfmt;
   const end = chunk + fmt.dirblksiz;
+  if (end > bp.b_bcount) throw ORDER(dp.i_ump).damage(`directory inode ${dp.i_number}: its size ${dp.i_size} is no multiple of ${fmt.dirblksiz}`);
   let gap = 0;
   let total = 0;
   for (let at = chunk; at < end; ) {

@@ -179,7 +179,7 @@ export function rotacct(fs: Fs, cg: Cg, b: number, n: number, count: number): vo
     const sector = (i * fs.fs_bsize) / 512;
     const cylno = Math.floor(sector / spc);
     const rpos = cbtorpos(fs, sector);
-    if (!(cylno < cylinders) || !(rpos >= 0 && rpos < Math.max(fs.fs_old_nrpos, 1))) continue;
+    if (!(cylno >= 0 && cylno < cylinders) || !(rpos >= 0 && rpos < Math.max(fs.fs_old_nrpos, 1))) continue;
     cg.setold_blktot(cylno, cg.old_blktot(cylno) + count);
     cg.setold_blks(fs, cylno, rpos, cg.old_blks(fs, cylno, rpos) + count);
   }

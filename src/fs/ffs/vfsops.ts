@@ -162,7 +162,15 @@ async function update(mp: Mount, flags: number, args: MountArgs): Promise<void> 
     const because = evidence.readonly_because ?? (await quotasinuse(ump, opts));
     if (because !== undefined) throw errno(E.EROFS, `${mp.mnt_mntfromname} cannot be mounted read-write: ${because}`);
     ump.um_fs.fs_ronly = 0;
-    await startwriting(ump, opts);
+    // Inodes that the journal lists are freed by transactions.
+    mp.mnt_flag &= ~MNT_RDONLY;
+    try {
+      await startwriting(ump, opts);
+    } catch (thrown) {
+      mp.mnt_flag |= MNT_RDONLY;
+      ump.um_fs.fs_ronly = 1;
+      throw thrown;
+    }
   } else if (was && opts.journal.log !== 'auto' && (opts.journal.log === 'on') !== ump.um_private instanceof JournalOrder) {
     await ffs_write_stop(ump);
     await ffs_write_start(ump, opts.journal);

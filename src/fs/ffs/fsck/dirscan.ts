@@ -81,8 +81,9 @@ export class EntryView {
  */
 export function badEntry(ctx: FsckContext, buf: FsckBuf, off: number, end: number): string | undefined {
   const { le } = ctx.fs;
+  if (end - off < DIRECTSIZ(0)) return `an entry in the last ${end - off} bytes`;
   const reclen = buf.view.getUint16(off + 4, le);
-  if (reclen === 0 || reclen > end - off || (reclen & 3) !== 0) return `d_reclen ${reclen} with ${end - off} bytes left`;
+  if (reclen < DIRECTSIZ(0) || reclen > end - off || (reclen & 3) !== 0) return `d_reclen ${reclen} with ${end - off} bytes left`;
   if (buf.view.getUint32(off, le) === 0) return undefined;
   const namlen = ctx.oldformat ? buf.view.getUint16(off + 6, le) : buf.bytes[off + 7]!;
   if (namlen === 0 || namlen > FFS_MAXNAMLEN) return `d_namlen ${namlen}`;

@@ -3,6 +3,7 @@ import { ffs_evidence } from '../dialect.js';
 import { wapbl_open } from '../wapbl/header.js';
 import { WapblOverlay } from '../wapbl/overlay.js';
 import { wapbl_replay } from '../wapbl/replay.js';
+import { cgOffsets } from '../cg_build.js';
 import { CSUM_SIZE, FS_42POSTBLFMT, FS_44INODEFMT, FS_DOQUOTA2, FS_DOWAPBL, FS_FLAGS_UPDATED, FS_ISCLEAN, FS_NEEDSFSCK, FS_OPTSPACE, FS_OPTTIME, FS_SUJ, FS_UNCLEAN, UFS_NDADDR, UFS_NIADDR } from '../fs.js';
 import { csum_load } from '../csum.js';
 import { BlockMap } from './blockmap.js';
@@ -188,6 +189,16 @@ function checkJournalFields(ctx: FsckContext): void {
 
 function checkFields(ctx: FsckContext): void {
   const { fs } = ctx;
+  checkNumbers(ctx);
+  const { old, nextfreeoff: need } = cgOffsets(fs, ctx.appleufs);
+  if (!old && need > fs.fs_cgsize) {
+    ctx.report('SB_BAD', `CYLINDER GROUPS OF ${fs.fs_cgsize} BYTES ARE TOO SMALL FOR ${need} BYTES OF MAPS`);
+    throw new FsckStop(FSCK_EXIT_CHECK_FAILED);
+  }
+}
+
+function checkNumbers(ctx: FsckContext): void {
+  const { fs } = ctx;
   checkJournalFields(ctx);
   const field = (text: string, action: string, preen: boolean, mend: () => void): void => {
     if (ctx.ask('SB_FIELD', `${text} IN SUPERBLOCK`, action, preen)) ctx.sbdirty = true;
@@ -205,6 +216,9 @@ function checkFields(ctx: FsckContext): void {
     if (fs.fs_old_interleave < 1 || fs.fs_old_interleave > fs.fs_old_nsect) {
       field(`IMPOSSIBLE INTERLEAVE=${fs.fs_old_interleave}`, 'SET TO DEFAULT', true, () => (fs.fs_old_interleave = 1));
     }
+    if (cgOffsets(fs, ctx.appleufs).nextfreeoff > fs.fs_cgsize && fs.fs_old_nrpos > 1) {
+      field(`IMPOSSIBLE NRPOS=${fs.fs_old_nrpos}`, 'SET TO DEFAULT', false, () => (fs.fs_old_nrpos = 1));
+    }
     if (fs.fs_old_npsect < fs.fs_old_nsect || fs.fs_old_npsect > fs.fs_old_nsect * 2) {
       field(`IMPOSSIBLE NPSECT=${fs.fs_old_npsect}`, 'SET TO DEFAULT', true, () => (fs.fs_old_npsect = fs.fs_old_nsect));
     }
@@ -212,7 +226,7 @@ function checkFields(ctx: FsckContext): void {
   if (fs.fs_bmask !== ~(fs.fs_bsize - 1)) field(`INCORRECT BMASK=0x${(fs.fs_bmask >>> 0).toString(16)}`, 'FIX', true, () => (fs.fs_bmask = ~(fs.fs_bsize - 1)));
   if (fs.fs_fmask !== ~(fs.fs_fsize - 1)) field(`INCORRECT FMASK=0x${(fs.fs_fmask >>> 0).toString(16)}`, 'FIX', true, () => (fs.fs_fmask = ~(fs.fs_fsize - 1)));
   // A driver goes by the one for directories and by the other for inodes.
-  if (ctx.oldformat && fs.fs_maxsymlinklen > 0) {
+  if (ctx.oldformat && (fs.fs_maxsymlinklen > 0 || ctx.appleufs)) {
     field(`INODE FORMAT=${fs.fs_old_inodefmt} WITH MAXSYMLINKLEN=${fs.fs_maxsymlinklen}`, 'FIX', false, () => (fs.fs_old_inodefmt = FS_44INODEFMT));
     ctx.oldformat = false;
   }

@@ -411,7 +411,7 @@ export class JournalOrder extends Order {
       this.unflushed = true;
       await super.barrier();
       const tail = this.#home >= 0 ? this.#home : ring.tail;
-      await ring.commit(head, tail === 0 ? from : tail, this.ump.um_kernel.now());
+      await this.#header(head, tail === 0 ? from : tail);
     } catch (error) {
       this.#failed = true;
       for (const bp of blocks) this.#again(bp);
@@ -451,9 +451,21 @@ export class JournalOrder extends Order {
     if (this.#home < 0 || this.ring.used === 0) return;
     this.unflushed = true;
     await super.barrier();
-    if (this.#home === this.ring.head) await this.ring.commit(0, 0, this.ump.um_kernel.now());
-    else await this.ring.commit(this.ring.head, this.#home, this.ump.um_kernel.now());
+    if (this.#home === this.ring.head) await this.#header(0, 0);
+    else await this.#header(this.ring.head, this.#home);
     this.#home = -1;
+  }
+
+  async #header(head: number, tail: number): Promise<void> {
+    this.unflushed = true;
+    await this.ring.writeheader(head, tail, this.ump.um_kernel.now());
+    try {
+      await super.barrier();
+    } catch (error) {
+      this.ring.uncertain(head, tail);
+      throw error;
+    }
+    this.ring.committed(head, tail);
   }
 
   /**

@@ -145,10 +145,10 @@ export class WapblRing {
   }
 
   /**
-   * Writes a header, with a barrier behind it. The records that it names must be on stable storage.
-   * If it fails, the disk may have this header or the one before; the next one goes to the other place.
+   * Writes a header. The records that it names must be on stable storage; the header itself counts when a barrier has
+   * passed ({@link committed}). If that fails, the disk may have this header or the one before ({@link uncertain}).
    */
-  async commit(head: number, tail: number, now: { sec: number; nsec: number }): Promise<void> {
+  async writeheader(head: number, tail: number, now: { sec: number; nsec: number }): Promise<void> {
     const { blksize, le, start } = this.place;
     const header = new Uint8Array(blksize);
     const view = new DataView(header.buffer);
@@ -169,17 +169,34 @@ export class WapblRing {
     this.generation++;
     try {
       await this.dev.write(header, 0, blksize, start + slot * blksize);
-      await this.dev.flush();
     } catch (error) {
-      // What either of the two names must stay.
-      if (head !== 0) {
-        this.head = head;
-        if (this.tail === 0) this.tail = tail;
-      }
+      this.uncertain(head, tail);
       throw error;
     }
+  }
+
+  committed(head: number, tail: number): void {
     this.head = head;
     this.tail = tail;
+  }
+
+  /** What either of the two headers names must stay. */
+  uncertain(head: number, tail: number): void {
+    if (head === 0) return;
+    this.head = head;
+    if (this.tail === 0) this.tail = tail;
+  }
+
+  /** Writes a header, and a barrier behind it. */
+  async commit(head: number, tail: number, now: { sec: number; nsec: number }): Promise<void> {
+    await this.writeheader(head, tail, now);
+    try {
+      await this.dev.flush();
+    } catch (error) {
+      this.uncertain(head, tail);
+      throw error;
+    }
+    this.committed(head, tail);
   }
 
   /** Makes the journal empty, in both headers, whatever they held: first in the older one. */

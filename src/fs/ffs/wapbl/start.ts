@@ -156,7 +156,11 @@ export async function wapbl_stop(ump: FfsMount, clean: boolean): Promise<void> {
   const order = ump.um_private as JournalOrder;
   const fs = ump.um_fs;
   if (order.broken) {
-    await order.leavebroken();
+    try {
+      await order.leavebroken();
+    } catch (thrown) {
+      ump.um_kernel.log('error', `${ump.um_mountp.mnt_mntfromname}: the journal could not be ended: ${thrown instanceof Error ? thrown.message : String(thrown)}; the next mount replays what was committed`);
+    }
   } else {
     await order.checkpoint();
     forget(ump);
