@@ -74,6 +74,9 @@ function recordFile(device: string): string {
 export function writeRecord(device: string, record: MountRecord): void {
   makeRecordDirectory();
   const file = recordFile(device);
+  // The host gives device numbers out again: what is on record of the mount that had this one before stays, beside.
+  const before = readRecord(device);
+  if (before !== undefined && before.pid !== record.pid) renameSync(file, file.replace(/\.json$/, `-${before.pid}.json`));
   writeFileSync(`${file}.new`, JSON.stringify(record), { mode: 0o600 });
   renameSync(`${file}.new`, file);
 }
