@@ -32,7 +32,9 @@ interface File {
 }
 
 /** Bytes that all files together may have: the disk is so small that what is freed is soon used again. */
-const ROOM = 500_000;
+const ROOM = 250_000;
+/** Bytes that the disk has free for them and for directories. */
+const SPARE = 520_000;
 
 class Dice {
   #x: number;
@@ -87,7 +89,7 @@ export async function workload(disk: MemoryDevice, seed: number, steps: number, 
   return { events, claims: run.claims, namespaces: run.namespaces, trace: run.trace };
 }
 
-const KINDS = ['create', 'create', 'create', 'append', 'overwrite', 'truncate', 'unlink', 'unlink', 'rename', 'rename', 'rename', 'replace', 'replace', 'linkunlink', 'mkdir', 'rmdir', 'movedir', 'fsync', 'fsync', 'fsync', 'sync'];
+const KINDS = ['create', 'create', 'create', 'append', 'overwrite', 'truncate', 'recycle', 'recycle', 'recycle', 'unlink', 'unlink', 'rename', 'rename', 'rename', 'replace', 'replace', 'linkunlink', 'mkdir', 'rmdir', 'movedir', 'fsync', 'fsync', 'fsync', 'sync'];
 
 class Run {
   readonly claims: Claim[] = [];
@@ -172,6 +174,14 @@ class Run {
     }
   }
 
+  /** Fills the disk but for little more than the workload needs. */
+  async crowd(): Promise<void> {
+    const st = await this.#sys.statvfs(V);
+    const spare = st.f_bavail * st.f_frsize - SPARE;
+    if (spare > 0) await this.#open('/crowd', (fd) => this.#sys.write(fd, new Uint8Array(spare).fill(1)));
+    await this.#sys.sync();
+  }
+
   async step(): Promise<void> {
     const kind = this.#kinds[this.#dice.roll(this.#kinds.length)]!;
     const at = this.#now;
@@ -221,6 +231,19 @@ class Run {
         content.set(file.content.subarray(0, length));
         file.content = content;
         return `${file.path} ${length}`;
+      }
+      case 'recycle': {
+        // What one file lets go of is just what another, elsewhere, asks for.
+        if (file === undefined || file.content.length < 2000) return '';
+        this.#touched(file);
+        const length = this.#dice.roll(1000);
+        await sys.truncate(V + file.path, length);
+        const content = pattern(file.content.length - length, this.#serial);
+        file.content = Uint8Array.from(file.content.subarray(0, length));
+        const path = this.#name('c');
+        await this.#open(path, (fd) => sys.write(fd, content));
+        this.#files.push({ path, content, durable: false, maybe: [], claim: null, took: null });
+        return `${file.path} ${length} ${path} ${content.length}`;
       }
       case 'unlink': {
         if (file === undefined) return '';
