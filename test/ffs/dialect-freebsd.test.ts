@@ -181,6 +181,20 @@ t.test('the power goes at any write', async (t) => {
   t.equal(wrong, 0, `of ${Math.floor(writes.length / step)} cuts`);
 });
 
+t.test('times that no clock says', async (t) => {
+  for (const mtime of [2n ** 63n - 1n, -(2n ** 63n), 2n ** 33n]) {
+    const image = bytesOf(await freebsd({ flags: FS_DOSOFTDEP }));
+    new DataView(image.buffer).setBigInt64(65536 + 1208, mtime, true);
+    rehashall(image);
+    const dev = disk(image);
+    const vol = await rw(dev);
+    t.not(look(dev).fs.view.getBigInt64(1208, true), mtime, String(mtime));
+    await put(vol.sys, `${V}/x`, pattern(10, 1));
+    await vol.close();
+    await sound(t, dev, String(mtime));
+  }
+});
+
 t.test('SU+J that was not left in order', async (t) => {
   const cases: [string, (image: Uint8Array, view: DataView) => void, RegExp][] = [
     ['unclean', (image) => (image[65536 + 209] = 0), /soft-updates journal \(SU\+J\) may hold work/],

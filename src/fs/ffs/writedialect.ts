@@ -15,6 +15,11 @@ const FREEBSD_UNSUPPORTED = 0xff000000;
 /** The flags that change here. */
 const OURS = FREEBSD_UNSUPPORTED | FS_DOSOFTDEP | FS_NEEDSFSCK;
 
+/** An fs_mtime that differs from `mtime`: now, or later if the clock went back. What no clock says is not believed. */
+export function ffs_nextmtime(mtime: number, now: number): number {
+  return mtime >= now && mtime < 2 ** 40 ? mtime + 1 : now;
+}
+
 /** Before the first write; the caller writes the superblock. @returns what takes it back if that write fails */
 export function ffs_dialect_start(ump: FfsMount): () => void {
   const { um_fs: fs } = ump;
@@ -25,7 +30,7 @@ export function ffs_dialect_start(ump: FfsMount): () => void {
     fs.fs_flags = ((fs_flags & ~FREEBSD_UNSUPPORTED) | FS_NEEDSFSCK) >>> 0;
     if (fs.wide) {
       // A soft-updates journal counts only if its inode names this time: what it holds must not be replayed over our writes.
-      fs.fs_mtime = Math.max(ump.um_kernel.now().sec, fs_mtime + 1);
+      fs.fs_mtime = ffs_nextmtime(fs_mtime, ump.um_kernel.now().sec);
       // A system that keeps no check hashes takes the flag away; they count for nothing from then on.
       fs.fs_metackhash = (fs_flags & FS_METACKHASH) === 0 ? 0 : fs_metackhash & CK_SUPPORTED;
     }

@@ -5,6 +5,7 @@
  */
 import type { BlockDevice } from '../../../kernel/blkdev.js';
 import { FS_ISCLEAN, FS_NEEDSFSCK, FS_UNCLEAN } from '../fs.js';
+import { ffs_nextmtime } from '../writedialect.js';
 import { FsckContext } from './context.js';
 import type { FsckMode } from './context.js';
 import { pass1, pass1b } from './pass1.js';
@@ -109,7 +110,7 @@ async function finish(ctx: FsckContext): Promise<void> {
   }
   if (ctx.freebsd && fs.wide) {
     // Takes its validity from a soft-updates journal.
-    fs.fs_mtime = Math.max(ctx.now, fs.fs_mtime + 1);
+    fs.fs_mtime = ffs_nextmtime(fs.fs_mtime, ctx.now);
   }
   fs.fs_time = ctx.now;
   if (!fs.ufs2) fs.fs_old_time = ctx.now | 0;
