@@ -22,7 +22,7 @@ export const tmpfsTarget: Target = {
 };
 
 /** FFS on a memory disk made by our newfs; our checker looks at it after every unmount. */
-function ffsTarget(name: string, options: NewfsVolumeOptions): Target {
+function ffsTarget(name: string, options: NewfsVolumeOptions, mountOptions: Record<string, string | true> = {}): Target {
   const ufs2 = options.format === 2 || options.format === '2ea';
   const features: Feature[] = [...unixFeatures, 'remount'];
   if (ufs2) features.push('times64', 'birthtime');
@@ -35,6 +35,7 @@ function ffsTarget(name: string, options: NewfsVolumeOptions): Target {
       await newfs(dev, options);
       return rumpVolume({
         component: ffs,
+        options: mountOptions,
         dev,
         async check() {
           const report = await fsck(dev);
@@ -57,4 +58,12 @@ export const ffsTargets = {
   'ffs2ea-le': ffsTarget('ffs2ea-le', { format: '2ea', endian: 'little', blockSize: 4096, fragSize: 512 }),
 } as const;
 
-export const randomTargets: readonly Target[] = [tmpfsTarget, ...Object.values(ffsTargets)];
+/** With journals so small that they come round often; the volumes of the tests have room for them. */
+const loggedTargets: readonly Target[] = [
+  ffsTarget('ffs1-le-log', { format: 1, endian: 'little', blockSize: 4096, fragSize: 1024 }, { log: '256k' }),
+  ffsTarget('ffs1-be-log', { format: 1, endian: 'big', blockSize: 8192, fragSize: 1024 }, { log: '360k' }),
+  ffsTarget('ffs2-le-log', { format: 2, endian: 'little', blockSize: 4096, fragSize: 512 }, { log: '256k' }),
+  ffsTarget('ffs2-be-log', { format: 2, endian: 'big', blockSize: 8192, fragSize: 2048 }, { log: '360k', 'log-endian': 'little' }),
+];
+
+export const randomTargets: readonly Target[] = [tmpfsTarget, ...Object.values(ffsTargets), ...loggedTargets];
