@@ -282,6 +282,7 @@ for (const handles of [false, true]) {
         await fails(t, c.create(ROOT, 'opened', 0o100644, 0o302), 'EEXIST', 'O_EXCL');
       } else {
         await fails(t, c.open(node), 'ENOSYS', 'the host opens by itself');
+        await fails(t, c.call('create', ROOT, ['u32', 0o102], ['u32', 0o100644], ['u32', 0], ['u32', 0], ['name', 'other']), 'ENOSYS', 'and makes files by MKNOD');
         await fails(t, c.call('opendir', ROOT, ['u32', 0], ['u32', 0]), 'ENOSYS', 'directories too');
       }
       await fails(t, c.call('flush', node, ['u64', fh], ['u32', 0], ['u32', 0], ['u64', 0]), 'ENOSYS', 'nothing to flush');

@@ -3,6 +3,8 @@ import {
   FD_CLOEXEC, F_CLOSEM, F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_GETFL, F_MAXFD, F_SETFD, F_SETFL, O_APPEND, O_CLOEXEC, O_CREAT, O_DIRECTORY, O_EMPTY_PATH,
   O_EXCL, O_NONBLOCK, O_PATH, O_RDONLY, O_RDWR, O_REGULAR, O_SEARCH, O_TRUNC, O_WRONLY, SEEK_CUR, SEEK_DATA, SEEK_END, SEEK_HOLE, SEEK_SET,
 } from '../../src/kernel/fcntl.js';
+import { E, errno } from '../../src/kernel/errno.js';
+import { Stat } from '../../src/kernel/stat.js';
 import { boot, bytes, fails, names, readFile, text, writeFile } from './support.js';
 
 t.test('the lowest free number is handed out', async (t) => {
@@ -214,6 +216,57 @@ t.test('reading directories in pieces', async (t) => {
   t.equal((await sys.getdents(fd, 1))[0]!.d_name, '.');
   await fails(t, sys.getdents(await sys.open('/d/f0', O_RDONLY)), 'EINVAL');
   await fails(t, sys.getdents(fd, 0), 'EINVAL');
+});
+
+t.test('entries with their attributes', async (t) => {
+  const { sys } = await boot(t);
+  await sys.mkdir('/d', 0o755);
+  await sys.mkdir('/d/sub', 0o700);
+  await sys.mkdir('/d/covered', 0o755);
+  for (let i = 0; i < 30; i++) await writeFile(sys, `/d/f${i}`, 'x'.repeat(i), 0o640);
+  await sys.symlink('f1', '/d/link');
+  await sys.mount('tmpfs', '/d/covered', 0, {});
+  const fd = await sys.open('/d', O_RDONLY);
+  const st = new Stat();
+  const listed = new Map<string, string | null>();
+  const one = async (as = sys, max = 7) => as.getdirentriesattr(fd, max, st, (entry, known) => {
+    listed.set(entry.d_name, known ? `${st.st_ino} ${st.st_mode.toString(8)} ${st.st_size} ${st.st_nlink}` : null);
+    return true;
+  });
+  const all = async (as = sys) => {
+    await sys.lseek(fd, 0, SEEK_SET);
+    listed.clear();
+    while ((await one(as)) > 0);
+  };
+  await all();
+  t.equal(listed.size, 35);
+  for (const [name, said] of listed) {
+    if (name === '.' || name === '..' || name === 'covered') {
+      t.equal(said, null, `${name}: to be asked for`);
+      continue;
+    }
+    const { st_ino, st_mode, st_size, st_nlink } = await sys.lstat(`/d/${name}`);
+    t.equal(said, `${st_ino} ${st_mode.toString(8)} ${st_size} ${st_nlink}`, name);
+  }
+
+  await sys.lseek(fd, 0, SEEK_SET);
+  const order: string[] = [];
+  const upto = (n: number) => sys.getdirentriesattr(fd, 100, st, (entry) => order.length < n && order.push(entry.d_name) > 0);
+  t.equal(await upto(5), 5);
+  t.equal(await upto(8), 3, 'goes on behind the last entry that was taken');
+  t.equal(new Set(order).size, 8);
+
+  await sys.chmod('/d', 0o644);
+  await all(sys.withCred(1000, 100));
+  t.same([...listed.values()].filter((said) => said !== null), [], 'who may not search learns names only');
+  await all();
+  t.ok(listed.get('f3'), 'the superuser may');
+  await fails(t, sys.getdirentriesattr(await sys.open('/d/f0', O_RDONLY), 1, st, () => true), 'EINVAL');
+  await fails(t, one(sys, 0), 'EINVAL');
+  await sys.lseek(fd, 0, SEEK_SET);
+  await fails(t, sys.getdirentriesattr(fd, 1, st, () => { throw errno(E.ENOMEM); }), 'ENOMEM');
+  await sys.close(fd);
+  await sys.unmount('/d/covered'); // nothing holds a reference
 });
 
 t.test('processes do not share descriptors; credentials of one process do', async (t) => {

@@ -4,6 +4,7 @@ import type { Buf } from '../../kernel/vfs/bio.js';
 import type { Mount } from '../../kernel/vfs/mount.js';
 import { VDIR, VLNK, VNON, iftovt } from '../../kernel/vfs/vattr.js';
 import type { Vnode } from '../../kernel/vfs/vnode.js';
+import type { Dinode } from '../ufs/dinode.js';
 import { dinode_ckhash_verifies, dinode_load } from '../ufs/dinode.js';
 import { UFS_MAXDIRSIZE, UFS_ROOTINO } from '../ufs/dir.js';
 import { Inode } from '../ufs/inode.js';
@@ -47,7 +48,8 @@ function fromblock(ump: FfsMount, vp: Vnode, ino: number, bp: Buf): void {
   vp.v_op = ffs_vnodeops;
 }
 
-function badinode(ump: FfsMount, ip: Inode, type: number): string | undefined {
+/** What of an inode in use cannot be right. */
+export function badinode(ump: FfsMount, ip: Dinode, type: number): string | undefined {
   if (type === VNON) return `mode 0${ip.i_mode.toString(8)} is of no type`;
   if (ip.i_size > ump.um_maxfilesize) return `size ${ip.i_size} is above ${ump.um_maxfilesize}`;
   if (type === VDIR && ip.i_size > UFS_MAXDIRSIZE) return `directory of ${ip.i_size} bytes`;

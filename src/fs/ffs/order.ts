@@ -379,13 +379,16 @@ export class Order {
   }
 }
 
-/**
- * For loadvnode: what was known of the inode when it left memory is known again, and its links are those that are left
- * (0 if the inode is dead).
- */
+/** The links of an inode that are left of those that its block counts: 0 if the inode is dead. */
+export function ffs_linksleft(ump: FfsMount, ino: number, nlink: number): number {
+  const order = ump.um_private as Order | null;
+  if (order === null) return nlink;
+  return order.isdead(ino) ? 0 : Math.max(0, nlink - order.linksgone(ino));
+}
+
+/** For loadvnode: what was known of the inode when it left memory is known again. */
 export function ffs_reloaded(ip: Inode): void {
   const order = ip.i_ump.um_private as Order | null;
-  if (order === null) return;
-  ip.i_nlink = order.isdead(ip.i_number) ? 0 : Math.max(0, ip.i_nlink - order.linksgone(ip.i_number));
-  ip.i_private = order.parked.get(ip.i_number) ?? null;
+  ip.i_nlink = ffs_linksleft(ip.i_ump, ip.i_number, ip.i_nlink);
+  if (order !== null) ip.i_private = order.parked.get(ip.i_number) ?? null;
 }

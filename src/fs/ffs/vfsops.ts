@@ -14,6 +14,7 @@ import { ffs_evidence } from './dialect.js';
 import type { FfsDialect } from './ffsmount.js';
 import { FfsMount, VFSTOUFS } from './ffsmount.js';
 import type { Fs } from './fs.js';
+import { ffs_attributes } from './attributes.js';
 import { ffs_loadvnode } from './loadvnode.js';
 import { ffs_quotafile } from './quotafile.js';
 import { ffs_superblock_search } from './sbsearch.js';
@@ -275,4 +276,4 @@ function fresh(mp: Mount, fid: Fid, vp: Vnode): MaybePromise<Vnode> {
   });
 }
 
-export const ffs_vfsops: Vfsops = { vfs_name: 'ffs', mount, update, unmount, root, statvfs, sync, loadvnode: ffs_loadvnode, vptofh, fhtovp };
+export const ffs_vfsops: Vfsops = { vfs_name: 'ffs', mount, update, unmount, root, statvfs, sync, loadvnode: ffs_loadvnode, attributes: ffs_attributes, vptofh, fhtovp };

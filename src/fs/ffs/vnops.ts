@@ -2,7 +2,6 @@ import type { Cred } from '../../kernel/cred.js';
 import { E, errno, errnoOf } from '../../kernel/errno.js';
 import { LINK_MAX, PATH_MAX } from '../../kernel/fcntl.js';
 import type { MaybePromise } from '../../kernel/rumpuser/rumpuser.js';
-import { ALLPERMS } from '../../kernel/stat.js';
 import { Uio } from '../../kernel/vfs/uio.js';
 import type { Vattr } from '../../kernel/vfs/vattr.js';
 import { VBLK, VCHR, VDIR, VLNK, VREG } from '../../kernel/vfs/vattr.js';
@@ -16,7 +15,7 @@ import { ufs_dirlookup } from '../ufs/lookup.js';
 import { ufs_readdir } from '../ufs/readdir.js';
 import { ufs_dirread } from './dirmod.js';
 import { ufs1_getextattr, ufs1_listextattr } from './extattr_ufs1.js';
-import { rdev_decode } from './rdev.js';
+import { ffs_fillattr } from './fillattr.js';
 import { ffs_accessed, ffs_read, ffs_seek } from './read.js';
 
 /** Names of pathconf(2); values of NetBSD sys/sys/unistd.h. */
@@ -69,38 +68,10 @@ function entered(dvp: Vnode, name: string, hit: DirHit, vp: Vnode): MaybePromise
   });
 }
 
-/** Nanoseconds that no clock has, from a damaged or foreign inode, become 0. */
-function nsec(value: number): number {
-  return value >= 0 && value < 1e9 ? value : 0;
-}
-
 function getattr(vp: Vnode, vap: Vattr, _cred: Cred): void {
   const ip = VTOI(vp);
-  const ump = ip.i_ump;
   ufs_itimes(ip);
-  vap.va_type = vp.v_type;
-  vap.va_mode = ip.i_mode & ALLPERMS;
-  vap.va_nlink = ip.i_nlink;
-  vap.va_uid = ip.i_uid;
-  vap.va_gid = ip.i_gid;
-  vap.va_fsid = ump.um_mountp.mnt_fsid;
-  vap.va_fileid = ip.i_fileid;
-  vap.va_size = ip.i_size;
-  vap.va_blocksize = ump.um_fs.fs_bsize;
-  vap.va_atime = ip.i_atime;
-  vap.va_atimensec = nsec(ip.i_atimensec);
-  vap.va_mtime = ip.i_mtime;
-  vap.va_mtimensec = nsec(ip.i_mtimensec);
-  vap.va_ctime = ip.i_ctime;
-  vap.va_ctimensec = nsec(ip.i_ctimensec);
-  vap.va_birthtime = ip.i_birthtime;
-  vap.va_birthtimensec = nsec(ip.i_birthnsec);
-  vap.va_gen = ip.i_gen;
-  vap.va_flags = ip.i_flags;
-  vap.va_rdev = vp.v_type === VBLK || vp.v_type === VCHR ? rdev_decode(ip.i_db[0], ump.um_dialect) : 0n;
-  // Below zero where a damaged count was too small for what was let go since.
-  vap.va_bytes = Math.max(0, ip.i_blocks) * 512;
-  vap.va_vaflags = 0;
+  ffs_fillattr(ip.i_ump, ip, vp.v_type, ip.i_fileid, vap);
 }
 
 function read(vp: Vnode, uio: Uio, _ioflag: number, _cred: Cred): MaybePromise<void> {

@@ -151,9 +151,12 @@ export function dinode_load(ip: Dinode, view: DataView, at: number, fmt: DinodeF
     ip.i_mtimensec = view.getInt32(at + 28, le);
     ip.i_ctime = view.getInt32(at + 32, le);
     ip.i_ctimensec = view.getInt32(at + 36, le);
+    ip.i_birthtime = ip.i_birthnsec = 0;
     ip.i_flags = view.getUint32(at + 100, le);
+    ip.i_kernflags = 0;
     ip.i_blocks = view.getUint32(at + 104, le);
     ip.i_gen = view.getUint32(at + 108, le);
+    ip.i_extsize = ip.i_extb[0] = ip.i_extb[1] = 0;
     if (fmt.sun === true) {
       sunfields(ip, view, at, le);
     } else if (fmt.oldids && !idsagree(view, at, le)) {

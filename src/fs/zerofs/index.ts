@@ -4,7 +4,7 @@ import type { Mount } from '../../kernel/vfs/mount.js';
 import type { Vfsops } from '../../kernel/vfs/vfsops.js';
 import type { ZeroNode } from './node.js';
 import { ZeroMount, parseOptions } from './volume.js';
-import { zerofs_vnodeops } from './vnops.js';
+import { attributesOf, zerofs_vnodeops } from './vnops.js';
 
 const BLOCK_BYTES = 4096;
 /** What statvfs claims; there is no limit. Blocks. */
@@ -44,6 +44,11 @@ const zerofs_vfsops: Vfsops = {
     vp.v_op = zerofs_vnodeops;
     vp.v_data = node;
     vp.v_isroot = node === volumeOf(mp).root;
+  },
+  attributes(mp, fileno, vap) {
+    const node = volumeOf(mp).nodes.get(fileno);
+    if (node !== undefined) attributesOf(mp, node, vap);
+    return node !== undefined;
   },
   vptofh: (vp) => ({ fid_ino: (vp.v_data as ZeroNode).id, fid_gen: 1 }),
   fhtovp(mp, fid) {

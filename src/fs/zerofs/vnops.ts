@@ -5,6 +5,7 @@ import { SEEK_DATA } from '../../kernel/fcntl.js';
 import type { MaybePromise } from '../../kernel/rumpuser/rumpuser.js';
 import { IFTODT } from '../../kernel/stat.js';
 import { IO_APPEND } from '../../kernel/vfs/uio.js';
+import type { Mount } from '../../kernel/vfs/mount.js';
 import type { Vattr } from '../../kernel/vfs/vattr.js';
 import { VDIR, VLNK, VNOTIME, VNOVAL, VREG, vttoif } from '../../kernel/vfs/vattr.js';
 import type { Vnode } from '../../kernel/vfs/vnode.js';
@@ -35,6 +36,25 @@ function enter(dvp: Vnode, name: string, type: number, vap: Vattr, cred: Cred): 
 
 function vnodeOf(dvp: Vnode, node: ZeroNode): MaybePromise<Vnode> {
   return dvp.v_mount.mnt_kernel.vcache_get(dvp.v_mount, node.id);
+}
+
+export function attributesOf(mp: Mount, node: ZeroNode, vap: Vattr): void {
+  vap.va_type = node.type;
+  vap.va_mode = node.mode;
+  vap.va_nlink = node.nlink;
+  vap.va_uid = node.uid;
+  vap.va_gid = node.gid;
+  vap.va_fsid = mp.mnt_fsid;
+  vap.va_fileid = BigInt(node.id);
+  vap.va_size = node.type === VDIR ? 512 : node.size;
+  vap.va_blocksize = BLOCK_BYTES;
+  vap.va_atime = vap.va_mtime = vap.va_ctime = vap.va_birthtime = node.time;
+  vap.va_atimensec = vap.va_mtimensec = vap.va_ctimensec = vap.va_birthtimensec = node.timensec;
+  vap.va_gen = 1;
+  vap.va_flags = node.flags;
+  vap.va_rdev = node.rdev;
+  vap.va_bytes = node.size;
+  vap.va_vaflags = 0;
 }
 
 /** Every operation is answered at once, from a Map at the most; written data go nowhere. */
@@ -86,25 +106,7 @@ export const zerofs_vnodeops: Vnops = {
     nodeOf(tdvp).add(tname, nodeOf(fvp));
   },
 
-  getattr(vp, vap) {
-    const node = nodeOf(vp);
-    vap.va_type = node.type;
-    vap.va_mode = node.mode;
-    vap.va_nlink = node.nlink;
-    vap.va_uid = node.uid;
-    vap.va_gid = node.gid;
-    vap.va_fsid = vp.v_mount.mnt_fsid;
-    vap.va_fileid = BigInt(node.id);
-    vap.va_size = node.type === VDIR ? 512 : node.size;
-    vap.va_blocksize = BLOCK_BYTES;
-    vap.va_atime = vap.va_mtime = vap.va_ctime = vap.va_birthtime = node.time;
-    vap.va_atimensec = vap.va_mtimensec = vap.va_ctimensec = vap.va_birthtimensec = node.timensec;
-    vap.va_gen = 1;
-    vap.va_flags = node.flags;
-    vap.va_rdev = node.rdev;
-    vap.va_bytes = node.size;
-    vap.va_vaflags = 0;
-  },
+  getattr: (vp, vap) => attributesOf(vp.v_mount, nodeOf(vp), vap),
 
   setattr(vp, vap) {
     const node = nodeOf(vp);

@@ -1,6 +1,5 @@
 /** READDIR and READDIRPLUS. Offsets are the cookies of getdents (d_off). */
-import { Errno } from '../../kernel/errno.js';
-import { AT_SYMLINK_NOFOLLOW, O_DIRECTORY, O_RDONLY, SEEK_SET } from '../../kernel/fcntl.js';
+import { O_DIRECTORY, O_RDONLY, SEEK_SET } from '../../kernel/fcntl.js';
 import type { Dirent } from '../../kernel/stat.js';
 import { direntBytes, putDirent, putEntryOut } from '../protocol/encode.js';
 import * as F from '../protocol/fuse_kernel.js';
@@ -52,42 +51,49 @@ async function list(b: Bridge, m: Message, plus: boolean): Promise<number> {
 
 /** `position`: the node whose dirpos knows where `fd` stands; null if nobody does. */
 async function fill(b: Bridge, m: Message, node: Node, fd: number, cookie: number, room: number, plus: boolean, position: Node | null): Promise<number> {
-  const { sys } = b;
-  if (position === null || position.dirpos !== cookie) await sys.lseek(fd, cookie, SEEK_SET);
+  if (position === null || position.dirpos !== cookie) await b.sys.lseek(fd, cookie, SEEK_SET);
   if (position !== null) position.dirpos = -1;
-  const each = plus ? F.ENTRY_OUT_SIZEOF + SHORTEST : SHORTEST;
-  const entries = await sys.getdents(fd, Math.max(1, Math.min(BATCH_MAX, Math.floor(room / each))));
-  const as = b.as(m);
-  let at = 0;
-  let taken = 0;
-  for (const entry of entries) {
-    const size = direntBytes(entry.d_name.length) + (plus ? F.ENTRY_OUT_SIZEOF : 0);
-    if (at + size > room) break;
-    if (plus) {
-      if (!(await putPlus(b, m, as, node, entry, at))) m.out.clear(at, at + F.ENTRY_OUT_SIZEOF);
-      at += F.ENTRY_OUT_SIZEOF;
+  const reply = new Listing(b, m, room);
+  if (plus) {
+    const max = Math.max(1, Math.min(BATCH_MAX, Math.floor(room / (F.ENTRY_OUT_SIZEOF + SHORTEST))));
+    await b.as(m).getdirentriesattr(fd, max, m.stat, (entry, known) => reply.putPlus(entry, known));
+  } else {
+    for (const entry of await b.sys.getdents(fd, Math.max(1, Math.min(BATCH_MAX, Math.floor(room / SHORTEST))))) {
+      // The entries that were read in vain are read again by the next request.
+      if (!reply.put(entry)) return reply.at;
     }
-    at += putDirent(m.out, at, entry);
-    taken++;
   }
-  if (position !== null && taken === entries.length) position.dirpos = taken > 0 ? entries[taken - 1]!.d_off : cookie;
-  return at;
+  if (position !== null) position.dirpos = reply.last < 0 ? cookie : reply.last;
+  return reply.at;
 }
 
-/** Attributes of one entry; false: the host is told nothing, and asks when it wants to know. */
-async function putPlus(b: Bridge, m: Message, as: Bridge['sys'], dir: Node, entry: Dirent, at: number): Promise<boolean> {
-  const name = entry.d_name;
-  if (name === '.' || name === '..') return false;
-  try {
-    await as.fstatat(dir.fd, ASCII.test(name) ? name : Buffer.from(name, 'latin1'), m.stat, AT_SYMLINK_NOFOLLOW);
-  } catch (thrown) {
-    if (thrown instanceof Errno) return false; // gone meanwhile, or damaged: no reason to hide the others
-    throw thrown;
-  }
-  if (!b.nodes.identify(m.stat)) return false;
-  putEntryOut(m.out, at, b.nodes.lo, b.nodes.hi, 0, m.stat, b.timeouts);
-  return true;
-}
+/** A reply with entries of a directory. */
+class Listing {
+  /** Bytes of payload. */
+  at = 0;
+  /** Cookie behind the last entry; -1 before the first. */
+  last = -1;
 
-// eslint-disable-next-line no-control-regex -- the ASCII test is the point
-const ASCII = /^[\x00-\x7f]*$/;
+  constructor(
+    private readonly b: Bridge,
+    private readonly m: Message,
+    private readonly room: number,
+  ) {}
+
+  put(entry: Dirent): boolean {
+    if (this.at + direntBytes(entry.d_name.length) > this.room) return false;
+    this.at += putDirent(this.m.out, this.at, entry);
+    this.last = entry.d_off;
+    return true;
+  }
+
+  /** With attributes where they are known; where they are not, the host is told nothing, and asks when it wants to know. */
+  putPlus(entry: Dirent, known: boolean): boolean {
+    const { b, m, at } = this;
+    if (at + F.ENTRY_OUT_SIZEOF + direntBytes(entry.d_name.length) > this.room) return false;
+    if (known && b.nodes.identify(m.stat)) putEntryOut(m.out, at, b.nodes.lo, b.nodes.hi, 0, m.stat, b.timeouts);
+    else m.out.clear(at, at + F.ENTRY_OUT_SIZEOF);
+    this.at += F.ENTRY_OUT_SIZEOF;
+    return this.put(entry);
+  }
+}

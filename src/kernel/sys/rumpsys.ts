@@ -16,6 +16,12 @@ export interface Flock {
   l_whence: number;
 }
 
+/**
+ * Takes one entry of a directory; false: there is no room for it. `known`: its attributes are in the Stat that the call was
+ * given; else they were not to be had at once, and lstat says what they are, or why not.
+ */
+export type TakeDirent = (entry: Dirent, known: boolean) => boolean;
+
 /** A time for the utimes family: seconds (signed) and nanoseconds, or UTIME_NOW / UTIME_OMIT in nsec. */
 export interface Timestamp {
   sec: number;
@@ -62,6 +68,12 @@ export interface RumpSys {
   fstatat(fd: number, path: Path, into?: Stat, flags?: number): Promise<Stat>;
   /** Entries from the descriptor's position, which moves; at most `max` (default 128); an empty array at the end. */
   getdents(fd: number, max?: number): Promise<Dirent[]>;
+  /**
+   * Ours, after Darwin's: getdents with the attributes of each entry but "." and "..", as lstat would give them; for who asks
+   * for them anyway. Hands up to `max` entries to `take` until it refuses one; the position is then behind the last one taken.
+   * Returns how many were taken. `take` may make no system calls.
+   */
+  getdirentriesattr(fd: number, max: number, into: Stat, take: TakeDirent): Promise<number>;
   access(path: Path, mode: number): Promise<void>;
   faccessat(fd: number, path: Path, mode: number, flags?: number): Promise<void>;
 

@@ -6,6 +6,7 @@ import type { Lwp } from '../proc.js';
 import type { MaybePromise } from '../rumpuser/rumpuser.js';
 import { Stat } from '../stat.js';
 import { vop_access_locked } from '../vfs/lookup.js';
+import type { Mount } from '../vfs/mount.js';
 import { Vattr, vttoif } from '../vfs/vattr.js';
 import type { Vnode } from '../vfs/vnode.js';
 import { at_namei, copyinpath } from './at.js';
@@ -16,8 +17,9 @@ import type { Path } from './rumpsys.js';
 const spare: Vattr[] = [];
 const SPARE_MAX = 16;
 
-function fill(vp: Vnode, va: Vattr, st: Stat): void {
-  st.st_dev = vp.v_mount.mnt_fsid;
+/** A Stat from attributes of a file of `mp`. */
+export function stat_fill(mp: Mount, va: Vattr, st: Stat): void {
+  st.st_dev = mp.mnt_fsid;
   st.st_mode = vttoif(va.va_type) | va.va_mode;
   st.st_ino = va.va_fileid;
   st.st_nlink = va.va_nlink;
@@ -37,6 +39,10 @@ function fill(vp: Vnode, va: Vattr, st: Stat): void {
   st.st_ctimensec = va.va_ctimensec;
   st.st_birthtime = va.va_birthtime;
   st.st_birthtimensec = va.va_birthtimensec < 0 ? 0 : va.va_birthtimensec;
+}
+
+function fill(vp: Vnode, va: Vattr, st: Stat): void {
+  stat_fill(vp.v_mount, va, st);
   if (spare.length < SPARE_MAX) spare.push(va);
 }
 

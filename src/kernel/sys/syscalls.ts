@@ -12,7 +12,7 @@ import {
 } from './attr.js';
 import { sys_close } from './close.js';
 import { sys_chdir, sys_chroot, sys_fchdir, sys_fchroot, sys_getcwd, sys_umask } from './cwd.js';
-import { sys_getdents } from './dir.js';
+import { sys_getdents, sys_getdirentriesattr } from './dir.js';
 import { sys_dup, sys_dup3, sys_exit, sys_fcntl } from './dup.js';
 import { extattr_delete, extattr_get, extattr_list, extattr_set } from './extattr.js';
 import { sys_fhopen, sys_fhstat, sys_fhstatvfs, sys_getfh } from './fh.js';
@@ -22,7 +22,7 @@ import { sys_linkat, sys_mkdirat, sys_mknodat, sys_readlinkat, sys_symlinkat, sy
 import { sys_openat } from './open.js';
 import { sys_fpathconf, sys_pathconf } from './pathconf.js';
 import { sys_renameat2 } from './rename.js';
-import type { Flock, Path, RumpSys, Timestamp } from './rumpsys.js';
+import type { Flock, Path, RumpSys, TakeDirent, Timestamp } from './rumpsys.js';
 import { sys_lseek, sys_pread, sys_preadv, sys_pwrite, sys_pwritev, sys_read, sys_readv, sys_write, sys_writev } from './rw.js';
 import { sys_faccessat, sys_fstat, sys_fstatat } from './stat.js';
 import { sys_fstatvfs, sys_fsync, sys_fsync_range, sys_getvfsstat, sys_statvfs, sys_sync } from './sync.js';
@@ -139,6 +139,9 @@ export class Syscalls implements RumpSys {
   }
   getdents(fd: number, max?: number): Promise<Dirent[]> {
     return sys_getdents(this.l, fd, max);
+  }
+  getdirentriesattr(fd: number, max: number, into: Stat, take: TakeDirent): Promise<number> {
+    return sys_getdirentriesattr(this.l, fd, max, into, take);
   }
   access(path: Path, mode: number): Promise<void> {
     return sys_faccessat(this.l, AT_FDCWD, path, mode);

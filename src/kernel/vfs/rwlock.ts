@@ -21,6 +21,14 @@ export class RwLock {
     return new Promise((go) => this.queue.push({ exclusive, go }));
   }
 
+  /** Takes the lock if that can be done at once: for who may not wait, as he would do it against the order of locks. */
+  tryenter(exclusive: boolean): boolean {
+    if (this.writer || this.queue.length > 0 || (exclusive && this.readers > 0)) return false;
+    if (exclusive) this.writer = true;
+    else this.readers++;
+    return true;
+  }
+
   exit(exclusive: boolean): void {
     if (exclusive) this.writer = false;
     else this.readers--;

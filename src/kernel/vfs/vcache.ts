@@ -46,6 +46,11 @@ export class Vcache {
     return vp !== undefined && this.tryref(vp) ? vp : undefined;
   }
 
+  /** Is there a vnode, if only one that is coming or going? */
+  incore(mp: Mount, key: number): boolean {
+    return mimpl(mp).vnodes.get(key) !== undefined;
+  }
+
   /** Takes a reference to a vnode that the caller may not hold one to; false if it is coming or going. */
   tryref(vp: Vnode): boolean {
     if (vp.v_usecount > 0 && vp.v_state === VS_ACTIVE) {

@@ -2,6 +2,7 @@ import type { BlockDevice } from '../blkdev.js';
 import type { MaybePromise } from '../rumpuser/rumpuser.js';
 import type { Fid, Statvfs } from '../stat.js';
 import type { Mount } from './mount.js';
+import type { Vattr } from './vattr.js';
 import type { Vnode } from './vnode.js';
 
 /** What mount(2) hands to a driver. */
@@ -36,6 +37,12 @@ export interface Vfsops {
   sync(mp: Mount): MaybePromise<void>;
   /** vcache found no vnode for `key`: load it. Sets v_type, v_op, v_data. @throws ESTALE EIO */
   loadvnode(mp: Mount, vp: Vnode, key: number): MaybePromise<void>;
+  /**
+   * Optional, for drivers whose vnodes have their file numbers as keys: fills the attributes of a file that has no vnode
+   * without making one (listing a directory with attributes would make thousands). Answers false where it cannot say, for
+   * whatever reason; VOP_LOOKUP then says why.
+   */
+  attributes?(mp: Mount, fileno: number, vap: Vattr): MaybePromise<boolean>;
   /** File handle of a vnode. */
   vptofh(vp: Vnode): Fid;
   /** The vnode of a handle, referenced. @throws ESTALE */
