@@ -1,3 +1,4 @@
+import type { Keep } from './keep/keep.js';
 import type { Rumpuser, LogLevel } from './rumpuser/rumpuser.js';
 import type { BufferCache } from './vfs/bio.js';
 import type { Mount } from './vfs/mount.js';
@@ -7,6 +8,8 @@ import type { Vnode } from './vfs/vnode.js';
 export interface Kernel {
   readonly rumpuser: Rumpuser;
   readonly bufcache: BufferCache;
+  /** Memory that outlives this kernel, for the one volume that it serves; null: there is none. */
+  readonly keep: Keep | null;
   /** A line for a person: what happened, where, what to do. */
   log(level: LogLevel, message: string, fields?: Record<string, unknown>): void;
   /** Seconds and nanoseconds now, into one shared object that the next call overwrites. */

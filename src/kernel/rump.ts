@@ -1,6 +1,7 @@
 import type { BlockDevice } from './blkdev.js';
 import { makeCred } from './cred.js';
 import { E, errno } from './errno.js';
+import type { Keep } from './keep/keep.js';
 import type { Kernel } from './kernel.js';
 import { Proc } from './proc.js';
 import type { LogLevel, MaybePromise, Rumpuser, Timespec } from './rumpuser/rumpuser.js';
@@ -34,6 +35,8 @@ export interface BootOptions {
   readonly rootfs?: string;
   /** Limit of the buffer cache; bytes, default 64 MiB. */
   readonly bufcache_bytes?: number;
+  /** Memory that outlives the kernel: what it needs to go on is kept there (keep/keep.ts), for the first volume that is mounted for writing. */
+  readonly keep?: Keep;
   /** Limit of unreferenced vnodes kept; default 8192. */
   readonly vnode_limit?: number;
 }
@@ -59,6 +62,7 @@ const NAMES_PER_VNODE = 4;
 export class RumpKernel implements RumpKernelShape, VfsKernel {
   readonly rumpuser: Rumpuser;
   readonly bufcache: BufferCache;
+  readonly keep: Keep | null;
   readonly namecache: Namecache;
   readonly vcache: Vcache;
   readonly mountlist = new Mountlist();
@@ -78,6 +82,7 @@ export class RumpKernel implements RumpKernelShape, VfsKernel {
   private constructor(options: BootOptions) {
     const vnodes = options.vnode_limit ?? VNODE_LIMIT;
     this.rumpuser = options.rumpuser;
+    this.keep = options.keep ?? null;
     const log = this.log.bind(this);
     this.bufcache = new BufCache(options.bufcache_bytes === undefined ? { log } : { log, limit_bytes: options.bufcache_bytes });
     this.namecache = new Namecache(vnodes * NAMES_PER_VNODE);

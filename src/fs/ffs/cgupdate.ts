@@ -67,7 +67,7 @@ export function cg_account_inodes(order: Order, bp: Buf, c: number, nifree: numb
 
 function cg_dirty(order: Order, bp: Buf, c: number): void {
   order.ump.um_fs.fs_fmod = 1;
-  order.dirtycs.add(c);
+  order.recount(c);
   order.bdwrite(bp, BK_CG);
 }
 

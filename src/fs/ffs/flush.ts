@@ -3,6 +3,8 @@ import { ffs_cgrehash, ffs_cgstamp, ffs_cswriteback, ffs_sbwriteback } from './c
 import { dead_clear, dead_release } from './dead.js';
 import type { DeadInode } from './dead.js';
 import { BK_CG, BK_DIR, BK_INODE } from './dirty.js';
+import type { FreeList } from './freelist.js';
+import type { Kept } from './kept.js';
 import type { Graveyard, LinkCounts, Order } from './order.js';
 
 /**
@@ -20,18 +22,25 @@ import type { Graveyard, LinkCounts, Order } from './order.js';
  *      -> they and their blocks may be used again
  *   4  cylinder groups, summary area, superblock
  *
- * Before a phase that relies on earlier writes there is a barrier, and one at the end.
+ * Before a phase that relies on earlier writes there is a barrier, and one at the end. What `kept` keeps for a successor is
+ * committed before the writes of a phase, so that the disk is never ahead of it.
  */
-export async function flushrun(order: Order, full: boolean): Promise<void> {
+export async function flushrun(order: Order, full: boolean, kept: Kept | null): Promise<void> {
   const { dirty } = order;
-  await order.updateinodes();
-  order.epoch++;
-  const freed = order.frees.take();
+  let cleared: DeadInode[] = [];
+  let freed!: FreeList;
   let reusable = false;
   try {
-    await lowerlinks(order, order.linksready);
-    const cleared = [...order.deadready.values()];
-    for (const dead of cleared) await dead_clear(order, dead);
+    await section(kept, async () => {
+      await order.updateinodes();
+      order.epoch++;
+      if (order.frees.frags > 0 || order.linksready.size > 0 || order.deadready.size > 0) kept?.moved();
+      freed = order.freeing = order.frees.take();
+      await lowerlinks(order, order.linksready);
+      cleared = [...order.deadready.values()];
+      for (const dead of cleared) await dead_clear(order, dead);
+    });
+    kept?.commit();
 
     if (await dirty.writenew()) order.newdata = true;
     if (dirty.of(BK_INODE).size > 0 || dirty.initedcg.size > 0) {
@@ -43,10 +52,18 @@ export async function flushrun(order: Order, full: boolean): Promise<void> {
     if (order.newdata || freed.frags > 0 || cleared.length > 0 || dirty.of(BK_DIR).size > 0) await dirty.barrier();
     order.newdata = false;
     reusable = true;
-    await freed.release(order.ump);
-    await exhume(order, cleared, order.deadready);
+    await section(kept, async () => {
+      if (freed.frags > 0 || cleared.length > 0) kept?.moved();
+      await freed.release(order.ump);
+      order.freeing = null;
+      await exhume(order, cleared, order.deadready);
+    });
+    kept?.commit();
   } finally {
-    if (!reusable) order.frees.putback(freed);
+    if (!reusable && order.freeing !== null) {
+      order.freeing = null;
+      order.frees.putback(freed);
+    }
   }
 
   await dirty.writedirs();
@@ -54,6 +71,7 @@ export async function flushrun(order: Order, full: boolean): Promise<void> {
   order.namesepoch++;
   order.parked.clear();
 
+  if (order.linksdown.size > 0 || order.dead.size > 0) kept?.moved();
   if (!full) {
     for (const [ino, n] of order.linksdown) order.linksready.set(ino, (order.linksready.get(ino) ?? 0) + n);
     order.linksdown.clear();
@@ -62,18 +80,35 @@ export async function flushrun(order: Order, full: boolean): Promise<void> {
     return;
   }
 
-  await lowerlinks(order, order.linksdown);
-  const dead = [...order.dead.values()];
-  for (const one of dead) await dead_clear(order, one);
+  let dead: DeadInode[] = [];
+  await section(kept, async () => {
+    await lowerlinks(order, order.linksdown);
+    dead = [...order.dead.values()];
+    for (const one of dead) await dead_clear(order, one);
+  });
+  kept?.commit();
   await dirty.write(dirty.of(BK_INODE));
   if (dead.length > 0) await dirty.barrier();
-  await exhume(order, dead, order.dead);
-
-  ffs_cgstamp(order, dirty.of(BK_CG));
+  await section(kept, async () => {
+    if (dead.length > 0) kept?.moved();
+    await exhume(order, dead, order.dead);
+    ffs_cgstamp(order, dirty.of(BK_CG));
+  });
+  kept?.commit();
   await dirty.write(dirty.of(BK_CG));
   await ffs_cswriteback(order);
   if (order.ump.um_fs.fs_fmod !== 0) await ffs_sbwriteback(order);
   await dirty.barrier();
+}
+
+/** Runs changes between which there is no state to go on from. */
+async function section(kept: Kept | null, changes: () => Promise<void>): Promise<void> {
+  kept?.enter();
+  try {
+    await changes();
+  } finally {
+    kept?.leave();
+  }
 }
 
 /** The disk has lost the names: the inode blocks may count the links right. */

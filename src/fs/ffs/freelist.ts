@@ -37,6 +37,10 @@ export class FreeList {
     for (let i = 0; i < list.#runs.length; i += 2) this.push(list.#runs[i]!, list.#runs[i + 1]!);
   }
 
+  each(run: (fsb: number, n: number) => void): void {
+    for (let i = 0; i < this.#runs.length; i += 2) run(this.#runs[i]!, this.#runs[i + 1]!);
+  }
+
   /** Frees them all. A run that turns out to be free already stops nothing: it is damage, which is logged. */
   async release(ump: FfsMount): Promise<void> {
     const runs = this.#runs;

@@ -174,6 +174,7 @@ export async function ffs_clearinode(ump: FfsMount, ino: number): Promise<void> 
   bp.b_data.fill(0, at, at + (fs.ufs2 ? 256 : 128));
   bp.b_view.setUint32(gen, keep, fs.le);
   ORDER(ump).bdwrite(bp, BK_INODE);
+  ORDER(ump).cleared(ino);
   ump.um_bufcache.brelse(bp);
 }
 

@@ -23,7 +23,6 @@ export function ffs_inactive(vp: Vnode): MaybePromise<boolean> {
   const order = ORDER(ip.i_ump);
   const retired = order.retire(ip);
   if (retired !== undefined) return retired;
-  order.orphans--;
   if (order.isnew(ip) && !order.broken) return unmake(ip);
   // The disk must not know it with blocks that were let go before.
   const wait = IW(ip).metadirty ? order.update(ip) : undefined;
@@ -33,6 +32,7 @@ export function ffs_inactive(vp: Vnode): MaybePromise<boolean> {
 
 function bury(ip: Inode): boolean {
   const order = ORDER(ip.i_ump);
+  order.unorphan(ip.i_number);
   order.bury(dead_of(ip));
   ip.i_mode = 0;
   ip.i_flag = 0;
@@ -50,6 +50,7 @@ async function unmake(ip: Inode): Promise<boolean> {
       await order.update(ip);
       return bury(ip);
     }
+    order.unorphan(ip.i_number);
     await ffs_clearinode(ip.i_ump, ip.i_number);
     ip.i_mode = 0;
     ip.i_flag = 0;

@@ -13,6 +13,7 @@ import { BK_INODE, DirtyBuffers } from './dirty.js';
 import type { FfsMount } from './ffsmount.js';
 import { flushrun } from './flush.js';
 import { FreeList } from './freelist.js';
+import type { Kept } from './kept.js';
 import { IW } from './writestate.js';
 import type { InodeWrite } from './writestate.js';
 import { nameadded, namegoing, rankfloor } from './nameorder.js';
@@ -27,8 +28,10 @@ import { nameadded, namegoing, rankfloor } from './nameorder.js';
  */
 
 /** ip.i_flag: waits in the list of dirty inodes. */
-const IN_QUEUED = 0x10000;
-const IN_DIRTY = IN_ACCESS | IN_ACCESSED | IN_CHANGE | IN_UPDATE | IN_MODIFIED;
+export const IN_QUEUED = 0x10000;
+/** ip.i_flag: has changed since the last commit to memory that outlives the kernel (kept.ts). */
+export const IN_KEPT = 0x20000;
+export const IN_DIRTY = IN_ACCESS | IN_ACCESSED | IN_CHANGE | IN_UPDATE | IN_MODIFIED;
 /** Links of one inode that may be gone in memory but not on the disk: the sum must fit the format's 15 bits. */
 const MAXLINKSGONE = 8000;
 
@@ -57,6 +60,8 @@ export class Order {
   readonly parked = new Map<number, InodeWrite>();
   /** Blocks let go by inodes or indirect blocks that the disk still has in their old form. */
   readonly frees = new FreeList();
+  /** Those that a flush is about to free. */
+  freeing: FreeList | null = null;
   /** Links taken away in memory (by {@link linkdown}) whose names the disk may still have. The inode block counts them until a flush. */
   readonly linksdown: LinkCounts = new Map();
   /** The same, where the disk has lost the names: the next flush lowers the counts first of all. */
@@ -76,6 +81,10 @@ export class Order {
   orphans = 0;
   /** Set by damage: no further changes are accepted, and the volume is not marked clean. */
   broken = false;
+  /** An inode without links that may be loaded all the same: a predecessor's users have it open. */
+  adopting = 0;
+  /** What is kept for a successor; null: there is no memory for it. */
+  protected kept: Kept | null = null;
   /** The next transaction begins with a flush. */
   #wantflush = false;
 
@@ -103,6 +112,12 @@ export class Order {
 
   end(): void {
     this.lock.exit(false);
+    if (this.kept !== null) this.kept.quieted();
+  }
+
+  /** A transaction is open. */
+  get shared(): boolean {
+    return this.lock.shared;
   }
 
   /**
@@ -175,10 +190,43 @@ export class Order {
     if (wait) await wait;
     try {
       this.#wantflush = false;
-      await flushrun(this, full);
+      await flushrun(this, full, this.kept);
     } finally {
       this.lock.exit(true);
     }
+  }
+
+  // ---- for a successor
+
+  keepin(kept: Kept): void {
+    this.kept = kept;
+  }
+
+  /** Dirty inodes; among them some that have been dealt with. */
+  get dirtyinodes(): readonly Inode[] {
+    return this.inodes;
+  }
+
+  /** All frags that are to be freed. */
+  get freelists(): readonly FreeList[] {
+    return this.freeing === null ? [this.frees] : [this.frees, this.freeing];
+  }
+
+  /** The counts of group `c` have changed. */
+  recount(c: number): void {
+    this.dirtycs.add(c);
+    this.kept?.cs(c);
+  }
+
+  /** The inode's block has been cleared. */
+  cleared(ino: number): void {
+    this.kept?.copied(ino);
+  }
+
+  /** The device did not take data of the file: its fsync fails from now on. */
+  lose(ino: number): void {
+    this.lostdata.add(ino);
+    this.kept?.moved();
   }
 
   // ---- marking
@@ -215,6 +263,7 @@ export class Order {
   touch(ip: Inode, flags: number): void {
     if ((ip.i_flag & IN_QUEUED) === 0) this.inodes.push(ip);
     ip.i_flag |= flags | IN_QUEUED;
+    this.kept?.inode(ip);
   }
 
   /** Like touch, for changes that fdatasync must not leave out. */
@@ -275,6 +324,7 @@ export class Order {
     }
     ip.i_flag &= ~(IN_MODIFIED | IN_ACCESSED);
     um_bufcache.brelse(bp);
+    this.kept?.copied(ip.i_number);
   }
 
   // ---- what is gone in memory but not on the disk
@@ -294,10 +344,23 @@ export class Order {
     if (!unknown && !this.isnew(ip)) {
       const gone = (this.linksdown.get(ip.i_number) ?? 0) + n;
       this.linksdown.set(ip.i_number, gone);
+      this.kept?.linksdown(ip.i_number, gone);
       if (gone > MAXLINKSGONE) this.#wantflush = true;
     }
-    if (ip.i_nlink === 0 && n > 0) this.orphans++;
+    if (ip.i_nlink === 0 && n > 0) this.orphan(ip.i_number, ip.i_gen, ip.i_mode);
     this.touch(ip, IN_CHANGE);
+  }
+
+  /** The inode has lost its last link and lives until its last user has gone. */
+  orphan(ino: number, gen: number, mode: number): void {
+    this.orphans++;
+    this.kept?.orphan(ino, gen, mode);
+  }
+
+  /** The last user has gone. */
+  unorphan(ino: number): void {
+    this.orphans--;
+    this.kept?.unorphan(ino);
   }
 
   /** Frees an inode without links and users at once, where that can be done; undefined: {@link bury} it. */
@@ -313,6 +376,7 @@ export class Order {
   bury(dead: DeadInode): void {
     this.dead.set(dead.ino, dead);
     this.deadblocks += dead.blocks;
+    this.kept?.dead(dead);
   }
 
   /** Frags that flushes will free. */
@@ -327,8 +391,14 @@ export class Order {
   /** Lets go of frags that `ip` used. Those that the disk does not know in its possession are free at once. */
   release(ip: Inode, fsb: number, n: number): MaybePromise<void> {
     if (this.isnew(ip)) return ffs_blkfree(this.ump, fsb, n);
-    this.frees.push(fsb, n);
+    this.freelater(fsb, n);
     return undefined;
+  }
+
+  /** These frags are free once nothing on the disk points to them. */
+  freelater(fsb: number, n: number): void {
+    this.frees.push(fsb, n);
+    this.kept?.freeing(fsb, n);
   }
 
   // ---- order of names (nameorder.ts)
@@ -365,6 +435,7 @@ export class Order {
   unflushable(): void {
     if (this.broken) return;
     this.broken = true;
+    this.kept?.moved();
     this.ump.um_kernel.log('error', `${this.ump.um_mountp.mnt_mntfromname}: what was written last may be lost; nothing more is written to the volume until it is mounted again`);
   }
 
@@ -375,6 +446,7 @@ export class Order {
   damage(what: string): Errno {
     if (this.broken) return errno(E.EIO, what);
     this.broken = true;
+    this.kept?.moved();
     return this.ump.um_damage.error(`${what}; nothing more is written to the volume until it is mounted again`);
   }
 }

@@ -15,6 +15,8 @@ import type { FfsDialect } from './ffsmount.js';
 import { FfsMount, VFSTOUFS } from './ffsmount.js';
 import type { Fs } from './fs.js';
 import { ffs_attributes } from './attributes.js';
+import { ffs_inherit_blocks, ffs_inherit_superblock, ffs_inherited } from './inherit.js';
+import type { Inherited } from './inherit.js';
 import { ffs_loadvnode } from './loadvnode.js';
 import { ffs_quotafile } from './quotafile.js';
 import { ffs_superblock_search } from './sbsearch.js';
@@ -89,6 +91,20 @@ async function replayed(mp: Mount, dev: BlockDevice, fs: Fs): Promise<Replayed> 
   }
 }
 
+/** What a killed predecessor has left in memory that outlived it; its blocks are on the disk then. */
+async function predecessor(mp: Mount, dev: BlockDevice, fs: Fs, journalled: boolean): Promise<Inherited | undefined> {
+  const left = (mp.mnt_flag & MNT_RDONLY) === 0 && !dev.readonly ? mp.mnt_kernel.keep?.inherit() : undefined;
+  if (left === undefined) return undefined;
+  const from = ffs_inherited(left);
+  if (from.broken) {
+    mp.mnt_flag |= MNT_RDONLY;
+    mp.mnt_kernel.log('warn', `${mp.mnt_mntfromname}: mounted read-only: the device failed, or the volume is damaged; run fsck`);
+    return undefined;
+  }
+  await ffs_inherit_blocks(dev, fs, journalled, from);
+  return from;
+}
+
 async function mount(mp: Mount, args: MountArgs): Promise<void> {
   const device = args.fspec ?? mp.mnt_dev;
   if (device === null) throw errno(E.EINVAL, 'ffs: no device given');
@@ -98,7 +114,12 @@ async function mount(mp: Mount, args: MountArgs): Promise<void> {
   let damaged: string | undefined;
   let fs = await ffs_superblock_search(dev);
   let evidence = await ffs_evidence(dev, fs, opts.dialect);
-  if (evidence.wapbl) {
+  const from = await predecessor(mp, device, fs, evidence.wapbl);
+  if (from !== undefined) {
+    fs = await ffs_superblock_search(dev);
+    ffs_inherit_superblock(fs, from);
+    evidence = await ffs_evidence(dev, fs, opts.dialect);
+  } else if (evidence.wapbl) {
     ({ dev, damaged } = await replayed(mp, device, fs));
     if (dev !== device) {
       fs = await ffs_superblock_search(dev);
@@ -124,7 +145,7 @@ async function mount(mp: Mount, args: MountArgs): Promise<void> {
         fs.fs_ronly = 1;
         return;
       }
-      await startwriting(ump, opts);
+      await startwriting(ump, opts, from);
     } catch (thrown) {
       mp.mnt_data = null;
       ump.um_bufcache.purge(dev);
@@ -140,8 +161,9 @@ async function quotasinuse(ump: FfsMount, opts: Options): Promise<string | undef
 }
 
 /** Replays the journal to the disk, if there is one, and begins to write. */
-async function startwriting(ump: FfsMount, opts: Options): Promise<void> {
+async function startwriting(ump: FfsMount, opts: Options, from?: Inherited): Promise<void> {
   const { um_dev: dev, um_mountp: mp } = ump;
+  if (from !== undefined) return ffs_write_start(ump, opts.journal, undefined, from);
   if (!(dev instanceof WapblOverlay)) return ffs_write_start(ump, opts.journal);
   const what = dev.describe();
   const replay = await dev.settle();

@@ -43,7 +43,7 @@ export async function ffs_write(vp: Vnode, uio: Uio, ioflag: number, cred: Cred)
       for (let steps = 0; steps < 8 && uio.uio_resid > 0 && !(steps > 0 && order.crowded); steps++) await step(ip, uio, cred);
       flushed = false;
     } catch (error) {
-      if (device_failed(error)) order.lostdata.add(ip.i_number);
+      if (device_failed(error)) order.lose(ip.i_number);
       if (uio.uio_resid < before) flushed = false;
       if (flushed || !order.roomcoming(error)) {
         // An earlier step has grown the last block for data that now does not come.

@@ -81,7 +81,6 @@ export interface KeptBlock {
   readonly b_bcount: number;
   readonly b_data: Uint8Array;
   readonly dirty: boolean;
-  readonly detached: boolean;
   /** Where its copy lies; -1: there is none. */
   kept: number;
   /** Changed since the last commit. */
@@ -293,6 +292,11 @@ export class Keep implements KeepForServer {
     return undefined;
   }
 
+  /** Blocks are about to be written: the disk must not get ahead of what has been committed. */
+  ahead(): void {
+    if (this.driver !== null && this.changed.length > 0 && !this.lost) this.write(this.driver, undefined);
+  }
+
   /** The driver is quiet again: commits for whom that was not possible before. */
   quieted(): void {
     if (this.later.length === 0) return;
@@ -305,13 +309,12 @@ export class Keep implements KeepForServer {
 
   private write(driver: KeptDriver, answer: Answer | undefined): void {
     const log = this.logs[this.active]!;
-    if (!driver.whole && log.at < this.rewriteat) {
-      this.copies(log);
+    const append = !driver.whole && log.at < this.rewriteat;
+    if (!this.copies(append ? log : null)) return this.givenup();
+    if (append) {
       driver.delta(log);
       this.requests(log, answer);
       if (!log.overflow) return this.store();
-    } else if (!this.copies(null)) {
-      return this.givenup();
     }
     this.active ^= 1;
     const other = this.logs[this.active]!;
@@ -319,7 +322,7 @@ export class Keep implements KeepForServer {
     for (const bp of this.blocks) if (bp.kept >= 0) this.record(other, bp);
     driver.snapshot(other);
     this.requests(other, answer);
-    if (other.overflow || this.lost) return this.givenup();
+    if (other.overflow) return this.givenup();
     this.rewriteat = other.at + GROWTH_WORDS;
     this.store();
     for (const { at, bytes } of this.theirs) this.slots.release(at, bytes);
@@ -345,10 +348,7 @@ export class Keep implements KeepForServer {
       bp.keptlisted = false;
       if (!bp.dirty) continue;
       const at = this.slots.take(bp.b_bcount);
-      if (at < 0) {
-        this.lost = true;
-        return false;
-      }
+      if (at < 0) return false;
       this.memory.set(bp.b_data, at);
       if (bp.kept >= 0) old.push(bp.kept, bp.b_bcount);
       bp.kept = at;
@@ -394,6 +394,7 @@ export class Keep implements KeepForServer {
     old.length = 0;
   }
 
+  /** There is no room. */
   private givenup(): void {
     this.lost = true;
     this.nothing();

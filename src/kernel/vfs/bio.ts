@@ -2,6 +2,7 @@
 import type { BlockDevice } from '../blkdev.js';
 import { E, errno, errnoName, errnoOf } from '../errno.js';
 import type { LogLevel, MaybePromise } from '../rumpuser/rumpuser.js';
+import type { Keep, KeepsBlocks } from '../keep/keep.js';
 import { BufList, CachedBuf, DeviceBlocks } from './cachedbuf.js';
 
 /** The content is newer than the disk. Such a buffer stays in memory until its owner writes it. Set by bdwrite only, cleared by writing only. */
@@ -30,7 +31,7 @@ export interface Buf {
  * fragment that grew, a freed block) calls binval first. Dirty buffers are not evicted; when they pass a quarter of
  * the limit the cache starts the onpressure hook of their device (the mount's sync) as soon as running code yields.
  */
-export interface BufferCache {
+export interface BufferCache extends KeepsBlocks {
   /** @throws EIO a read error, or a block beyond the device; EINVAL for a size that no block has */
   bread(dev: BlockDevice, offset_bytes: number, size_bytes: number): MaybePromise<Buf>;
   /** Like bread but without reading: the caller fills the whole of b_data. Released without bdwrite, bwrite or B_VALID it is forgotten. */
@@ -215,6 +216,12 @@ export class BufCache implements BufferCache {
     return blocks.flushing !== null && blocks.dirty_bytes > this.limit_bytes / 2 ? blocks.flushing : undefined;
   }
 
+  keep(dev: BlockDevice, keeper: Keep | null): BufList {
+    const blocks = this.blocksOf(dev);
+    blocks.keeper = keeper;
+    return blocks.dirtylist;
+  }
+
   private blocksOf(dev: BlockDevice): DeviceBlocks {
     if (this.last !== null && this.last.dev === dev) return this.last;
     let blocks = this.devices.get(dev);
@@ -279,6 +286,8 @@ export class BufCache implements BufferCache {
 
   private makeDirty(bp: CachedBuf): void {
     bp.b_flags |= B_DELWRI | B_VALID;
+    const { keeper } = bp.blocks;
+    if (keeper !== null) keeper.note(bp);
     if (bp.dirty) return;
     bp.dirty = true;
     if (bp.free) {
@@ -295,6 +304,7 @@ export class BufCache implements BufferCache {
     bp.b_flags &= ~B_DELWRI;
     if (!bp.dirty) return;
     bp.dirty = false;
+    if (bp.kept >= 0) bp.blocks.keeper?.note(bp);
     bp.blocks.dirtylist.remove(bp);
     bp.blocks.dirty_bytes -= bp.b_bcount;
     this.dirty_bytes -= bp.b_bcount;
@@ -305,6 +315,7 @@ export class BufCache implements BufferCache {
    * change during a slow transfer makes them dirty anew, and dirty again if it fails.
    */
   private transfer(at: CachedBuf, run: CachedBuf[], bytes: Uint8Array, length: number): MaybePromise<void> {
+    at.blocks.keeper?.ahead();
     for (const bp of run) {
       bp.b_refs++;
       this.makeClean(bp);

@@ -1,5 +1,6 @@
 /** What the buffer cache (bio.ts) is built of: cached blocks, lists of them, and what is kept for each device. */
 import type { BlockDevice } from '../blkdev.js';
+import type { Keep, KeptBlock } from '../keep/keep.js';
 import type { Buf } from './bio.js';
 
 /**
@@ -9,7 +10,7 @@ import type { Buf } from './bio.js';
  *   dirty list of its device   dirty is set, any b_refs
  *   neither                    clean and referenced, or being read, or detached
  */
-export class CachedBuf implements Buf {
+export class CachedBuf implements Buf, KeptBlock {
   readonly b_dev: BlockDevice;
   readonly b_offset: number;
   readonly b_bcount: number;
@@ -27,6 +28,8 @@ export class CachedBuf implements Buf {
   detached = false;
   /** While the block is read: what everybody who wants it waits for. */
   reading: Promise<Buf> | null = null;
+  kept = -1;
+  keptlisted = false;
   prev: CachedBuf | null = null;
   next: CachedBuf | null = null;
 
@@ -44,6 +47,10 @@ export class CachedBuf implements Buf {
 export class BufList {
   first: CachedBuf | null = null;
   last: CachedBuf | null = null;
+
+  *[Symbol.iterator](): Iterator<CachedBuf> {
+    for (let bp = this.first; bp !== null; bp = bp.next) yield bp;
+  }
 
   add(bp: CachedBuf): void {
     bp.prev = null;
@@ -69,6 +76,8 @@ export class DeviceBlocks {
   readonly dirtylist = new BufList();
   dirty_bytes = 0;
   pressure: (() => Promise<void>) | null = null;
+  /** Who copies the dirty blocks for a successor. */
+  keeper: Keep | null = null;
   /** While the pressure hook runs. */
   flushing: Promise<void> | null = null;
   /** The hook is started above this. Rises after a flush that left much dirty, so that it is not called again and again. */

@@ -42,6 +42,11 @@ export class RwLock {
     }
   }
 
+  /** Somebody holds it shared. */
+  get shared(): boolean {
+    return this.readers > 0;
+  }
+
   get held(): boolean {
     return this.writer || this.readers > 0;
   }

@@ -188,28 +188,31 @@ export class JournalOrder extends Order {
   override linkdown(ip: Inode, n: number, _unknown?: boolean): void {
     n = Math.min(n, ip.i_nlink);
     ip.i_nlink -= n;
-    if (ip.i_nlink === 0 && n > 0) this.orphan(ip.i_number, ip.i_mode);
+    if (ip.i_nlink === 0 && n > 0) this.orphan(ip.i_number, ip.i_gen, ip.i_mode);
     this.touch(ip, IN_CHANGE);
   }
 
-  /** The inode has lost its last link and lives until its last user has gone. */
-  orphan(ino: number, mode: number): void {
-    this.orphans++;
+  override orphan(ino: number, gen: number, mode: number): void {
+    super.orphan(ino, gen, mode);
     this.#orphaned.set(ino, mode);
   }
 
   /** It is free, or has turned out to be no such inode. */
-  unorphan(ino: number): void {
-    if (this.#orphaned.delete(ino)) this.orphans--;
+  override unorphan(ino: number): void {
+    if (this.#orphaned.delete(ino)) super.unorphan(ino);
   }
 
   override release(ip: Inode, fsb: number, n: number): MaybePromise<void> {
     if (this.isnew(ip)) return ffs_blkfree(this.ump, fsb, n);
+    this.freelater(fsb, n);
+    return undefined;
+  }
+
+  override freelater(fsb: number, n: number): void {
     const { um_fs } = this.ump;
     const last = um_fs.dtog(fsb + n - 1);
     for (let c = um_fs.dtog(fsb); c <= last; c++) this.#groups.add(c);
-    this.frees.push(fsb, n);
-    return undefined;
+    super.freelater(fsb, n);
   }
 
   // A transaction is atomic: no order inside it.
@@ -351,18 +354,31 @@ export class JournalOrder extends Order {
 
   async #commit(): Promise<void> {
     if (this.broken) throw errno(E.EIO);
+    this.kept?.enter();
+    try {
+      await this.#prepare();
+    } finally {
+      this.kept?.leave();
+    }
+    if (this.broken) throw errno(E.EIO);
+    if (this.#trans.size === 0 && this.#revoked.size === 0) return super.barrier();
+    this.kept?.commit();
+    await this.#write();
+  }
+
+  /** Brings everything that belongs to the transaction into its buffers. */
+  async #prepare(): Promise<void> {
     await this.updateinodes();
     this.#inodeblocks.clear();
     this.epoch++;
+    if (this.frees.frags > 0) this.kept?.moved();
     await this.frees.take().release(this.ump);
     this.#groups.clear();
     this.parked.clear();
     this.newdata = false;
-    if (this.broken) throw errno(E.EIO);
-    if (this.#trans.size === 0 && this.#revoked.size === 0) return super.barrier();
+    if (this.broken || (this.#trans.size === 0 && this.#revoked.size === 0)) return;
     ffs_cgstamp(this, this.#trans);
     await this.#summaries();
-    await this.#write();
   }
 
   /** Summaries of changed groups and the superblock become part of the transaction. */

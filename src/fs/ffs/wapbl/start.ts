@@ -147,7 +147,7 @@ async function finishinode(ump: FfsMount, order: JournalOrder, ino: number, mode
   if (!(ino > 2 && ino < fs.ninodes)) return log('does not exist');
   const ip = await loadnameless(ump, ino);
   if (ip.i_mode !== 0 && ip.i_nlink !== 0) return log(`has ${ip.i_nlink} links and stays`);
-  order.orphan(ino, ip.i_mode === 0 ? mode : ip.i_mode);
+  order.orphan(ino, ip.i_gen, ip.i_mode === 0 ? mode : ip.i_mode);
   await order.finish(ip, mode);
 }
 
@@ -206,7 +206,7 @@ async function removelog(ump: FfsMount, place: WapblPlace | undefined): Promise<
   if (wait) await wait;
   try {
     order.linkdown(ip, ip.i_nlink);
-    order.orphans--;
+    order.unorphan(ino);
     order.bury(dead_of(ip));
   } finally {
     order.end();
