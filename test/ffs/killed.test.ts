@@ -1,0 +1,18 @@
+import t from 'tap';
+import { killed } from './killed.js';
+import { GEOMETRIES, titleOf } from './write-support.js';
+
+/** A longer run by hand. */
+const OPERATIONS = Number(process.env.RUMPFUSE_KILLED_OPERATIONS ?? 150);
+const SEED = Number(process.env.RUMPFUSE_KILLED_SEED ?? 1);
+
+for (const log of [false, true]) {
+  for (const geometry of GEOMETRIES) {
+    if (log && geometry.format === 0) continue; // the old superblock has no place for a journal
+    t.test(`${titleOf(geometry)}${log ? ', journalled' : ''}: a successor goes on where a killed kernel stopped`, async (t) => {
+      const { kills, inside, recovering, problems } = await killed({ geometry, seed: SEED * 7919 + GEOMETRIES.indexOf(geometry), operations: OPERATIONS, kills: 0.15, log });
+      t.same(problems, []);
+      t.ok(kills > OPERATIONS / 20, `${kills} kills, ${inside} of them inside an operation, ${recovering} during a recovery`);
+    });
+  }
+}
