@@ -3,7 +3,8 @@ import { killed } from './killed.js';
 import { GEOMETRIES, titleOf } from './write-support.js';
 
 /** A longer run by hand. */
-const OPERATIONS = Number(process.env.RUMPFUSE_KILLED_OPERATIONS ?? 150);
+const OPERATIONS = Number(process.env.RUMPFUSE_KILLED_OPERATIONS ?? 80);
+if (process.env.RUMPFUSE_KILLED_OPERATIONS !== undefined) t.setTimeout(0);
 const SEED = Number(process.env.RUMPFUSE_KILLED_SEED ?? 1);
 
 for (const log of [false, true]) {
@@ -12,7 +13,7 @@ for (const log of [false, true]) {
     t.test(`${titleOf(geometry)}${log ? ', journalled' : ''}: a successor goes on where a killed kernel stopped`, async (t) => {
       const { kills, inside, recovering, problems } = await killed({ geometry, seed: SEED * 7919 + GEOMETRIES.indexOf(geometry), operations: OPERATIONS, kills: 0.15, log });
       t.same(problems, []);
-      t.ok(kills > OPERATIONS / 20, `${kills} kills, ${inside} of them inside an operation, ${recovering} during a recovery`);
+      t.ok(kills > OPERATIONS / 20 && inside > 0, `${kills} kills, ${inside} of them inside an operation, ${recovering} during a recovery`);
     });
   }
 }
