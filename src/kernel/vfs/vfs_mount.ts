@@ -27,6 +27,8 @@ export async function vfs_domount(
   mp.mnt_private = impl;
   try {
     await ops.mount(mp, dev === null ? args : { ...args, fspec: dev });
+    // What a predecessor has left waits to be written.
+    if (k.keep?.inherited === true && (mp.mnt_flag & MNT_RDONLY) === 0 && dev !== null) k.syncer.dirtied(mp);
     try {
       const root = await ops.root(mp);
       root.v_isroot = true;
