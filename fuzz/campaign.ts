@@ -29,6 +29,7 @@ export class Campaign {
   private operations = 0;
   private failed = 0;
   private maxrss_bytes = 0;
+  private server_bytes = 0;
   private slowest = { ms: 0, op: '', index: 0 };
   private readonly counts = new Map<string, number>();
   /** How often each kind of violation was seen. */
@@ -43,7 +44,7 @@ export class Campaign {
     readonly seed: number,
     private readonly first: number,
     private readonly limit: number,
-    private readonly until: number,
+    private until: number,
     private readonly limits: Limits,
   ) {
     this.next = first;
@@ -67,13 +68,36 @@ export class Campaign {
     return [
       `${this.mutants} mutants in ${Math.round(seconds)} s (${(this.mutants / seconds).toFixed(1)}/s), ${this.operations} operations, of which ${this.failed} ended in an errno`,
       `${by('crash', 'unhandled')} crashes, ${by('hang', 'slow')} hangs, ${all} violations of ${this.seen.size} kinds`,
-      `peak memory of a worker ${Math.round(this.maxrss_bytes / 2 ** 20)} MiB, slowest operation ${Math.round(slowest.ms)} ms of CPU (${slowest.op}, mutant ${slowest.index})`,
-      [...this.counts, ...(this.mounted === 0 ? [] : [['mounted through FUSE', this.mounted] as const])].map(([name, n]) => `${name} ${n}`).join(', '),
+      `peak memory of a worker ${Math.round(this.maxrss_bytes / 2 ** 20)} MiB${this.mounted === 0 ? '' : `, of a server ${Math.round(this.server_bytes / 2 ** 20)} MiB`}, slowest operation ${Math.round(slowest.ms)} ms of CPU (${slowest.op}, mutant ${slowest.index})`,
+      [...this.counts].map(([name, n]) => `${name} ${n}`).join(', '),
     ].join('\n');
   }
 
+  /** Nothing more is begun. */
+  get stopped(): boolean {
+    return Date.now() >= this.until;
+  }
+
+  stop(): void {
+    this.until = 0;
+  }
+
+  /** The mutant of that number is to be tried. */
+  more(index: number): boolean {
+    return !this.stopped && index < this.first + this.limit;
+  }
+
+  mountedCount(what: string): void {
+    this.counts.set(what, (this.counts.get(what) ?? 0) + 1);
+  }
+
+  /** Bytes that a server of a real mount had resident at most. */
+  serverMemory(bytes: number): void {
+    this.server_bytes = Math.max(this.server_bytes, bytes);
+  }
+
   private take(count: number): Range | undefined {
-    if (Date.now() >= this.until) return undefined;
+    if (this.stopped) return undefined;
     const left = this.left.pop();
     if (left !== undefined) return left;
     const end = Math.min(this.next + count, this.first + this.limit);

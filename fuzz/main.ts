@@ -68,17 +68,28 @@ async function replay(file: string): Promise<number> {
   return violations.length === 0 ? 0 : 1;
 }
 
-/** Every `every`th mutant is mounted for real, one at a time, as long as the campaign runs. */
-async function mountShare(campaign: Campaign, every: number, over: () => boolean): Promise<void> {
-  for (let n = 0; !over(); n++) {
-    // Not to be ahead of the others.
-    if (n * every > campaign.mutants) {
-      await new Promise((resolve) => setTimeout(resolve, 200));
-      continue;
+/**
+ * Every `every`th mutant is mounted for real, one at a time. `over`: no more are tried in this process's workers, and no
+ * more are to be begun than those have tried.
+ */
+async function mountShare(campaign: Campaign, first: number, every: number, alone: boolean, over: () => boolean): Promise<void> {
+  for (let n = 0; ; n++) {
+    const index = first + n * every;
+    if (alone) {
+      if (!campaign.more(index)) return;
+    } else {
+      // Not to be ahead of the others.
+      while (n * every >= campaign.mutants) {
+        if (over()) return;
+        await new Promise((resolve) => setTimeout(resolve, 200));
+      }
+      if (campaign.stopped) return;
     }
-    const index = n * every;
-    for (const v of await tryMounted(campaign.format.image(campaign.format.mutant(campaign.seed, index)))) campaign.found(index, v);
+    const tried = await tryMounted(campaign.format.image(campaign.format.mutant(campaign.seed, index)));
+    for (const v of tried.violations) campaign.found(index, v);
     campaign.mounted++;
+    for (const what of tried.did) campaign.mountedCount(what);
+    campaign.serverMemory(tried.server_bytes);
   }
 }
 
@@ -106,8 +117,10 @@ async function main(): Promise<number> {
   const figures = setInterval(() => console.log(campaign.figures()), FIGURES_MS);
   let over = false;
   const fuse = Number(values.fuse);
-  const share = fuse > 0 && format.mountable ? mountShare(campaign, fuse, () => over) : undefined;
-  await Promise.all(Array.from({ length: Number(values.jobs) }, () => campaign.job()));
+  const jobs = Number(values.jobs);
+  const share = fuse > 0 && format.mountable ? mountShare(campaign, Number(values.first), fuse, jobs === 0, () => over) : undefined;
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => campaign.stop());
+  await Promise.all(Array.from({ length: jobs }, () => campaign.job()));
   over = true;
   await share;
   clearInterval(figures);

@@ -102,7 +102,7 @@ const geometry: Kind = ({ base, random }) => {
       break;
     case 2: // more groups than there are
     case 3: {
-      fs.fs_ncg += random.pick([1, 2, 7, 100, 5000]);
+      fs.fs_ncg += random.pick([1, 2, 7, 100, 1000]);
       fs.fs_size = (fs.fs_ncg - 1) * fs.fs_fpg + random.pick([fs.fs_dblkno, fs.fs_dblkno + 1, fs.fs_fpg]);
       fs.fs_cssize = Math.ceil((fs.fs_ncg * 16) / fs.fs_fsize) * fs.fs_fsize;
       fs.fs_dsize = Math.min(fs.fs_dsize, fs.fs_size);

@@ -155,6 +155,19 @@ await t.test('more rotational positions than a group has room for', async (t) =>
   await checked(t, dev, 'repaired and used');
 });
 
+await t.test('one rotational position, and cylinders that end before their groups', async (t) => {
+  const dev = await newdisk({ ...OLD, endian: 'big' }, 4 * 2 ** 20);
+  const { superblock, fs } = atlasOf(dev);
+  const bytes = new Uint8Array(4);
+  new DataView(bytes.buffer).setInt32(0, fs.fs_old_spc / 2);
+  dev.write(bytes, 0, 4, superblock + 172);
+  await fsck(dev, { mode: 'repair' });
+  const vol = await rw(dev);
+  for (let i = 0; i < 40; i++) await put(vol.sys, `${V}/f${i}`, pattern(50_000, i));
+  await vol.close();
+  await checked(t, dev, 'repaired and used');
+});
+
 await t.test('a directory entry in the last bytes of its chunk', async (t) => {
   const dev = await newdisk(OLD, 4 * 2 ** 20);
   const dot2 = atlasOf(dev).entries.find((e) => e.name === '..')!;

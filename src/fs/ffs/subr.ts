@@ -170,27 +170,30 @@ export function clusteracct(fs: Fs, cg: Cg, b: number, n: number, free: boolean)
   if (forw > 0) cg.setclustersum(forw, cg.clustersum(forw) - sign);
 }
 
-/** Adds `count` to the rotational totals of blocks b..b+n-1, on volumes that keep them. */
+/** Adds `count` to the rotational totals of blocks b..b+n-1, on volumes that keep them. CgBuilder counts the same way for the checker. */
 export function rotacct(fs: Fs, cg: Cg, b: number, n: number, count: number): void {
   if (cg.cg_old_btotoff === 0 || (fs.fs_old_flags & FS_FLAGS_UPDATED) !== 0) return;
+  // One cylinder, one position: all of the group is there, even what the geometry puts behind the end of the cylinder.
+  const only = !cg.old && fs.fs_old_cpg === 1 && fs.fs_old_nrpos === 1;
   const spc = fs.fs_old_spc;
+  if (!only && (spc <= 0 || fs.fs_old_nsect <= 0)) return;
   const cylinders = cg.old ? 32 : fs.fs_old_cpg;
   for (let i = b; i < b + n; i++) {
     const sector = (i * fs.fs_bsize) / 512;
-    const cylno = Math.floor(sector / spc);
-    const rpos = cbtorpos(fs, sector);
-    if (!(cylno >= 0 && cylno < cylinders) || !(rpos >= 0 && rpos < Math.max(fs.fs_old_nrpos, 1))) continue;
+    const cylno = only ? 0 : Math.floor(sector / spc);
+    if (cylno >= cylinders) return;
     cg.setold_blktot(cylno, cg.old_blktot(cylno) + count);
-    cg.setold_blks(fs, cylno, rpos, cg.old_blks(fs, cylno, rpos) + count);
+    const rpos = only ? 0 : cbtorpos(fs, sector);
+    if (rpos >= 0 && rpos < fs.fs_old_nrpos) cg.setold_blks(fs, cylno, rpos, cg.old_blks(fs, cylno, rpos) + count);
   }
 }
 
-/** Rotational position of a sector of a group (old_cbtorpos in NetBSD's fs.h); not a number for a geometry of zeros. */
-export function cbtorpos(fs: Fs, sector: number): number {
-  if (fs.fs_old_nrpos <= 1) return 0;
+/** Rotational position of a sector of a group (old_cbtorpos in NetBSD's fs.h); fs_old_spc and fs_old_nsect are above 0. */
+function cbtorpos(fs: Fs, sector: number): number {
   const fixed = fs.fs_old_postblformat === FS_42POSTBLFMT;
   const nsect = fs.fs_old_nsect;
   const npsect = fixed ? nsect : fs.fs_old_npsect;
+  if (fs.fs_old_nrpos <= 1 || npsect <= 0) return 0;
   const interleave = fixed ? 1 : fs.fs_old_interleave;
   const trackskew = fixed ? 0 : fs.fs_old_trackskew;
   const incyl = sector % fs.fs_old_spc;
