@@ -8,7 +8,7 @@ import { Worker } from './workers.js';
 /** Mutants that a worker is given at a time. */
 const BATCH = 20;
 /** A worker is replaced after so many, so that a slow leak of the harness does not look like one of a mutant. */
-const WORKER_LIFE = 2000;
+const WORKER_LIFE = 8000;
 
 export interface Finding {
   readonly key: string;

@@ -1,3 +1,4 @@
+import { closeSync, ftruncateSync, openSync, writeSync } from 'node:fs';
 import type { BlockDevice } from '../src/kernel/blkdev.js';
 import { E, errno } from '../src/kernel/errno.js';
 import type { Mutation } from './mutant.js';
@@ -64,10 +65,19 @@ export class MutantDevice implements BlockDevice {
     return copy;
   }
 
-  toBytes(): Uint8Array {
-    const all = new Uint8Array(this.size_bytes);
-    this.get(all, 0, all.length, 0);
-    return all;
+  /** Writes it to a new file: sparse, since a mutant may claim to be large. */
+  save(file: string): void {
+    const fd = openSync(file, 'w');
+    try {
+      writeSync(fd, this.image, 0, Math.min(this.image.length, this.size_bytes));
+      for (const [number, page] of this.pages) {
+        const at = number * PAGE;
+        if (at < this.size_bytes) writeSync(fd, page, 0, Math.min(PAGE, this.size_bytes - at), at);
+      }
+      ftruncateSync(fd, this.size_bytes);
+    } finally {
+      closeSync(fd);
+    }
   }
 
   /** Reads without being counted or checked; behind the end are zeros. */

@@ -14,8 +14,6 @@ export interface FuzzFormat {
   mutant(seed: number, index: number): Mutant;
   /** Tries everything on it. */
   run(mutant: Mutant, probe: Probe): Promise<void>;
-  /** The mutant as an image file's bytes, for tries outside of this process. */
-  image(mutant: Mutant): Uint8Array;
-  /** Can it be mounted with `rumpfuse mount`? */
-  readonly mountable: boolean;
+  /** Writes the mutant to an image file, for tries with `rumpfuse mount`; undefined if it can not be mounted. */
+  readonly save?: (mutant: Mutant, file: string) => Promise<void>;
 }

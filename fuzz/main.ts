@@ -72,7 +72,7 @@ async function replay(file: string): Promise<number> {
  * Every `every`th mutant is mounted for real, one at a time. `over`: no more are tried in this process's workers, and no
  * more are to be begun than those have tried.
  */
-async function mountShare(campaign: Campaign, first: number, every: number, alone: boolean, over: () => boolean): Promise<void> {
+async function mountShare(campaign: Campaign, save: NonNullable<FuzzFormat['save']>, first: number, every: number, alone: boolean, over: () => boolean): Promise<void> {
   for (let n = 0; ; n++) {
     const index = first + n * every;
     if (alone) {
@@ -85,7 +85,7 @@ async function mountShare(campaign: Campaign, first: number, every: number, alon
       }
       if (campaign.stopped) return;
     }
-    const tried = await tryMounted(campaign.format.image(campaign.format.mutant(campaign.seed, index)));
+    const tried = await tryMounted((file) => save(campaign.format.mutant(campaign.seed, index), file));
     for (const v of tried.violations) campaign.found(index, v);
     campaign.mounted++;
     for (const what of tried.did) campaign.mountedCount(what);
@@ -118,7 +118,7 @@ async function main(): Promise<number> {
   let over = false;
   const fuse = Number(values.fuse);
   const jobs = Number(values.jobs);
-  const share = fuse > 0 && format.mountable ? mountShare(campaign, Number(values.first), fuse, jobs === 0, () => over) : undefined;
+  const share = fuse > 0 && format.save !== undefined ? mountShare(campaign, format.save, Number(values.first), fuse, jobs === 0, () => over) : undefined;
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => campaign.stop());
   await Promise.all(Array.from({ length: jobs }, () => campaign.job()));
   over = true;

@@ -57,10 +57,11 @@ function connectionOf(dir: string): string | undefined {
   return line?.split(' ')[2]!.split(':')[1];
 }
 
+/** A fifo that its directory calls a file is waited for by whoever opens it: hence the limits. */
 const WALK = `
 cd "$1" || exit 0
 find . -maxdepth 7 -ls 2>/dev/null | head -n 400
-find . -maxdepth 5 -type f -size -3000k 2>/dev/null | head -n 100 | tr '\\n' '\\0' | xargs -0 -r cat 2>/dev/null | wc -c
+find . -maxdepth 5 -type f -size -3000k 2>/dev/null | head -n 100 | tr '\\n' '\\0' | timeout 10 xargs -0 -r cat 2>/dev/null | wc -c
 find . -maxdepth 3 -type l 2>/dev/null | head -n 20 | tr '\\n' '\\0' | xargs -0 -r readlink 2>/dev/null
 timeout 10 head -c 100000 triple double sparse >/dev/null 2>&1
 df . ; stat -f . ; getfattr -d -h -R dir 2>/dev/null | head -n 50
@@ -70,7 +71,7 @@ const CHANGE = `
 cd "$1" || exit 0
 cp -r dir copy 2>/dev/null
 mkdir a a/b a/c 2>/dev/null
-for i in 1 2 3 4 5 6 7 8; do echo $i > a/f$i; cat dir/block >> a/f$i; done 2>/dev/null
+for i in 1 2 3 4 5 6 7 8; do echo $i > a/f$i; timeout 2 cat dir/block >> a/f$i; done 2>/dev/null
 mv a/b dir/ ; mv a/f1 many/ ; ln one a/one ; ln -s x a/x ; rm -rf dir/sub many ; truncate -s 100000 sparse ; truncate -s 3 dir/indirect
 sync -f . ; rm -rf a copy
 true`;
@@ -185,14 +186,14 @@ class Use {
   }
 }
 
-/** Mounts a mutant read-only and for writing, and uses it. Root only. */
-export async function tryMounted(bytes: Uint8Array): Promise<MountedOutcome> {
+/** Mounts a mutant read-only and for writing, and uses it. Root only. @param save writes it to a file */
+export async function tryMounted(save: (file: string) => Promise<void>): Promise<MountedOutcome> {
   const place = mkdtempSync(path.join(tmpdir(), 'rumpfuse-fuzz-'));
   const image = path.join(place, 'mutant.img');
   const dir = path.join(place, 'mnt');
   mkdirSync(dir);
   try {
-    writeFileSync(image, bytes);
+    await save(image);
     const uses = [new Use(image, dir, true), new Use(image, dir, false)];
     for (const use of uses) await use.all();
     return {

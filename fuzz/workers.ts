@@ -61,7 +61,7 @@ export class Worker {
   constructor(format: string, private readonly limits: Limits) {
     const main = fileURLToPath(new URL('./worker.js', import.meta.url));
     this.child = fork(main, [format, String(limits.memory_mib)], {
-      execArgv: [`--max-old-space-size=${limits.heap_mib}`, '--enable-source-maps', '--stack-trace-limit=30'],
+      execArgv: [`--max-old-space-size=${limits.heap_mib}`, '--max-semi-space-size=16', '--enable-source-maps', '--stack-trace-limit=30'],
       stdio: ['ignore', 'inherit', 'pipe', 'pipe', 'ipc'],
     });
     this.child.stderr!.on('data', (chunk: Buffer) => (this.stderr = (this.stderr + chunk.toString()).slice(-4000)));

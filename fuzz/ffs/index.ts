@@ -1,10 +1,9 @@
-import { MutantDevice } from '../device.js';
 import type { FuzzFormat } from '../format.js';
 import type { Mutant, Mutation } from '../mutant.js';
 import { Random } from '../random.js';
 import { baseNames, baseOf, prepareBases } from './bases.js';
 import { mutate } from './mutations.js';
-import { tryMutant } from './scenario.js';
+import { deviceOf, tryMutant } from './scenario.js';
 
 const DIALECTS = ['netbsd', 'freebsd', 'openbsd', '4.2bsd', 'apple', 'solaris'];
 
@@ -30,6 +29,5 @@ export const ffsFormat: FuzzFormat = {
   digest: (base) => baseOf(base).digest,
   mutant,
   run: tryMutant,
-  image: (m) => new MutantDevice(baseOf(m.base).bytes, m.mutations).toBytes(),
-  mountable: true,
+  save: async (m, file) => (await deviceOf(m)).save(file),
 };

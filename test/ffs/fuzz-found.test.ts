@@ -163,7 +163,7 @@ await t.test('one rotational position, and cylinders that end before their group
   dev.write(bytes, 0, 4, superblock + 172);
   await fsck(dev, { mode: 'repair' });
   const vol = await rw(dev);
-  for (let i = 0; i < 40; i++) await put(vol.sys, `${V}/f${i}`, pattern(50_000, i));
+  for (let i = 0; i < 68; i++) await put(vol.sys, `${V}/f${i}`, pattern(50_000, i));
   await vol.close();
   await checked(t, dev, 'repaired and used');
 });
@@ -208,5 +208,49 @@ await t.test('a block count that is too small', async (t) => {
   vol = await rw(dev);
   await vol.sys.truncate(`${V}/f`, 20_000);
   t.equal((await vol.sys.stat(`${V}/f`)).st_blocks, 0);
+  await vol.close();
+});
+
+for (const [what, at] of [['data', 112], ['attributes', 96]] as const) {
+  await t.test(`a pointer to ${what} beyond all numbers`, async (t) => {
+    for (const far of [2 ** 52, 2 ** 52 + 2 ** 50, 2 ** 62, -(2 ** 52), -(2 ** 62)]) {
+      const dev = await newdisk(UFS2EA, 4 * 2 ** 20);
+      let vol = await rw(dev);
+      await put(vol.sys, `${V}/f`, pattern(5000, 1));
+      await vol.sys.extattr_set_link(`${V}/f`, EXTATTR_NAMESPACE_USER, 'a', pattern(100, 1));
+      await vol.close();
+      pointers(dev, atlasOf(dev).inodes.find((i) => i.path === '/f')!.at + at, [far]);
+      vol = await rw(dev);
+      t.match(await errnameOf(vol.sys.unlink(`${V}/f`)), /^EIO$|^$/);
+      await errnameOf(vol.sys.sync());
+      await vol.close();
+    }
+  });
+}
+
+await t.test('room behind "." is not taken: ".." has to be the next entry', async (t) => {
+  const dev = await newdisk(UFS2EA, 4 * 2 ** 20);
+  let vol = await rw(dev);
+  await vol.sys.mkdir(`${V}/d`, 0o755);
+  for (let i = 0; i < 5; i++) await put(vol.sys, `${V}/d/f${i}`, pattern(10, i));
+  await vol.close();
+  // ".." is lost behind the length of ".".
+  const dot = atlasOf(dev).entries.find((e) => e.name === '.' && e.dir !== 2)!;
+  put16(dev, dot.at + 4, 24);
+  t.equal((await fsck(dev, { mode: 'repair' })).clean, true);
+  vol = await rw(dev);
+  for (let i = 0; i < 30; i++) await put(vol.sys, `${V}/d/n${i}`, pattern(10, i));
+  await vol.close();
+  await checked(t, dev, 'repaired and used');
+});
+
+await t.test('a directory that ends in the reach of an indirect block that it has not', async (t) => {
+  const dev = await newdisk({ format: 2, endian: 'little', blockSize: 8192, fragSize: 1024 }, 4 * 2 ** 20);
+  let vol = await rw(dev);
+  for (const name of ['a', 'b', 'c']) await put(vol.sys, `${V}/${name.repeat(120)}`, pattern(10, 1));
+  await vol.close();
+  pointers(dev, atlasOf(dev).inodes[0]!.at + 16, [16 * 8192 + 512]);
+  vol = await rw(dev);
+  t.equal(await errnameOf(vol.sys.mkdir(`${V}/${'d'.repeat(200)}`, 0o755)), 'EIO');
   await vol.close();
 });

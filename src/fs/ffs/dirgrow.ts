@@ -75,7 +75,8 @@ async function largerblock(dp: Inode, lbn: number, off: number, nsize: number, c
   const { i_ump: ump, i_fs: fs } = dp;
   const { um_bufcache: cache, um_dev: dev } = ump;
   const order = ORDER(ump);
-  const row = (await ffs_row(dp, lbn, null))!;
+  const row = await ffs_row(dp, lbn, null);
+  if (row === null) throw order.damage(`directory inode ${dp.i_number}: block ${lbn} is a hole`);
   try {
     const i = lbn - row.first;
     const osize = fs.sblksize(dp.i_size, lbn);

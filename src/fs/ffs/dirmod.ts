@@ -27,7 +27,7 @@ export interface DirSlot {
 
 /** What a chunk has to offer a new entry. */
 interface Room {
-  /** The largest free space behind an entry, or in a free entry: bytes. */
+  /** The largest free space behind an entry, or in a free entry: bytes. Not that behind ".": ".." has to be the next one. */
   gap: number;
   /** All free space together: what compaction would make of it. */
   total: number;
@@ -46,7 +46,7 @@ function chunkroom(dp: Inode, bp: Buf, base: number, chunk: number): Room {
     const reclen = bp.b_view.getUint16(at + 4, fmt.le);
     const room = reclen - (bp.b_view.getUint32(at, fmt.le) === 0 ? 0 : DIRECTSIZ(dirent_namlen(bp.b_view, at, fmt)));
     total += room;
-    if (room > gap) gap = room;
+    if (room > gap && base + at > 0) gap = room;
     at += reclen;
   }
   return { gap, total };
@@ -163,7 +163,7 @@ export function ufs_direnter(dp: Inode, slot: DirSlot, name: string, ino: number
   for (let at = slot.at; at < end; ) {
     const reclen = b_view.getUint16(at + 4, fmt.le);
     const used = b_view.getUint32(at, fmt.le) === 0 ? 0 : DIRECTSIZ(dirent_namlen(b_view, at, fmt));
-    if (reclen - used >= need) {
+    if (reclen - used >= need && slot.base + at > 0) {
       if (used > 0) dirent_setreclen(b_view, at, fmt, used);
       into = at + used;
       span = reclen - used;

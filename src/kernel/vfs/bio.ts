@@ -184,8 +184,9 @@ export class BufCache implements BufferCache {
 
   binval(dev: BlockDevice, offset_bytes: number, length: number): void {
     const blocks = this.devices.get(dev);
-    if (blocks === undefined || length <= 0) return;
-    const end = offset_bytes + length;
+    // Damage may name any place; behind the end of the device there is no block (and, far behind it, no next number).
+    if (blocks === undefined || length <= 0 || !(offset_bytes >= 0 && offset_bytes < dev.size_bytes)) return;
+    const end = Math.min(offset_bytes + length, dev.size_bytes);
     // By key where the range has fewer of them than the map: blocks begin at multiples of the unit or at no lower key.
     if (length / KEY_BYTES < blocks.map.size && offset_bytes % KEY_BYTES === 0) {
       for (let at = offset_bytes; at < end; ) {

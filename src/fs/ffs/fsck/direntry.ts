@@ -20,7 +20,8 @@ export async function makeEntry(ctx: FsckContext, dir: number, ino: number, name
       entry(e) {
         const used = e.ino === 0 ? 0 : e.needed;
         const room = e.reclen - used;
-        if (room < needed) return KEEPON;
+        // What stands behind "." has to be "..".
+        if (room < needed || (name !== '..' && e.chunk === 0 && e.ino !== 0 && e.is('.'))) return KEEPON;
         ctx.roomFrom.set(dir, e.chunk);
         if (used > 0) {
           e.reclen = used;
