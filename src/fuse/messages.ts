@@ -1,27 +1,61 @@
-/** What supervisor, server and launcher say to each other over the IPC channel of Node. */
+/** What supervisor, server and launcher say to each other. */
 
+import { printable } from './printable.js';
+import { LAYERS } from './sandbox/layers.js';
 import type { Layer } from './sandbox/layers.js';
 import type { LockdownOrder } from './sandbox/lockdown.js';
 
 import type { HostMount } from './mount/options.js';
 
+/** The FUSE descriptor is mounted: serve it. */
+export interface ServeOrder {
+  readonly type: 'serve';
+  readonly mountpoint: string;
+  readonly readonly: boolean;
+  readonly default_permissions: boolean;
+}
+
+/** The memory that outlives a server, and what goes with it. Descriptors are the server's. */
+export interface SuccessionOrder {
+  readonly memory_fd: number;
+  readonly memory_bytes: number;
+  /** /dev/fuse, opened anew: what is read through it ends with this server. For hosts that cannot send requests again. */
+  readonly clone_fd: number;
+  /** Do not ask the host to send requests again even if it could. For tests. */
+  readonly noresend: boolean;
+}
+
 /** Supervisor to server. */
 export type ToServer =
-  /** Open the volume. `readonly`: it is to be opened so, whatever `args` say. `lockdown`: what to give up before. */
-  | { readonly type: 'open'; readonly args: unknown; readonly readonly: boolean; readonly lockdown?: LockdownOrder }
-  /** The FUSE descriptor is mounted: serve it. */
-  | { readonly type: 'serve'; readonly mountpoint: string; readonly readonly: boolean; readonly default_permissions: boolean }
+  /**
+   * Open the volume. `readonly`: it is to be opened so, whatever `args` say. `ipc`: its descriptor of this channel. `lockdown`: what
+   * to give up before. `heir`: get ready, and wait for `go` before the disk is looked at; then serve at once.
+   */
+  | {
+    readonly type: 'open'; readonly args: unknown; readonly readonly: boolean; readonly ipc: number; readonly lockdown?: LockdownOrder;
+    readonly succession?: SuccessionOrder; readonly heir?: ServeOrder;
+  }
+  | ServeOrder
   /** The same through the other channel, which mounts by itself. */
-  | { readonly type: 'serve-native'; readonly mount: HostMount };
+  | { readonly type: 'serve-native'; readonly mount: HostMount }
+  /** To an heir: the server before is gone. `finish`: so is the mount; only what is left to be written is to be written. */
+  | { readonly type: 'go'; readonly finish: boolean }
+  /** Is anybody there? */
+  | { readonly type: 'ping' };
 
 /** Server to supervisor. */
 export type ToSupervisor =
   /** The program runs. */
   | { readonly type: 'started' }
-  /** The volume is open. `layers`: of its confinement, those that it sees to itself. */
-  | { readonly type: 'volume'; readonly readonly: boolean; readonly fstype: string; readonly notice?: string; readonly layers: readonly Layer[] }
+  /** An heir waits for `go`. */
+  | { readonly type: 'standing'; readonly layers: readonly Layer[] }
+  /** The volume is open. `layers`: of its confinement, those that it sees to itself. `survives`: another server can go on where it stops. */
+  | { readonly type: 'volume'; readonly readonly: boolean; readonly fstype: string; readonly notice?: string; readonly layers: readonly Layer[]; readonly survives: boolean }
   /** The host has been answered. */
   | { readonly type: 'ready' }
+  | { readonly type: 'pong' }
+  /** Nothing can be changed on the mount any more: it was too often the end of a server. */
+  | { readonly type: 'readonly' }
   /** It was not possible; `message` is for a person. */
   | { readonly type: 'failed'; readonly message: string; readonly code: string }
   /** The server was asked to end. */
@@ -41,6 +75,19 @@ export interface MountReady {
   readonly server_pid?: number;
   /** How the server is confined; empty when it is not meant to be. */
   readonly sandbox: readonly Layer[];
+  /** The mount goes on when its server dies. */
+  readonly survives: boolean;
+}
+
+/** What changes while a mount lives. */
+export interface MountStanding {
+  readonly server_pid?: number;
+  /** The process that waits to take over. */
+  readonly standby_pid?: number;
+  /** How often a server has died and another one has gone on. */
+  readonly restarts: number;
+  /** Since a request was the end of several servers, nothing can be changed. */
+  readonly turned_readonly?: true;
 }
 
 /** Supervisor to launcher. */
@@ -48,3 +95,38 @@ export type ToLauncher = ({ readonly type: 'ready' } & MountReady) | { readonly 
 
 /** Launcher to supervisor. */
 export type FromLauncher = { readonly type: 'supervise'; readonly options: unknown };
+
+const TEXT_MAX = 1000;
+
+function text(value: unknown): string {
+  return typeof value === 'string' ? printable(value.slice(0, TEXT_MAX)) : '';
+}
+
+function layers(value: unknown): Layer[] {
+  if (!Array.isArray(value)) return [];
+  return LAYERS.flatMap((name): Layer[] => {
+    const found = (value.slice(0, 2 * LAYERS.length) as (Partial<Layer> | null)[]).find((layer) => layer?.name === name);
+    return found === undefined ? [] : [{ name, on: found!.on === true, ...(found!.detail !== undefined ? { detail: text(found!.detail) } : {}) }];
+  });
+}
+
+/** A message of a server, who may have been taken over: only what is of the form, texts short and printable. undefined: it is none. */
+export function fromServer(raw: unknown): ToSupervisor | undefined {
+  if (typeof raw !== 'object' || raw === null) return undefined;
+  const message = raw as Record<string, unknown>;
+  switch (message['type']) {
+    case 'started': case 'ready': case 'pong': case 'readonly': case 'unmount':
+      return { type: message['type'] };
+    case 'standing':
+      return { type: 'standing', layers: layers(message['layers']) };
+    case 'volume':
+      return {
+        type: 'volume', readonly: message['readonly'] === true, fstype: text(message['fstype']), layers: layers(message['layers']), survives: message['survives'] === true,
+        ...(message['notice'] !== undefined ? { notice: text(message['notice']) } : {}),
+      };
+    case 'failed':
+      return { type: 'failed', message: text(message['message']), code: text(message['code']).slice(0, 20) };
+    default:
+      return undefined;
+  }
+}

@@ -4,16 +4,20 @@ import { Bridge } from './bridge/bridge.js';
 import { dispatch } from './bridge/index.js';
 import { DevFuse } from './channel/dev-fuse.js';
 import { Loop } from './channel/loop.js';
+import { libc } from './mount/libc.js';
 import type { Transport } from './channel/transport.js';
 import { Wakeup } from './channel/wakeup.js';
 import type { Timeouts } from './protocol/encode.js';
 import { E, errno } from '../kernel/errno.js';
-import { FUSE_NOTIFY_INVAL_INODE, fuse_init_out, fuse_notify_inval_inode_out } from './protocol/fuse_kernel.js';
+import { FUSE2_HAS_RESEND, FUSE_NOTIFY_INVAL_INODE, fuse_init_out, fuse_notify_inval_inode_out } from './protocol/fuse_kernel.js';
 import { negotiate } from './protocol/init.js';
 import type { InitResult } from './protocol/init.js';
 import { OPERATIONS } from './protocol/opcodes.js';
 import { OutBuf, sealNotification } from './protocol/message.js';
 import type { Message } from './protocol/message.js';
+import type { KeepForServer } from '../kernel/keep/keep.js';
+import type { Notes } from './succession/notes.js';
+import { Once } from './succession/once.js';
 import { Trace } from './trace.js';
 import type { TraceSink } from './trace.js';
 
@@ -23,6 +27,19 @@ export interface Syncer {
   readonly next_due_ms: number | undefined;
   /** Writes what is due; waits for a run at work. */
   run(): Promise<void>;
+}
+
+/** What it takes for another server to go on where this one stops, and for this one to go on where another has stopped. */
+export interface SuccessionOptions {
+  readonly notes: Notes;
+  /** The kernel's part; none where the volume is only read. */
+  readonly keep?: KeepForServer | undefined;
+  /** /dev/fuse, not mounted: for hosts that do not send requests again. */
+  readonly clone_fd: number;
+  /** Take this host for such a one. */
+  readonly noresend: boolean;
+  /** From now on nothing can be changed on the mount. */
+  readonly onTurnedReadonly: () => void;
 }
 
 export interface ServeOptions {
@@ -46,6 +63,7 @@ export interface ServeOptions {
   /** Largest transfer, bytes; default 1 MiB. */
   readonly max_write?: number;
   readonly syncer?: Syncer;
+  readonly succession?: SuccessionOptions | undefined;
   readonly trace?: TraceSink;
   readonly log?: (level: LogLevel, message: string, fields?: Record<string, unknown>) => void;
   /** The host has been answered: the mount can be used. */
@@ -60,7 +78,9 @@ const INIT = OPERATIONS.findIndex((operation) => operation?.handler === 'init');
 /** Serves a mount until the host ends it (unmount, abort). The volume is then to be synced and unmounted by the caller. */
 export async function serve(options: ServeOptions): Promise<void> {
   const log = options.log ?? (() => {});
-  const transport = typeof options.channel === 'number' ? new DevFuse(options.channel) : options.channel;
+  const { succession } = options;
+  const device = typeof options.channel === 'number' ? new DevFuse(options.channel) : undefined;
+  const transport = device ?? (options.channel as Transport);
   const max_write = options.max_write ?? 1 << 20;
   const trace = options.trace !== undefined ? new Trace(options.trace) : undefined;
   const timeouts: Timeouts = {
@@ -87,24 +107,57 @@ export async function serve(options: ServeOptions): Promise<void> {
   function init(m: Message): number {
     const agreed = negotiate(m, {
       max_write, page_bytes: PAGE_BYTES, remote_locks: bridge.options.remote_locks, handles: bridge.handles, writeback_cache: options.writeback_cache ?? false,
-      readdirplus: bridge.nodes.compact,
+      readdirplus: bridge.nodes.compact, resend: succession !== undefined && !succession.noresend,
     });
     if (agreed === 'too-old') {
       log('error', 'this Linux speaks a FUSE protocol older than 7.31; version 5.4 or newer is needed');
       throw errno(E.EPROTO);
     }
-    if (agreed !== 'again') m.sent = () => options.onReady?.(agreed);
+    if (agreed !== 'again') {
+      m.sent = () => {
+        if (succession !== undefined) agree(succession, agreed);
+        options.onReady?.(agreed);
+      };
+    }
     return fuse_init_out.SIZEOF;
   }
+
+  function agree({ notes, clone_fd }: SuccessionOptions, { minor, flags2, max_write }: InitResult): void {
+    const resend = (flags2 & FUSE2_HAS_RESEND) !== 0;
+    if (!resend) readThroughClone(clone_fd);
+    notes.agreed({ minor, max_write, resend });
+  }
+
+  /** What is read through it ends with an error when this process ends: nobody waits for ever. */
+  function readThroughClone(fd: number): void {
+    libc()!.cloneFuse(fd, options.channel as number);
+    device!.use(fd);
+  }
+
+  async function takeOver({ notes, keep }: SuccessionOptions): Promise<void> {
+    notes.suspectPredecessor();
+    for (const { fid_ino, fid_gen } of keep?.nameless ?? []) await bridge.nodes.inherit(fid_ino, fid_gen);
+    await keep?.adopted();
+    if (notes.agreement!.resend) device!.resend();
+    else readThroughClone(succession!.clone_fd);
+    // Nothing of what the host knows is news to it: it has been mounted all the time.
+    options.onReady?.({ flags: 0, flags2: 0, ...notes.agreement! });
+  }
+
+  const once = succession === undefined ? undefined : new Once({
+    notes: succession.notes, keep: succession.keep, dispatch: (m) => dispatch(bridge, m), log, onTurnedReadonly: succession.onTurnedReadonly,
+  });
+  const serveRequest = once?.dispatch ?? ((m: Message) => dispatch(bridge, m));
 
   // While the loop blocks no timer runs, so the kernel's own syncer does not either: the alarm stands in for it.
   const syncer = options.syncer ?? new PlainSyncer(options.sys);
   const wakeup: Wakeup = new Wakeup(() => {
-    loop.track(writeBack(syncer, wakeup).catch((thrown: unknown) => log('error', 'changes could not be written to the volume', { error: String(thrown) })));
+    loop.track(writeBack(syncer, wakeup, succession?.keep).catch((thrown: unknown) => log('error', 'changes could not be written to the volume', { error: String(thrown) })));
   });
   const loop = new Loop({
     transport, max_write, blocking: Wakeup.possible,
-    dispatch: (m) => (m.opcode === INIT ? init(m) : dispatch(bridge, m)),
+    dispatch: (m) => (m.opcode === INIT ? init(m) : serveRequest(m)),
+    ...(succession !== undefined ? { onAsleep: (m: Message) => succession.notes.asleep(m), onAnswered: (m: Message) => succession.notes.end(m) } : {}),
     ...(trace !== undefined ? { trace } : {}),
     ...(options.readonly === true ? {} : { onModified: () => wakeup.start() }),
     onBug: (error, m) => log('error', 'a request met a fault of this program; it was answered with an input/output error', {
@@ -112,6 +165,7 @@ export async function serve(options: ServeOptions): Promise<void> {
     }),
   });
   try {
+    if (succession?.notes.inherited === true) await takeOver(succession);
     await loop.run();
   } finally {
     wakeup.close();
@@ -119,8 +173,9 @@ export async function serve(options: ServeOptions): Promise<void> {
   }
 }
 
-async function writeBack(syncer: Syncer, wakeup: Wakeup): Promise<void> {
+async function writeBack(syncer: Syncer, wakeup: Wakeup, keep: KeepForServer | undefined): Promise<void> {
   await syncer.run();
+  await keep?.commit();
   if (syncer.next_due_ms === undefined) wakeup.stop();
 }
 

@@ -7,6 +7,7 @@ import * as F from '../protocol/fuse_kernel.js';
 import { decodeDev } from '../protocol/linux.js';
 import type { Message } from '../protocol/message.js';
 import type { Bridge } from './bridge.js';
+import { doneAlready, unlessDone } from './halfdone.js';
 import type { Node } from './nodes.js';
 
 /** The reply for a name that has just been made. */
@@ -24,11 +25,12 @@ export async function mknod(b: Bridge, m: Message): Promise<number> {
   const type = mode & S_IFMT;
   if (type === S_IFREG || type === 0) {
     // mknod(2) makes no plain files here.
-    const fd = await sys.openat(dir.fd, name, O_CREAT | O_EXCL | O_RDWR, mode & 0o7777);
+    const how = m.halfdone ? O_CREAT | O_RDWR : O_CREAT | O_EXCL | O_RDWR;
+    const fd = await sys.openat(dir.fd, name, how, mode & 0o7777);
     await b.sys.fstat(fd, m.stat);
     return b.entryOf(m, b.nodes.created(m, m.stat, fd), m.stat);
   }
-  await sys.mknodat(dir.fd, name, mode, decodeDev(rdev));
+  await unlessDone(m, sys.mknodat(dir.fd, name, mode, decodeDev(rdev)), 'EEXIST');
   return made(b, m, dir, name);
 }
 
@@ -36,7 +38,7 @@ export async function mkdir(b: Bridge, m: Message): Promise<number> {
   const mode = m.u32(F.fuse_mkdir_in.mode);
   const name = m.name(F.fuse_mkdir_in.SIZEOF);
   const dir = await b.node(m);
-  await b.as(m).mkdirat(dir.fd, name, mode & 0o7777);
+  await unlessDone(m, b.as(m).mkdirat(dir.fd, name, mode & 0o7777), 'EEXIST');
   return made(b, m, dir, name);
 }
 
@@ -44,7 +46,7 @@ export async function symlink(b: Bridge, m: Message): Promise<number> {
   const name = m.name(0);
   const target = m.name(m.behindName(0));
   const dir = await b.node(m);
-  await b.as(m).symlinkat(target, dir.fd, name);
+  await unlessDone(m, b.as(m).symlinkat(target, dir.fd, name), 'EEXIST');
   return made(b, m, dir, name);
 }
 
@@ -61,7 +63,7 @@ export async function link(b: Bridge, m: Message): Promise<number> {
   const name = m.name(F.fuse_link_in.SIZEOF);
   const dir = await b.node(m);
   const node = await b.nodes.get(m, lo, hi);
-  await b.as(m).linkat(node.fd, '', dir.fd, name, AT_EMPTY_PATH);
+  await unlessDone(m, b.as(m).linkat(node.fd, '', dir.fd, name, AT_EMPTY_PATH), 'EEXIST');
   await b.sys.fstat(node.fd, m.stat);
   return b.entryOf(m, node, m.stat);
 }
@@ -79,7 +81,7 @@ async function remove(b: Bridge, m: Message, flags: number): Promise<number> {
   const found = b.node(m);
   const dir = found instanceof Promise ? await found : found;
   const victim = await b.victim(m, dir.fd, name, m.stat);
-  await b.as(m).unlinkat(dir.fd, name, flags);
+  await unlessDone(m, b.as(m).unlinkat(dir.fd, name, flags), 'ENOENT');
   if (victim !== null) b.nodes.pin(victim);
   return 0;
 }
@@ -90,6 +92,15 @@ export function rename(b: Bridge, m: Message): Promise<number> {
 
 export function rename2(b: Bridge, m: Message): Promise<number> {
   return move(b, m, F.fuse_rename2_in.SIZEOF, m.u32(F.fuse_rename2_in.flags));
+}
+
+async function there(b: Bridge, m: Message, dir: Node, name: Path): Promise<boolean> {
+  try {
+    await b.sys.fstatat(dir.fd, name, m.stat, AT_SYMLINK_NOFOLLOW);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 async function move(b: Bridge, m: Message, names: number, flags: number): Promise<number> {
@@ -103,8 +114,13 @@ async function move(b: Bridge, m: Message, names: number, flags: number): Promis
   const todir = await b.nodes.get(m, lo, hi);
   const victim = flags === 0 ? await b.victim(m, todir.fd, to, m.stat) : null;
   const sys = b.as(m);
-  if (flags === 0) await sys.renameat(dir.fd, from, todir.fd, to);
-  else await sys.renameat2(dir.fd, from, todir.fd, to, flags);
+  try {
+    if (flags === 0) await sys.renameat(dir.fd, from, todir.fd, to);
+    else await sys.renameat2(dir.fd, from, todir.fd, to, flags);
+  } catch (thrown) {
+    if (!doneAlready(m, thrown, 'ENOENT', 'EEXIST') || !(await there(b, m, todir, to)) || (await there(b, m, dir, from))) throw thrown;
+    return 0;
+  }
   if (victim !== null) b.nodes.pin(victim);
   return 0;
 }

@@ -251,6 +251,14 @@ export class Nodes {
     return fd;
   }
 
+  /** A file without a name that the host knows from a server before this one. @throws ESTALE */
+  async inherit(lo: number, hi: number): Promise<void> {
+    if (this.cached(lo, hi) !== undefined) return;
+    const node = new Node(lo, hi, await this.fhopen(lo, hi, O_PATH));
+    node.pinned = true;
+    this.byIno.set(lo, node);
+  }
+
   /** The file lost its last name. */
   pin(node: Node): void {
     node.pinned = true;

@@ -3,6 +3,7 @@ import { E, errno } from '../../kernel/errno.js';
 import * as F from '../protocol/fuse_kernel.js';
 import type { Message } from '../protocol/message.js';
 import type { Bridge } from './bridge.js';
+import { unlessDone } from './halfdone.js';
 
 /** The host's limit for a value and for a list (XATTR_SIZE_MAX, XATTR_LIST_MAX of Linux), bytes. */
 const XATTR_MAX = 65536;
@@ -60,7 +61,7 @@ export async function setxattr(b: Bridge, m: Message): Promise<number> {
   if (size > XATTR_MAX) throw errno(E.E2BIG);
   const value = m.bytes(m.behindName(F.fuse_setxattr_in.SIZEOF), size);
   const node = await b.node(m);
-  await b.as(m).fsetxattr(node.fd, name, value, flags);
+  await unlessDone(m, b.as(m).fsetxattr(node.fd, name, value, flags), 'EEXIST');
   return 0;
 }
 
@@ -69,6 +70,6 @@ export async function removexattr(b: Bridge, m: Message): Promise<number> {
   const name = m.name(0);
   refuse(name, E.ENOATTR);
   const node = await b.node(m);
-  await b.as(m).fremovexattr(node.fd, name);
+  await unlessDone(m, b.as(m).fremovexattr(node.fd, name), 'ENOATTR');
   return 0;
 }

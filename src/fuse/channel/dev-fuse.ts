@@ -1,11 +1,28 @@
 import { closeSync, read, readSync, writeSync } from 'node:fs';
-import type { InBuf, OutBuf } from '../protocol/message.js';
+import { FUSE_NOTIFY_RESEND } from '../protocol/fuse_kernel.js';
+import type { InBuf } from '../protocol/message.js';
+import { OutBuf, sealNotification } from '../protocol/message.js';
 import { CLOSED, INTERRUPTED } from './transport.js';
 import type { Transport } from './transport.js';
 
 /** The channel of /dev/fuse. `fd` is mounted, or will be: until then reads fail with EPERM. */
 export class DevFuse implements Transport {
-  constructor(readonly fd: number) {}
+  constructor(private fd: number) {}
+
+  /** From now on through another descriptor of the same connection. */
+  use(fd: number): void {
+    this.fd = fd;
+  }
+
+  /** The host is to send all requests that it has no answer to, as if they had not been read. Older hosts than Linux 6.9 cannot. */
+  resend(): void {
+    const out = new OutBuf(0);
+    try {
+      this.write(out, sealNotification(out, FUSE_NOTIFY_RESEND, 0));
+    } catch {
+      // EINVAL: it does not know what that is.
+    }
+  }
 
   readSync(into: InBuf): number {
     for (;;) {

@@ -13,6 +13,11 @@ export const NO_REPLY = -1;
 /** What serves a request: returns the bytes of payload in `m.out`, or NO_REPLY; fails by throwing an Errno. */
 export type Dispatch = (m: Message) => MaybePromise<number>;
 
+/** Thrown in place of an Errno: an error in the host's own numbers. */
+export class HostErrno {
+  constructor(readonly value: number) {}
+}
+
 export interface LoopOptions {
   readonly transport: Transport;
   readonly dispatch: Dispatch;
@@ -25,6 +30,10 @@ export interface LoopOptions {
   readonly onBug: (error: unknown, m: Message) => void;
   /** An operation that modifies the volume has been served; called at every such operation. */
   readonly onModified?: () => void;
+  /** An operation waits for more than the processor. */
+  readonly onAsleep?: (m: Message) => void;
+  /** The host has the answer, or wants none. */
+  readonly onAnswered?: (m: Message) => void;
 }
 
 /** Requests served in one go before timers and signals get their turn. */
@@ -75,6 +84,7 @@ export class Loop {
   private reading = false;
   private ended = false;
   private budget = BATCH;
+  private tasks = 0;
   private resolveEnd!: () => void;
   private readonly end: Promise<void>;
 
@@ -143,6 +153,7 @@ export class Loop {
       // It has had its chance: it sleeps.
       this.current = null;
       task.detached = true;
+      this.options.onAsleep?.(task);
       if (task.parked) this.parkedTasks.add(task);
       else this.sleeping++;
       if (OPERATIONS[task.opcode]!.holds_input || task.large !== null) {
@@ -156,7 +167,7 @@ export class Loop {
 
   /** Takes an idle task for the next request. `from` has no use for its input any more. */
   private task(from?: Task): Task {
-    const task = this.idleTasks.pop() ?? new Task(this);
+    const task = this.idleTasks.pop() ?? new Task(this, this.tasks++);
     if (from !== undefined) {
       task.in = from.in;
       from.in = NO_INPUT;
@@ -264,6 +275,7 @@ export class Loop {
   }
 
   private fail(task: Task, thrown: unknown): void {
+    if (thrown instanceof HostErrno) return this.reply(task, thrown.value, 0);
     const errno = errnoOf(thrown);
     if (errno === E.EIO && (thrown as { errno?: number } | null)?.errno === undefined) this.options.onBug(thrown, task);
     this.reply(task, hostErrno(errno), 0);
@@ -276,6 +288,7 @@ export class Loop {
     // A reply to request 0 would be taken for a notification.
     if (payload === NO_REPLY || (task.uniqueLo | task.uniqueHi) === 0) {
       this.trace?.done(task);
+      this.options.onAnswered?.(task);
       return;
     }
     this.trace?.tx(task, error, payload);
@@ -287,6 +300,7 @@ export class Loop {
       this.options.onBug(thrown, task);
       this.transport.write(task.out, task.seal(hostErrno(E.EIO), 0));
     }
+    this.options.onAnswered?.(task);
     if (taken) task.sent?.();
     else if (task.undo !== null) task.undo().catch((thrown: unknown) => this.options.onBug(thrown, task));
   }
@@ -323,8 +337,9 @@ class Task extends Message {
   readonly settled: (payload: number) => void;
   readonly failed: (thrown: unknown) => void;
 
-  constructor(loop: Loop) {
+  constructor(loop: Loop, place: number) {
     super(NO_INPUT, new OutBuf(SMALL_REPLY));
+    this.place = place;
     this.small = this.out;
     this.settled = (payload) => loop.settle(this, payload);
     this.failed = (thrown) => loop.settleFailed(this, thrown);

@@ -20,6 +20,8 @@ export interface Libc {
   setParentDeathSignal(signal: number): void;
   /** Blocking calls that this signal interrupts fail with EINTR instead of going on. Its handler must be set before. */
   siginterrupt(signal: number): void;
+  /** Makes `fd`, /dev/fuse just opened, another descriptor of the connection that `mounted` belongs to. */
+  cloneFuse(fd: number, mounted: number): void;
   /** SIGALRM every so many milliseconds; 0 ends it. */
   setAlarm(milliseconds: number): void;
 }
@@ -37,6 +39,8 @@ const SOL_SOCKET = 1;
 const SCM_RIGHTS = 1;
 const PR_SET_PDEATHSIG = 1;
 const ITIMER_REAL = 0;
+/** _IOR(229, 0, uint32_t), include/uapi/linux/fuse.h. */
+export const FUSE_DEV_IOC_CLONE = 0x8004e500;
 
 function bind(koffi: Koffi, lib: IKoffiLib): Libc {
   const iovec = koffi.struct('rumpfuse_iovec', { iov_base: 'void *', iov_len: 'size_t' });
@@ -49,6 +53,7 @@ function bind(koffi: Koffi, lib: IKoffiLib): Libc {
   const umount2 = lib.func('int umount2(const char *target, int flags)');
   const prctl = lib.func('int prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)');
   const siginterrupt = lib.func('int siginterrupt(int sig, int flag)');
+  const ioctl = lib.func('int ioctl(int fd, unsigned long request, const void *argument)');
   const setitimer = lib.func('int setitimer(int which, void *value, void *old)');
 
   const check = (result: number, syscall: string): number => {
@@ -83,6 +88,7 @@ function bind(koffi: Koffi, lib: IKoffiLib): Libc {
     },
     umount2: (directory, flags) => void check(umount2(directory, flags) as number, 'umount2'),
     setParentDeathSignal: (signal) => void check(prctl(PR_SET_PDEATHSIG, signal, 0, 0, 0) as number, 'prctl'),
+    cloneFuse: (fd, mounted) => void check(ioctl(fd, FUSE_DEV_IOC_CLONE, new Uint8Array(Uint32Array.of(mounted).buffer)) as number, 'ioctl'),
     siginterrupt: (signal) => void check(siginterrupt(signal, 1) as number, 'siginterrupt'),
     setAlarm(milliseconds) {
       const seconds = BigInt(Math.floor(milliseconds / 1000));

@@ -14,6 +14,8 @@ export interface InitOptions {
   readonly writeback_cache: boolean;
   /** Every entry of a directory can be given a node without being opened. */
   readonly readdirplus: boolean;
+  /** The host is to send requests again that a dead server has read. */
+  readonly resend: boolean;
 }
 
 /** What was agreed. */
@@ -51,7 +53,7 @@ export function negotiate(msg: Message, options: InitOptions): InitResult | 'aga
   const offered = msg.u32(F.fuse_init_in.flags);
   const offered2 = offered & F.FUSE_INIT_EXT && msg.bodyBytes >= F.fuse_init_in.SIZEOF ? msg.u32(F.fuse_init_in.flags2) : 0;
   const flags = (wantedFlags(options) & offered) >>> 0;
-  const flags2 = offered2 & 0;
+  const flags2 = offered2 & (options.resend ? F.FUSE2_HAS_RESEND : 0);
   const max_write = flags & F.FUSE_MAX_PAGES ? options.max_write : Math.min(options.max_write, 32 * options.page_bytes);
   const agreed = Math.min(minor, F.FUSE_KERNEL_MINOR_VERSION);
 

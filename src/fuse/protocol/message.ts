@@ -7,6 +7,7 @@ import { fuse_in_header, fuse_out_header } from './fuse_kernel.js';
 export const LO = endianness() === 'LE' ? 0 : 1;
 export const HI = 1 - LO;
 const TWO32 = 4294967296;
+const PAGE_BYTES = 4096;
 const IN_BODY = fuse_in_header.SIZEOF;
 const OUT_BODY = fuse_out_header.SIZEOF;
 // eslint-disable-next-line no-control-regex -- the ASCII test is the point
@@ -26,6 +27,8 @@ export class InBuf {
     this.u16 = new Uint16Array(memory);
     this.u32 = new Uint32Array(memory);
     this.u64 = new BigUint64Array(memory);
+    // Has the pages made now: a process that is killed while the host makes one loses the request that it reads.
+    for (let i = 0; i < bytes; i += PAGE_BYTES) this.u8[i] = 0;
   }
 }
 
@@ -119,6 +122,10 @@ export class Message {
   uid = 0;
   gid = 0;
   pid = 0;
+  /** A number of its own among the messages of a loop, counted from 0. */
+  place = 0;
+  /** A server that died may have done a part of it: what is done already is no error. */
+  halfdone = false;
   /** Waits for another request (a lock to be given up), not for the event loop. Set by the handler before it waits. */
   parked = false;
   /** Called when the host gives the request up (INTERRUPT). */
@@ -154,6 +161,7 @@ export class Message {
     this.gid = w[fuse_in_header.gid >> 2]!;
     this.pid = w[fuse_in_header.pid >> 2]!;
     this.parked = false;
+    this.halfdone = false;
     this.cancel = null;
     this.sent = null;
     this.undo = null;

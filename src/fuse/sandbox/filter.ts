@@ -11,6 +11,7 @@
  */
 import * as bpf from './bpf.js';
 import type { Instruction, Program } from './bpf.js';
+import { FUSE_DEV_IOC_CLONE } from '../mount/libc.js';
 import { syscallNumber } from './syscalls.js';
 import type { Machine, SyscallName } from './syscalls.js';
 
@@ -85,8 +86,11 @@ class Rules {
 
 const argument = (n: number): Program => [bpf.load(bpf.low(n))];
 
-/** `disks`: descriptors that are not streams: only transfers at a place are served on them. `pid`: its own. */
-export function serving(machine: Machine, disks: readonly number[], pid: number): Program {
+/**
+ * `disks`: descriptors that are not streams: only transfers at a place are served on them. `pid`: its own. `clone`: the
+ * descriptor that may become another one of its FUSE connection; -1: there is none.
+ */
+export function serving(machine: Machine, disks: readonly number[], pid: number, clone = -1): Program {
   return new Rules(machine,
     [bpf.load(bpf.ARCH)], bpf.unlessEqual(machine.audit_arch, kill),
     [bpf.load(bpf.NR)], bpf.ifGreater(X32_BIT - 1, kill),
@@ -96,7 +100,8 @@ export function serving(machine: Machine, disks: readonly number[], pid: number)
     .on(FREE, allow)
     .on(['mmap'], argument(3), bpf.unlessBits(MAP_ANONYMOUS, refuse), allow)
     .on(['fallocate'], argument(0), bpf.unlessOneOf(disks, refuse), argument(1), bpf.unlessEqual(PUNCH_HOLE, refuse), allow)
-    .on(['ioctl'], argument(1), bpf.ifEqual(BLKDISCARD, [...argument(0), ...bpf.unlessOneOf(disks, refuse), ...allow]), bpf.unlessOneOf(IOCTLS, refuse), allow)
+    .on(['ioctl'], argument(1), bpf.ifEqual(BLKDISCARD, [...argument(0), ...bpf.unlessOneOf(disks, refuse), ...allow]),
+      bpf.ifEqual(FUSE_DEV_IOC_CLONE, [...argument(0), ...bpf.unlessEqual(clone, refuse), ...allow]), bpf.unlessOneOf(IOCTLS, refuse), allow)
     .on(['fcntl'], argument(1), bpf.unlessOneOf(FCNTLS, refuse), allow)
     .on(['prctl'], argument(0), bpf.unlessEqual(PR_SET_NAME, refuse), allow)
     .on(['tgkill'], argument(0), bpf.unlessEqual(pid, refuse), allow)

@@ -26,10 +26,10 @@ export interface NewRoot {
 
 /** What the supervisor tells the server about its confinement; JSON. */
 export interface LockdownOrder {
-  /** Its descriptor of the channel to the supervisor. */
-  readonly ipc: number;
   /** Its descriptors of disks. */
   readonly disks: readonly number[];
+  /** The descriptor that may become another one of its FUSE connection. */
+  readonly clone?: number;
   /** The user to become; undefined: it stays who it is. */
   readonly uid?: number;
   readonly root?: NewRoot;
@@ -56,10 +56,9 @@ async function warmUp(): Promise<void> {
  * A signal whenever the channel to the supervisor brings something, or its end: the thread that blocks in a read of
  * requests would not hear of it. The usual way (a signal when the parent goes) does not reach through a namespace's init.
  */
-function hearSupervisor(lib: SandboxLibc, ipc: number): void {
+export function hearSupervisor(lib: SandboxLibc, ipc: number): void {
   process.on('SIGIO', () => {});
   lib.siginterrupt(SIGIO);
-  lib.prctl(PR_SET_PDEATHSIG, 0);
   const flags = lib.fcntl(ipc, F_GETFL, 0);
   if (flags < 0) return;
   lib.fcntl(ipc, F_SETOWN, process.pid);
@@ -82,7 +81,8 @@ export class Lockdown {
   readonly layers: Layer[] = [];
   private done = false;
 
-  constructor(private readonly order: LockdownOrder) {}
+  /** `ipc`: its descriptor of the channel to the supervisor. */
+  constructor(private readonly order: LockdownOrder, private readonly ipc: number) {}
 
   /** Has `close` been called? From then on nothing can be opened. */
   get closed(): boolean {
@@ -100,7 +100,7 @@ export class Lockdown {
       for (const name of names) this.off(name, 'koffi has no library for this host');
       return;
     }
-    const { ipc, disks, uid, root, memory } = this.order;
+    const { disks, clone, uid, root, memory } = this.order;
     await warmUp();
     // Writing beyond a limit is an error, not the end; nobody starts a debugger.
     process.on('SIGXFSZ', () => {});
@@ -112,7 +112,8 @@ export class Lockdown {
     else this.on('user', 'whoever mounts');
     this.attempt('capabilities', () => dropCapabilities(lib));
     // After the change of the user, which resets some of what follows.
-    hearSupervisor(lib, ipc);
+    lib.prctl(PR_SET_PDEATHSIG, 0);
+    hearSupervisor(lib, this.ipc);
     this.attempt('no-new-privs', () => noNewPrivileges(lib));
     this.attempt('not-dumpable', () => notDumpable(lib));
     this.attempt('limits', () => limitResources(lib, file_bytes));
@@ -126,7 +127,7 @@ export class Lockdown {
     }
     this.attempt('landlock', () => landlock(lib, machine));
     this.attempt('system-calls', () => {
-      const program = serving(machine, disks, process.pid);
+      const program = serving(machine, disks, process.pid, clone);
       addFilter(lib, machine, program);
       return `seccomp, ${program.length} instructions`;
     });
