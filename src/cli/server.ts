@@ -101,15 +101,17 @@ const open: OpenVolume = async (raw, how) => {
     },
   });
   const { name, driver } = driverOf(args.type);
-  const rump = await RumpKernel.boot({ rumpuser: ru, components: name === 'tmpfs' ? [tmpfs] : [tmpfs, driver.component] });
   const flags = how.readonly ? args.flags | MNT_RDONLY : args.flags;
   const options = new Map(args.options);
   if (args.mustWrite && !how.readonly && driver.disk) options.set('force-rw', true);
-  // The same path as on the host: FFS keeps on the disk where it was mounted.
-  await makePath(rump.sys, args.mountpoint);
   const disks = driver.disk ? await openDisks(ru, args, how.readonly) : undefined;
   await prepareNodeRumpuser();
   await how.lockDown(disks?.file_bytes ?? 0);
+  const rump = await RumpKernel.boot({
+    rumpuser: ru, components: name === 'tmpfs' ? [tmpfs] : [tmpfs, driver.component], ...(how.keep !== undefined ? { keep: how.keep } : {}),
+  });
+  // The same path as on the host: FFS keeps on the disk where it was mounted.
+  await makePath(rump.sys, args.mountpoint);
   const device = disks === undefined ? undefined : await selectVolume(disks.overlay === undefined ? disks.disk : await overlayOn(ru, disks.disk, disks.overlay), args);
   try {
     await rump.sys.mount(name, args.mountpoint, flags, device !== undefined ? { fspec: device, options } : { options });
@@ -127,6 +129,7 @@ const open: OpenVolume = async (raw, how) => {
     reaches: disks === undefined ? [] : reaches(disks, device!, readonly),
     ...(args.owner !== undefined ? { timeouts: { owner: args.owner } } : {}),
     fstype: name,
+    survives: name !== 'tmpfs',
     log,
     close: () => rump.halt(),
     ...(notice !== undefined ? { notice } : {}),

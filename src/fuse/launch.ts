@@ -4,9 +4,9 @@
  * the terminal nor the working directory: what they have to say goes to a log file.
  */
 import { spawn } from 'node:child_process';
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, openSync, renameSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import type { FromLauncher, MountReady, ToLauncher } from './messages.js';
+import type { FromLauncher, MountReady, MountStanding, ToLauncher } from './messages.js';
 import { MountFailure } from './mount/failure.js';
 import { supervise } from './supervisor.js';
 import type { SuperviseOptions } from './supervisor.js';
@@ -16,6 +16,19 @@ export interface LaunchOptions extends Omit<SuperviseOptions, 'output'> {
   readonly supervisor?: string;
   /** Where supervisor and server write what they have to say; made, or appended to. Nothing is kept without it. */
   readonly log?: string;
+  /** A file that the supervisor writes whenever something changes: a MountStanding, as JSON. */
+  readonly standing?: string;
+}
+
+/** What the supervisor's program is told. */
+interface Order extends SuperviseOptions {
+  readonly standing?: string | undefined;
+}
+
+/** Wholly or not at all. */
+export function writeStanding(file: string, standing: MountStanding): void {
+  writeFileSync(`${file}.new`, JSON.stringify(standing), { mode: 0o600 });
+  renameSync(`${file}.new`, file);
 }
 
 /** @throws MountFailure */
@@ -40,7 +53,7 @@ export function launch(options: LaunchOptions): Promise<MountReady> {
     });
     child.on('error', (error) => settle(() => reject(new MountFailure(`the supervisor cannot be started: ${error.message}`, 'EIO'))));
     child.on('exit', (code, signal) => setImmediate(() => settle(() => reject(new MountFailure(`the supervisor ended (${code ?? signal}) before the mount was up`, 'EIO')))));
-    const order: FromLauncher = { type: 'supervise', options: { ...rest, descriptors: descriptors.map((_, index) => 4 + index), output: 'inherit' } satisfies SuperviseOptions };
+    const order: FromLauncher = { type: 'supervise', options: { ...rest, descriptors: descriptors.map((_, index) => 4 + index), output: 'inherit' } satisfies Order };
     child.send(order);
   });
 }
@@ -52,10 +65,15 @@ export function supervisorMain(): void {
     else then();
   };
   process.once('message', (order: FromLauncher) => {
-    const options = order.options as SuperviseOptions;
+    const { standing, ...options } = order.options as Order;
     process.title = `rumpfuse: supervisor of ${options.mount.mountpoint}`;
-    const up = (ready: MountReady) => say({ type: 'ready', ...ready }, () => process.disconnect?.());
-    supervise(options, up, (message) => process.stderr.write(`rumpfuse: error: ${message}\n`)).then(
+    supervise(options, {
+      ready: (ready) => say({ type: 'ready', ...ready }, () => process.disconnect?.()),
+      changed: (now) => {
+        if (standing !== undefined) writeStanding(standing, now);
+      },
+      say: (level, message) => void process.stderr.write(`rumpfuse: ${level === 'warn' ? 'warning' : level}: ${message}\n`),
+    }).then(
       (status) => process.exit(status),
       (error: unknown) => {
         const failure = error instanceof MountFailure ? error : new MountFailure(`the supervisor failed: ${error instanceof Error ? error.message : String(error)}`, 'EIO');

@@ -4,6 +4,8 @@
  */
 import type { Socket } from 'node:net';
 
+/** Says to the server which of its descriptors is the channel. */
+export const CHANNEL_VARIABLE = 'RUMPFUSE_CHANNEL';
 /** The longest line taken, bytes. */
 const LINE_MAX = 65536;
 /** So many messages in a second are a flood. */

@@ -1,24 +1,21 @@
 /**
  * The supervisor of one mount: opens /dev/fuse, starts the server with it, mounts, and stays: receives the signals,
- * unmounts, waits until the server has written everything. It parses nothing that comes from a disk or from a user of
- * the mount.
+ * unmounts, starts the next server when one has died, waits until everything has been written. It parses nothing that
+ * comes from a disk or from a user of the mount.
  *
- * The server is given descriptor 3, FUSE, and from 4 on those that the caller names (the device).
+ * A server is given descriptor 3, FUSE, and from 4 on those that the caller names (the device).
  */
-import { closeSync, openSync } from 'node:fs';
-import type { MountReady, ToServer, ToSupervisor } from './messages.js';
-import { MountFailure } from './mount/failure.js';
-import { checkMountpoint, isSuperuser, mountAsSuperuser, mountAsUser, mounted, openDevFuse, setReadAhead } from './mount/mount.js';
-import { readMountinfo } from './mount/mountinfo.js';
-import type { MountInfo } from './mount/mountinfo.js';
-import type { HostMount } from './mount/options.js';
-import { abortConnection, connectionState, unmount, unmountDead } from './mount/unmount.js';
-import { printable } from './printable.js';
+import { closeSync } from 'node:fs';
+import { bringUp, clearAway, stateOf } from './bring-up.js';
+import type { Up } from './bring-up.js';
 import { keep } from './sandbox/keeper.js';
-import type { Layer } from './sandbox/layers.js';
-import { missing } from './sandbox/layers.js';
-import { refusal, startServer } from './sandbox/start.js';
-import type { SandboxOptions, Server } from './sandbox/start.js';
+import type { SandboxOptions } from './sandbox/start.js';
+import type { MountReady, MountStanding } from './messages.js';
+import { checkMountpoint } from './mount/mount.js';
+import type { HostMount } from './mount/options.js';
+import { abortConnection, unmount } from './mount/unmount.js';
+import { Succession } from './succession/succession.js';
+import { watch } from './succession/watchdog.js';
 
 export interface SuperviseOptions {
   readonly mount: HostMount;
@@ -39,125 +36,36 @@ export interface SuperviseOptions {
   readonly output?: 'inherit' | 'ignore';
   /** How the server is confined; default not at all: its program must be made for it (see OpenVolume). */
   readonly sandbox?: SandboxOptions;
+  /** Another server goes on when one has died, where the volume allows it; default true. */
+  readonly survive?: boolean;
+  /** One waits for that all the time; default true. Without, it is started when it is needed. */
+  readonly standby?: boolean;
+  /** Seconds without an answer after which a server is taken for hung; 0: never. Default 30. */
+  readonly watchdog_s?: number;
 }
 
-const READ_AHEAD_KIB = 1024;
-
-/** The next message of one of these types. @throws MountFailure when the server says that it failed, or ends */
-function expect<T extends ToSupervisor['type']>(server: Server, type: T): Promise<Extract<ToSupervisor, { type: T }>> {
-  return new Promise((resolve, reject) => {
-    const onMessage = (raw: unknown) => {
-      const message = raw as ToSupervisor;
-      if (message.type === type) done(() => resolve(message as Extract<ToSupervisor, { type: T }>));
-      else if (message.type === 'failed') done(() => reject(new MountFailure(printable(message.message), message.code)));
-    };
-    const done = (settle: () => void) => {
-      server.child.off('message', onMessage);
-      settle();
-    };
-    server.child.on('message', onMessage);
-    // What it said last may still be on its way when it has ended.
-    void server.exit.then((how) => setImmediate(() => done(() => reject(new MountFailure(`the file system server ended (${how}) before the mount was up`, 'EIO')))));
-  });
+/** Who wants to know of what happens. */
+export interface Watcher {
+  /** The mount is up. */
+  ready(ready: MountReady): void;
+  changed(standing: MountStanding): void;
+  say(level: 'warn' | 'error', message: string): void;
 }
 
-function tell(server: Server, message: ToServer): void {
-  if (server.child.connected) server.child.send(message);
-}
-
-/** Server and mount, up. */
-interface Up {
-  readonly server: Server;
-  readonly info: MountInfo;
-  readonly volume: Extract<ToSupervisor, { type: 'volume' }>;
-  readonly fuse: number;
-  readonly sandbox: readonly Layer[];
-}
-
-/** Starts and mounts. @throws MountFailure; what was started or mounted has been ended again then */
-async function bringUp(options: SuperviseOptions, mount: HostMount): Promise<Up> {
-  const up = await attempt(options, mount);
-  // Mounted for writing before the volume said no: again, so that the host knows.
-  return up ?? (await attempt(options, { ...mount, readonly: true }))!;
-}
-
-/** undefined: the volume can only be read, but the host has it mounted for writing. Nothing is left of the attempt. */
-async function attempt(options: SuperviseOptions, mount: HostMount): Promise<Up | undefined> {
-  const superuser = isSuperuser();
-  const native = options.channel === 'fuse-native';
-  if (native && options.sandbox?.mode === 'required') throw new MountFailure('--require-sandbox: the channel fuse-native cannot be confined; use dev-fuse', 'EPERM');
-  // The superuser mounts when the volume is known; fusermount3 makes descriptor and mount in one; fuse-native mounts in the server.
-  const early = superuser || native ? undefined : mountAsUser(mount);
-  const fuse = early?.fd ?? (native ? openSync('/dev/null', 'r+') : openDevFuse());
-  let info = early?.info;
-  // libfuse opens the device and mounts by itself: nothing that a confined process could do.
-  const confinement: SandboxOptions = native ? { mode: 'off' } : (options.sandbox ?? { mode: 'off' });
-  let server: Server | undefined;
-  let up: Up | undefined;
-  try {
-    server = await startServer({
-      entry: options.server.entry, execArgv: options.server.execArgv ?? [], output: options.output ?? 'inherit',
-      descriptors: [fuse, ...(options.descriptors ?? [])], mountpoint: mount.mountpoint, sandbox: confinement,
-    });
-    const opened = expect(server, 'volume');
-    tell(server, {
-      type: 'open', args: options.server.args, readonly: mount.readonly, ...(server.lockdown !== undefined ? { lockdown: server.lockdown } : {}),
-    });
-    const volume = await opened;
-    const sandbox = confinement.mode === 'off' ? [] : [...server.layers, ...volume.layers];
-    if (confinement.mode === 'required' && missing(sandbox).length > 0) throw new MountFailure(refusal(missing(sandbox)), 'EPERM');
-    const readonly = mount.readonly || volume.readonly;
-    if (info !== undefined && readonly !== mount.readonly) return undefined;
-    const ready = expect(server, 'ready');
-    ready.catch(() => {}); // looked at below, whatever happens before
-    if (native) {
-      tell(server, { type: 'serve-native', mount: { ...mount, readonly } });
-      await ready;
-      info = mounted(mount.mountpoint);
-    } else {
-      info ??= mountAsSuperuser(fuse, { ...mount, readonly });
-      tell(server, { type: 'serve', mountpoint: info.mountpoint, readonly, default_permissions: mount.default_permissions });
-      await ready;
-    }
-    if (superuser) setReadAhead(info.device, options.read_ahead_kib ?? READ_AHEAD_KIB);
-    return (up = { server, info, volume, fuse, sandbox });
-  } finally {
-    if (up === undefined) {
-      server?.kill(); // nothing has been written through it yet
-      await server?.exit;
-      if (info !== undefined) clearAway(options, fuse, info);
-      closeSync(fuse);
-    }
-  }
-}
-
-/** fuse-native keeps the descriptor to itself: whether the mount is there is all that can be known then. */
-function stateOf(options: SuperviseOptions, fuse: number, info: MountInfo): 'connected' | 'aborted' | 'gone' {
-  if (options.channel !== 'fuse-native') return connectionState(fuse);
-  return readMountinfo().some((mount) => mount.id === info.id && mount.device === info.device && mount.mountpoint === info.mountpoint) ? 'connected' : 'gone';
-}
-
-/** What is left of a mount whose server has ended. A dead one would answer ENOTCONN for ever. */
-function clearAway(options: SuperviseOptions, fuse: number, info: MountInfo): void {
-  try {
-    const state = stateOf(options, fuse, info);
-    // When it has gone, its number and place may be another mount's.
-    if (state === 'connected') unmount(info.device, { lazy: true });
-    else if (state === 'aborted') unmountDead(info);
-  } catch {
-    // Covered by another mount, or not permitted: nothing that could be done.
-  }
-}
+const WATCHDOG_S = 30;
+const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
 
 /**
- * Mounts and stays until the mount has ended. `onReady` is called when it is up. Returns 0 when everything has been
- * written, 1 when the server died. @throws MountFailure when it did not come up
+ * Mounts and stays until the mount has ended. Returns 0 when everything has been written, 1 when the server died and nobody
+ * could go on. @throws MountFailure when it did not come up
  */
-export async function supervise(options: SuperviseOptions, onReady: (ready: MountReady) => void, warn: (message: string) => void): Promise<number> {
+export async function supervise(options: SuperviseOptions, watcher: Watcher): Promise<number> {
   const mount = { ...options.mount, mountpoint: checkMountpoint(options.mount.mountpoint) };
-  const { server, info, volume, fuse, sandbox } = await bringUp(options, mount);
+  const up = await bringUp(options, mount);
+  const { servers: { fuse, memory }, server, info, volume, sandbox } = up;
   const ended = server.lockdown === undefined ? undefined : keep(info);
   const pid = server.pid();
+  const survives = memory !== undefined && volume.survives;
   let signals = 0;
 
   /** The first time: unmount, or detach if it is in use. Again: the connection is cut, whoever uses it gets errors. */
@@ -169,27 +77,51 @@ export async function supervise(options: SuperviseOptions, onReady: (ready: Moun
       unmount(info.device, { lazy: signals > 1 });
     } catch (error) {
       if (signals === 1) return end();
-      warn(error instanceof Error ? error.message : String(error));
+      watcher.say('error', error instanceof Error ? error.message : String(error));
     }
   };
-  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, end);
-  server.child.on('message', (message: ToSupervisor) => {
-    if (message.type === 'unmount') end();
-    else if (message.type === 'failed') warn(printable(message.message));
-  });
-  onReady({
-    pid: process.pid, device: info.device, mountpoint: info.mountpoint, fstype: printable(volume.fstype), readonly: mount.readonly || volume.readonly, sandbox,
-    ...(volume.notice !== undefined ? { notice: printable(volume.notice) } : {}),
+  for (const signal of SIGNALS) process.on(signal, end);
+  const life = survives ? succeed(options, up, watcher, end) : onlyOne(up, watcher, end);
+  watcher.ready({
+    pid: process.pid, device: info.device, mountpoint: info.mountpoint, fstype: volume.fstype, readonly: mount.readonly || volume.readonly, sandbox, survives,
+    ...(volume.notice !== undefined ? { notice: volume.notice } : {}),
     ...(pid !== undefined ? { server_pid: pid } : {}),
   });
 
-  const how = await server.exit;
-  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.off(signal, end);
+  const how = await life;
+  for (const signal of SIGNALS) process.off(signal, end);
   clearAway(options, fuse, info);
+  memory?.close();
   closeSync(fuse);
   ended?.();
   if (how === 0) return 0;
   const why = how === 'SIGSYS' ? 'SIGSYS: it tried what its confinement forbids' : how;
-  warn(`the file system server of ${info.mountpoint} ended unexpectedly (${why}); check the volume before it is mounted again`);
+  watcher.say('error', `the file system server of ${info.mountpoint} ended unexpectedly (${why}); check the volume before it is mounted again`);
   return 1;
+}
+
+/** The mount lives as long as its one server. */
+function onlyOne({ server }: Up, watcher: Watcher, end: () => void): Promise<number | string> {
+  server.onMessage = (message) => {
+    if (message.type === 'unmount') end();
+    else if (message.type === 'failed') watcher.say('error', message.message);
+  };
+  return server.exit;
+}
+
+async function succeed(options: SuperviseOptions, { servers, server, info, volume, order }: Up, watcher: Watcher, end: () => void): Promise<number | string> {
+  const memory = servers.memory!;
+  const succession = new Succession(server, {
+    mountpoint: info.mountpoint, memory, standby: options.standby ?? true, unmount: end,
+    heir: () => servers.start(volume.readonly || order.readonly, order),
+    connected: () => stateOf(options, servers.fuse, info) === 'connected',
+    say: (level, message) => watcher.say(level, message), changed: (standing) => watcher.changed(standing),
+  });
+  const seconds = options.watchdog_s ?? WATCHDOG_S;
+  const rest = seconds > 0 ? watch({ succession, memory, seconds, device: info.device }) : () => {};
+  try {
+    return await succession.run();
+  } finally {
+    rest();
+  }
 }

@@ -208,7 +208,7 @@ t.test('directory entries are padded to 8 bytes with zeros', (t) => {
 });
 
 t.test('INIT asks only for what the host offers and what is honoured', (t) => {
-  const options = { max_write: 1 << 20, page_bytes: 4096, remote_locks: false, handles: false, writeback_cache: false, readdirplus: true };
+  const options = { max_write: 1 << 20, page_bytes: 4096, remote_locks: false, handles: false, writeback_cache: false, readdirplus: true, resend: false };
   const offer = (major: number, minor: number, flags: number) => request('init', {}, [['u32', major], ['u32', minor], ['u32', 131072], ['u32', flags], ['u32', 0xff], ...Array(11).fill(['u32', 0]) as ['u32', number][]]).m;
 
   const all = offer(7, 45, 0xffffffff);

@@ -147,10 +147,14 @@ export async function mount(argv: MountArguments): Promise<number> {
       return 0;
     }
     let device: string | undefined;
-    const status = await supervise(superviseOptions, (ready) => {
-      device = ready.device;
-      up(ready);
-    }, (message) => log('error', message));
+    const status = await supervise(superviseOptions, {
+      ready: (ready) => {
+        device = ready.device;
+        up(ready);
+      },
+      changed: () => {},
+      say: log,
+    });
     if (device !== undefined) removeRecord(device, process.pid);
     return status;
   } catch (error) {

@@ -3,7 +3,10 @@ import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { constants } from 'node:os';
 import { fstatSync, ftruncateSync, readFileSync } from 'node:fs';
-import type { ToSupervisor } from '../messages.js';
+import type { Socket } from 'node:net';
+import { fromServer } from '../messages.js';
+import type { ToServer, ToSupervisor } from '../messages.js';
+import { CHANNEL_VARIABLE, Messenger } from '../messenger.js';
 import type { Layer } from './layers.js';
 import { inWords } from './layers.js';
 import type { LockdownOrder } from './lockdown.js';
@@ -23,8 +26,14 @@ export interface StartOptions {
   readonly entry: string;
   readonly execArgv: readonly string[];
   readonly output: 'inherit' | 'ignore';
-  /** 3, 4... of the server; the first is FUSE. */
+  /** 3, 4... of the server: FUSE, disks... */
   readonly descriptors: readonly number[];
+  /** How many disks there are. */
+  readonly disks: number;
+  /** Address space that it needs besides, bytes. */
+  readonly shared_bytes: number;
+  /** Its descriptor that may become another one of the FUSE connection. */
+  readonly clone?: number;
   readonly mountpoint: string;
   readonly sandbox: SandboxOptions;
 }
@@ -32,12 +41,19 @@ export interface StartOptions {
 /** A server process. */
 export interface Server {
   readonly child: ChildProcess;
-  /** Settles with the exit status, or the name of the signal that ended it. */
+  /** Its descriptor of the channel. */
+  readonly ipc: number;
+  /** The way it was started. */
+  readonly way: string;
+  /** Called with its messages, of their form; one at a time listens. */
+  onMessage: (message: ToSupervisor) => void;
+  send(message: ToServer): void;
+  /** Settles with the exit status, or the name of the signal that ended it, when it is gone for certain. */
   readonly exit: Promise<number | string>;
   /** Layers that came with its start; it reports its own. */
   readonly layers: readonly Layer[];
   /** What it is told of its confinement; undefined: it is to have none. */
-  readonly lockdown?: LockdownOrder;
+  lockdown?: LockdownOrder;
   /** The server itself, behind the program that made its namespaces. undefined when it is gone. */
   pid(): number | undefined;
   kill(): void;
@@ -52,6 +68,8 @@ const PID_MASK = 0x3fffff;
 /** FUSE at 3; the channel comes after the last descriptor. */
 const FIRST_FD = 3;
 const STDERR = 2;
+/** How often it is looked whether a process is gone, milliseconds. */
+const LOOK_MS = 2;
 /** What the server may know of its environment. Not: secrets that happen to be there. */
 const ENVIRONMENT = /^(RUMP|LC_|LANG$|TZ$)/;
 
@@ -76,11 +94,36 @@ function addressSpace(pid: number): number | undefined {
   }
 }
 
-function environment(sandboxed: boolean): NodeJS.ProcessEnv {
-  if (!sandboxed) return process.env;
+function environment(sandboxed: boolean, ipc: number): NodeJS.ProcessEnv {
+  const channel = { [CHANNEL_VARIABLE]: String(ipc) };
+  if (!sandboxed) return { ...process.env, ...channel };
   const kept = Object.entries(process.env).filter(([name]) => ENVIRONMENT.test(name));
   // io_uring would do its own calls past the filter, and with the user id of its start.
-  return { ...Object.fromEntries(kept), UV_USE_IO_URING: '0' };
+  return { ...Object.fromEntries(kept), ...channel, UV_USE_IO_URING: '0' };
+}
+
+/** Since when a process is, in the host's ticks: tells it from a later one of the same number. undefined: it has ended. */
+function startOf(pid: number): string | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    // proc(5): pid (comm) state ... starttime is the 22nd field.
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return fields[0] === 'Z' ? undefined : fields[19];
+  } catch {
+    return undefined;
+  }
+}
+
+/** Ends a process that has lost the wrapper it was started by. */
+async function surelyGone(pid: number, start: string | undefined): Promise<void> {
+  while (start !== undefined && startOf(pid) === start) {
+    try {
+      process.kill(pid, 'SIGKILL');
+    } catch {
+      return;
+    }
+    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+  }
 }
 
 /** Bubblewrap ends with 128 and the number of the signal that ended the server. */
@@ -93,12 +136,19 @@ function start(options: StartOptions, way: Way): Server {
   const sandboxed = options.sandbox.mode !== 'off';
   const heap = sandboxed && options.sandbox.memory_bytes !== null ? [`--max-old-space-size=${HEAP_MIB}`] : [];
   const [program, ...args] = [...way.prefix, process.execPath, ...heap, ...options.execArgv, options.entry];
+  const ipc = FIRST_FD + options.descriptors.length;
   // In a session of its own: Ctrl-C at the terminal is for the supervisor, which unmounts.
   const child = spawn(program!, args, {
-    stdio: ['ignore', options.output, options.output, ...options.descriptors, 'ipc'], detached: true, env: environment(sandboxed),
+    stdio: ['ignore', options.output, options.output, ...options.descriptors, 'pipe'], detached: true, env: environment(sandboxed, ipc),
   });
+  // Behind a wrapper, which may be killed without it.
+  let inner: { pid: number; start: string | undefined } | undefined;
   const exit = new Promise<number | string>((resolve) => {
-    child.once('exit', (code, signal) => resolve(signal ?? signalOf(way, code ?? 1)));
+    child.once('exit', (code, signal) => {
+      const how = signal ?? signalOf(way, code ?? 1);
+      if (inner === undefined) resolve(how);
+      else void surelyGone(inner.pid, inner.start).then(() => resolve(how));
+    });
     child.once('error', (error) => resolve(error.message));
   });
   const ended = () => child.pid === undefined || child.exitCode !== null || child.signalCode !== null;
@@ -112,18 +162,30 @@ function start(options: StartOptions, way: Way): Server {
     }
     if (way.prefix.length === 0 || server === undefined) child.kill('SIGKILL');
   };
-  return { child, exit, layers: way.layers, pid, kill };
+  const messenger = new Messenger(child.stdio[ipc] as Socket);
+  const server: Server = { child, ipc, way: way.name, exit, layers: way.layers, pid, kill, onMessage: () => {}, send: (message) => messenger.send(message) };
+  messenger.onMessage = (raw) => {
+    const message = fromServer(raw);
+    if (message === undefined) return;
+    if (message.type === 'started' && way.prefix.length > 0) {
+      const found = pid();
+      if (found !== undefined) inner = { pid: found, start: startOf(found) };
+    }
+    server.onMessage(message);
+  };
+  // Nobody breaks the rules of the channel by mistake.
+  messenger.onEnd = (misuse) => {
+    if (misuse !== undefined) kill();
+  };
+  return server;
 }
 
 /** The server's first word; undefined when it ended without one. */
 function firstWord(server: Server): Promise<true | undefined> {
   return new Promise((resolve) => {
-    const onMessage = (message: unknown) => {
-      if ((message as ToSupervisor).type !== 'started') return;
-      server.child.off('message', onMessage);
-      resolve(true);
+    server.onMessage = ({ type }) => {
+      if (type === 'started') resolve(true);
     };
-    server.child.on('message', onMessage);
     void server.exit.then(() => resolve(undefined));
   });
 }
@@ -133,11 +195,11 @@ function order(options: StartOptions, way: Way, server: Server): LockdownOrder {
   const used_bytes = pid === undefined ? undefined : addressSpace(pid);
   const { memory_bytes = MEMORY_BYTES } = options.sandbox;
   return {
-    ipc: FIRST_FD + options.descriptors.length,
-    disks: options.descriptors.slice(1).map((_, index) => FIRST_FD + 1 + index),
+    disks: options.descriptors.slice(1, 1 + options.disks).map((_, index) => FIRST_FD + 1 + index),
+    ...(options.clone !== undefined ? { clone: options.clone } : {}),
     ...(process.geteuid!() === 0 ? { uid: UID_BASE + (process.pid & PID_MASK) } : {}),
     ...(way.root !== undefined ? { root: way.root } : {}),
-    memory: used_bytes === undefined || memory_bytes === null ? null : { used_bytes, more_bytes: memory_bytes },
+    memory: used_bytes === undefined || memory_bytes === null ? null : { used_bytes, more_bytes: memory_bytes + options.shared_bytes },
   };
 }
 
@@ -167,7 +229,7 @@ export async function startServer(options: StartOptions): Promise<Server> {
       if (written !== undefined) ftruncateSync(STDERR, written);
       continue;
     }
-    return { ...server, ...(up === undefined ? {} : { lockdown: order(options, way, server) }) };
+    return up === undefined ? server : Object.assign(server, { lockdown: order(options, way, server) });
   }
   throw new Error(`there is no way "${only}" to start a server here`);
 }

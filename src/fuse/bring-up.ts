@@ -1,0 +1,157 @@
+/** Starts the first server of a mount and mounts: everything until the mount can be used. */
+import { closeSync, openSync } from 'node:fs';
+import type { ServeOrder, ToServer, ToSupervisor } from './messages.js';
+import { MountFailure } from './mount/failure.js';
+import { isSuperuser, mountAsSuperuser, mountAsUser, mounted, openDevFuse, setReadAhead } from './mount/mount.js';
+import { readMountinfo } from './mount/mountinfo.js';
+import type { MountInfo } from './mount/mountinfo.js';
+import type { HostMount } from './mount/options.js';
+import { connectionState, unmount, unmountDead } from './mount/unmount.js';
+import type { Layer } from './sandbox/layers.js';
+import { missing } from './sandbox/layers.js';
+import { refusal, startServer } from './sandbox/start.js';
+import type { SandboxOptions, Server } from './sandbox/start.js';
+import { MemoryFile } from './succession/memory-file.js';
+import type { SuperviseOptions } from './supervisor.js';
+
+const READ_AHEAD_KIB = 1024;
+/** FUSE at 3, then the disks, then these. */
+const FIRST_DISK = 4;
+
+/** The next message of one of these types. @throws MountFailure when the server says that it failed, or ends */
+export function expect<T extends ToSupervisor['type']>(server: Server, type: T): Promise<Extract<ToSupervisor, { type: T }>> {
+  return new Promise((resolve, reject) => {
+    server.onMessage = (message) => {
+      if (message.type === type) resolve(message as Extract<ToSupervisor, { type: T }>);
+      else if (message.type === 'failed') reject(new MountFailure(message.message, message.code));
+    };
+    // What it said last may still be on its way when it has ended.
+    void server.exit.then((how) => setImmediate(() => reject(new MountFailure(`the file system server ended (${how}) before the mount was up`, 'EIO'))));
+  });
+}
+
+/** Starts servers of one mount: the first one, and those that come after it. */
+export class Servers {
+  private way: string | undefined;
+
+  constructor(
+    private readonly options: SuperviseOptions,
+    private readonly mount: HostMount,
+    readonly fuse: number,
+    /** undefined: no server comes after the first. */
+    readonly memory: MemoryFile | undefined,
+  ) {}
+
+  /** libfuse opens the device and mounts by itself: nothing that a confined process could do. */
+  get confinement(): SandboxOptions {
+    return this.options.channel === 'fuse-native' ? { mode: 'off' } : (this.options.sandbox ?? { mode: 'off' });
+  }
+
+  /** A process that has said its first word, and has been told to open the volume, or to wait for that as `heir`. */
+  async start(readonly: boolean, heir?: ServeOrder): Promise<Server> {
+    const { options, memory } = this;
+    const disks = options.descriptors ?? [];
+    // Each server has one of its own, and nobody else: the host shall see when it goes.
+    const clone = memory === undefined ? -1 : openDevFuse();
+    const memory_fd = FIRST_DISK + disks.length;
+    try {
+      const server = await startServer({
+        entry: options.server.entry, execArgv: options.server.execArgv ?? [], output: options.output ?? 'inherit', mountpoint: this.mount.mountpoint,
+        descriptors: [this.fuse, ...disks, ...(memory === undefined ? [] : [memory.fd, clone])], disks: disks.length,
+        shared_bytes: memory?.bytes ?? 0, ...(memory === undefined ? {} : { clone: memory_fd + 1 }),
+        // What was possible for the first is possible for the others.
+        sandbox: this.way === undefined ? this.confinement : { ...this.confinement, way: this.way },
+      });
+      if (this.confinement.mode !== 'off') this.way = server.way;
+      const order: ToServer = {
+        type: 'open', args: options.server.args, readonly, ipc: server.ipc, ...(server.lockdown !== undefined ? { lockdown: server.lockdown } : {}), ...(heir !== undefined ? { heir } : {}),
+        ...(memory !== undefined ? { succession: { memory_fd, memory_bytes: memory.bytes, clone_fd: memory_fd + 1, noresend: process.env['RUMP_NORESEND'] === '1' } } : {}),
+      };
+      server.send(order);
+      return server;
+    } finally {
+      if (clone >= 0) closeSync(clone);
+    }
+  }
+}
+
+/** Server and mount, up. */
+export interface Up {
+  readonly servers: Servers;
+  readonly server: Server;
+  readonly info: MountInfo;
+  readonly volume: Extract<ToSupervisor, { type: 'volume' }>;
+  readonly order: ServeOrder;
+  readonly sandbox: readonly Layer[];
+}
+
+/** Starts and mounts. @throws MountFailure; what was started or mounted has been ended again then */
+export async function bringUp(options: SuperviseOptions, mount: HostMount): Promise<Up> {
+  const up = await attempt(options, mount);
+  // Mounted for writing before the volume said no: again, so that the host knows.
+  return up ?? (await attempt(options, { ...mount, readonly: true }))!;
+}
+
+/** undefined: the volume can only be read, but the host has it mounted for writing. Nothing is left of the attempt. */
+async function attempt(options: SuperviseOptions, mount: HostMount): Promise<Up | undefined> {
+  const superuser = isSuperuser();
+  const native = options.channel === 'fuse-native';
+  if (native && options.sandbox?.mode === 'required') throw new MountFailure('--require-sandbox: the channel fuse-native cannot be confined; use dev-fuse', 'EPERM');
+  // The superuser mounts when the volume is known; fusermount3 makes descriptor and mount in one; fuse-native mounts in the server.
+  const early = superuser || native ? undefined : mountAsUser(mount);
+  const fuse = early?.fd ?? (native ? openSync('/dev/null', 'r+') : openDevFuse());
+  const memory = native || !mount.default_permissions || options.survive === false ? undefined : MemoryFile.make();
+  const servers = new Servers(options, mount, fuse, memory);
+  let info = early?.info;
+  let server: Server | undefined;
+  let up: Up | undefined;
+  try {
+    server = await servers.start(mount.readonly);
+    const volume = await expect(server, 'volume');
+    const { confinement } = servers;
+    const sandbox = confinement.mode === 'off' ? [] : [...server.layers, ...volume.layers];
+    if (confinement.mode === 'required' && missing(sandbox).length > 0) throw new MountFailure(refusal(missing(sandbox)), 'EPERM');
+    const readonly = mount.readonly || volume.readonly;
+    if (info !== undefined && readonly !== mount.readonly) return undefined;
+    const ready = expect(server, 'ready');
+    ready.catch(() => {}); // looked at below, whatever happens before
+    const order: ServeOrder = { type: 'serve', mountpoint: info?.mountpoint ?? mount.mountpoint, readonly, default_permissions: mount.default_permissions };
+    if (native) {
+      server.send({ type: 'serve-native', mount: { ...mount, readonly } });
+      await ready;
+      info = mounted(mount.mountpoint);
+    } else {
+      info ??= mountAsSuperuser(fuse, { ...mount, readonly });
+      server.send(order);
+      await ready;
+    }
+    if (superuser) setReadAhead(info.device, options.read_ahead_kib ?? READ_AHEAD_KIB);
+    return (up = { servers, server, info, volume, order, sandbox });
+  } finally {
+    if (up === undefined) {
+      server?.kill(); // nothing has been written through it yet
+      await server?.exit;
+      if (info !== undefined) clearAway(options, fuse, info);
+      memory?.close();
+      closeSync(fuse);
+    }
+  }
+}
+
+/** fuse-native keeps the descriptor to itself: whether the mount is there is all that can be known then. */
+export function stateOf(options: SuperviseOptions, fuse: number, info: MountInfo): 'connected' | 'aborted' | 'gone' {
+  if (options.channel !== 'fuse-native') return connectionState(fuse);
+  return readMountinfo().some((mount) => mount.id === info.id && mount.device === info.device && mount.mountpoint === info.mountpoint) ? 'connected' : 'gone';
+}
+
+/** What is left of a mount whose server has ended. A dead one would answer ENOTCONN for ever. */
+export function clearAway(options: SuperviseOptions, fuse: number, info: MountInfo): void {
+  try {
+    const state = stateOf(options, fuse, info);
+    // When it has gone, its number and place may be another mount's.
+    if (state === 'connected') unmount(info.device, { lazy: true });
+    else if (state === 'aborted') unmountDead(info);
+  } catch {
+    // Covered by another mount, or not permitted: nothing that could be done.
+  }
+}
