@@ -8,7 +8,7 @@
  *     -> FINISHING    it has died after the mount had ended: the next one only writes what is left to be written
  *     -> ENDED        the mount has ended and everything is written; or nobody can go on, and nobody ever will
  */
-import type { MountStanding, ServeOrder } from '../messages.js';
+import type { MountStanding } from '../messages.js';
 import type { Server } from '../sandbox/start.js';
 import type { MemoryFile } from './memory-file.js';
 
@@ -16,7 +16,7 @@ import type { MemoryFile } from './memory-file.js';
 const TRIES = 5;
 /** So long after the mount, or after a server has taken over, the next stand-by is started, milliseconds: programs come first. */
 const STANDBY_FIRST_MS = 1000;
-const STANDBY_NEXT_MS = 250;
+const STANDBY_NEXT_MS = 50;
 /** A stand-by that cannot even stand is tried again ever more rarely. */
 const STANDBY_RETRY_MAX_MS = 60_000;
 /** Nobody takes longer than that to take over, milliseconds. */
