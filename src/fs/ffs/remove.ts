@@ -110,13 +110,14 @@ export async function ffs_rename(fdvp: Vnode, fvp: Vnode, fname: string, tdvp: V
   const cache = fdp.i_ump.um_bufcache;
   const isdir = fvp.v_type === VDIR;
   const reparent = isdir && fdp !== tdp;
-  let entered = false;
+  // A predecessor of this kernel may have died in the middle.
+  let entered = tip === fip;
   if (isdir && !order.mayenter(fip, tdp)) await order.flush(false);
   await order.run(async () => {
     if (tdp.i_nlink === 0) throw errno(E.ENOENT);
     if (fip.i_nlink >= LINK_MAX) throw errno(E.EMLINK);
-    if (tip !== null && isdir && !(await ufs_dirempty(tip))) throw errno(E.ENOTEMPTY);
-    if (reparent && tip === null && tdp.i_nlink >= LINK_MAX) throw errno(E.EMLINK);
+    if (tip !== null && isdir && !entered && !(await ufs_dirempty(tip))) throw errno(E.ENOTEMPTY);
+    if (reparent && tip === null && !entered && tdp.i_nlink >= LINK_MAX) throw errno(E.EMLINK);
     const dotdot = reparent ? await parententry(fip) : null;
     try {
       if (!entered) {

@@ -8,6 +8,7 @@ import { decodeDev } from '../protocol/linux.js';
 import type { Message } from '../protocol/message.js';
 import type { Bridge } from './bridge.js';
 import { doneAlready, unlessDone } from './halfdone.js';
+import { isDirectory } from './nodes.js';
 import type { Node } from './nodes.js';
 
 /** The reply for a name that has just been made. */
@@ -94,6 +95,13 @@ export function rename2(b: Bridge, m: Message): Promise<number> {
   return move(b, m, F.fuse_rename2_in.SIZEOF, m.u32(F.fuse_rename2_in.flags));
 }
 
+/** Do both names name the same file? Its attributes are then in `m.stat`. */
+async function sameFile(b: Bridge, m: Message, dir: Node, from: Path, todir: Node, to: Path): Promise<boolean> {
+  if (!(await there(b, m, dir, from))) return false;
+  const { st_ino, st_gen } = m.stat;
+  return (await there(b, m, todir, to)) && m.stat.st_ino === st_ino && m.stat.st_gen === st_gen;
+}
+
 async function there(b: Bridge, m: Message, dir: Node, name: Path): Promise<boolean> {
   try {
     await b.sys.fstatat(dir.fd, name, m.stat, AT_SYMLINK_NOFOLLOW);
@@ -112,6 +120,12 @@ async function move(b: Bridge, m: Message, names: number, flags: number): Promis
   const to = m.name(m.behindName(names));
   const dir = await b.node(m);
   const todir = await b.nodes.get(m, lo, hi);
+  if (m.halfdone && (await sameFile(b, m, dir, from, todir, to))) {
+    // It has its new name already. The old one of a directory goes by a rename.
+    if (isDirectory(m.stat)) await b.as(m).renameat(dir.fd, from, todir.fd, to);
+    else await b.as(m).unlinkat(dir.fd, from, 0);
+    return 0;
+  }
   const victim = flags === 0 ? await b.victim(m, todir.fd, to, m.stat) : null;
   const sys = b.as(m);
   try {

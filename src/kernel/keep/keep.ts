@@ -16,6 +16,7 @@
  */
 import type { MaybePromise } from '../rumpuser/rumpuser.js';
 import type { BlockDevice } from '../blkdev.js';
+import { LastAnswers } from './answers.js';
 import { RecordWriter, readrecords, recordbytes } from './records.js';
 import type { KeptRecord } from './records.js';
 import { Slots } from './slots.js';
@@ -151,6 +152,7 @@ export class Keep implements KeepForServer {
   /** Pieces that the inheritance lies in: free once the state is one of our own. */
   private theirs: readonly Slot[] = [];
   private readonly answers = new Map<number, Uint8Array>();
+  private readonly last = new LastAnswers(ANSWER_MAX);
   private readonly half = new Set<number>();
   private driver: KeptDriver | null = null;
   private blocks: Iterable<KeptBlock> = [];
@@ -201,12 +203,17 @@ export class Keep implements KeepForServer {
       } else if (record.type === DROP) {
         found.delete(a!);
       } else if (record.type === ANSWER) {
-        this.answers.set(number(a!, b!), recordbytes(record, 3, Math.min(c!, ANSWER_MAX)));
+        const bytes = recordbytes(record, 3, Math.min(c!, ANSWER_MAX));
+        this.answers.set(number(a!, b!), bytes);
+        this.last.add(a!, b!, bytes, bytes.length);
       } else if (record.type === ATWORK) {
         this.half.clear();
+        // Half done they stay until they are done, however many servers it takes.
+        this.atwork = [...record.words];
         for (let i = 0; i + 1 < record.words.length; i += 2) this.half.add(number(record.words[i]!, record.words[i + 1]!));
       }
     }
+    this.atworkkept = this.atwork.length > 0;
     this.theirs = [...found.values()];
     this.inheritance = { blocks: [...found].map(([offset_bytes, { at, bytes }]) => ({ offset_bytes, bytes: this.memory.subarray(at, at + bytes) })), records };
   }
@@ -269,7 +276,7 @@ export class Keep implements KeepForServer {
   }
 
   begin(lo: number, hi: number): void {
-    this.atwork.push(lo >>> 0, hi >>> 0);
+    if (!this.halfdone(lo, hi)) this.atwork.push(lo >>> 0, hi >>> 0);
   }
 
   forget(lo: number, hi: number): void {
@@ -321,6 +328,7 @@ export class Keep implements KeepForServer {
     other.rewind();
     for (const bp of this.blocks) if (bp.kept >= 0) this.record(other, bp);
     driver.snapshot(other);
+    this.last.record(other, ANSWER);
     this.requests(other, answer);
     if (other.overflow) return this.givenup();
     this.rewriteat = other.at + GROWTH_WORDS;
@@ -384,6 +392,7 @@ export class Keep implements KeepForServer {
     log.put(length);
     log.putbytes(answer.bytes, length);
     log.end();
+    this.last.add(answer.lo, answer.hi, answer.bytes, length);
   }
 
   /** Makes valid what the active log holds now. */

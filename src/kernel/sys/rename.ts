@@ -124,8 +124,9 @@ async function rename_names(l: Lwp, from: Parent, to: Parent, flags: number): Pr
     const target = cache_vop_lookup_or_null(k, tdvp, to.name, l.cred);
     tvp = target instanceof Promise ? await target : target;
     if (tvp !== null && (flags & RENAME_NOREPLACE) !== 0) throw errno(E.EEXIST);
-    if (fvp === tvp) {
-      // Two names of one file, or twice the same name: nothing to do, says POSIX.
+    if (fvp === tvp && (fvp.v_type !== VDIR || (fdvp === tdvp && from.name === to.name))) {
+      // Two names of one file, or twice the same name: nothing to do, says POSIX. (Two names of a directory are a rename that was
+      // not finished: it is now.)
       if ((from.mustbedir || to.mustbedir) && fvp.v_type !== VDIR) throw errno(E.ENOTDIR);
       return;
     }
