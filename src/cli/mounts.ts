@@ -1,6 +1,7 @@
 import { lstatSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { readMountinfo } from '../fuse/mount/mountinfo.js';
+import type { MountStanding } from '../fuse/messages.js';
 import { FSTYPE } from '../fuse/mount/options.js';
 import type { Layer } from '../fuse/sandbox/layers.js';
 import { Failure } from './failure.js';
@@ -15,6 +16,8 @@ export interface HostMount {
   /** The supervisor, where the record is there and the process alive. */
   readonly pid?: number;
   readonly details?: MountRecord;
+  /** What has changed since it was mounted. */
+  readonly standing?: MountStanding;
 }
 
 /** What `mount` leaves on record for `list`, `umount` and `info`. */
@@ -31,6 +34,10 @@ export interface MountRecord {
   readonly sandbox: readonly Layer[];
   /** The file that its supervisor and server write warnings and errors to. */
   readonly log?: string;
+  /** Another server goes on when one dies. */
+  readonly survives?: boolean;
+  /** The file where its supervisor says what changes while it lives. */
+  readonly standing?: string;
 }
 
 /** The superuser; or, where his ids are those of a user namespace (a container), who that is outside. */
@@ -86,13 +93,20 @@ export function removeRecord(device: string, pid: number): void {
   const record = readRecord(device);
   if (record?.pid !== pid) return;
   rmSync(recordFile(device), { force: true });
-  if (record.log !== undefined) rmSync(record.log, { force: true });
+  for (const file of [record.log, record.standing]) if (file !== undefined) rmSync(file, { force: true });
 }
 
-/** A log file for a mount that is about to be made. */
-export function newLogFile(): string {
+/** What a mount writes while it lives. */
+export interface RecordFiles {
+  readonly log: string;
+  readonly standing: string;
+}
+
+/** For a mount that is about to be made. */
+export function newRecordFiles(): RecordFiles {
   makeRecordDirectory();
-  return path.join(recordDirectory(), `${process.pid}-${Date.now()}.log`);
+  const name = path.join(recordDirectory(), `${process.pid}-${Date.now()}`);
+  return { log: `${name}.log`, standing: `${name}.standing` };
 }
 
 /** What a background mount has said since it was made, a line each; empty if it was content. */
@@ -121,16 +135,16 @@ export interface EndedMount {
 export function dropStaleRecords(mounts: readonly HostMount[], target?: string): EndedMount[] {
   const ended: EndedMount[] = [];
   if (!ours()) return ended;
-  const live = new Set(mounts.flatMap((mount) => [path.basename(recordFile(mount.device)), path.basename(mount.details?.log ?? '')]));
+  const live = new Set(mounts.flatMap(({ device, details }) => [recordFile(device), details?.log ?? '', details?.standing ?? ''].map((file) => path.basename(file))));
   const stale: string[] = [];
   for (const name of readdirSync(recordDirectory())) {
     const file = path.join(recordDirectory(), name);
     const record = name.endsWith('.json') ? readRecordFile(file) : undefined;
     // The log of a mount that is being made bears the number of the process that makes it. A mount that is not to be
     // seen here may be in another mount namespace: its process tells.
-    const owner = /^(\d+)-\d+\.log$/.exec(name)?.[1] ?? record?.pid;
+    const owner = /^(\d+)-\d+\.(?:log|standing)$/.exec(name)?.[1] ?? record?.pid;
     if (live.has(name) || (owner !== undefined && alive(Number(owner)))) {
-      if (record?.log !== undefined) live.add(path.basename(record.log));
+      for (const file of [record?.log, record?.standing]) if (file !== undefined) live.add(path.basename(file));
       continue;
     }
     const said = record?.log === undefined ? [] : readLog(record.log);
@@ -152,6 +166,15 @@ function readRecordFile(file: string): MountRecord | undefined {
     return JSON.parse(readFileSync(file, 'utf8')) as MountRecord;
   } catch {
     return undefined;
+  }
+}
+
+function readStanding(file: string | undefined): MountStanding | undefined {
+  if (file === undefined) return undefined;
+  try {
+    return JSON.parse(readFileSync(file, 'utf8')) as MountStanding;
+  } catch {
+    return undefined; // nothing has changed yet
   }
 }
 
@@ -186,11 +209,14 @@ export function alive(pid: number): boolean {
 /** All mounts of rumpfuse, in the order in which they were made. */
 export function listMounts(): HostMount[] {
   return readMountinfo().filter((mount) => mount.fstype === FSTYPE).map(({ device, mountpoint, source, options }) => {
-    const details = readRecord(device);
+    const record = readRecord(device);
+    const standing = readStanding(record?.standing);
+    const server_pid = standing?.server_pid ?? record?.server_pid;
+    const details = record === undefined ? undefined : { ...record, ...(server_pid !== undefined ? { server_pid } : {}) };
     const pid = details?.pid ?? findSupervisor(mountpoint);
     return {
       device, mountpoint, source, options,
-      ...(details !== undefined ? { details } : {}),
+      ...(details !== undefined ? { details } : {}), ...(standing !== undefined ? { standing } : {}),
       ...(pid !== undefined && alive(pid) ? { pid } : {}),
     };
   });

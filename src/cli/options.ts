@@ -21,6 +21,12 @@ export interface MountOptions {
   /** A file that takes what is written; the disk stays as it is. */
   overlay?: string;
   channel: 'dev-fuse' | 'fuse-native';
+  /** A second server waits to go on when the first one dies. */
+  standby: boolean;
+  /** Another server goes on when one dies. */
+  survive: boolean;
+  /** Seconds after which a server that does not answer is taken for hung; 0: never. */
+  watchdog_s?: number;
   /** For the driver. */
   driver: Map<string, string | true>;
 }
@@ -41,7 +47,7 @@ function split(list: string): string[] {
 export function parseMountOptions(lists: readonly string[], root: boolean, driverOptions: ReadonlySet<string> | undefined): MountOptions {
   const options: MountOptions = {
     flags: MNT_RELATIME, mustWrite: false, suid: false, dev: false, exec: true,
-    allowOther: root, defaultPermissions: true, channel: 'dev-fuse', driver: new Map(),
+    allowOther: root, defaultPermissions: true, channel: 'dev-fuse', standby: true, survive: true, driver: new Map(),
   };
   const clear = (flag: number) => (options.flags &= ~flag);
   for (const item of lists.flatMap(split)) {
@@ -75,6 +81,16 @@ export function parseMountOptions(lists: readonly string[], root: boolean, drive
       case 'type': options.type = need(); break;
       case 'fsname': options.fsname = need(); break;
       case 'overlay': options.overlay = need(); break;
+      case 'standby': options.standby = true; break;
+      case 'nostandby': options.standby = false; break;
+      case 'survive': options.survive = true; break;
+      case 'nosurvive': options.survive = false; break;
+      case 'watchdog': {
+        const seconds = Number(need());
+        if (!(seconds >= 0 && seconds <= 86400)) throw new Failure(`-o watchdog=${value}: seconds, from 0 (none) to 86400`);
+        options.watchdog_s = seconds;
+        break;
+      }
       case 'channel': {
         const channel = need();
         if (channel !== 'dev-fuse' && channel !== 'fuse-native') throw new Failure(`-o channel=${channel}: the channels are dev-fuse and fuse-native`);

@@ -39,8 +39,14 @@ for (const who of ['root', 'user'] as const) {
 
   t.test(`${who}: the server dies`, { skip }, (t) => {
     const seen = breakout(who, { sandbox: { mode: 'on' }, kill: 'server' });
+    t.equal(seen.after?.work, 'fine', 'another one goes on');
+    t.ok((seen.after?.threads.length ?? 0) > 0);
+    const kinds = (threads: readonly Record<string, string>[] = []) => [...new Set(threads.map((thread) => JSON.stringify(thread)))].sort();
+    t.same(kinds(seen.after?.threads), kinds(seen.threads), 'as confined as the first');
+    t.same(seen.after?.root, seen.root);
     t.ok(seen.ended);
-    t.match(seen.log, /ended unexpectedly/);
+    t.equal(seen.kept, true, 'with everything written');
+    t.match(seen.log, /died \(SIGKILL\); another one goes on/);
     t.end();
   });
 }

@@ -9,7 +9,7 @@ import { printable } from '../../fuse/printable.js';
 import type { Layer } from '../../fuse/sandbox/layers.js';
 import { openDisk, selectVolume, type Where } from '../device.js';
 import { Failure, words } from '../failure.js';
-import { listMounts } from '../mounts.js';
+import { listMounts, type HostMount } from '../mounts.js';
 import { formatBytes } from '../units.js';
 
 export interface InfoArguments extends Where {
@@ -52,6 +52,15 @@ function printSandbox(layers: readonly Layer[]): void {
   for (const { name, on, detail } of layers) process.stdout.write(`    [${on ? 'on ' : 'OFF'}] ${name.padEnd(14)} ${detail ?? ''}\n`);
 }
 
+/** Who serves it, and who would go on. */
+function printServers({ details, standing }: HostMount): void {
+  const { server_pid, survives } = details!;
+  if (server_pid !== undefined) process.stdout.write(`  server:       process ${server_pid}${survives === true ? '' : '; its death ends the mount'}\n`);
+  if (standing?.standby_pid !== undefined) process.stdout.write(`  stand-by:     process ${standing.standby_pid}\n`);
+  if (standing !== undefined && standing.restarts > 0) process.stdout.write(`  restarts:     ${standing.restarts}\n`);
+  if (standing?.turned_readonly === true) process.stdout.write('  read-only:    since a request was the end of several servers\n');
+}
+
 /** A mounted volume: `rumpfuse info DIR`. */
 function infoOfMount(dir: string, json: boolean): void {
   const absolute = path.resolve(dir);
@@ -65,6 +74,7 @@ function infoOfMount(dir: string, json: boolean): void {
   process.stdout.write(`  options:      ${[...new Set(mount.options.split(','))].join(',')}\n  served by:    ${mount.pid === undefined ? 'nobody any more' : `process ${mount.pid}`}\n`);
   if (mount.details === undefined) return;
   process.stdout.write(`  since:        ${mount.details.since}\n`);
+  printServers(mount);
   printSandbox(mount.details.sandbox);
 }
 

@@ -6,7 +6,7 @@ import { nodeRumpuser } from '../../kernel/rumpuser/node.js';
 import type { LogLevel } from '../../kernel/rumpuser/rumpuser.js';
 import type { ImageDevice } from '../../blockdev/image.js';
 import { openOverlayFile } from '../../blockdev/overlay.js';
-import { launch } from '../../fuse/launch.js';
+import { launch, writeStanding } from '../../fuse/launch.js';
 import type { MountReady } from '../../fuse/messages.js';
 import { MountFailure } from '../../fuse/mount/failure.js';
 import type { SandboxOptions } from '../../fuse/sandbox/start.js';
@@ -15,7 +15,7 @@ import { openDisk, type Where } from '../device.js';
 import { driverOf, type Driver } from '../drivers.js';
 import { EXIT_MOUNT, Failure, words } from '../failure.js';
 import { openLog } from '../log.js';
-import { newLogFile, removeRecord, writeRecord } from '../mounts.js';
+import { newRecordFiles, removeRecord, writeRecord, type RecordFiles } from '../mounts.js';
 import { parseMountOptions, type MountOptions } from '../options.js';
 import type { ServerArguments } from '../server.js';
 import { parseBytes } from '../units.js';
@@ -110,19 +110,21 @@ function plan(argv: MountArguments, options: MountOptions, type: string, driver:
     server: { entry: fileURLToPath(new URL('../server.js', import.meta.url)), args, execArgv: ['--max-semi-space-size=4'] },
     ...(disk !== undefined ? { descriptors: overlay === undefined ? [disk.fd] : [disk.fd, overlay.fd] } : {}),
     sandbox: confinement(argv, driver),
+    survive: options.survive, standby: options.standby,
+    ...(options.watchdog_s !== undefined ? { watchdog_s: options.watchdog_s } : {}),
   };
 }
 
-async function inBackground(options: SuperviseOptions, up: (ready: MountReady, logFile: string) => void): Promise<void> {
-  const logFile = newLogFile();
+async function inBackground(options: SuperviseOptions, up: (ready: MountReady, files: RecordFiles) => void): Promise<void> {
+  const files = newRecordFiles();
   let ready: MountReady;
   try {
-    ready = await launch({ ...options, log: logFile });
+    ready = await launch({ ...options, ...files });
   } catch (error) {
-    rmSync(logFile, { force: true });
+    rmSync(files.log, { force: true });
     throw error;
   }
-  up(ready, logFile);
+  up(ready, files);
 }
 
 /** `rumpfuse mount IMAGE DIR`. Returns when the mount can be used, or with --foreground when it has ended. */
@@ -131,12 +133,12 @@ export async function mount(argv: MountArguments): Promise<number> {
   const disk = driver.disk ? await openImage(argv, options) : undefined;
   let overlay: ImageDevice | undefined;
   const log = openLog(argv.logLevel, argv.logJson);
-  const up = (ready: MountReady, logFile?: string) => {
+  const up = (ready: MountReady, files: Partial<RecordFiles>) => {
     if (ready.notice !== undefined) process.stderr.write(`rumpfuse: ${ready.notice}\n`);
     writeRecord(ready.device, {
       pid: ready.pid, image: disk === undefined ? argv.image : realpathSync(argv.image), mountpoint: ready.mountpoint, type: ready.fstype, readonly: ready.readonly, since: new Date().toISOString(),
       sandbox: ready.sandbox, ...(ready.server_pid !== undefined ? { server_pid: ready.server_pid } : {}),
-      ...(logFile !== undefined ? { log: logFile } : {}),
+      survives: ready.survives, ...files,
     });
   };
   try {
@@ -147,12 +149,13 @@ export async function mount(argv: MountArguments): Promise<number> {
       return 0;
     }
     let device: string | undefined;
+    const { standing } = newRecordFiles();
     const status = await supervise(superviseOptions, {
       ready: (ready) => {
         device = ready.device;
-        up(ready);
+        up(ready, { standing });
       },
-      changed: () => {},
+      changed: (now) => writeStanding(standing, now),
       say: log,
     });
     if (device !== undefined) removeRecord(device, process.pid);
