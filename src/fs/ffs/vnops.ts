@@ -21,14 +21,14 @@ import { ffs_accessed, ffs_read, ffs_seek } from './read.js';
 /** Names of pathconf(2); values of NetBSD sys/sys/unistd.h. */
 const PC = { LINK_MAX: 1, NAME_MAX: 4, PATH_MAX: 5, CHOWN_RESTRICTED: 7, NO_TRUNC: 8, SYNC_IO: 10, FILESIZEBITS: 11, SYMLINK_MAX: 12, TWO_SYMLINKS: 13, MIN_HOLE_SIZE: 15 } as const;
 
-function lookup(dvp: Vnode, name: string, _cred: Cred): MaybePromise<Vnode> {
+function lookup(dvp: Vnode, name: string, _cred: Cred): MaybePromise<Vnode | null> {
   const hit = ufs_dirlookup(VTOI(dvp), name);
   return hit instanceof Promise ? hit.then((h) => enter(dvp, name, h)) : enter(dvp, name, hit);
 }
 
-/** The vnode that an entry names. */
-function enter(dvp: Vnode, name: string, hit: DirHit | null): MaybePromise<Vnode> {
-  if (hit === null) throw errno(E.ENOENT);
+/** The vnode that an entry names; null for no entry. */
+function enter(dvp: Vnode, name: string, hit: DirHit | null): MaybePromise<Vnode | null> {
+  if (hit === null) return null;
   const kernel = dvp.v_mount.mnt_kernel;
   if (hit.ino === dvp.v_key) {
     kernel.vref(dvp);

@@ -62,8 +62,7 @@ export const zerofs_vnodeops: Vnops = {
   lookup(dvp, name) {
     const dir = nodeOf(dvp);
     const node = name === '..' ? dir.parent : dir.entries!.get(name)?.node;
-    if (!node) throw errno(E.ENOENT);
-    return vnodeOf(dvp, node);
+    return node ? vnodeOf(dvp, node) : null;
   },
 
   create: (dvp, name, vap, cred) => vnodeOf(dvp, enter(dvp, name, vap.va_type, vap, cred)),

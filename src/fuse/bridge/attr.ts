@@ -15,9 +15,14 @@ const S = F.fuse_setattr_in;
 
 const CHANGES = F.FATTR_MODE | F.FATTR_UID | F.FATTR_GID | F.FATTR_SIZE | F.FATTR_ATIME | F.FATTR_MTIME | F.FATTR_CTIME;
 
-export async function getattr(b: Bridge, m: Message): Promise<number> {
-  await b.sys.fstat(await attrFd(b, m, m.u32(G.getattr_flags), G.fh), m.stat);
-  return putAttrOut(m.out, m.stat, b.timeouts);
+export function getattr(b: Bridge, m: Message): MaybePromise<number> {
+  const fd = attrFd(b, m, m.u32(G.getattr_flags), G.fh);
+  return fd instanceof Promise ? fd.then((got) => attrOf(b, m, got)) : attrOf(b, m, fd);
+}
+
+function attrOf(b: Bridge, m: Message, fd: number): MaybePromise<number> {
+  const known = b.sys.fgetattr(fd, m.stat);
+  return known instanceof Promise ? known.then(() => putAttrOut(m.out, m.stat, b.timeouts)) : putAttrOut(m.out, m.stat, b.timeouts);
 }
 
 export async function statx(b: Bridge, m: Message): Promise<number> {

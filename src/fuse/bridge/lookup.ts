@@ -1,30 +1,34 @@
 /** LOOKUP, FORGET, BATCH_FORGET: names to nodes, and the end of what the host knows. */
-import { E, Errno } from '../../kernel/errno.js';
-import { AT_SYMLINK_NOFOLLOW } from '../../kernel/fcntl.js';
+import { E, errno } from '../../kernel/errno.js';
 import type { MaybePromise } from '../../kernel/rumpuser/rumpuser.js';
+import type { Path } from '../../kernel/sys/rumpsys.js';
 import { putNegativeEntry } from '../protocol/encode.js';
 import { fuse_batch_forget_in, fuse_forget_in, fuse_forget_one } from '../protocol/fuse_kernel.js';
 import type { Message } from '../protocol/message.js';
 import { NO_REPLY } from '../channel/loop.js';
 import type { Bridge } from './bridge.js';
+import type { Node } from './nodes.js';
 
-export async function lookup(b: Bridge, m: Message): Promise<number> {
+export function lookup(b: Bridge, m: Message): MaybePromise<number> {
   const name = m.name(0);
   const found = b.node(m);
-  const dir = found instanceof Promise ? await found : found;
-  const st = m.stat;
+  return found instanceof Promise ? found.then((dir) => lookupIn(b, m, dir, name)) : lookupIn(b, m, found, name);
+}
+
+function lookupIn(b: Bridge, m: Message, dir: Node, name: Path): MaybePromise<number> {
   // The host looks these up where it has a node but no name for it (file handles of NFS, open_by_handle_at).
   if (name === '.' || (name === '..' && dir === b.nodes.root)) {
-    await b.sys.fstat(dir.fd, st);
-    return b.entryOf(m, dir, st);
+    const known = b.sys.fgetattr(dir.fd, m.stat);
+    return known instanceof Promise ? known.then(() => b.entryOf(m, dir, m.stat)) : b.entryOf(m, dir, m.stat);
   }
-  try {
-    await b.as(m).fstatat(dir.fd, name, st, AT_SYMLINK_NOFOLLOW);
-  } catch (thrown) {
-    if (!(thrown instanceof Errno) || thrown.errno !== E.ENOENT || b.timeouts.negative === 0) throw thrown;
-    return putNegativeEntry(m.out, b.timeouts);
-  }
-  return b.entry(m, dir.fd, name, st);
+  const there = b.as(m).lookupat(dir.fd, name, m.stat);
+  return there instanceof Promise ? there.then((is) => answer(b, m, dir, name, is)) : answer(b, m, dir, name, there);
+}
+
+function answer(b: Bridge, m: Message, dir: Node, name: Path, there: boolean): MaybePromise<number> {
+  if (there) return b.entry(m, dir.fd, name, m.stat);
+  if (b.timeouts.negative === 0) throw errno(E.ENOENT);
+  return putNegativeEntry(m.out, b.timeouts);
 }
 
 export function forget(b: Bridge, m: Message): MaybePromise<number> {

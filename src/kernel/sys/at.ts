@@ -1,10 +1,11 @@
 /** What system calls share: paths, descriptors, directories to start from. */
 import { bytestrFromPath } from '../bytestr.js';
-import { E, errno } from '../errno.js';
+import { E, Errno, errno } from '../errno.js';
 import { AT_FDCWD } from '../fcntl.js';
 import type { Lwp } from '../proc.js';
 import type { MaybePromise } from '../rumpuser/rumpuser.js';
-import { namei, nameiparent } from '../vfs/namei.js';
+import { cross_mounts, search_or_null } from '../vfs/lookup.js';
+import { is_component, namei, nameiparent } from '../vfs/namei.js';
 import type { Parent } from '../vfs/namei.js';
 import type { Vnode } from '../vfs/vnode.js';
 import type { File } from './file.js';
@@ -18,7 +19,7 @@ export function copyinpath(path: Path): string {
 }
 
 /** Gives the reference back when the promise settles. */
-async function held(l: Lwp, start: Vnode, found: Promise<Vnode>): Promise<Vnode> {
+async function held<T>(l: Lwp, start: Vnode, found: Promise<T>): Promise<T> {
   l.kernel.vref(start);
   try {
     return await found;
@@ -46,6 +47,28 @@ export function at_namei(l: Lwp, fd: number, path: string, follow: boolean, empt
   const found = namei(l, start, path, follow, searched);
   // The descriptor may be closed while we wait. Nothing else has run so far, so it is not too late for the reference.
   return found instanceof Promise ? held(l, start, found) : found;
+}
+
+/** Like at_namei without following a symlink at the end; null if the last name does not exist. */
+export function at_lookup(l: Lwp, fd: number, path: string): MaybePromise<Vnode | null> {
+  if (fd !== AT_FDCWD && is_component(path)) {
+    const { f_vnode: dvp, f_search } = l.p.p_fd.get(fd);
+    if (!f_search) {
+      const found = search_or_null(l.kernel, dvp, path, l.cred);
+      if (!(found instanceof Promise)) return found === null || found.v_mountedhere === null ? found : cross_mounts(l.kernel, found);
+      return held(l, dvp, found.then((vp) => (vp === null ? null : cross_mounts(l.kernel, vp))));
+    }
+  }
+  return missing_is_null(l, fd, path);
+}
+
+async function missing_is_null(l: Lwp, fd: number, path: string): Promise<Vnode | null> {
+  try {
+    return await at_namei(l, fd, path, false);
+  } catch (thrown) {
+    if (thrown instanceof Errno && thrown.errno === E.ENOENT) return null;
+    throw thrown;
+  }
 }
 
 async function held_parent(l: Lwp, start: Vnode, found: Promise<Parent>): Promise<Parent> {

@@ -1,3 +1,4 @@
+import type { MaybePromise } from '../rumpuser/rumpuser.js';
 import type { Dirent, Fhandle, Stat, Statvfs } from '../stat.js';
 import type { MountArgs } from '../vfs/vfsops.js';
 
@@ -66,6 +67,12 @@ export interface RumpSys {
   lstat(path: Path, into?: Stat): Promise<Stat>;
   fstat(fd: number, into?: Stat): Promise<Stat>;
   fstatat(fd: number, path: Path, into?: Stat, flags?: number): Promise<Stat>;
+  /**
+   * Ours, for servers, which call nothing more often: fstat, and lstat relative to a directory, where a name that is missing is
+   * an answer (false) and no error. Both answer, or throw, at once if nothing has to be waited for.
+   */
+  fgetattr(fd: number, into: Stat): MaybePromise<void>;
+  lookupat(fd: number, path: Path, into: Stat): MaybePromise<boolean>;
   /** Entries from the descriptor's position, which moves; at most `max` (default 128); an empty array at the end. */
   getdents(fd: number, max?: number): Promise<Dirent[]>;
   /**

@@ -9,7 +9,7 @@ import { vop_access_locked } from '../vfs/lookup.js';
 import type { Mount } from '../vfs/mount.js';
 import { Vattr, vttoif } from '../vfs/vattr.js';
 import type { Vnode } from '../vfs/vnode.js';
-import { at_namei, copyinpath } from './at.js';
+import { at_lookup, at_namei, copyinpath } from './at.js';
 import { closef } from './close.js';
 import type { Path } from './rumpsys.js';
 
@@ -101,17 +101,50 @@ export async function sys_fstatat(l: Lwp, fd: number, path: Path, into: Stat | u
   return stat_referenced(l, vp, into ?? new Stat());
 }
 
-export async function sys_fstat(l: Lwp, fd: number, into: Stat | undefined): Promise<Stat> {
-  const fp = l.p.p_fd.get(fd);
-  const st = into ?? new Stat();
-  fp.f_count++;
+/** lstat relative to `fd`; false if the name does not exist. */
+export function sys_lookupat(l: Lwp, fd: number, path: Path, st: Stat): MaybePromise<boolean> {
+  const found = at_lookup(l, fd, copyinpath(path));
+  return found instanceof Promise ? found.then((vp) => lookup_stat(l, vp, st)) : lookup_stat(l, found, st);
+}
+
+/** Gives the reference back. */
+function lookup_stat(l: Lwp, vp: Vnode | null, st: Stat): MaybePromise<boolean> {
+  if (vp === null) return false;
+  let wait: MaybePromise<void>;
   try {
-    const wait = vn_stat(fp.f_vnode, st, l.cred);
-    if (wait) await wait;
-  } finally {
-    const closed = closef(l, fp);
-    if (closed) await closed;
+    wait = vn_stat(vp, st, l.cred);
+  } catch (thrown) {
+    const released = l.kernel.vrele(vp);
+    if (!(released instanceof Promise)) throw thrown;
+    return released.then(() => Promise.reject(thrown as Error));
   }
+  if (wait instanceof Promise) return lookup_finish(l, vp, wait);
+  const released = l.kernel.vrele(vp);
+  return released instanceof Promise ? released.then(() => true) : true;
+}
+
+async function lookup_finish(l: Lwp, vp: Vnode, wait: Promise<void>): Promise<boolean> {
+  try {
+    await wait;
+    return true;
+  } finally {
+    await l.kernel.vrele(vp);
+  }
+}
+
+export function sys_fgetattr(l: Lwp, fd: number, st: Stat): MaybePromise<void> {
+  const fp = l.p.p_fd.get(fd);
+  const wait = vn_stat(fp.f_vnode, st, l.cred);
+  if (wait === undefined) return undefined;
+  // The descriptor may be closed while we wait. Nothing else has run so far, so it is not too late to hold it.
+  fp.f_count++;
+  return wait.finally(() => closef(l, fp));
+}
+
+export async function sys_fstat(l: Lwp, fd: number, into: Stat | undefined): Promise<Stat> {
+  const st = into ?? new Stat();
+  const wait = sys_fgetattr(l, fd, st);
+  if (wait) await wait;
   return st;
 }
 

@@ -4,6 +4,7 @@ import { AT_FDCWD, AT_REMOVEDIR, AT_SYMLINK_FOLLOW, AT_SYMLINK_NOFOLLOW, O_CREAT
 import { Lwp } from '../proc.js';
 import type { Proc } from '../proc.js';
 import { S_IFIFO } from '../stat.js';
+import type { MaybePromise } from '../rumpuser/rumpuser.js';
 import type { Dirent, Fhandle, Stat, Statvfs } from '../stat.js';
 import type { MountArgs } from '../vfs/vfsops.js';
 import { sys_fdiscard, sys_posix_fallocate } from './alloc.js';
@@ -24,7 +25,7 @@ import { sys_fpathconf, sys_pathconf } from './pathconf.js';
 import { sys_renameat2 } from './rename.js';
 import type { Flock, Path, RumpSys, TakeDirent, Timestamp } from './rumpsys.js';
 import { sys_lseek, sys_pread, sys_preadv, sys_pwrite, sys_pwritev, sys_read, sys_readv, sys_write, sys_writev } from './rw.js';
-import { sys_faccessat, sys_fstat, sys_fstatat } from './stat.js';
+import { sys_faccessat, sys_fgetattr, sys_fstat, sys_fstatat, sys_lookupat } from './stat.js';
 import { sys_fstatvfs, sys_fsync, sys_fsync_range, sys_getvfsstat, sys_statvfs, sys_sync } from './sync.js';
 import { xattr_get, xattr_list, xattr_remove, xattr_set } from './xattr.js';
 
@@ -136,6 +137,12 @@ export class Syscalls implements RumpSys {
   }
   fstatat(fd: number, path: Path, into?: Stat, flags?: number): Promise<Stat> {
     return sys_fstatat(this.l, fd, path, into, flags);
+  }
+  fgetattr(fd: number, into: Stat): MaybePromise<void> {
+    return sys_fgetattr(this.l, fd, into);
+  }
+  lookupat(fd: number, path: Path, into: Stat): MaybePromise<boolean> {
+    return sys_lookupat(this.l, fd, path, into);
   }
   getdents(fd: number, max?: number): Promise<Dirent[]> {
     return sys_getdents(this.l, fd, max);

@@ -17,48 +17,27 @@ export interface Walker {
   readonly rootdir: Vnode;
 }
 
-function enoent(): never {
-  throw errno(E.ENOENT);
+function there(vp: Vnode | null): Vnode {
+  if (vp === null) throw errno(E.ENOENT);
+  return vp;
 }
 
-/** VOP_LOOKUP through the name cache; the caller holds the lock of `dvp`. The answer is referenced. @throws ENOENT */
-export function cache_vop_lookup(k: VfsKernel, dvp: Vnode, name: string, cred: Cred): MaybePromise<Vnode> {
+/**
+ * VOP_LOOKUP through the name cache; the caller holds the lock of `dvp`. The answer is referenced; null where the name does
+ * not exist: throwing costs more than the lookup.
+ */
+export function cache_vop_lookup_or_null(k: VfsKernel, dvp: Vnode, name: string, cred: Cred): MaybePromise<Vnode | null> {
   const cached = k.namecache.lookup(dvp, name);
-  if (cached === null) enoent();
+  if (cached === null) return null;
   if (cached !== undefined && k.vcache.tryref(cached)) return cached;
-  let found: MaybePromise<Vnode>;
+  let found: MaybePromise<Vnode | null>;
   try {
     found = dvp.v_op.lookup(dvp, name, cred);
   } catch (thrown) {
-    remember_missing(k, dvp, name, thrown);
-    throw thrown;
+    found = null_if_missing(thrown);
   }
-  if (found instanceof Promise) {
-    return found.then(
-      (vp) => {
-        k.namecache.enter(dvp, name, vp);
-        return vp;
-      },
-      (thrown: unknown) => {
-        remember_missing(k, dvp, name, thrown);
-        throw thrown;
-      },
-    );
-  }
-  k.namecache.enter(dvp, name, found);
-  return found;
-}
-
-/** Like {@link cache_vop_lookup}, null where the name does not exist: throwing costs more than the lookup. */
-export function cache_vop_lookup_or_null(k: VfsKernel, dvp: Vnode, name: string, cred: Cred): MaybePromise<Vnode | null> {
-  if (k.namecache.lookup(dvp, name) === null) return null;
-  let found: MaybePromise<Vnode>;
-  try {
-    found = cache_vop_lookup(k, dvp, name, cred);
-  } catch (thrown) {
-    return null_if_missing(thrown);
-  }
-  return found instanceof Promise ? found.catch(null_if_missing) : found;
+  if (found instanceof Promise) return found.catch(null_if_missing).then((vp) => remember(k, dvp, name, vp));
+  return remember(k, dvp, name, found);
 }
 
 function null_if_missing(thrown: unknown): null {
@@ -66,18 +45,26 @@ function null_if_missing(thrown: unknown): null {
   throw thrown;
 }
 
-function remember_missing(k: VfsKernel, dvp: Vnode, name: string, thrown: unknown): void {
-  if (thrown instanceof Errno && thrown.errno === E.ENOENT && dvp.v_type === VDIR) k.namecache.enter(dvp, name, null);
+function remember(k: VfsKernel, dvp: Vnode, name: string, vp: Vnode | null): Vnode | null {
+  // A vnode whose volume went away says of every name that it is not there.
+  if (vp !== null || dvp.v_type === VDIR) k.namecache.enter(dvp, name, vp);
+  return vp;
 }
 
-function search_locked(k: VfsKernel, dvp: Vnode, name: string, cred: Cred): MaybePromise<Vnode> {
+/** The same. @throws ENOENT */
+export function cache_vop_lookup(k: VfsKernel, dvp: Vnode, name: string, cred: Cred): MaybePromise<Vnode> {
+  const found = cache_vop_lookup_or_null(k, dvp, name, cred);
+  return found instanceof Promise ? found.then(there) : there(found);
+}
+
+function search_locked(k: VfsKernel, dvp: Vnode, name: string, cred: Cred): MaybePromise<Vnode | null> {
   if (dvp.v_type !== VDIR) throw errno(E.ENOTDIR);
   const allowed = vop_access(dvp, X_OK, cred);
-  if (allowed instanceof Promise) return allowed.then(() => cache_vop_lookup(k, dvp, name, cred));
-  return cache_vop_lookup(k, dvp, name, cred);
+  if (allowed instanceof Promise) return allowed.then(() => cache_vop_lookup_or_null(k, dvp, name, cred));
+  return cache_vop_lookup_or_null(k, dvp, name, cred);
 }
 
-async function search_wait(k: VfsKernel, dvp: Vnode, name: string, cred: Cred, wait: Promise<void>): Promise<Vnode> {
+async function search_wait(k: VfsKernel, dvp: Vnode, name: string, cred: Cred, wait: Promise<void>): Promise<Vnode | null> {
   await wait;
   try {
     return await search_locked(k, dvp, name, cred);
@@ -86,7 +73,7 @@ async function search_wait(k: VfsKernel, dvp: Vnode, name: string, cred: Cred, w
   }
 }
 
-async function search_finish(dvp: Vnode, found: Promise<Vnode>): Promise<Vnode> {
+async function search_finish(dvp: Vnode, found: Promise<Vnode | null>): Promise<Vnode | null> {
   try {
     return await found;
   } finally {
@@ -96,19 +83,19 @@ async function search_finish(dvp: Vnode, found: Promise<Vnode>): Promise<Vnode> 
 
 /**
  * One component, not ".", in a directory that the caller has referenced; ".." stays inside the volume. Checks search
- * permission. The answer is referenced, unlocked, and not followed into a mount.
- * @throws ENOENT ENOTDIR EACCES
+ * permission. The answer is referenced, unlocked, and not followed into a mount; null where the name does not exist.
+ * @throws ENOTDIR EACCES
  */
-export function search(k: VfsKernel, dvp: Vnode, name: string, cred: Cred): MaybePromise<Vnode> {
+export function search_or_null(k: VfsKernel, dvp: Vnode, name: string, cred: Cred): MaybePromise<Vnode | null> {
   // Who needs no permission check needs no lock either when the name cache knows the answer.
   if (cred.cr_uid === 0 || cred.cr_hostchecked) {
     const cached = k.namecache.lookup(dvp, name);
-    if (cached === null) enoent();
+    if (cached === null) return null;
     if (cached !== undefined && k.vcache.tryref(cached)) return cached;
   }
   const wait = dvp.v_lock.enter(false);
   if (wait) return search_wait(k, dvp, name, cred, wait);
-  let found: MaybePromise<Vnode>;
+  let found: MaybePromise<Vnode | null>;
   try {
     found = search_locked(k, dvp, name, cred);
   } catch (thrown) {
@@ -118,6 +105,12 @@ export function search(k: VfsKernel, dvp: Vnode, name: string, cred: Cred): Mayb
   if (found instanceof Promise) return search_finish(dvp, found);
   dvp.v_lock.exit(false);
   return found;
+}
+
+/** The same. @throws ENOENT */
+export function search(k: VfsKernel, dvp: Vnode, name: string, cred: Cred): MaybePromise<Vnode> {
+  const found = search_or_null(k, dvp, name, cred);
+  return found instanceof Promise ? found.then(there) : there(found);
 }
 
 /** From a covered directory to the root of what is mounted there; gives back the reference to `vp` and takes one to the answer. */

@@ -130,13 +130,18 @@ class Walk {
   }
 }
 
+/** Is the path one name, and not "." or ".."? */
+export function is_component(path: string): boolean {
+  return path.length !== 0 && path.length <= NAME_MAX && path.indexOf('/') < 0 && path !== '.' && path !== '..';
+}
+
 /**
  * The vnode that `path` names, referenced. `start` is where relative paths begin. With `follow` a symlink at the end is
  * followed too. @throws ENOENT ENOTDIR EACCES ELOOP ENAMETOOLONG
  */
 export function namei(w: Walker, start: Vnode, path: string, follow: boolean, searched = false): MaybePromise<Vnode> {
   // One component, the usual case of calls relative to a descriptor.
-  if (!searched && path.length !== 0 && path.length <= NAME_MAX && path.indexOf('/') < 0 && path !== '.' && path !== '..') {
+  if (!searched && is_component(path)) {
     const found = search(w.kernel, start, path, w.cred);
     if (!(found instanceof Promise)) {
       if (found.v_mountedhere === null && (!follow || found.v_type !== VLNK)) return found;

@@ -29,8 +29,8 @@ export type ReaddirEmit = (fileno: number | bigint, d_type: number, name: string
  * which may have moved part (uio tells).
  */
 export interface Vnops {
-  /** @throws ENOENT when the name is not there. ".." of the root of the volume is never asked. */
-  lookup(dvp: Vnode, name: string, cred: Cred): MaybePromise<Vnode>;
+  /** null (or ENOENT thrown, which costs more) when the name is not there. ".." of the root of the volume is never asked. */
+  lookup(dvp: Vnode, name: string, cred: Cred): MaybePromise<Vnode | null>;
   /** va_type is VREG or VSOCK; va_mode set; owner from cred, group from the directory (BSD). */
   create(dvp: Vnode, name: string, vap: Vattr, cred: Cred): MaybePromise<Vnode>;
   /** va_type is VBLK, VCHR, VFIFO or VSOCK; va_rdev set. */
