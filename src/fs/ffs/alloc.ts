@@ -1,6 +1,7 @@
 import type { Cred } from '../../kernel/cred.js';
 import { kauth_issuser } from '../../kernel/cred.js';
 import { E, errno } from '../../kernel/errno.js';
+import type { MaybePromise } from '../../kernel/rumpuser/rumpuser.js';
 import type { Buf } from '../../kernel/vfs/bio.js';
 import type { Inode } from '../ufs/inode.js';
 import { ffs_blkfree } from './blkfree.js';
@@ -88,27 +89,42 @@ function alloccgblks(order: Order, bp: Buf, c: number, pref: number, want: numbe
  * Allocates up to `want` consecutive blocks, as near behind `pref` (see ffs_blkpref) as can be; at least one.
  * @throws ENOSPC
  */
-export async function ffs_allocblks(ip: Inode, pref: number, want: number, cred: Cred): Promise<Extent> {
-  const { i_ump: ump, i_fs: fs } = ip;
-  const order = ORDER(ump);
-  const room = available(order, cred);
+export function ffs_allocblks(ip: Inode, pref: number, want: number, cred: Cred): MaybePromise<Extent> {
+  const { i_fs: fs } = ip;
+  const room = available(ORDER(ip.i_ump), cred);
   if (fs.fs_cstotal.cs_nbfree <= 0 || room <= 0) throw errno(E.ENOSPC);
-  want = Math.max(1, Math.min(want, Math.floor(room / fs.fs_frag)));
+  return allocblksfrom(ip, pref, Math.max(1, Math.min(want, Math.floor(room / fs.fs_frag))), 0);
+}
+
+/** From the `i`th group to try on. */
+function allocblksfrom(ip: Inode, pref: number, want: number, i: number): MaybePromise<Extent> {
+  const { i_ump: ump, i_fs: fs } = ip;
   const first = prefgroup(ip, pref);
-  for (let i = 0, c = first; c >= 0; c = hashgroup(fs, first, ++i)) {
+  for (let c = hashgroup(fs, first, i); c >= 0; c = hashgroup(fs, first, ++i)) {
     if (ump.um_cs[4 * c + 1]! <= 0) continue;
-    const got = ffs_cgread(ump, c);
-    const bp = got instanceof Promise ? await got : got;
-    try {
-      if ((bp.b_private as Cg).cs_nbfree <= 0) continue; // taken while we waited
-      alloccgblks(order, bp, c, pref > 0 && i === 0 ? fs.dtogd(pref) : -1, want, scratch);
-      ip.i_blocks += (scratch.length * fs.fs_bsize) / 512;
-      return { fsb: fs.cgbase(c) + (scratch.start << fs.fs_fragshift), blks: scratch.length };
-    } finally {
-      ump.um_bufcache.brelse(bp);
+    const bp = ffs_cgread(ump, c);
+    const near = pref > 0 && i === 0 ? fs.dtogd(pref) : -1;
+    if (bp instanceof Promise) {
+      const next = i + 1;
+      return bp.then((b) => blksin(ip, b, c, near, want) ?? allocblksfrom(ip, pref, want, next));
     }
+    const got = blksin(ip, bp, c, near, want);
+    if (got !== null) return got;
   }
   throw errno(E.ENOSPC);
+}
+
+/** Takes the reference to `bp`. null: group `c` has no free block. */
+function blksin(ip: Inode, bp: Buf, c: number, near: number, want: number): Extent | null {
+  const { i_ump: ump, i_fs: fs } = ip;
+  try {
+    if ((bp.b_private as Cg).cs_nbfree <= 0) return null; // taken while we waited
+    alloccgblks(ORDER(ump), bp, c, near, want, scratch);
+    ip.i_blocks += (scratch.length * fs.fs_bsize) / 512;
+    return { fsb: fs.cgbase(c) + (scratch.start << fs.fs_fragshift), blks: scratch.length };
+  } finally {
+    ump.um_bufcache.brelse(bp);
+  }
 }
 
 /** Allocates `frags` (below a block) in group `c`: from the smallest free run that fits, or from a whole block. -1: no room. */
@@ -142,26 +158,47 @@ function alloccgfrags(order: Order, bp: Buf, c: number, pref: number, frags: num
  * @returns the first frag
  * @throws ENOSPC
  */
-export async function ffs_allocfrags(ip: Inode, pref: number, frags: number, cred: Cred): Promise<number> {
+export function ffs_allocfrags(ip: Inode, pref: number, frags: number, cred: Cred): MaybePromise<number> {
+  if (frags === ip.i_fs.fs_frag) {
+    const got = ffs_allocblks(ip, pref, 1, cred);
+    return got instanceof Promise ? got.then(({ fsb }) => fsb) : got.fsb;
+  }
+  if (available(ORDER(ip.i_ump), cred) <= 0) throw errno(E.ENOSPC);
+  return allocfragsfrom(ip, pref, frags, 0);
+}
+
+/** From the `i`th group to try on. */
+function allocfragsfrom(ip: Inode, pref: number, frags: number, i: number): MaybePromise<number> {
   const { i_ump: ump, i_fs: fs } = ip;
-  if (frags === fs.fs_frag) return (await ffs_allocblks(ip, pref, 1, cred)).fsb;
-  const order = ORDER(ump);
-  if (available(order, cred) <= 0) throw errno(E.ENOSPC);
   const first = prefgroup(ip, pref);
-  for (let i = 0, c = first; c >= 0; c = hashgroup(fs, first, ++i)) {
+  for (let c = hashgroup(fs, first, i); c >= 0; c = hashgroup(fs, first, ++i)) {
     if (ump.um_cs[4 * c + 1]! <= 0 && ump.um_cs[4 * c + 3]! < frags) continue;
-    const got = ffs_cgread(ump, c);
-    const bp = got instanceof Promise ? await got : got;
-    try {
-      const d = alloccgfrags(order, bp, c, pref > 0 && i === 0 ? fs.dtogd(pref) : -1, frags);
-      if (d < 0) continue;
-      ip.i_blocks += (frags * fs.fs_fsize) / 512;
-      return fs.cgbase(c) + d;
-    } finally {
-      ump.um_bufcache.brelse(bp);
+    const bp = ffs_cgread(ump, c);
+    const near = pref > 0 && i === 0 ? fs.dtogd(pref) : -1;
+    if (bp instanceof Promise) {
+      const next = i + 1;
+      return bp.then((b) => {
+        const fsb = fragsin(ip, b, c, near, frags);
+        return fsb >= 0 ? fsb : allocfragsfrom(ip, pref, frags, next);
+      });
     }
+    const fsb = fragsin(ip, bp, c, near, frags);
+    if (fsb >= 0) return fsb;
   }
   throw errno(E.ENOSPC);
+}
+
+/** Takes the reference to `bp`. -1: group `c` has no room. */
+function fragsin(ip: Inode, bp: Buf, c: number, near: number, frags: number): number {
+  const { i_ump: ump, i_fs: fs } = ip;
+  try {
+    const d = alloccgfrags(ORDER(ump), bp, c, near, frags);
+    if (d < 0) return -1;
+    ip.i_blocks += (frags * fs.fs_fsize) / 512;
+    return fs.cgbase(c) + d;
+  } finally {
+    ump.um_bufcache.brelse(bp);
+  }
 }
 
 /** ffs_fragextend: grows `ofrags` at `fsb` to `nfrags` in place, if what follows is free. */

@@ -23,6 +23,13 @@ function putptr(ump: FfsMount, view: DataView, i: number, fsb: number): void {
   else view.setInt32(4 * i, fsb, ump.um_le);
 }
 
+/** Pointers i..i+n-1: `fsb` and on in steps of `step`. A write of a megabyte sets some sixty. */
+function putptrs(ump: FfsMount, view: DataView, i: number, n: number, fsb: number, step: number): void {
+  const le = ump.um_le;
+  if (ump.um_fs.ufs2) for (let k = 0; k < n; k++) put64(view, 8 * (i + k), fsb + k * step, le);
+  else for (let k = 0; k < n; k++) view.setInt32(4 * (i + k), fsb + k * step, le);
+}
+
 /** The row of pointers that names a block of a file. Hold it no longer than needed and {@link Row.release} it. */
 export class Row {
   readonly ip: Inode;
@@ -44,6 +51,24 @@ export class Row {
     return this.bp === null ? this.ip.i_db[i]! : getptr(this.ip.i_ump, this.bp.b_view, i);
   }
 
+  /** How many pointers from `i` on are holes, up to `most`. */
+  holes(i: number, most: number): number {
+    const { ip, bp } = this;
+    if (bp === null) {
+      let n = 0;
+      while (n < most && ip.i_db[i + n] === 0) n++;
+      return n;
+    }
+    // Zero is zero in every byte order.
+    const words = ip.i_fs.ufs2 ? 2 : 1;
+    const view = bp.b_view;
+    const first = 4 * words * i;
+    const end = words * most;
+    let w = 0;
+    while (w < end && view.getUint32(first + 4 * w) === 0) w++;
+    return Math.floor(w / words);
+  }
+
   /** Checked like {@link get}: the block of `frags` frags lies where file data may lie. @throws EIO */
   block(i: number, frags: number): number {
     const fsb = this.get(i);
@@ -58,11 +83,9 @@ export class Row {
     const { ip, bp } = this;
     const { fs_frag } = ip.i_fs;
     const order = ORDER(ip.i_ump);
-    for (let k = 0; k < n; k++) {
-      const value = fsb === 0 ? 0 : fsb + k * fs_frag;
-      if (bp === null) ip.i_db[i + k] = value;
-      else putptr(ip.i_ump, bp.b_view, i + k, value);
-    }
+    const step = fsb === 0 ? 0 : fs_frag;
+    if (bp === null) for (let k = 0; k < n; k++) ip.i_db[i + k] = fsb + k * step;
+    else putptrs(ip.i_ump, bp.b_view, i, n, fsb, step);
     if (bp !== null) order.bdwrite(bp, BK_INODE);
     order.touchmeta(ip, 0);
   }
@@ -94,11 +117,11 @@ async function newindir(ip: Inode, lbn: number, cred: Cred): Promise<{ bp: Buf; 
   return { bp, fsb };
 }
 
-/** Reads the indirect block at `addr`. @throws EIO */
-function readindir(ump: FfsMount, addr: number, what: string): MaybePromise<Buf> {
+/** Reads the indirect block at `addr` of a file; null: one that is removed. @throws EIO */
+function readindir(ump: FfsMount, addr: number, owner: Inode | null): MaybePromise<Buf> {
   const fs = ump.um_fs;
   const problem = badblock(fs, addr, fs.fs_frag);
-  if (problem !== undefined) throw ORDER(ump).damage(`${what}: indirect block at frag ${addr}, ${problem}`);
+  if (problem !== undefined) throw ORDER(ump).damage(`${owner === null ? 'a file that is removed' : `inode ${owner.i_number}`}: indirect block at frag ${addr}, ${problem}`);
   return ump.um_bufcache.bread(ump.um_dev, fs.fsbtob(addr), fs.fs_bsize);
 }
 
@@ -107,12 +130,20 @@ function readindir(ump: FfsMount, addr: number, what: string): MaybePromise<Buf>
  * fails: who extends a file cuts it back then). Without, null if an indirect block is missing: all its blocks are holes.
  * @throws ENOSPC EFBIG EIO
  */
-export async function ffs_row(ip: Inode, lbn: number, cred: Cred | null): Promise<Row | null> {
+export function ffs_row(ip: Inode, lbn: number, cred: Cred | null): MaybePromise<Row | null> {
   if (lbn < UFS_NDADDR) return new Row(ip, null, 0, UFS_NDADDR);
+  const { i_ump: ump, i_fs: fs } = ip;
+  // The first tree has one indirect block, which is in memory but for the first time.
+  const rel = lbn - UFS_NDADDR;
+  if (rel >= fs.fs_nindir || ip.i_ib[0] === 0) return deeprow(ip, lbn, cred);
+  const bp = readindir(ump, ip.i_ib[0]!, ip);
+  return bp instanceof Promise ? bp.then((got) => new Row(ip, got, UFS_NDADDR, fs.fs_nindir)) : new Row(ip, bp, UFS_NDADDR, fs.fs_nindir);
+}
+
+async function deeprow(ip: Inode, lbn: number, cred: Cred | null): Promise<Row | null> {
   const { i_ump: ump, i_fs: fs } = ip;
   const { level, span, rel } = place(ip, lbn);
   const order = ORDER(ump);
-  const what = `inode ${ip.i_number}`;
   let bp: Buf;
   if (ip.i_ib[level] === 0) {
     if (cred === null) return null;
@@ -121,7 +152,7 @@ export async function ffs_row(ip: Inode, lbn: number, cred: Cred | null): Promis
     order.touchmeta(ip, 0);
     bp = made.bp;
   } else {
-    const got = readindir(ump, ip.i_ib[level]!, what);
+    const got = readindir(ump, ip.i_ib[level]!, ip);
     bp = got instanceof Promise ? await got : got;
   }
   let left = rel;
@@ -138,7 +169,7 @@ export async function ffs_row(ip: Inode, lbn: number, cred: Cred | null): Promis
         order.bdwrite(bp, BK_INODE);
         next = made.bp;
       } else {
-        const got = readindir(ump, addr, what);
+        const got = readindir(ump, addr, ip);
         next = got instanceof Promise ? await got : got;
       }
     } finally {
@@ -168,7 +199,7 @@ export async function freetree(ump: FfsMount, addr: number, span: number, metada
   try {
     if (seen.has(addr)) throw order.damage(`a file that is removed: its indirect block at frag ${addr} is met twice`);
     seen.add(addr);
-    const got = readindir(ump, addr, 'a file that is removed');
+    const got = readindir(ump, addr, null);
     bp = got instanceof Promise ? await got : got;
   } catch {
     return 0; // Logged; the blocks below stay allocated.
@@ -241,7 +272,7 @@ export async function cuttree(ip: Inode, addr: number, span: number, keep: numbe
   const i = Math.floor(keep / child);
   if (seen.has(addr)) throw ORDER(ump).damage(`inode ${ip.i_number}: its indirect block at frag ${addr} is met twice`);
   seen.add(addr);
-  const got = readindir(ump, addr, `inode ${ip.i_number}`);
+  const got = readindir(ump, addr, ip);
   const bp = got instanceof Promise ? await got : got;
   let frags = 0;
   try {

@@ -141,8 +141,14 @@ export function findrun(fs: Fs, cg: Cg, start: number, want: number, into: Block
 /** How many whole blocks from `b` on are free, at most `want`. */
 export function freerun(fs: Fs, cg: Cg, b: number, want: number): number {
   const nblk = Math.floor(cg.cg_ndblk / fs.fs_frag);
+  const most = Math.min(want, nblk - b);
   let n = 0;
-  while (n < want && b + n < nblk && isblock(fs, cg, b + n)) n++;
+  if (fs.fs_frag === 8) {
+    const at = cg.cg_freeoff + b;
+    while (n < most && cg.bytes[at + n] === 0xff) n++;
+  } else {
+    while (n < most && isblock(fs, cg, b + n)) n++;
+  }
   return n;
 }
 

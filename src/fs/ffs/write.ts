@@ -1,6 +1,7 @@
 import type { Cred } from '../../kernel/cred.js';
 import { E, errno } from '../../kernel/errno.js';
 import { genfs_clear_setid } from '../../kernel/vfs/genfs.js';
+import type { MaybePromise } from '../../kernel/rumpuser/rumpuser.js';
 import { device_failed } from '../../kernel/vfs/mntdev.js';
 import type { Uio } from '../../kernel/vfs/uio.js';
 import { IO_APPEND, IO_DSYNC, IO_SYNC } from '../../kernel/vfs/uio.js';
@@ -71,15 +72,17 @@ export async function ffs_write1(ip: Inode, uio: Uio, cred: Cred): Promise<void>
 
 /** Writes one run. The size covers what was written; nothing stays behind it if the step throws. */
 async function step(ip: Inode, uio: Uio, cred: Cred): Promise<void> {
+  const { i_fs: fs } = ip;
   const osize = ip.i_size;
   const end = uio.uio_offset + uio.uio_resid;
   try {
-    if (end > osize) await ffs_growtail(ip, end, cred, uio.uio_offset, end);
-    const lbn = ip.i_fs.lblkno(uio.uio_offset);
-    const row = (await ffs_row(ip, lbn, cred))!;
+    if (end > osize && fs.blkoff(osize) !== 0) await ffs_growtail(ip, end, cred, uio.uio_offset, end);
+    const lbn = fs.lblkno(uio.uio_offset);
+    const got = ffs_row(ip, lbn, cred);
+    const row = (got instanceof Promise ? await got : got)!;
     try {
-      if (row.get(lbn - row.first) !== 0) await overwrite(ip, row, lbn, uio);
-      else await fill(ip, row, lbn, uio, cred);
+      const wait = row.get(lbn - row.first) !== 0 ? overwrite(ip, row, lbn, uio) : fill(ip, row, lbn, uio, cred);
+      if (wait) await wait;
     } finally {
       row.release();
     }
@@ -92,7 +95,7 @@ async function step(ip: Inode, uio: Uio, cred: Cred): Promise<void> {
 }
 
 /** Writes into blocks that the file has. */
-async function overwrite(ip: Inode, row: Row, lbn: number, uio: Uio): Promise<void> {
+function overwrite(ip: Inode, row: Row, lbn: number, uio: Uio): MaybePromise<void> {
   const { i_ump: ump, i_fs: fs } = ip;
   const { fs_bsize, fs_frag } = fs;
   const i = lbn - row.first;
@@ -109,16 +112,18 @@ async function overwrite(ip: Inode, row: Row, lbn: number, uio: Uio): Promise<vo
   const order = ORDER(ump);
   order.unflushed = true;
   const wait = ump.um_dev.write(uio.uio_buf, uio.uio_bufoff, n, fs.fsbtob(fsb) + off);
-  if (wait) await wait;
+  return wait instanceof Promise ? wait.then(() => overwritten(ip, uio, n)) : overwritten(ip, uio, n);
+}
+
+function overwritten(ip: Inode, uio: Uio, n: number): void {
   uio.advance(n);
-  if (uio.uio_offset > ip.i_size) {
-    ip.i_size = uio.uio_offset;
-    order.touchmeta(ip, 0);
-  }
+  if (uio.uio_offset <= ip.i_size) return;
+  ip.i_size = uio.uio_offset;
+  ORDER(ip.i_ump).touchmeta(ip, 0);
 }
 
 /** Gives the file the blocks that it lacks from `lbn` on, as many as lie in a row, and writes them. */
-async function fill(ip: Inode, row: Row, lbn: number, uio: Uio, cred: Cred): Promise<void> {
+function fill(ip: Inode, row: Row, lbn: number, uio: Uio, cred: Cred): MaybePromise<void> {
   const { i_fs: fs } = ip;
   const { fs_bsize } = fs;
   const i = lbn - row.first;
@@ -128,21 +133,21 @@ async function fill(ip: Inode, row: Row, lbn: number, uio: Uio, cred: Cred): Pro
   const pref = ffs_blkpref(ip, lbn, i, i > 0 ? row.get(i - 1) : 0);
   if (isfragment(ip, finalsize, lbn)) {
     const frags = fs.sblksize(finalsize, lbn) / fs.fs_fsize;
-    const fsb = await ffs_allocfrags(ip, pref, frags, cred);
-    await put(ip, row, i, fsb, frags, uio, end);
-    return;
+    const fsb = ffs_allocfrags(ip, pref, frags, cred);
+    return fsb instanceof Promise ? fsb.then((got) => put(ip, row, i, got, frags, uio, end)) : put(ip, row, i, fsb, frags, uio, end);
   }
-  let want = 1;
-  const most = Math.min(row.length - i, Math.ceil((end - fs.lblktosize(lbn)) / fs_bsize));
-  while (want < most && row.get(i + want) === 0 && !isfragment(ip, finalsize, lbn + want)) want++;
+  let want = row.holes(i, Math.min(row.length - i, Math.ceil((end - fs.lblktosize(lbn)) / fs_bsize)));
+  // Only the last of them can be one.
+  if (want > 1 && isfragment(ip, finalsize, lbn + want - 1)) want--;
   // A section of the file ends (ffs_blkpref): the next step moves on to another group.
   if (fs.fs_maxbpg > 0 && lbn >= UFS_NDADDR) want = Math.min(want, fs.fs_maxbpg - (i % fs.fs_maxbpg));
-  const { fsb, blks } = await ffs_allocblks(ip, pref, want, cred);
-  await put(ip, row, i, fsb, blks * fs.fs_frag, uio, end);
+  const got = ffs_allocblks(ip, pref, want, cred);
+  if (got instanceof Promise) return got.then(({ fsb, blks }) => put(ip, row, i, fsb, blks * fs.fs_frag, uio, end));
+  return put(ip, row, i, got.fsb, got.blks * fs.fs_frag, uio, end);
 }
 
 /** Writes the new frags fsb..fsb+frags-1 with data up to file offset `end` and zeros around it, and enters them in the row. */
-async function put(ip: Inode, row: Row, i: number, fsb: number, frags: number, uio: Uio, end: number): Promise<void> {
+function put(ip: Inode, row: Row, i: number, fsb: number, frags: number, uio: Uio, end: number): MaybePromise<void> {
   const { i_ump: ump, i_fs: fs } = ip;
   const order = ORDER(ump);
   const base = fs.lblktosize(row.first + i);
@@ -152,34 +157,45 @@ async function put(ip: Inode, row: Row, i: number, fsb: number, frags: number, u
   const at = fs.fsbtob(fsb);
   order.newdata = true;
   order.unflushed = true;
+  let wait: MaybePromise<void>;
   try {
-    if (head === 0 && n === bytes) {
-      const wait = ump.um_dev.write(uio.uio_buf, uio.uio_bufoff, n, at);
-      if (wait) await wait;
-    } else {
-      await padded(ip, uio, at, head, n, bytes);
-    }
+    wait = head === 0 && n === bytes ? ump.um_dev.write(uio.uio_buf, uio.uio_bufoff, n, at) : padded(ip, uio, at, head, n, bytes);
   } catch (error) {
-    await unalloc(ip, fsb, frags);
-    throw error;
+    return notput(ip, fsb, frags, error);
   }
-  row.set(i, Math.ceil(frags / fs.fs_frag), fsb);
+  if (wait instanceof Promise) return wait.then(() => entered(ip, row, i, fsb, frags, uio, n), (error: unknown) => notput(ip, fsb, frags, error));
+  entered(ip, row, i, fsb, frags, uio, n);
+}
+
+function entered(ip: Inode, row: Row, i: number, fsb: number, frags: number, uio: Uio, n: number): void {
+  row.set(i, Math.ceil(frags / ip.i_fs.fs_frag), fsb);
   uio.advance(n);
   if (uio.uio_offset > ip.i_size) ip.i_size = uio.uio_offset;
-  order.touchmeta(ip, 0);
+  ORDER(ip.i_ump).touchmeta(ip, 0);
+}
+
+async function notput(ip: Inode, fsb: number, frags: number, error: unknown): Promise<never> {
+  await unalloc(ip, fsb, frags);
+  throw error;
 }
 
 /** Writes `head` zeros, `n` bytes of data, and zeros up to `bytes`: whole blocks in the middle straight, the edges copied. */
-async function padded(ip: Inode, uio: Uio, at: number, head: number, n: number, bytes: number): Promise<void> {
-  const { i_ump: ump, i_fs: fs } = ip;
-  const dev = ump.um_dev;
-  const { fs_bsize } = fs;
+function padded(ip: Inode, uio: Uio, at: number, head: number, n: number, bytes: number): MaybePromise<void> {
+  const { um_dev: dev } = ip.i_ump;
+  const { fs_bsize } = ip.i_fs;
   const from = uio.uio_bufoff - head; // where the first byte of the run would lie
+  if (bytes <= fs_bsize) return dev.write(edgeof(uio, from, head, head + n, 0, bytes), 0, bytes, at);
+  return paddedblocks(ip, uio, at, head, n, bytes);
+}
+
+async function paddedblocks(ip: Inode, uio: Uio, at: number, head: number, n: number, bytes: number): Promise<void> {
+  const { um_dev: dev } = ip.i_ump;
+  const { fs_bsize } = ip.i_fs;
+  const from = uio.uio_bufoff - head;
   let start = 0;
   if (head > 0) {
-    const edge = Math.min(fs_bsize, bytes);
-    await dev.write(edgeof(uio, from, head, head + n, 0, edge), 0, edge, at);
-    start = edge;
+    await dev.write(edgeof(uio, from, head, head + n, 0, fs_bsize), 0, fs_bsize, at);
+    start = fs_bsize;
   }
   const whole = start + Math.max(0, Math.floor((head + n - start) / fs_bsize) * fs_bsize);
   if (whole > start) await dev.write(uio.uio_buf, from + start, whole - start, at + start);
