@@ -54,6 +54,11 @@ export function goals(rows: readonly Row[], sizes: Sizes, values: Values, memory
       const got = values.get(row.name)?.get(system);
       return got === undefined || got.length === 0 ? undefined : median(got);
     };
+    const log = of('ffs-log');
+    if (log !== undefined && row.rumpkernelLog !== undefined) {
+      const ratio = speedup(row, log, row.rumpkernelLog);
+      judge(`${row.title}, -o log: times as fast as NetBSD's rump kernel in C with its journal (${row.rumpkernelLog} ${row.unit})`, ratio, 2, ratio >= 2);
+    }
     const ffs = of('ffs');
     if (ffs === undefined) continue;
     const none = of('null');

@@ -14,7 +14,7 @@ t.test('records of the ring', async (t) => {
   await ring.clear({ sec: 1, nsec: 2 });
   const block = (at: number, bytes: number, value: number) => {
     const b_data = new Uint8Array(bytes).fill(value);
-    return { b_dev: dev, b_offset: at, b_bcount: bytes, b_data, b_view: new DataView(b_data.buffer), b_flags: 0, b_refs: 1, b_private: null };
+    return { bp: { b_dev: dev, b_offset: at, b_bcount: bytes, b_data, b_view: new DataView(b_data.buffer), b_flags: 0, b_refs: 1, b_private: null }, from: 0, length: bytes };
   };
   const parsed = (): WapblLog => ({ le: true, place, start: place.start, blksize: 512, fsblksize: 512, generation: 0, head: ring.head, tail: ring.tail, circ_off: ring.circ_off, circ_size: ring.circ_size });
   let tail = 0;

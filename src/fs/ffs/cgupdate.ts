@@ -72,18 +72,18 @@ function cg_dirty(order: Order, bp: Buf, c: number): void {
 }
 
 /** Stamps the dirty groups; the caller writes them. */
-export function ffs_cgstamp(order: Order, dirty: ReadonlySet<Buf>): void {
+export function ffs_cgstamp(order: Order, dirty: ReadonlySet<Buf> | ReadonlyMap<Buf, unknown>): void {
   const { um_fs, um_kernel } = order.ump;
   const { sec } = um_kernel.now();
-  for (const bp of dirty) if (bp.b_private instanceof Cg) bp.b_private.settime(um_fs, sec);
+  for (const bp of dirty.keys()) if (bp.b_private instanceof Cg) bp.b_private.settime(um_fs, sec);
   ffs_cgrehash(order, dirty);
 }
 
 /** Makes the check hashes of groups right that are about to be written. */
-export function ffs_cgrehash(order: Order, dirty: ReadonlySet<Buf>): void {
+export function ffs_cgrehash(order: Order, dirty: ReadonlySet<Buf> | ReadonlyMap<Buf, unknown>): void {
   const { um_fs } = order.ump;
   if ((um_fs.ckhashes & CK_CYLGRP) === 0) return;
-  for (const bp of dirty) cg_ckhash_update(bp.b_view, um_fs.fs_cgsize, um_fs.le);
+  for (const bp of dirty.keys()) cg_ckhash_update(bp.b_view, um_fs.fs_cgsize, um_fs.le);
 }
 
 /** Writes the summaries of the groups that changed. */

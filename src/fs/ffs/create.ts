@@ -55,7 +55,7 @@ async function newinode(dp: Inode, mode: number, vap: Vattr, cred: Cred, rdev: n
       const at = fs.ino_to_bo(ino);
       bp.b_data.fill(0, at, at + (fs.ufs2 ? 256 : 128));
       dinode_store(d, bp.b_view, at, ump.um_dinofmt);
-      ORDER(ump).bdwrite(bp, BK_INODE);
+      ORDER(ump).bdwrite(bp, BK_INODE, at, at + 256);
     } finally {
       ump.um_bufcache.brelse(bp);
     }

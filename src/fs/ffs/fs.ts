@@ -77,6 +77,11 @@ const FSMNT_OFFSET = 212;
 const VOLNAME_OFFSET = 680;
 const SWUID_OFFSET = 712;
 const CSTOTAL_NAMES = ['cs_ndir', 'cs_nbfree', 'cs_nifree', 'cs_nffree'] as const;
+/** What the elements of arrays are called among the decoded fields. */
+const keys = (name: string, count: number): readonly string[] => Array.from({ length: count }, (_, i) => `${name}${i}`);
+const SNAP_KEYS = keys('snap', FSMAXSNAP);
+const LOC_KEYS = keys('loc', 4);
+const QUOTA_KEYS = keys('quota', 2);
 
 function load(view: DataView, offset: number, type: FieldType, le: boolean): number {
   switch (type) {
@@ -265,6 +270,8 @@ export class Fs {
 
   /** What the disk says, as decoded: tells which fields have changed since. */
   #decoded = new Map<string, number | bigint | string>();
+  /** The fields of {@link encodecounts}. */
+  #counts: Field[] | null = null;
 
   private constructor(raw: Uint8Array, le: boolean, magic: number, wide: boolean) {
     this.raw = raw;
@@ -380,9 +387,9 @@ export class Fs {
     const seen = this.#decoded;
     for (const fields of this.#fields()) for (const [name] of fields) seen.set(name, this[name]);
     for (const name of CSTOTAL_NAMES) seen.set(name, this.fs_cstotal[name]);
-    this.fs_snapinum.forEach((value, i) => seen.set(`snap${i}`, value));
-    this.fs_journallocs.forEach((value, i) => seen.set(`loc${i}`, value));
-    this.fs_quotafile.forEach((value, i) => seen.set(`quota${i}`, value));
+    for (let i = 0; i < this.fs_snapinum.length; i++) seen.set(SNAP_KEYS[i]!, this.fs_snapinum[i]!);
+    for (let i = 0; i < this.fs_journallocs.length; i++) seen.set(LOC_KEYS[i]!, this.fs_journallocs[i]!);
+    for (let i = 0; i < this.fs_quotafile.length; i++) seen.set(QUOTA_KEYS[i]!, this.fs_quotafile[i]!);
     seen.set('fsmnt', this.fs_fsmnt).set('volname', this.fs_volname).set('swuid', this.fs_swuid);
   }
 
@@ -413,13 +420,13 @@ export class Fs {
     });
     if (this.wide) {
       this.fs_snapinum.forEach((value, i) => {
-        if (seen.get(`snap${i}`) !== value) view.setUint32(SNAPINUM_OFFSET + 4 * i, value, le);
+        if (seen.get(SNAP_KEYS[i]!) !== value) view.setUint32(SNAPINUM_OFFSET + 4 * i, value, le);
       });
       this.fs_journallocs.forEach((value, i) => {
-        if (seen.get(`loc${i}`) !== value) view.setBigUint64(JOURNALLOCS_OFFSET + 8 * i, value, le);
+        if (seen.get(LOC_KEYS[i]!) !== value) view.setBigUint64(JOURNALLOCS_OFFSET + 8 * i, value, le);
       });
       this.fs_quotafile.forEach((value, i) => {
-        if (seen.get(`quota${i}`) !== value) view.setBigUint64(QUOTAFILE_OFFSET + 8 * i, value, le);
+        if (seen.get(QUOTA_KEYS[i]!) !== value) view.setBigUint64(QUOTAFILE_OFFSET + 8 * i, value, le);
       });
       if (seen.get('volname') !== this.fs_volname) this.#putstring(raw, VOLNAME_OFFSET, MAXVOLLEN, this.fs_volname);
       if (seen.get('swuid') !== this.fs_swuid) view.setBigUint64(SWUID_OFFSET, this.fs_swuid, le);
@@ -431,6 +438,29 @@ export class Fs {
     }
     this.#remember();
     return raw;
+  }
+
+  /**
+   * Like {@link encode}, for the fields alone that a volume in use changes with every commit: time, totals, fs_fmod. The
+   * others must have been encoded.
+   */
+  encodecounts(): Uint8Array {
+    if ((this.ckhashes & CK_SUPERBLOCK) !== 0) return this.encode();
+    const seen = this.#decoded;
+    const put = ([name, offset, type]: Field): void => {
+      store(this.view, offset, type, this[name], this.le);
+      seen.set(name, this[name]);
+    };
+    this.#counts ??= this.#fields().flatMap((fields) => fields.filter(([name]) => name === 'fs_time' || name === 'fs_fmod'));
+    this.#counts.forEach(put);
+    for (let i = 0; i < CSTOTAL_NAMES.length; i++) {
+      const name = CSTOTAL_NAMES[i]!;
+      const value = this.fs_cstotal[name];
+      if (this.wide) put64(this.view, CSTOTAL_OFFSET + 8 * i, value, this.le);
+      else this.view.setInt32(OLD_CSTOTAL_OFFSET + 4 * i, value, this.le);
+      seen.set(name, value);
+    }
+    return this.raw;
   }
 
   #putstring(raw: Uint8Array, offset: number, room: number, value: string): void {

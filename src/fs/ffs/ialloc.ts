@@ -87,6 +87,9 @@ function freeinode(cg: Cg, ipg: number, start: number): number {
   return -1;
 }
 
+/** Inode blocks that one file initialises: more come from damage, and no journal has room for any number of them. */
+const MAXINIT = 4;
+
 /**
  * UFS2: writes inode blocks of the group until inode `i` lies in an initialised one. What lies beyond cg_initediblk
  * on the disk is garbage, and checkers do not look there.
@@ -95,6 +98,7 @@ function initinodes(order: Order, bp: Buf, c: number, i: number): void {
   const { ump } = order;
   const fs = ump.um_fs;
   const cg = bp.b_private as Cg;
+  if (i >= cg.cg_initediblk + MAXINIT * fs.fs_inopb) throw order.damage(`cylinder group ${c}: inode ${i} is the next free one, but only ${cg.cg_initediblk} are initialised`);
   while (i >= cg.cg_initediblk && cg.cg_initediblk < fs.fs_ipg) {
     const from = cg.cg_initediblk;
     const ibp = ump.um_bufcache.getblk(ump.um_dev, fs.fsbtob(fs.ino_to_fsba(c * fs.fs_ipg + from)), fs.fs_bsize);
@@ -173,7 +177,7 @@ export async function ffs_clearinode(ump: FfsMount, ino: number): Promise<void> 
   const keep = bp.b_view.getUint32(gen, fs.le);
   bp.b_data.fill(0, at, at + (fs.ufs2 ? 256 : 128));
   bp.b_view.setUint32(gen, keep, fs.le);
-  ORDER(ump).bdwrite(bp, BK_INODE);
+  ORDER(ump).bdwrite(bp, BK_INODE, at, at + DINODE2_SIZE);
   ORDER(ump).cleared(ino);
   ump.um_bufcache.brelse(bp);
 }

@@ -85,7 +85,7 @@ function fill(layout: NewfsLayout, options: NewfsVolumeOptions, sec: number): Fs
   if (options.log !== undefined) {
     if (old) throw errno(E.EINVAL, 'a volume of format 0 has no place for a journal');
     const bytes = options.log === true ? wapbl_suitable(fs) : options.log;
-    const least = wapbl_minimum(fs.fs_bsize);
+    const least = wapbl_minimum(fs);
     if (!(bytes >= least && bytes <= WAPBL_MAX_BYTES)) throw errno(E.EINVAL, `a journal of this volume has ${least}..${WAPBL_MAX_BYTES} bytes, not ${bytes}`);
     fs.fs_journal_location = UFS_WAPBL_JOURNALLOC_IN_FILESYSTEM;
     fs.fs_journal_flags = UFS_WAPBL_FLAGS_CREATE_LOG;

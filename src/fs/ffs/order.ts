@@ -10,6 +10,7 @@ import type { Inode } from '../ufs/inode.js';
 import { ffs_blkfree } from './blkfree.js';
 import type { DeadInode } from './dead.js';
 import { BK_INODE, DirtyBuffers } from './dirty.js';
+import { DINODE2_SIZE } from './fs_const.js';
 import type { FfsMount } from './ffsmount.js';
 import { flushrun } from './flush.js';
 import { FreeList } from './freelist.js';
@@ -139,6 +140,9 @@ export class Order {
     }
   }
 
+  /** May a file lose its last link now, while it may be in use? @throws ENOSPC */
+  mayorphan(): void {}
+
   /** Would a flush make room after this error? */
   roomcoming(error: unknown): boolean {
     return (error as Errno).errno === E.ENOSPC && (this.frees.frags > 0 || this.dead.size > 0 || this.deadready.size > 0);
@@ -231,9 +235,18 @@ export class Order {
 
   // ---- marking
 
-  /** Delayed write of a metadata buffer (BK_*); the reference stays the caller's. */
-  bdwrite(bp: Buf, kind: number): void {
+  /**
+   * Delayed write of a metadata buffer (BK_*); the reference stays the caller's.
+   * @param _from only bytes from here on
+   * @param _to and before here have changed; all if not given
+   */
+  bdwrite(bp: Buf, kind: number, _from?: number, _to?: number): void {
     this.dirty.bdwrite(bp, kind);
+  }
+
+  /** Like bdwrite, of an inode block in which only an access time has changed; may be called outside of transactions. */
+  bdwriteatime(bp: Buf): void {
+    this.dirty.bdwrite(bp, BK_INODE);
   }
 
   /** A group whose cg_initediblk was raised. */
@@ -318,9 +331,11 @@ export class Order {
     if (ip.i_mode !== 0 && !this.isdead(ip.i_number)) {
       const nlink = ip.i_nlink;
       ip.i_nlink = nlink + this.linksgone(ip.i_number);
-      dinode_store(ip, bp.b_view, um_fs.ino_to_bo(ip.i_number), um_dinofmt);
+      const at = um_fs.ino_to_bo(ip.i_number);
+      dinode_store(ip, bp.b_view, at, um_dinofmt);
       ip.i_nlink = nlink;
-      this.bdwrite(bp, BK_INODE);
+      if ((ip.i_flag & IN_MODIFIED) !== 0) this.bdwrite(bp, BK_INODE, at, at + DINODE2_SIZE);
+      else this.bdwriteatime(bp);
     }
     ip.i_flag &= ~(IN_MODIFIED | IN_ACCESSED);
     um_bufcache.brelse(bp);

@@ -62,6 +62,7 @@ export async function ffs_remove(dvp: Vnode, vp: Vnode, name: string): Promise<v
   const dp = VTOI(dvp);
   const ip = VTOI(vp);
   const order = ORDER(dp.i_ump);
+  if (ip.i_nlink === 1) order.mayorphan();
   const wait = order.begin();
   if (wait) await wait;
   try {
@@ -82,6 +83,7 @@ export async function ffs_rmdir(dvp: Vnode, vp: Vnode, name: string): Promise<vo
   const dp = VTOI(dvp);
   const ip = VTOI(vp);
   const order = ORDER(dp.i_ump);
+  order.mayorphan();
   const wait = order.begin();
   if (wait) await wait;
   try {
@@ -112,6 +114,7 @@ export async function ffs_rename(fdvp: Vnode, fvp: Vnode, fname: string, tdvp: V
   const reparent = isdir && fdp !== tdp;
   // A predecessor of this kernel may have died in the middle.
   let entered = tip === fip;
+  if (tip !== null && tip !== fip) order.mayorphan();
   if (isdir && !order.mayenter(fip, tdp)) await order.flush(false);
   await order.run(async () => {
     if (tdp.i_nlink === 0) throw errno(E.ENOENT);

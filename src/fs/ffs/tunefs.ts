@@ -131,7 +131,7 @@ export async function tunefs(dev: BlockDevice, changes: TunefsChanges, options: 
   if (changes.log !== undefined) {
     if (dialect !== 'netbsd' || !fs.wide) throw errno(E.EOPNOTSUPP, 'only NetBSD reads this journal, and the volume is not NetBSD\'s, or of its oldest format');
     const bytes = fs.blkroundup(changes.log === true ? wapbl_suitable(fs) : changes.log);
-    if (bytes !== 0) integer('size of the journal', bytes, wapbl_minimum(fs.fs_bsize), WAPBL_MAX_BYTES);
+    if (bytes !== 0) integer('size of the journal', bytes, wapbl_minimum(fs), WAPBL_MAX_BYTES);
     const place = wapbl_place(fs, fs.le, dev.size_bytes) ?? wapbl_place(fs, !fs.le, dev.size_bytes);
     lines.push(...changelog(fs, bytes, place?.bytes ?? 0));
   }

@@ -105,7 +105,7 @@ function setpointers(ip: Inode, order: Order, meta: number, data: number, blocks
 export async function wapbl_create(ump: FfsMount, bytes: number, le: boolean): Promise<WapblPlace> {
   const { um_fs: fs, um_dev: dev } = ump;
   const order = ORDER(ump);
-  const least = wapbl_minimum(fs.fs_bsize);
+  const least = wapbl_minimum(fs);
   if (bytes !== 0 && (bytes < least || bytes > WAPBL_MAX_BYTES)) {
     throw errno(E.EINVAL, `a journal of this volume has ${least}..${WAPBL_MAX_BYTES} bytes, not ${bytes}`);
   }
@@ -199,7 +199,7 @@ export async function wapbl_unfit(ump: FfsMount, place: WapblPlace): Promise<str
   const fs = ump.um_fs;
   const { blksize, start, bytes, ino } = place;
   if (bytes > WAPBL_MAX_BYTES) return `its ${bytes} bytes are more than ${WAPBL_MAX_BYTES}`;
-  if (bytes < wapbl_minimum(fs.fs_bsize)) return `its ${bytes} bytes are too few for blocks of ${fs.fs_bsize} bytes: at least ${wapbl_minimum(fs.fs_bsize)} are needed`;
+  if (bytes < wapbl_minimum(fs)) return `its ${bytes} bytes are too few for this volume: at least ${wapbl_minimum(fs)} are needed`;
   if (fs.fs_fsize % blksize !== 0) return `its blocks of ${blksize} bytes do not fit fragments of ${fs.fs_fsize} bytes`;
   if (fs.fs_journal_location === UFS_WAPBL_JOURNALLOC_END_PARTITION) {
     return start >= fs.fs_size * fs.fs_fsize ? undefined : `it begins at ${start}, inside the file system`;

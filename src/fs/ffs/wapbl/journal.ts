@@ -16,37 +16,60 @@ import { ffs_clearinode, ffs_freefile } from '../ialloc.js';
 import { Order } from '../order.js';
 import { ffs_shrink } from '../truncate.js';
 import { blocksof, reachdown, reachup } from './reach.js';
+import { wapbl_replay } from './replay.js';
 import type { WapblRing } from './ring.js';
-import { OPBLOCKS, OPGROUPS } from './size.js';
+import { SHADOW_BYTES, Shadows } from './shadows.js';
+import type { Piece } from './shadows.js';
+import { OPGROUPS, OPINDIRECTS, wapbl_oproom } from './size.js';
+import { wapbl_replay_write } from './todisk.js';
 
 /**
  * Logging: what takes the place of ordered writes on a volume with a journal (NetBSD's kern/vfs_wapbl.c).
  *
  * Operations change buffers inside begin..end; all changes since the last commit are one transaction on the disk. A
- * commit (fsync, sync, a full journal) writes its buffers behind the journal's head, a barrier, a header, a barrier:
- * data that the transaction's metadata point to are on the disk before it, by the same barrier. From then on the
- * buffers may go home at any time, and do so when enough of the journal is in use; the next header, which comes behind
- * the next commit's barrier, then names nothing before it. So a commit costs two barriers, and going home none.
+ * commit (fsync, sync, a full journal) writes what its buffers have changed behind the journal's head (shadows.ts), a
+ * barrier, a header, a barrier: data that the transaction's metadata point to are on the disk before it, by the same
+ * barrier. From then on the buffers may go home at any time, and do so when enough of the journal is in use; the next
+ * header, which comes behind the next commit's barrier, then names nothing before it. So a commit costs two barriers,
+ * and going home none.
  *
  * A buffer of the running transaction never goes home: every transaction is in the journal or without effect. Blocks
  * that files let go are freed in the commit's own transaction and hence reused only after it; a directory or indirect
  * block among them that the journal holds is revoked, so that a replay does not write it over what comes after it.
  * Inodes without links that are open are listed in every transaction: a replay frees them.
+ *
+ * **Why a transaction always fits.** An operation begins only if the transaction, what the commit will add to it, and
+ * the most that each open operation may add ({@link wapbl_oproom}) fit into the journal; operations that could change
+ * more are taken apart. Nothing else adds to a transaction: access times that are put away with an inode go home
+ * without being logged. Should the journal still hold older transactions whose blocks cannot go home because they have
+ * changed again, they are replayed to the disk from the journal itself, which makes all of it free.
  */
 
-/** Of the journal, a transaction may take one part in so many before it is committed. */
-const SHARE = 4;
+/** Of the journal, a transaction may take one part in so many before it is committed, and as much sends blocks home: so the next one finds room without more barriers. */
+const SHARE = 3;
 /** fs_clean in the superblock. */
 const CLEAN_OFFSET = 209;
-/** Blocks by which a directory shrinks at once. */
+/** Blocks by which a directory shrinks, and a file grows, at once. */
 const TRIMBLOCKS = 8;
+
+/** A part of a block, in one number: bytes from..to-1, of a block of at most 64 KiB. */
+function part(from: number, to: number): number {
+  return from * 0x20000 + to;
+}
+function partfrom(value: number): number {
+  return Math.floor(value / 0x20000);
+}
+function partto(value: number): number {
+  return value % 0x20000;
+}
 
 export class JournalOrder extends Order {
   readonly ring: WapblRing;
-  /** Buffers that differ from what the journal and the disk together hold. */
-  #trans = new Set<Buf>();
+  /** Buffers that differ from what the journal and the disk together hold, and which part of each has changed: {@link part}. */
+  #trans = new Map<Buf, number>();
   /** Sum of their sizes. */
   #bytes = 0;
+  readonly #shadows: Shadows;
   /** Blocks that are in the journal, by byte offset: bytes. */
   readonly #logged = new Map<number, number>();
   /** Those among them that the transaction frees. */
@@ -58,8 +81,14 @@ export class JournalOrder extends Order {
   /** Inode blocks (frags) and groups that the commit will change. */
   readonly #inodeblocks = new Set<number>();
   readonly #groups = new Set<number>();
-  /** Open transactions. */
+  /** Operations that are open, or wait for a commit under way to begin. */
   #open = 0;
+  /** Those that wait for the end of others. */
+  #waiting: (() => void)[] = [];
+  /** Length of the transaction when the one open operation began; -1: there have been others. */
+  #base = -1;
+  /** The most that one operation has added to a transaction; bytes. */
+  largest = 0;
   /** Everything before this place of the ring has been sent home; -1: not so. Counts once a barrier has passed. */
   #home = -1;
   /** A commit has failed: nothing changes before one succeeds. */
@@ -71,15 +100,16 @@ export class JournalOrder extends Order {
   /** The superblock of the newest commit; null: as on the disk. */
   #superblock: Uint8Array | null = null;
   /** Bytes that one operation may add to the transaction. */
-  readonly #oproom: number;
-  /** Bytes of the journal in use that send the buffers home: early enough for the next commit to find room without more barriers. */
-  readonly #homeat: number;
+  readonly oproom: number;
+  /** Bytes of a transaction that end it, and bytes of the journal in use that send the buffers home. */
+  readonly #most: number;
 
   constructor(ump: FfsMount, ring: WapblRing) {
     super(ump);
     this.ring = ring;
-    this.#oproom = OPBLOCKS * ump.um_fs.fs_bsize + Math.min(OPGROUPS, ump.um_fs.fs_ncg) * ump.um_fs.cgbytes;
-    this.#homeat = Math.min(ring.circ_size / 2, Math.max(0, ring.circ_size - this.#oproom) / 3);
+    this.oproom = wapbl_oproom(ump.um_fs);
+    this.#most = ring.circ_size / SHARE;
+    this.#shadows = new Shadows(ring.place.blksize);
     ump.um_bufcache.onpressure(ump.um_dev, () => this.#commitsoon(true, false));
   }
 
@@ -88,18 +118,31 @@ export class JournalOrder extends Order {
   override begin(): MaybePromise<void> {
     if (this.broken) throw errno(E.EIO);
     if ((this.ump.um_mountp.mnt_flag & MNT_RDONLY) !== 0) throw errno(E.EROFS);
-    if (this.#failed || this.#full()) return this.#beginlater();
+    const length = this.#length();
+    if (this.#failed || length > this.#most || length + (this.#open + 1) * this.oproom > this.ring.free) return this.#beginlater();
     const wait = this.ump.um_bufcache.throttle(this.ump.um_dev);
     if (wait) return wait.then(() => this.begin());
+    this.#base = this.#open === 0 ? length : -1;
     return this.#enter();
   }
 
   async #beginlater(): Promise<void> {
-    for (;;) {
-      await this.#commitsoon(false, false);
-      if (this.#full()) await this.#commitsoon(true, true);
-      if (!this.#full()) break;
+    for (let tries = 0; ; ) {
+      if (this.broken) throw errno(E.EIO);
+      const length = this.#length();
+      if (this.#failed || length > this.#most || length + this.oproom > this.ring.free) {
+        if (tries++ > 2 && this.#trans.size === 0 && this.#open === 0 && this.#orphaned.size > 0) {
+          throw errno(E.ENOSPC, `the journal is full of the ${this.#orphaned.size} removed files that are still open`);
+        }
+        await this.#commitsoon(tries > 1, tries > 1);
+      } else if (length + (this.#open + 1) * this.oproom > this.ring.free) {
+        // There is room for it, but not beside the others.
+        await new Promise<void>((resolve) => this.#waiting.push(resolve));
+      } else {
+        break;
+      }
     }
+    this.#base = -1;
     const wait = this.#enter();
     if (wait) await wait;
   }
@@ -110,8 +153,14 @@ export class JournalOrder extends Order {
   }
 
   override end(): void {
+    if (this.#open === 1 && this.#base >= 0) this.largest = Math.max(this.largest, this.#length() - this.#base);
+    this.#base = -1;
     this.#open--;
     super.end();
+    if (this.#waiting.length === 0) return;
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const resume of waiting) resume();
   }
 
   override async reopen(): Promise<void> {
@@ -124,26 +173,28 @@ export class JournalOrder extends Order {
     }
   }
 
-  /** Bytes that the transaction takes in the journal, at most. */
+  /** Bytes that the transaction takes in the journal, at most, with all that its commit adds. */
   #length(): number {
     const { um_fs: fs } = this.ump;
     const inodes = this.#inodeblocks.size;
     const groups = this.#groups.size;
-    const sums = Math.min(fs.fs_cssize, (this.dirtycs.size + groups) * fs.fs_bsize);
-    const bytes = this.#bytes + inodes * fs.fs_bsize + groups * fs.cgbytes + sums + 8192;
-    const blocks = this.#trans.size + inodes + groups + Math.ceil(sums / fs.fs_bsize) + 1;
-    return this.ring.length(blocks, bytes, this.#revoked.size, this.#orphaned.size) + 2 * this.ring.place.blksize;
-  }
-
-  /** Must the transaction be committed before another operation may take part in it? */
-  #full(): boolean {
-    const length = this.#length();
-    return length + (this.#open + 1) * this.#oproom > this.ring.free || length > this.ring.circ_size / SHARE;
+    const sums = Math.min(Math.ceil(fs.fs_cssize / fs.fs_bsize), this.dirtycs.size + groups);
+    const bytes = this.#bytes + inodes * fs.fs_bsize + groups * fs.cgbytes + sums * fs.fs_bsize + 8192;
+    // Every block that the journal holds may come to be revoked.
+    return this.ring.length(this.#trans.size + inodes + groups + sums + 1, bytes, this.#logged.size, this.#orphaned.size) + 2 * this.ring.place.blksize;
   }
 
   override get crowded(): boolean {
     const length = this.#length();
-    return length + this.#open * this.#oproom > this.ring.free || length > this.ring.circ_size / SHARE;
+    return length + this.#open * this.oproom > this.ring.free || length > this.#most;
+  }
+
+  override mayorphan(): void {
+    const { ring } = this;
+    // The list of the last commit stays until there is another.
+    const lists = 2 * ring.length(0, 0, 0, this.#orphaned.size + this.#open + 1);
+    if (lists + this.oproom + 8192 + 16 * ring.place.blksize <= ring.circ_size) return;
+    throw errno(E.ENOSPC, `the journal has no room for more removed files that are still open: ${this.#orphaned.size}`);
   }
 
   override roomcoming(error: unknown): boolean {
@@ -152,13 +203,21 @@ export class JournalOrder extends Order {
 
   // ---- marking
 
-  override bdwrite(bp: Buf, _kind?: number): void {
+  override bdwrite(bp: Buf, _kind?: number, from = 0, to = bp.b_bcount): void {
     this.ump.um_bufcache.bdwrite(bp);
     // A block that grows in place was forgotten with its old size.
     if (this.#revoked.size > 0) this.#revoked.delete(bp.b_offset);
-    if (this.#trans.has(bp)) return;
-    this.#trans.add(bp);
-    this.#bytes += bp.b_bcount;
+    const old = this.#trans.get(bp);
+    if (old === undefined) {
+      this.#trans.set(bp, part(from, to));
+      this.#bytes += bp.b_bcount;
+    } else if (partfrom(old) > from || partto(old) < to) {
+      this.#trans.set(bp, part(Math.min(partfrom(old), from), Math.max(partto(old), to)));
+    }
+  }
+
+  override bdwriteatime(bp: Buf): void {
+    this.ump.um_bufcache.bdwrite(bp);
   }
 
   override initedcg(): void {
@@ -174,6 +233,7 @@ export class JournalOrder extends Order {
       const bp = um_bufcache.incore(um_dev, offset);
       if (bp === undefined) continue;
       if (this.#trans.delete(bp)) this.#bytes -= bp.b_bcount;
+      this.#shadows.drop(bp);
       bp.b_private = null;
       um_bufcache.brelse(bp);
     }
@@ -234,7 +294,7 @@ export class JournalOrder extends Order {
   }
 
   override get mostalloc(): number {
-    return OPGROUPS * this.ump.um_fs.fs_bsize;
+    return TRIMBLOCKS * this.ump.um_fs.fs_bsize;
   }
 
   override reduce(ip: Inode, length: number): MaybePromise<void> {
@@ -251,8 +311,7 @@ export class JournalOrder extends Order {
   }
 
   override punchreach(ip: Inode, offset: number, end: number): MaybePromise<number> {
-    if (Math.min(this.ump.um_fs.fs_ncg, blocksof(ip)) <= OPGROUPS) return end;
-    return reachup(ip, offset, end, OPGROUPS);
+    return reachup(ip, offset, end, OPGROUPS, OPINDIRECTS);
   }
 
   override retire(ip: Inode): Promise<boolean> {
@@ -345,7 +404,7 @@ export class JournalOrder extends Order {
     this.#gohome = this.#empty = false;
     try {
       await this.#commit();
-      if (gohome || this.ring.used > this.#homeat) await this.#sendhome();
+      if (gohome || this.ring.used > this.#most) await this.#sendhome();
       if (empty) await this.#advance();
     } finally {
       this.lock.exit(true);
@@ -376,7 +435,7 @@ export class JournalOrder extends Order {
     this.#groups.clear();
     this.parked.clear();
     this.newdata = false;
-    if (this.broken || (this.#trans.size === 0 && this.#revoked.size === 0)) return;
+    if (this.broken || (this.#trans.size === 0 && this.#revoked.size === 0 && this.dirtycs.size === 0)) return;
     ffs_cgstamp(this, this.#trans);
     await this.#summaries();
   }
@@ -387,8 +446,9 @@ export class JournalOrder extends Order {
     const per = fs.fs_bsize / CSUM_SIZE;
     for (const c of this.dirtycs) {
       const chunk = Math.floor(c / per);
-      const size = Math.min(fs.fs_bsize, fs.fs_cssize - chunk * fs.fs_bsize);
-      const bp = await um_bufcache.bread(um_dev, fs.fsbtob(fs.fs_csaddr) + chunk * fs.fs_bsize, size);
+      const size = Math.min(fs.fs_bsize, fs.fragroundup(fs.fs_cssize) - chunk * fs.fs_bsize);
+      const got = um_bufcache.bread(um_dev, fs.fsbtob(fs.fs_csaddr) + chunk * fs.fs_bsize, size);
+      const bp = got instanceof Promise ? await got : got;
       csum_store(fs, um_cs, c, bp.b_view, (c % per) * CSUM_SIZE);
       this.bdwrite(bp);
       um_bufcache.brelse(bp);
@@ -400,37 +460,43 @@ export class JournalOrder extends Order {
     this.logsuperblock();
   }
 
-  /** The superblock as it is in memory becomes part of the transaction. */
+  /** Time and totals of the superblock become part of the transaction. */
   logsuperblock(): void {
     const { um_fs: fs, um_bufcache, um_dev } = this.ump;
     const size = Math.ceil(fs.fs_sbsize / this.ring.place.blksize) * this.ring.place.blksize;
     const bp = um_bufcache.getblk(um_dev, fs.fs_sblockloc, size);
-    bp.b_data.set(fs.encode().subarray(0, size));
+    bp.b_data.set(fs.encodecounts().subarray(0, size));
     this.bdwrite(bp);
     um_bufcache.brelse(bp);
   }
 
   async #write(): Promise<void> {
     const { ring } = this;
-    const blocks = [...this.#trans];
-    const bytes = this.#bytes;
+    const blocks = this.#trans;
     const inodes = new Map(this.#orphaned);
-    const length = ring.length(blocks.length, bytes, this.#revoked.size, inodes.size);
-    if (length > ring.free) await this.#advance();
-    if (length > ring.free) throw this.damage(`a transaction of ${length} bytes is larger than the ${ring.free} bytes that the journal has free`);
+    const pieces: Piece[] = [];
+    // Many blocks at once will not all be changed again soon.
+    const keep = this.#bytes <= SHADOW_BYTES / 2;
+    for (const [bp, changed] of blocks) this.#shadows.changed(bp, partfrom(changed), Math.min(partto(changed), bp.b_bcount), keep, pieces);
+    let bytes = 0;
+    for (const piece of pieces) bytes += piece.length;
     // Access times of inodes that are put away meanwhile belong to the next one.
-    this.#trans = new Set();
+    this.#trans = new Map();
     this.#bytes = 0;
     try {
+      await this.#makeroom(ring.length(pieces.length, bytes, this.#revoked.size, inodes.size));
       const from = ring.head === 0 ? ring.circ_off : ring.head;
-      const head = await ring.append(blocks, { revoked: this.#revoked, inodes });
+      const head = await ring.append(pieces, { revoked: this.#revoked, inodes });
       this.unflushed = true;
       await super.barrier();
       const tail = this.#home >= 0 ? this.#home : ring.tail;
       await this.#header(head, tail === 0 ? from : tail);
     } catch (error) {
       this.#failed = true;
-      for (const bp of blocks) this.#again(bp);
+      for (const bp of blocks.keys()) {
+        this.#again(bp);
+        this.#shadows.drop(bp);
+      }
       throw error;
     }
     this.#failed = false;
@@ -438,16 +504,31 @@ export class JournalOrder extends Order {
     this.#listed = inodes.size > 0;
     for (const offset of this.#revoked.keys()) this.#logged.delete(offset);
     this.#revoked.clear();
-    for (const bp of blocks) {
+    for (const bp of blocks.keys()) {
       this.#logged.set(bp.b_offset, bp.b_bcount);
-      if (bp.b_offset === this.ump.um_fs.fs_sblockloc) this.#superblock = bp.b_data.slice();
+      if (bp.b_offset !== this.ump.um_fs.fs_sblockloc) continue;
+      if (this.#superblock === null) this.#superblock = bp.b_data.slice();
+      else this.#superblock.set(bp.b_data);
     }
   }
 
+  /** Sees to it that a transaction of `length` bytes fits. @throws EIO */
+  async #makeroom(length: number): Promise<void> {
+    const { ring } = this;
+    if (length <= ring.free) return;
+    await this.#advance();
+    if (length <= ring.free) return;
+    // After a commit that failed, nobody knows which of its transactions the journal has.
+    if (!this.#failed) {
+      await this.#replayhome();
+      await this.#advance();
+    }
+    if (length > ring.free) throw this.damage(`a transaction of ${length} bytes is larger than the ${ring.free} bytes that the journal has free`);
+  }
+
   #again(bp: Buf): void {
-    if (this.#trans.has(bp)) return;
-    this.#trans.add(bp);
-    this.#bytes += bp.b_bcount;
+    if (!this.#trans.has(bp)) this.#bytes += bp.b_bcount;
+    this.#trans.set(bp, part(0, bp.b_bcount));
   }
 
   /** Writes what is committed to its place. No barrier. */
@@ -459,6 +540,16 @@ export class JournalOrder extends Order {
     // What changed meanwhile still needs its copy in the journal.
     if (this.#trans.size > 0) return;
     this.#home = this.#listed ? this.ring.listat : this.ring.head;
+    this.#logged.clear();
+  }
+
+  /** The same, whatever has changed meanwhile: from the journal instead of the buffers. */
+  async #replayhome(): Promise<void> {
+    const { ring } = this;
+    if (ring.used === 0) return;
+    const { place, head, tail, circ_off, circ_size, generation } = ring;
+    await wapbl_replay_write(ring.dev, await wapbl_replay(ring.dev, { le: place.le, place, start: place.start, blksize: place.blksize, fsblksize: place.blksize, generation, head, tail, circ_off, circ_size }));
+    this.#home = this.#listed ? ring.listat : head;
     this.#logged.clear();
   }
 
@@ -498,7 +589,7 @@ export class JournalOrder extends Order {
     const bp: Buf = { b_dev: um_dev, b_offset: fs.fs_sblockloc, b_bcount: size, b_data: bytes, b_view: new DataView(bytes.buffer), b_flags: 0, b_refs: 1, b_private: null };
     if (ring.length(1, size, 0, this.#orphaned.size) > ring.free) return;
     const from = ring.head === 0 ? ring.circ_off : ring.head;
-    const head = await ring.append([bp], { revoked: new Map(), inodes: this.#orphaned });
+    const head = await ring.append([{ bp, from: 0, length: size }], { revoked: new Map(), inodes: this.#orphaned });
     await um_dev.flush();
     await ring.commit(head, ring.tail === 0 ? from : ring.tail, um_kernel.now());
   }

@@ -60,14 +60,25 @@ export async function reachdown(ip: Inode, length: number, most: number): Promis
   return length;
 }
 
-/** The end of a range from `offset` on, `end` or less, in which blocks of at most `most` groups lie. @throws EIO */
-export async function reachup(ip: Inode, offset: number, end: number, most: number): Promise<number> {
+/**
+ * The end of a range from `offset` on, `end` or less, in which blocks of at most `most` groups lie, named by at most
+ * `indirects` indirect blocks.
+ * @throws EIO
+ */
+export async function reachup(ip: Inode, offset: number, end: number, most: number, indirects: number): Promise<number> {
   const fs = ip.i_fs;
   const groups = new Set<number>();
   const last = Math.ceil(Math.min(end, ip.i_size) / fs.fs_bsize);
+  let rows = 0;
+  let row = -1;
   for (let lbn = fs.lblkno(offset); lbn < last; ) {
     const got = ufs_bmaprun(ip, lbn, last - lbn);
     const run = got instanceof Promise ? await got : got;
+    // A run does not cross from one row to the next.
+    if (run.fsb !== 0 && rowof(ip, lbn) !== row) {
+      row = rowof(ip, lbn);
+      if (++rows > indirects) return lbn * fs.fs_bsize;
+    }
     if (run.fsb !== 0 && !addgroups(ip, run, groups, most - 1)) return lbn * fs.fs_bsize;
     lbn += run.blocks;
   }

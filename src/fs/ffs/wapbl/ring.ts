@@ -1,9 +1,9 @@
 import type { BlockDevice } from '../../../kernel/blkdev.js';
 import type { MaybePromise } from '../../../kernel/rumpuser/rumpuser.js';
-import type { Buf } from '../../../kernel/vfs/bio.js';
 import { put64 } from '../../ufs/endian.js';
 import { WAPBL_WC_BLOCKS, WAPBL_WC_HEADER, WAPBL_WC_INODES, WAPBL_WC_REVOCATIONS } from './header.js';
 import type { WapblPlace } from './header.js';
+import type { Piece } from './shadows.js';
 
 /**
  * A journal as it is written: records go into a ring, and a header, written alternately to the two blocks before it,
@@ -42,12 +42,16 @@ export class WapblRing {
   /** As the newest header has them; 0 and 0: empty. */
   head = 0;
   tail = 0;
-  /** Where the list of inodes of the newest transaction begins. */
+  /** Where the list of inodes of the newest committed transaction begins, and that of the one written last. */
   listat = 0;
+  nextlistat = 0;
   /** Blocks and inodes that one record describes. */
   readonly #perblocks: number;
   readonly #perinodes: number;
   readonly #staging: Uint8Array;
+  /** A record, or a header, as it is put together. */
+  readonly #record: Uint8Array;
+  readonly #view: DataView;
   #staged = 0;
   /** Ring offset at which the staged bytes begin. */
   #at = 0;
@@ -64,6 +68,8 @@ export class WapblRing {
     this.#perblocks = (place.blksize - RECORD_HEADER) / BLOCK_ENTRY;
     this.#perinodes = (place.blksize - RECORD_HEADER) / INODE_ENTRY;
     this.#staging = new Uint8Array(Math.min(MAXTRANSFER, this.circ_size));
+    this.#record = new Uint8Array(place.blksize);
+    this.#view = new DataView(this.#record.buffer);
   }
 
   /** Bytes that the newest header names. */
@@ -76,40 +82,41 @@ export class WapblRing {
     return this.circ_size - this.used - this.place.blksize;
   }
 
-  /** Bytes of a transaction's records. */
+  /** Bytes of a transaction's records; `blocks` is the number of pieces of blocks. */
   length(blocks: number, bytes: number, revoked: number, inodes: number): number {
     const heads = Math.ceil(blocks / this.#perblocks) + Math.ceil(revoked / this.#perblocks) + Math.max(1, Math.ceil(inodes / this.#perinodes));
     return bytes + heads * this.place.blksize;
   }
 
   /**
-   * Writes the records of a transaction behind the head: blocks, revocations, inodes. Without a barrier, and of no
+   * Writes the records of a transaction behind the head: (parts of) blocks, revocations, inodes. Without a barrier, and of no
    * effect before {@link commit}. The caller has seen to it that they fit.
    * @returns the new head
    */
-  async append(blocks: readonly Buf[], extra: WapblExtra): Promise<number> {
+  async append(pieces: readonly Piece[], extra: WapblExtra): Promise<number> {
     const { blksize, le } = this.place;
-    const record = new Uint8Array(blksize);
-    const view = new DataView(record.buffer);
+    const record = this.#record;
+    const view = this.#view;
     this.#staged = 0;
     this.#at = this.head === 0 ? this.circ_off : this.head;
 
-    for (let from = 0; from < blocks.length; from += this.#perblocks) {
-      const to = Math.min(from + this.#perblocks, blocks.length);
+    for (let from = 0; from < pieces.length; from += this.#perblocks) {
+      const to = Math.min(from + this.#perblocks, pieces.length);
       record.fill(0);
       let length = blksize;
       for (let i = from; i < to; i++) {
-        const bp = blocks[i]!;
+        const piece = pieces[i]!;
         const at = RECORD_HEADER + (i - from) * BLOCK_ENTRY;
-        put64(view, at, bp.b_offset / DEV_BSIZE, le);
-        view.setInt32(at + 12, bp.b_bcount, le);
-        length += bp.b_bcount;
+        put64(view, at, (piece.bp.b_offset + piece.from) / DEV_BSIZE, le);
+        view.setInt32(at + 12, piece.length, le);
+        length += piece.length;
       }
       this.#recordheader(view, WAPBL_WC_BLOCKS, length, to - from);
-      let wait = this.#put(record, blksize);
+      let wait = this.#put(record, 0, blksize);
       if (wait) await wait;
       for (let i = from; i < to; i++) {
-        wait = this.#put(blocks[i]!.b_data, blocks[i]!.b_bcount);
+        const { bp, from: start, length: bytes } = pieces[i]!;
+        wait = this.#put(bp.b_data, start, bytes);
         if (wait) await wait;
       }
     }
@@ -121,23 +128,23 @@ export class WapblRing {
       put64(view, at, offset / DEV_BSIZE, le);
       view.setInt32(at + 12, bytes, le);
       if (++n < this.#perblocks) continue;
-      await this.#record(record, view, WAPBL_WC_REVOCATIONS, n, 0);
+      await this.#putrecord(WAPBL_WC_REVOCATIONS, n, 0);
       n = 0;
     }
-    if (n > 0) await this.#record(record, view, WAPBL_WC_REVOCATIONS, n, 0);
+    if (n > 0) await this.#putrecord(WAPBL_WC_REVOCATIONS, n, 0);
 
-    this.listat = this.#position();
+    this.nextlistat = this.#position();
     n = 0;
     let first = true;
     for (const [ino, mode] of extra.inodes) {
       view.setUint32(RECORD_HEADER + n * INODE_ENTRY, ino, le);
       view.setUint32(RECORD_HEADER + n * INODE_ENTRY + 4, mode, le);
       if (++n < this.#perinodes) continue;
-      await this.#record(record, view, WAPBL_WC_INODES, n, first ? 1 : 0);
+      await this.#putrecord(WAPBL_WC_INODES, n, first ? 1 : 0);
       first = false;
       n = 0;
     }
-    if (n > 0 || first) await this.#record(record, view, WAPBL_WC_INODES, n, first ? 1 : 0);
+    if (n > 0 || first) await this.#putrecord(WAPBL_WC_INODES, n, first ? 1 : 0);
     const head = this.#position();
     const wait = this.#out();
     if (wait) await wait;
@@ -150,8 +157,9 @@ export class WapblRing {
    */
   async writeheader(head: number, tail: number, now: { sec: number; nsec: number }): Promise<void> {
     const { blksize, le, start } = this.place;
-    const header = new Uint8Array(blksize);
-    const view = new DataView(header.buffer);
+    const header = this.#record;
+    const view = this.#view;
+    header.fill(0);
     const shift = 31 - Math.clz32(blksize);
     view.setUint32(0, WAPBL_WC_HEADER, le);
     view.setInt32(4, blksize, le);
@@ -178,6 +186,7 @@ export class WapblRing {
   committed(head: number, tail: number): void {
     this.head = head;
     this.tail = tail;
+    this.listat = this.nextlistat;
   }
 
   /** What either of the two headers names must stay. */
@@ -214,12 +223,14 @@ export class WapblRing {
   }
 
   /** Puts a record without blocks, and clears it. */
-  async #record(record: Uint8Array, view: DataView, type: number, count: number, clear: number): Promise<void> {
-    this.#recordheader(view, type, record.length, count);
-    view.setInt32(12, clear, this.place.le);
-    const wait = this.#put(record, record.length);
-    if (wait) await wait;
+  #putrecord(type: number, count: number, clear: number): MaybePromise<void> {
+    const record = this.#record;
+    this.#recordheader(this.#view, type, record.length, count);
+    this.#view.setInt32(12, clear, this.place.le);
+    const wait = this.#put(record, 0, record.length);
+    if (wait) return wait.then(() => void record.fill(0));
     record.fill(0);
+    return undefined;
   }
 
   /** Ring offset behind everything put so far. */
@@ -228,19 +239,21 @@ export class WapblRing {
     return at >= this.circ_off + this.circ_size ? at - this.circ_size : at;
   }
 
-  #put(from: Uint8Array, length: number, done = 0): MaybePromise<void> {
-    while (done < length) {
+  /** Stages bytes at..at+length-1 of `from`; what is full goes to the device. */
+  #put(from: Uint8Array, at: number, length: number): MaybePromise<void> {
+    while (length > 0) {
       const room = Math.min(this.#staging.length - this.#staged, this.circ_off + this.circ_size - this.#at - this.#staged);
-      const n = Math.min(room, length - done);
-      this.#staging.set(done === 0 && n === from.length ? from : from.subarray(done, done + n), this.#staged);
+      const n = Math.min(room, length);
+      this.#staging.set(at === 0 && n === from.length ? from : from.subarray(at, at + n), this.#staged);
       this.#staged += n;
-      done += n;
+      at += n;
+      length -= n;
       if (n < room) return undefined;
       const wait = this.#out();
       if (wait) {
         // What is not yet staged must not change under us.
-        const rest = from.slice(done, length);
-        return wait.then(() => this.#put(rest, rest.length));
+        const rest = from.slice(at, at + length);
+        return wait.then(() => this.#put(rest, 0, rest.length));
       }
     }
     return undefined;

@@ -122,7 +122,7 @@ async function enable(ump: FfsMount, place: WapblPlace, log: WapblLog | undefine
     if (same && ring.length(0, 0, 0, list.size) <= ring.free) {
       const head = await ring.append([], { revoked: new Map(), inodes: list });
       await ump.um_dev.flush();
-      await ring.commit(head, ring.listat, now);
+      await ring.commit(head, ring.nextlistat, now);
     } else {
       await ring.clear(now);
     }
