@@ -202,6 +202,7 @@ export class Succession {
     }
     if (this.ended) {
       server.kill();
+      await server.exit;
       return undefined;
     }
     const standing = new Promise<boolean>((resolve) => {

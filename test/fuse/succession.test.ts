@@ -1,0 +1,101 @@
+import { spawnSync } from 'node:child_process';
+import { Duplex } from 'node:stream';
+import type { Socket } from 'node:net';
+import t from 'tap';
+import { fromServer } from '../../src/fuse/messages.js';
+import { Messenger } from '../../src/fuse/messenger.js';
+import { InBuf, Message, OutBuf } from '../../src/fuse/protocol/message.js';
+import { MemoryFile } from '../../src/fuse/succession/memory-file.js';
+import { Notes } from '../../src/fuse/succession/notes.js';
+import { SERVER_BYTES } from '../../src/kernel/keep/keep.js';
+
+/** A socket whose other side is the test. */
+function messenger(): { ours: Messenger; push(text: string): void; got: unknown[]; ends: (string | undefined)[] } {
+  const socket = new Duplex({ read() {}, write: (_chunk, _encoding, done) => done() });
+  const ours = new Messenger(socket as Socket);
+  const got: unknown[] = [];
+  const ends: (string | undefined)[] = [];
+  ours.onMessage = (message) => got.push(message);
+  ours.onEnd = (misuse) => ends.push(misuse);
+  return { ours, push: (text) => socket.emit('data', Buffer.from(text)), got, ends };
+}
+
+t.test('messages: lines in pieces', (t) => {
+  const m = messenger();
+  m.push('{"type":"re');
+  m.push('ady"}\n{"type":"pong"}\n{"ty');
+  t.same(m.got, [{ type: 'ready' }, { type: 'pong' }]);
+  t.same(m.ends, []);
+  t.end();
+});
+
+t.test('messages of somebody who means harm', (t) => {
+  for (const [text, misuse] of [['x'.repeat(70_000), 'a message is too long'], ['{"type":\n', 'a message is no JSON'], ['{"type":"pong"}\n'.repeat(300), 'too many messages']] as const) {
+    const m = messenger();
+    m.push(text);
+    t.same(m.ends, [misuse]);
+    m.push('{"type":"unmount"}\n');
+    t.notMatch(m.got, [{ type: 'unmount' }], 'nothing counts after that');
+    t.ok(m.got.length <= 200);
+    t.notOk(m.ours.open);
+  }
+  for (const raw of [null, 1, 'unmount', [], {}, { type: 'go' }, { type: ['unmount'] }, { type: '__proto__' }]) t.equal(fromServer(raw), undefined);
+  t.same(fromServer({ type: 'failed', message: 'a\u001b[2Jb'.repeat(1000), code: 7 }), { type: 'failed', message: 'a?[2Jb'.repeat(1000).slice(0, 1000), code: '' });
+  t.same(fromServer({ type: 'volume', readonly: 1, fstype: {}, layers: [{ name: 'root', on: 'yes' }, null, { name: 'nonsense', on: true }], notice: 5 }), {
+    type: 'volume', readonly: false, fstype: '', layers: [{ name: 'root', on: false }], survives: false, notice: '',
+  });
+  t.end();
+});
+
+function request(place: number, lo: number, resent = false): Message {
+  const m = new Message(new InBuf(64), new OutBuf(64));
+  m.place = place;
+  m.uniqueLo = lo;
+  m.uniqueHi = resent ? 0x80000000 : 0;
+  m.opcode = 1;
+  return m;
+}
+
+t.test('what a server notes of its work', (t) => {
+  const memory = new Uint8Array(SERVER_BYTES);
+  let notes = new Notes(memory);
+  t.notOk(notes.inherited);
+  notes.agreed({ minor: 40, max_write: 1 << 20, resend: true });
+  /** The server dies; the next one. */
+  const next = () => {
+    notes = new Notes(memory);
+    t.ok(notes.inherited);
+    notes.suspectPredecessor();
+  };
+  for (let death = 1; death <= 12; death++) {
+    notes.begin(request(0, 10, death > 1)); // the processor is at it each time it dies
+    if (death === 1) notes.asleep(request(0, 10));
+    notes.begin(request(1, 20, death > 1)); // waits all the time
+    notes.asleep(request(1, 20));
+    notes.begin(request(0, 10, death > 1));
+    next();
+    t.equal(notes.isPoison(request(0, 10, true)), death >= 3, `death ${death}`);
+    t.equal(notes.isPoison(request(1, 20, true)), death >= 12);
+    t.notOk(notes.isPoison(request(0, 30, true)));
+  }
+  notes.begin(request(0, 10, true));
+  notes.end(request(0, 10, true));
+  t.notOk(notes.isPoison(request(0, 10, true)), 'answered: no suspicion is left');
+  t.ok(notes.isPoison(request(1, 20, true)));
+  t.same(notes.agreement, { minor: 40, max_write: 1 << 20, resend: true });
+  for (let i = 0; i < 1000; i++) {
+    notes.begin(request(0, 1000 + i));
+    next();
+  }
+  t.notOk(notes.isPoison(request(0, 1999, true)), 'the table is finite');
+  t.end();
+});
+
+t.test('the memory: a file that nobody else can find', (t) => {
+  const file = MemoryFile.make()!;
+  t.ok(file.bytes >= 64 << 20);
+  t.same(file.look(), { progress: 0, busy: false, closed: false, turned_readonly: false });
+  t.match(spawnSync('readlink', [`/proc/${process.pid}/fd/${file.fd}`], { encoding: 'utf8' }).stdout, /\(deleted\)/);
+  file.close();
+  t.end();
+});

@@ -1,0 +1,199 @@
+import * as fs from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import t from 'tap';
+import { createImage, openImage } from '../../src/blockdev/image.js';
+import type { ServerArguments } from '../../src/cli/server.js';
+import { fsck } from '../../src/fs/ffs/fsck/index.js';
+import { newfs } from '../../src/fs/ffs/newfs.js';
+import { launch } from '../../src/fuse/launch.js';
+import type { MountReady, MountStanding } from '../../src/fuse/messages.js';
+import { unmount } from '../../src/fuse/mount/unmount.js';
+import type { SuperviseOptions } from '../../src/fuse/supervisor.js';
+import { nodeRumpuser } from '../../src/kernel/rumpuser/node.js';
+import { descendants } from '../survive/processes.js';
+import { alive, folder, sleep, until, whyNoMounts } from './fixtures/mounted.js';
+
+const skip = whyNoMounts();
+const MORTAL = fileURLToPath(new URL('./fixtures/mortal.js', import.meta.url));
+
+interface Mortal extends MountReady {
+  readonly dir: string;
+  readonly marks: string;
+  log(): string;
+  standing(): MountStanding;
+  server(): number | undefined;
+  standby(): number | undefined;
+  /** Unmounts; supervisor, servers and stand-bys are gone then. Returns what the checker has against the volume. */
+  end(): Promise<readonly string[]>;
+}
+
+/** A small FFS volume, mounted through the product's server program with ways to die. */
+async function mortal(options: Partial<SuperviseOptions> = {}, env: NodeJS.ProcessEnv = {}): Promise<Mortal> {
+  const base = folder();
+  const [image, dir, marks, log, standing] = ['image', 'mnt', 'marks', 'log', 'standing'].map((name) => path.join(base, name)) as [string, string, string, string, string];
+  fs.mkdirSync(dir);
+  fs.mkdirSync(marks);
+  const ru = nodeRumpuser();
+  const made = await createImage(ru, image, 32 << 20);
+  await newfs(made, {});
+  await made.close();
+  const disk = await openImage(ru, image);
+  const args: ServerArguments = { type: 'ffs', image, mountpoint: dir, disk: true, flags: 0, mustWrite: true, options: [], trace: true, logLevel: 'warn', logJson: false };
+  const before = { ...process.env };
+  Object.assign(process.env, { RUMP_MORTAL: marks, ...env });
+  let ready: MountReady;
+  try {
+    ready = await launch({
+      mount: { mountpoint: dir, source: image, readonly: false, suid: false, dev: false, exec: true, allow_other: true, default_permissions: true },
+      server: { entry: MORTAL, args, execArgv: ['--max-old-space-size=64'] }, descriptors: [disk.fd], log, standing, sandbox: { mode: 'off' }, ...options,
+    });
+  } finally {
+    process.env = before;
+    await disk.close();
+  }
+  const family = () => descendants(ready.pid);
+  const titled = (title: string) => family().find((process) => process.title === title)?.pid;
+  return {
+    ...ready, dir, marks, log: () => fs.readFileSync(log, 'utf8'), standing: () => JSON.parse(fs.readFileSync(standing, 'utf8')) as MountStanding,
+    server: () => titled(`rumpfuse: ${dir}`), standby: () => titled('rumpfuse: stand-by'),
+    async end() {
+      const servers = family();
+      if (alive(ready.pid)) unmount(ready.device, { lazy: true });
+      if (!(await until(() => !alive(ready.pid), 20_000))) throw new Error('the supervisor does not end');
+      const left = servers.filter(({ pid }) => alive(pid));
+      const checked = await openImage(ru, image, { readonly: true, exclusive: false });
+      const { problems, clean } = await fsck(checked);
+      await checked.close();
+      fs.rmSync(base, { recursive: true });
+      return [...left.map(({ pid, title }) => `process ${pid} (${title}) is left`), ...problems.map(({ message }) => message), ...(clean ? [] : ['not marked clean'])];
+    },
+  };
+}
+
+const codeOf = (work: () => unknown): string | undefined => {
+  try {
+    work();
+    return undefined;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code;
+  }
+};
+
+for (const [way, said] of [['kill', /SIGKILL/], ['throw', /died \(1\)|died \(7\)/], ['memory', /SIGABRT|SIGTRAP|SIGILL/], ['flood', /SIGKILL/]] as const) {
+  t.test(`a server ends by ${way}`, { skip }, async (t) => {
+    const m = await mortal();
+    fs.mkdirSync(path.join(m.dir, 'd'));
+    fs.writeFileSync(path.join(m.dir, 'd/f'), 'content');
+    t.equal(codeOf(() => fs.mkdirSync(path.join(m.dir, 'd', `mortal-${way}-once`))), undefined, 'the call is answered');
+    t.ok(fs.existsSync(path.join(m.marks, `${way}-once`)), 'although the server that was at it has died');
+    t.ok(fs.statSync(path.join(m.dir, 'd', `mortal-${way}-once`)).isDirectory(), 'and it was done once');
+    t.equal(fs.readFileSync(path.join(m.dir, 'd/f'), 'utf8'), 'content');
+    t.ok(await until(() => m.log().includes('another one goes on')));
+    t.match(m.log(), said);
+    t.match(m.standing(), { restarts: 1, server_pid: m.server() });
+    t.same(await m.end(), []);
+  });
+}
+
+t.test('a request that is the end of every server', { skip }, async (t) => {
+  const m = await mortal();
+  fs.writeFileSync(path.join(m.dir, 'f'), 'content');
+  t.equal(codeOf(() => fs.statSync(path.join(m.dir, 'mortal-kill'))), 'EIO', 'it is answered in the end');
+  t.equal(m.standing().restarts, 3, 'after three deaths');
+  t.match(m.log(), /error: a request was the end of several servers.*nothing can be changed.*operation=LOOKUP node=1\b/);
+  t.equal(fs.readFileSync(path.join(m.dir, 'f'), 'utf8'), 'content', 'the mount goes on');
+  t.equal(codeOf(() => fs.writeFileSync(path.join(m.dir, 'g'), '')), 'EROFS', 'read-only');
+  t.ok(await until(() => m.standing().turned_readonly === true), 'which is told');
+  process.kill(m.server()!, 'SIGKILL');
+  t.equal(codeOf(() => fs.mkdirSync(path.join(m.dir, 'd'))), 'EROFS', 'and stays so');
+  t.same(await m.end(), []);
+});
+
+t.test('a server that hangs', { skip }, async (t) => {
+  const m = await mortal({ watchdog_s: 1 });
+  const began = performance.now();
+  t.equal(codeOf(() => fs.statSync(path.join(m.dir, 'mortal-hang-once'))), 'ENOENT', 'it is answered');
+  const seconds = (performance.now() - began) / 1000;
+  t.ok(seconds > 0.9 && seconds < 6, `after ${seconds.toFixed(1)} s`);
+  t.ok(await until(() => m.log().includes('another one goes on')));
+  t.match(m.log(), /did not answer for 1 s while requests were waiting/);
+  const server = m.server();
+  await sleep(2500);
+  t.equal(m.server(), server, 'an idle server is left alone');
+  t.same(await m.end(), []);
+});
+
+t.test('a host that does not send requests again', { skip }, async (t) => {
+  const m = await mortal({}, { RUMP_NORESEND: '1' });
+  fs.writeFileSync(path.join(m.dir, 'f'), 'content');
+  t.ok(['EIO', 'ECONNABORTED'].includes(codeOf(() => fs.statSync(path.join(m.dir, 'mortal-kill-once'))) ?? ''), 'what was under way ends with an error');
+  for (let i = 0; i < 3; i++) {
+    t.equal(fs.readFileSync(path.join(m.dir, 'f'), 'utf8'), 'content', 'the mount goes on');
+    fs.writeFileSync(path.join(m.dir, `g${i}`), 'more');
+    process.kill(m.server()!, 'SIGKILL');
+    t.equal(fs.readFileSync(path.join(m.dir, `g${i}`), 'utf8'), 'more');
+    await until(() => m.server() !== undefined);
+  }
+  t.same(await m.end(), []);
+});
+
+t.test('open files without a name, directories being read', { skip }, async (t) => {
+  const m = await mortal();
+  const file = path.join(m.dir, 'file');
+  fs.writeFileSync(file, 'content');
+  const fd = fs.openSync(file, 'r+');
+  fs.unlinkSync(file);
+  const names = Array.from({ length: 500 }, (_, i) => `a-rather-long-name-${i}`);
+  fs.mkdirSync(path.join(m.dir, 'd'));
+  for (const name of names) fs.writeFileSync(path.join(m.dir, 'd', name), '');
+  const listing = fs.opendirSync(path.join(m.dir, 'd'), { bufferSize: 1 });
+  const listed: string[] = [];
+  for (let i = 0; i < 3; i++) {
+    for (let j = 0; j < 20; j++) listed.push(listing.readSync()!.name);
+    const server = m.server()!;
+    process.kill(server, 'SIGKILL');
+    t.equal(fs.writeSync(fd, `${i}`, 7 + i), 1);
+    t.equal(fs.fstatSync(fd).nlink, 0);
+    t.equal(fs.readFileSync(`/proc/self/fd/${fd}`, 'utf8'), 'content012'.slice(0, 8 + i));
+    t.not(m.server(), server);
+  }
+  for (let entry = listing.readSync(); entry !== null; entry = listing.readSync()) listed.push(entry.name);
+  listing.closeSync();
+  t.same(listed.sort(), names.sort(), 'every name once');
+  fs.closeSync(fd);
+  t.same(await m.end(), []);
+});
+
+t.test('the stand-by dies; both die; nobody is left when the mount ends', { skip }, async (t) => {
+  const m = await mortal();
+  t.ok(await until(() => m.standby() !== undefined), 'there is one');
+  const first = m.standby()!;
+  process.kill(first, 'SIGKILL');
+  t.ok(await until(() => m.standby() !== undefined && m.standby() !== first), 'another one comes');
+  process.kill(m.server()!, 'SIGKILL');
+  process.kill(m.standby()!, 'SIGKILL');
+  fs.writeFileSync(path.join(m.dir, 'f'), 'content');
+  t.equal(fs.readFileSync(path.join(m.dir, 'f'), 'utf8'), 'content');
+  t.same(await m.end(), []);
+});
+
+t.test('the server dies while it writes what is left, after the mount has ended', { skip }, async (t) => {
+  const m = await mortal();
+  for (let i = 0; i < 200; i++) fs.writeFileSync(path.join(m.dir, `f${i}`), 'content');
+  process.kill(m.server()!, 'SIGSTOP');
+  const server = m.server()!;
+  unmount(m.device, { lazy: true });
+  process.kill(server, 'SIGKILL');
+  t.same(await m.end(), [], 'another one writes it');
+});
+
+t.test('nobody can go on', { skip }, async (t) => {
+  const m = await mortal({ standby: false });
+  fs.writeFileSync(path.join(m.dir, 'f'), 'content');
+  fs.writeFileSync(path.join(m.marks, 'stillborn'), '');
+  process.kill(m.server()!, 'SIGKILL');
+  t.ok(await until(() => !alive(m.pid), 20_000), 'the supervisor ends');
+  t.match(m.log(), /error: the file system server of .* ended unexpectedly \(SIGKILL\); check the volume/);
+  t.same(fs.readdirSync(m.dir), [], 'the mount point is free');
+});
