@@ -168,6 +168,16 @@ await t.test('one rotational position, and cylinders that end before their group
   await checked(t, dev, 'repaired and used');
 });
 
+await t.test('no rotational positions at all', async (t) => {
+  const dev = await newdisk(OLD, 4 * 2 ** 20);
+  put32(dev, atlasOf(dev).superblock + 1360, 0);
+  await fsck(dev, { mode: 'repair' });
+  const vol = await rw(dev);
+  for (let i = 0; i < 10; i++) await put(vol.sys, `${V}/f${i}`, pattern(50_000, i));
+  await vol.close();
+  await checked(t, dev, 'repaired and used');
+});
+
 await t.test('a directory entry in the last bytes of its chunk', async (t) => {
   const dev = await newdisk(OLD, 4 * 2 ** 20);
   const dot2 = atlasOf(dev).entries.find((e) => e.name === '..')!;

@@ -61,7 +61,8 @@ export function cgOffsets(fs: Fs, appleufs = false): CgOffsets {
     clustermapsize = Math.ceil(Math.floor(fs.fs_fpg / fs.fs_frag) / 8);
     nextfreeoff = clusteroff + clustermapsize;
   }
-  const kept = !fs.ufs2 && (fs.fs_old_flags & FS_FLAGS_UPDATED) === 0;
+  // The driver keeps none either where there is no cylinder or no position (Cg).
+  const kept = !fs.ufs2 && (fs.fs_old_flags & FS_FLAGS_UPDATED) === 0 && fs.fs_old_cpg > 0 && fs.fs_old_nrpos > 0;
   return {
     old: false, basesize: CG_SPACE, btotoff, boff, sumsize: kept ? iusedoff - btotoff : 0, iusedoff, inomapsize, freeoff,
     blkmapsize, clustersumoff, clusteroff, clustermapsize, nextfreeoff,
