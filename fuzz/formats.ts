@@ -1,7 +1,9 @@
 import { ffsFormat } from './ffs/index.js';
+import { fuseFormat } from './fuse/index.js';
+import { labelFormat } from './label/index.js';
 import type { FuzzFormat } from './format.js';
 
-const FORMATS: readonly FuzzFormat[] = [ffsFormat];
+const FORMATS: readonly FuzzFormat[] = [ffsFormat, labelFormat, fuseFormat];
 
 export const formatNames: readonly string[] = FORMATS.map((f) => f.name);
 

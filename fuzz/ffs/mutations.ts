@@ -8,7 +8,7 @@ import { pointerAt } from './atlas.js';
 import type { Base } from './bases.js';
 import type { Field } from './fields.js';
 import { DINODE1, DINODE2, GROUP, JOURNAL_HEADER, JOURNAL_RECORD, SUPERBLOCK } from './fields.js';
-import { fieldBytes, getField, interestingValue } from './values.js';
+import { fieldBytes, getField, interestingValue } from '../values.js';
 
 /** What a mutation is made from. `other` is another volume, for splices. */
 interface Scene {
@@ -22,6 +22,11 @@ type Kind = (scene: Scene) => Mutation | undefined;
 
 const hex = (value: bigint): string => `0x${value.toString(16)}`;
 
+/** Numbers that mean something on this volume. */
+function numbersOf(fs: Fs): readonly number[] {
+  return [fs.fs_size, fs.fs_size - 1, fs.fs_size * fs.fs_fsize, fs.fs_fpg, fs.fs_ipg, fs.fs_ncg, fs.fs_ncg * fs.fs_ipg, fs.fs_bsize, fs.fs_fsize, fs.fs_dblkno, fs.fs_csaddr, fs.fs_nindir, fs.fs_sblockloc];
+}
+
 /** One field of a structure gets another value. */
 function field(scene: Scene, what: string, at: number, fields: readonly Field[], le = scene.base.atlas.le): Mutation {
   return setField(scene, what, at, scene.random.pick(fields), undefined, le);
@@ -29,7 +34,7 @@ function field(scene: Scene, what: string, at: number, fields: readonly Field[],
 
 function setField(scene: Scene, what: string, at: number, f: Field, value?: bigint, le = scene.base.atlas.le): Mutation {
   const was = getField(scene.view, at + f.offset, f.width, le);
-  const now = value ?? interestingValue(scene.random, scene.base.atlas.fs, was, f.width);
+  const now = value ?? interestingValue(scene.random, numbersOf(scene.base.atlas.fs), was, f.width);
   return { label: `${what}.${f.name} ${hex(was)} -> ${hex(now)}`, patches: [{ at: at + f.offset, bytes: fieldBytes(now, f.width, le) }] };
 }
 
@@ -176,7 +181,7 @@ const counters: Kind = (s) => {
   const i = random.below(4 * fs.fs_ncg);
   const at = fs.fsbtob(fs.fs_csaddr) + 4 * i;
   const was = getField(s.view, at, 4, fs.le);
-  const now = interestingValue(random, fs, was, 4);
+  const now = interestingValue(random, numbersOf(fs), was, 4);
   return { label: `summary of group ${i >> 2}, count ${i & 3}: ${hex(was)} -> ${hex(now)}`, patches: [{ at, bytes: fieldBytes(now, 4, fs.le) }] };
 };
 
@@ -204,7 +209,7 @@ const dinodeSizeField: Kind = (s) => {
   const { fs } = atlas;
   const inode = someInode(s);
   const edge = BigInt(random.pick([0, 1, 12, 24, 59, 60, 61, 119, 120, 121, 511, 512, 513, fs.fs_bsize, fs.fs_bsize * 12, fs.fs_bsize * (12 + fs.fs_nindir), 2 ** 31 - 1, 2 ** 31, 2 ** 32, 2 ** 40, 2 ** 53 - 1]));
-  const value = random.once(4) ? interestingValue(random, fs, BigInt(inode.dinode.i_size), 8) : edge + BigInt(random.pick([-1, 0, 0, 1]));
+  const value = random.once(4) ? interestingValue(random, numbersOf(fs), BigInt(inode.dinode.i_size), 8) : edge + BigInt(random.pick([-1, 0, 0, 1]));
   return setField(s, `inode ${inode.ino} ${inode.path}`, inode.at, fieldNamed(dinodeFields(atlas), 'size'), value & ((1n << 64n) - 1n));
 };
 
