@@ -24,6 +24,10 @@ export class ImageDevice implements BlockDevice {
   private closed = false;
   /** The first flush that failed: the host forgets the error with the data, and would call the next one a success. */
   private flush_failed: unknown = null;
+  /** A plain file may be made shorter by others while it is in use. */
+  private readonly plain: boolean;
+  /** It was: writes would make it as long as before, with holes in place of what it held. None are made any more. */
+  private cut: Error | null = null;
   private can_discard = true;
 
   constructor(ru: Rumpuser, fd: number, name: string, info: HostFileInfo, readonly: boolean) {
@@ -33,6 +37,7 @@ export class ImageDevice implements BlockDevice {
     this.size_bytes = info.size_bytes;
     this.sector_bytes = info.sector_bytes;
     this.readonly = readonly || info.readonly;
+    this.plain = info.type === 'file';
   }
 
   read(into: Uint8Array, into_offset: number, length: number, offset_bytes: number): MaybePromise<void> {
@@ -51,6 +56,16 @@ export class ImageDevice implements BlockDevice {
   write(from: Uint8Array, from_offset: number, length: number, offset_bytes: number): MaybePromise<void> {
     checkWritable(this);
     checkRange(this, offset_bytes, length);
+    if (this.cut !== null) throw this.cut;
+    // The one write after which the file would have its old length again, and flush() would see nothing.
+    if (this.plain && offset_bytes + length === this.size_bytes) {
+      const checked = this.checkLength();
+      if (checked instanceof Promise) return checked.then(() => this.put(from, from_offset, length, offset_bytes));
+    }
+    return this.put(from, from_offset, length, offset_bytes);
+  }
+
+  private put(from: Uint8Array, from_offset: number, length: number, offset_bytes: number): MaybePromise<void> {
     let put: MaybePromise<number>;
     try {
       put = this.ru.rumpuser_pwrite(this.fd, from, from_offset, length, offset_bytes);
@@ -65,6 +80,14 @@ export class ImageDevice implements BlockDevice {
   flush(): MaybePromise<void> {
     if (this.readonly) return;
     if (this.flush_failed !== null) throw this.flush_failed as Error;
+    if (this.plain) {
+      const checked = this.checkLength();
+      if (checked instanceof Promise) return checked.then(() => this.sync());
+    }
+    return this.sync();
+  }
+
+  private sync(): MaybePromise<void> {
     const fail = (e: unknown): never => {
       throw (this.flush_failed = this.failed(e));
     };
@@ -74,6 +97,20 @@ export class ImageDevice implements BlockDevice {
     } catch (e) {
       return fail(e);
     }
+  }
+
+  /** @throws EIO the file is shorter than it was */
+  private checkLength(): MaybePromise<void> {
+    if (this.cut !== null) throw this.cut;
+    const info = this.ru.rumpuser_getfileinfo(this.fd);
+    return info instanceof Promise ? info.then((i) => this.judgeLength(i.size_bytes)) : this.judgeLength(info.size_bytes);
+  }
+
+  private judgeLength(now_bytes: number): void {
+    if (now_bytes >= this.size_bytes) return;
+    this.cut = errno(E.EIO, `${this.name} was cut short while it is in use: it has ${now_bytes} of ${this.size_bytes} bytes; nothing more is written to it`);
+    this.ru.rumpuser_dprintf('error', this.cut.message);
+    throw this.cut;
   }
 
   discard(offset_bytes: number, length: number): MaybePromise<void> {
@@ -104,7 +141,16 @@ export class ImageDevice implements BlockDevice {
   }
 
   private whole(done: string, n: number, length: number, offset_bytes: number): void {
-    if (n !== length) throw errno(E.EIO, `${this.name}: ${n} of ${length} bytes at ${offset_bytes} ${done}: is the file shorter than it was?`);
+    if (n === length) return;
+    if (this.plain && this.cut === null) {
+      try {
+        const checked = this.checkLength();
+        if (checked instanceof Promise) checked.catch(() => undefined);
+      } catch {
+        // Logged; the transfer has failed in any case.
+      }
+    }
+    throw errno(E.EIO, `${this.name}: ${n} of ${length} bytes at ${offset_bytes} ${done}: is the file shorter than it was?`);
   }
 
   /** An error of the host as the block device's: the name in front, and one value for a device that is gone. */

@@ -1,4 +1,4 @@
-import { realpathSync, rmSync } from 'node:fs';
+import { existsSync, realpathSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { MNT_NOATIME, MNT_RDONLY } from '../../kernel/fcntl.js';
@@ -67,12 +67,14 @@ async function openImage(argv: MountArguments, options: MountOptions): Promise<I
 }
 
 /** The file that takes what is written instead of the disk. */
-async function openOverlay(argv: MountArguments, options: MountOptions, disk: ImageDevice | undefined): Promise<ImageDevice | undefined> {
+async function openOverlay(argv: MountArguments, options: MountOptions, disk: ImageDevice | undefined): Promise<{ device: ImageDevice; made: boolean } | undefined> {
   if (options.overlay === undefined) return undefined;
+  const made = !existsSync(options.overlay);
   if (disk === undefined) throw new Failure('-o overlay: this file system has no disk to put it over');
   try {
-    return await openOverlayFile(nodeRumpuser({ log: openLog(argv.logLevel, argv.logJson) }), disk, options.overlay);
+    return { device: await openOverlayFile(nodeRumpuser({ log: openLog(argv.logLevel, argv.logJson) }), disk, options.overlay), made };
   } catch (error) {
+    if (made) rmSync(options.overlay, { force: true });
     throw new Failure(words(error), EXIT_MOUNT);
   }
 }
@@ -131,9 +133,11 @@ async function inBackground(options: SuperviseOptions, up: (ready: MountReady, f
 export async function mount(argv: MountArguments): Promise<number> {
   const { options, type, driver } = settle(argv);
   const disk = driver.disk ? await openImage(argv, options) : undefined;
-  let overlay: ImageDevice | undefined;
+  let overlay: { device: ImageDevice; made: boolean } | undefined;
+  let mounted = false;
   const log = openLog(argv.logLevel, argv.logJson);
   const up = (ready: MountReady, files: Partial<RecordFiles>) => {
+    mounted = true;
     if (ready.notice !== undefined) process.stderr.write(`rumpfuse: ${ready.notice}\n`);
     writeRecord(ready.device, {
       pid: ready.pid, image: disk === undefined ? argv.image : realpathSync(argv.image), mountpoint: ready.mountpoint, type: ready.fstype, readonly: ready.readonly, since: new Date().toISOString(),
@@ -143,7 +147,7 @@ export async function mount(argv: MountArguments): Promise<number> {
   };
   try {
     overlay = await openOverlay(argv, options, disk);
-    const superviseOptions = plan(argv, options, type, driver, disk, overlay);
+    const superviseOptions = plan(argv, options, type, driver, disk, overlay?.device);
     if (!argv.foreground && !argv.trace) {
       await inBackground(superviseOptions, up);
       return 0;
@@ -164,7 +168,9 @@ export async function mount(argv: MountArguments): Promise<number> {
     if (error instanceof MountFailure) throw new Failure(error.message, EXIT_MOUNT);
     throw error;
   } finally {
-    await overlay?.close();
+    await overlay?.device.close();
+    // Nothing was written to it: a file that only looks as if there were something to keep.
+    if (overlay?.made === true && !mounted) rmSync(options.overlay!, { force: true });
     await disk?.close();
   }
 }
