@@ -184,9 +184,19 @@ function padded(ip: Inode, uio: Uio, at: number, head: number, n: number, bytes:
   const { um_dev: dev } = ip.i_ump;
   const { fs_bsize } = ip.i_fs;
   const from = uio.uio_bufoff - head; // where the first byte of the run would lie
-  if (bytes <= fs_bsize) return dev.write(edgeof(uio, from, head, head + n, 0, bytes), 0, bytes, at);
-  return paddedblocks(ip, uio, at, head, n, bytes);
+  if (bytes > fs_bsize) return paddedblocks(ip, uio, at, head, n, bytes);
+  // Files below a block are the usual case: memory of its own for each would be most of what their writing costs.
+  const edge = spare.length >= bytes ? spare : new Uint8Array(fs_bsize);
+  spare = NONE;
+  edgeinto(edge, uio, from, head, head + n, 0, bytes);
+  const wait = dev.write(edge, 0, bytes, at);
+  if (wait instanceof Promise) return wait;
+  spare = edge;
 }
+
+/** Memory for an edge that nobody uses just now. */
+const NONE = new Uint8Array(0);
+let spare: Uint8Array = NONE;
 
 async function paddedblocks(ip: Inode, uio: Uio, at: number, head: number, n: number, bytes: number): Promise<void> {
   const { um_dev: dev } = ip.i_ump;
@@ -205,8 +215,14 @@ async function paddedblocks(ip: Inode, uio: Uio, at: number, head: number, n: nu
 /** Bytes lo..hi-1 of the run: data where there is some (first..last-1), else zero. */
 function edgeof(uio: Uio, from: number, first: number, last: number, lo: number, hi: number): Uint8Array {
   const edge = new Uint8Array(hi - lo);
-  const a = Math.max(lo, first);
-  const b = Math.min(hi, last);
-  if (b > a) edge.set(uio.uio_buf.subarray(from + a, from + b), a - lo);
+  edgeinto(edge, uio, from, first, last, lo, hi);
   return edge;
+}
+
+function edgeinto(edge: Uint8Array, uio: Uio, from: number, first: number, last: number, lo: number, hi: number): void {
+  const a = Math.max(lo, first);
+  const b = Math.max(a, Math.min(hi, last));
+  edge.fill(0, 0, a - lo);
+  edge.set(uio.uio_buf.subarray(from + a, from + b), a - lo);
+  edge.fill(0, b - lo, hi - lo);
 }
