@@ -51,6 +51,8 @@ interface Disks {
 }
 
 const OVERLAY_FD = DEVICE_FD + 1;
+/** Half of the kernel's default: what falls out is in the host's page cache, and a server is to stay below 150 MB. */
+const BUFCACHE_BYTES = 32 * 1024 * 1024;
 
 /** Nothing of the disks is read. */
 async function openDisks(ru: Rumpuser, args: ServerArguments, readonly: boolean): Promise<Disks> {
@@ -108,7 +110,7 @@ const open: OpenVolume = async (raw, how) => {
   await prepareNodeRumpuser();
   await how.lockDown(disks?.file_bytes ?? 0);
   const rump = await RumpKernel.boot({
-    rumpuser: ru, components: name === 'tmpfs' ? [tmpfs] : [tmpfs, driver.component], ...(how.keep !== undefined ? { keep: how.keep } : {}),
+    rumpuser: ru, components: name === 'tmpfs' ? [tmpfs] : [tmpfs, driver.component], bufcache_bytes: BUFCACHE_BYTES, ...(how.keep !== undefined ? { keep: how.keep } : {}),
   });
   // The same path as on the host: FFS keeps on the disk where it was mounted.
   await makePath(rump.sys, args.mountpoint);

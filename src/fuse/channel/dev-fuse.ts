@@ -1,13 +1,20 @@
 import { closeSync, read, readSync, writeSync } from 'node:fs';
 import { FUSE_NOTIFY_RESEND } from '../protocol/fuse_kernel.js';
+import { libc } from '../mount/libc.js';
 import type { InBuf } from '../protocol/message.js';
 import { OutBuf, sealNotification } from '../protocol/message.js';
+import { Lookout } from './lookout.js';
 import { CLOSED, INTERRUPTED } from './transport.js';
 import type { Transport } from './transport.js';
 
 /** The channel of /dev/fuse. `fd` is mounted, or will be: until then reads fail with EPERM. */
 export class DevFuse implements Transport {
-  constructor(private fd: number) {}
+  private readonly lookout: Lookout | undefined;
+
+  constructor(private fd: number) {
+    const readable = libc()?.readable;
+    if (readable !== undefined) this.lookout = new Lookout(readable);
+  }
 
   /** From now on through another descriptor of the same connection. */
   use(fd: number): void {
@@ -25,6 +32,7 @@ export class DevFuse implements Transport {
   }
 
   readSync(into: InBuf): number {
+    this.lookout?.watch(this.fd);
     for (;;) {
       try {
         return readSync(this.fd, into.u8, 0, into.u8.length, null);

@@ -22,6 +22,8 @@ export interface Libc {
   siginterrupt(signal: number): void;
   /** Makes `fd`, /dev/fuse just opened, another descriptor of the connection that `mounted` belongs to. */
   cloneFuse(fd: number, mounted: number): void;
+  /** There is something to read, or an error to be met: a read would not block. */
+  readable(fd: number): boolean;
   /** SIGALRM every so many milliseconds; 0 ends it. */
   setAlarm(milliseconds: number): void;
 }
@@ -39,6 +41,7 @@ const SOL_SOCKET = 1;
 const SCM_RIGHTS = 1;
 const PR_SET_PDEATHSIG = 1;
 const ITIMER_REAL = 0;
+const POLLIN = 1;
 /** _IOR(229, 0, uint32_t), include/uapi/linux/fuse.h. */
 export const FUSE_DEV_IOC_CLONE = 0x8004e500;
 
@@ -55,6 +58,11 @@ function bind(koffi: Koffi, lib: IKoffiLib): Libc {
   const siginterrupt = lib.func('int siginterrupt(int sig, int flag)');
   const ioctl = lib.func('int ioctl(int fd, unsigned long request, const void *argument)');
   const setitimer = lib.func('int setitimer(int which, void *value, void *old)');
+
+  const poll = lib.func('int poll(void *fds, unsigned long nfds, int timeout)');
+  /** One struct pollfd: int fd, short events, short revents. */
+  const pollfd = new Int32Array(2);
+  new Int16Array(pollfd.buffer)[2] = POLLIN;
 
   const check = (result: number, syscall: string): number => {
     if (result >= 0) return result;
@@ -89,6 +97,10 @@ function bind(koffi: Koffi, lib: IKoffiLib): Libc {
     umount2: (directory, flags) => void check(umount2(directory, flags) as number, 'umount2'),
     setParentDeathSignal: (signal) => void check(prctl(PR_SET_PDEATHSIG, signal, 0, 0, 0) as number, 'prctl'),
     cloneFuse: (fd, mounted) => void check(ioctl(fd, FUSE_DEV_IOC_CLONE, new Uint8Array(Uint32Array.of(mounted).buffer)) as number, 'ioctl'),
+    readable(fd) {
+      pollfd[0] = fd;
+      return (poll(pollfd, 1, 0) as number) > 0;
+    },
     siginterrupt: (signal) => void check(siginterrupt(signal, 1) as number, 'siginterrupt'),
     setAlarm(milliseconds) {
       const seconds = BigInt(Math.floor(milliseconds / 1000));

@@ -9,21 +9,23 @@
 export class RwLock {
   private readers = 0;
   private writer = false;
-  private readonly queue: { exclusive: boolean; go: () => void }[] = [];
+  /** null until somebody has to wait: there is a lock for each vnode and open file. */
+  private queue: { exclusive: boolean; go: () => void }[] | null = null;
 
   /** Takes the lock; returns a promise to await only if it was not free. */
   enter(exclusive: boolean): Promise<void> | undefined {
-    if (!this.writer && this.queue.length === 0 && (!exclusive || this.readers === 0)) {
+    if (!this.writer && this.queue === null && (!exclusive || this.readers === 0)) {
       if (exclusive) this.writer = true;
       else this.readers++;
       return undefined;
     }
-    return new Promise((go) => this.queue.push({ exclusive, go }));
+    const queue = (this.queue ??= []);
+    return new Promise((go) => queue.push({ exclusive, go }));
   }
 
   /** Takes the lock if that can be done at once: for who may not wait, as he would do it against the order of locks. */
   tryenter(exclusive: boolean): boolean {
-    if (this.writer || this.queue.length > 0 || (exclusive && this.readers > 0)) return false;
+    if (this.writer || this.queue !== null || (exclusive && this.readers > 0)) return false;
     if (exclusive) this.writer = true;
     else this.readers++;
     return true;
@@ -32,10 +34,11 @@ export class RwLock {
   exit(exclusive: boolean): void {
     if (exclusive) this.writer = false;
     else this.readers--;
-    while (this.queue.length > 0) {
+    while (this.queue !== null) {
       const next = this.queue[0]!;
       if (this.writer || (next.exclusive && this.readers > 0)) return;
       this.queue.shift();
+      if (this.queue.length === 0) this.queue = null;
       if (next.exclusive) this.writer = true;
       else this.readers++;
       next.go();

@@ -1,0 +1,41 @@
+import t from 'tap';
+import { Lookout } from '../../src/fuse/channel/lookout.js';
+
+/** Looks taken by `reads` reads when a request is there at look number `when` (from 1 on) of each; 0: never. */
+function looks(lookout: { watch(fd: number): void }, asked: { count: number; at: number }, reads: number, when: number): number {
+  const before = asked.count;
+  for (let i = 0; i < reads; i++) {
+    asked.at = when === 0 ? Infinity : asked.count + when;
+    lookout.watch(7);
+  }
+  return asked.count - before;
+}
+
+function watched(): { lookout: Lookout; asked: { count: number; at: number } } {
+  const asked = { count: 0, at: Infinity };
+  return { lookout: new Lookout((fd) => fd === 7 && ++asked.count >= asked.at), asked };
+}
+
+t.test('while requests come it looks out for them', (t) => {
+  const { lookout, asked } = watched();
+  t.equal(looks(lookout, asked, 1000, 3), 3000);
+  t.end();
+});
+
+t.test('in vain it costs next to nothing', (t) => {
+  const { lookout, asked } = watched();
+  t.ok(looks(lookout, asked, 100_000, 0) < 100_000 / 3);
+  const idle = looks(lookout, asked, 300, 0);
+  t.ok(idle > 0, 'it tries again now and then');
+  t.ok(looks(lookout, asked, 2000, 1) > 1000, 'and comes back when it pays');
+  t.end();
+});
+
+t.test('one failure in a while does not end it', (t) => {
+  const { lookout, asked } = watched();
+  for (let i = 0; i < 50; i++) {
+    t.equal(looks(lookout, asked, 10, 1), 10);
+    looks(lookout, asked, 1, 0);
+  }
+  t.end();
+});
