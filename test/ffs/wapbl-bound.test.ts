@@ -21,6 +21,7 @@ import type { Geometry } from './write-support.js';
 
 /** The most that an operation has changed, of what is kept ready; of the test at work. */
 const most = { largest: 0, oproom: 0 };
+JournalOrder.measure = true;
 const ended = JournalOrder.prototype.end;
 JournalOrder.prototype.end = function end(this: JournalOrder): void {
   ended.call(this);

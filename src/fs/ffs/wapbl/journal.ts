@@ -85,9 +85,13 @@ export class JournalOrder extends Order {
   #open = 0;
   /** Those that wait for the end of others. */
   #waiting: (() => void)[] = [];
+  /** So many operations may begin without another look at the transaction's length. */
+  #credit = 0;
+  /** For tests: look at what every operation adds. */
+  static measure = false;
   /** Length of the transaction when the one open operation began; -1: there have been others. */
   #base = -1;
-  /** The most that one operation has added to a transaction; bytes. */
+  /** The most that one operation has added to a transaction, if that is looked at; bytes. */
   largest = 0;
   /** Everything before this place of the ring has been sent home; -1: not so. Counts once a barrier has passed. */
   #home = -1;
@@ -118,11 +122,16 @@ export class JournalOrder extends Order {
   override begin(): MaybePromise<void> {
     if (this.broken) throw errno(E.EIO);
     if ((this.ump.um_mountp.mnt_flag & MNT_RDONLY) !== 0) throw errno(E.EROFS);
-    const length = this.#length();
-    if (this.#failed || length > this.#most || length + (this.#open + 1) * this.oproom > this.ring.free) return this.#beginlater();
     const wait = this.ump.um_bufcache.throttle(this.ump.um_dev);
     if (wait) return wait.then(() => this.begin());
-    this.#base = this.#open === 0 ? length : -1;
+    if (this.#credit === 0) {
+      const length = this.#length();
+      if (this.#failed || length > this.#most || length + (this.#open + 1) * this.oproom > this.ring.free) return this.#beginlater();
+      // Those that are open have theirs.
+      this.#credit = Math.max(1, Math.floor((Math.min(this.#most, this.ring.free) - length) / this.oproom) - this.#open);
+    }
+    this.#credit--;
+    this.#base = JournalOrder.measure && this.#open === 0 ? this.#length() : -1;
     return this.#enter();
   }
 
@@ -143,6 +152,7 @@ export class JournalOrder extends Order {
       }
     }
     this.#base = -1;
+    this.#credit = 0;
     const wait = this.#enter();
     if (wait) await wait;
   }
@@ -153,7 +163,7 @@ export class JournalOrder extends Order {
   }
 
   override end(): void {
-    if (this.#open === 1 && this.#base >= 0) this.largest = Math.max(this.largest, this.#length() - this.#base);
+    if (this.#base >= 0 && this.#open === 1) this.largest = Math.max(this.largest, this.#length() - this.#base);
     this.#base = -1;
     this.#open--;
     super.end();
@@ -399,6 +409,7 @@ export class JournalOrder extends Order {
   async #exclusively(): Promise<void> {
     await this.lock.enter(true);
     this.#coming = null;
+    this.#credit = 0;
     const gohome = this.#gohome;
     const empty = this.#empty;
     this.#gohome = this.#empty = false;
@@ -407,6 +418,7 @@ export class JournalOrder extends Order {
       if (gohome || this.ring.used > this.#most) await this.#sendhome();
       if (empty) await this.#advance();
     } finally {
+      this.#credit = 0;
       this.lock.exit(true);
     }
   }
