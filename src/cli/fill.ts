@@ -8,6 +8,7 @@ import type { Rumpuser } from '../kernel/rumpuser/rumpuser.js';
 import type { RumpSys, Timestamp } from '../kernel/sys/rumpsys.js';
 import { S_IFBLK, S_IFCHR, S_IFIFO, makedev } from '../kernel/stat.js';
 import { ffs } from '../fs/ffs/index.js';
+import { tunefs } from '../fs/ffs/tunefs.js';
 import { tmpfs } from '../fs/tmpfs/index.js';
 
 const CHUNK_BYTES = 1 << 20;
@@ -140,5 +141,7 @@ export async function fill(ru: Rumpuser, volume: BlockDevice, directory: string)
   } finally {
     await rump.halt();
   }
+  // Nobody is to learn where we have had it.
+  await tunefs(volume, { lastmount: '' });
   return { entries: filler.entries, bytes: filler.bytes };
 }

@@ -3,12 +3,12 @@ import { MemoryDevice } from '../../src/blockdev/memory.js';
 import { lastBarrier, replayUntil } from '../../src/blockdev/powercut.js';
 import type { PowerCut } from '../../src/blockdev/powercut.js';
 import { fsck } from '../../src/fs/ffs/fsck/index.js';
-import type { RumpSys } from '../../src/kernel/sys/rumpsys.js';
 import { MNT_RDONLY } from '../../src/kernel/fcntl.js';
+import { broken, lcg } from '../powercut/examine.js';
 import { workload } from './powercut-workload.js';
-import type { Claim, Workload } from './powercut-workload.js';
+import type { Workload } from './powercut-workload.js';
 import { mountFfs } from './volumes.js';
-import { V, bytesOf, get, newdisk, same, titleOf } from './write-support.js';
+import { bytesOf, newdisk, titleOf } from './write-support.js';
 import type { Geometry } from './write-support.js';
 
 /**
@@ -28,37 +28,6 @@ const GEOMETRY: readonly Geometry[] = [
   { format: 2, endian: 'little', blockSize: 4096, fragSize: 512, maxFragsPerGroup: 1024, inodes: 300 },
   { format: 1, endian: 'big', blockSize: 8192, fragSize: 2048, inodes: 300 },
 ];
-
-function lcg(seed: number): () => number {
-  let x = seed >>> 0;
-  return () => {
-    x = (Math.imul(x, 1664525) + 1013904223) >>> 0;
-    return x / 2 ** 32;
-  };
-}
-
-/** The file is under a path that may still name something else: reads what is there, undefined if nothing. */
-async function contentOf(sys: RumpSys, path: string): Promise<Uint8Array | undefined> {
-  try {
-    return await get(sys, V + path);
-  } catch {
-    return undefined;
-  }
-}
-
-async function broken(sys: RumpSys, claims: readonly Claim[], cut: number): Promise<string[]> {
-  const bad: string[] = [];
-  for (const claim of claims) {
-    if (cut < claim.since || cut >= claim.until) continue;
-    let kept = false;
-    for (const path of claim.paths) {
-      const content = await contentOf(sys, path);
-      if (content !== undefined && claim.contents.some((c) => same(c, content))) kept = true;
-    }
-    if (!kept) bad.push(`${claim.why} (promised at ${claim.since})`);
-  }
-  return bad;
-}
 
 /** What a cut breaks, in words; empty if nothing. */
 async function examine(before: Uint8Array, work: Workload, cut: PowerCut): Promise<string[]> {

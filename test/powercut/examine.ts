@@ -70,6 +70,7 @@ function apply(disk: MemoryDevice, event: DiskEvent, most: number): void {
   else if (event.op === 'discard') disk.discard(event.offset_bytes, event.length);
 }
 
+/** The file is under a path that may still name something else: what is there, undefined if nothing. */
 async function contentOf(sys: RumpSys, path: string): Promise<Uint8Array | undefined> {
   try {
     return await get(sys, V + path);
@@ -78,7 +79,8 @@ async function contentOf(sys: RumpSys, path: string): Promise<Uint8Array | undef
   }
 }
 
-async function broken(sys: RumpSys, claims: readonly Claim[], at: number): Promise<string[]> {
+/** The promises that a volume after a cut at event `at` does not keep. */
+export async function broken(sys: RumpSys, claims: readonly Claim[], at: number): Promise<string[]> {
   const bad: string[] = [];
   for (const claim of claims) {
     if (at < claim.since || at >= claim.until) continue;

@@ -180,17 +180,22 @@ export async function ffs_link(dvp: Vnode, vp: Vnode, name: string, cred: Cred):
   await order.run(async () => {
     if (dp.i_nlink === 0 || ip.i_nlink === 0) throw errno(E.ENOENT);
     if (ip.i_nlink >= LINK_MAX) throw errno(E.EMLINK);
-    const slot = await ufs_dirslot(dp, name.length, cred);
-    try {
-      const chunk = ufs_direnter(dp, slot, name, ip.i_number, IFTODT(ip.i_mode));
-      order.nameadded(ip, dp, slot.bp, chunk);
-      ip.i_nlink++;
-      order.touch(ip, IN_CHANGE);
-      const wait = ufs_dirtrim(dp);
-      if (wait) await wait;
-    } finally {
-      dp.i_ump.um_bufcache.brelse(slot.bp);
-    }
+    await addname(dp, ip, name, cred);
   });
 }
 
+/** Gives `ip` another name. @throws ENOSPC EFBIG EIO */
+export async function addname(dp: Inode, ip: Inode, name: string, cred: Cred): Promise<void> {
+  const order = ORDER(dp.i_ump);
+  const slot = await ufs_dirslot(dp, name.length, cred);
+  try {
+    const chunk = ufs_direnter(dp, slot, name, ip.i_number, IFTODT(ip.i_mode));
+    order.nameadded(ip, dp, slot.bp, chunk);
+    ip.i_nlink++;
+    order.touch(ip, IN_CHANGE);
+    const wait = ufs_dirtrim(dp);
+    if (wait) await wait;
+  } finally {
+    dp.i_ump.um_bufcache.brelse(slot.bp);
+  }
+}

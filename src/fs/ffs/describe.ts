@@ -134,7 +134,7 @@ function linesOf(facts: FfsFacts): (readonly [string, string])[] {
     ['label', facts.label === '' ? '(none)' : facts.label],
     ['size', `${size(facts.size)} in ${facts.groups} group${facts.groups === 1 ? '' : 's'}, blocks of ${facts.block_size}, fragments of ${facts.frag_size}`],
     ['free', `${size(facts.free)}, ${size(facts.available)} of it for everybody (minfree ${facts.minfree_percent}%)`],
-    ['inodes', `${facts.inodes}, ${facts.free_inodes} free, ${facts.directories} directories`],
+    ['inodes', `${facts.inodes}, ${facts.free_inodes} free, ${facts.directories} director${facts.directories === 1 ? 'y' : 'ies'}`],
     ['state', facts.clean ? 'clean' : 'not cleanly unmounted'],
     ['journal', journals[facts.journal]],
     ['features', facts.features.length === 0 ? '(none)' : facts.features.join(', ')],

@@ -7,8 +7,9 @@ import type { Vnode } from '../../kernel/vfs/vnode.js';
 import { IN_CHANGE, VTOI } from '../ufs/inode.js';
 import type { Inode } from '../ufs/inode.js';
 import { ufs_dirlookup } from '../ufs/lookup.js';
+import { addname } from './create.js';
 import { DirDep } from './dirdep.js';
-import { chunkof, ufs_dirempty, ufs_direnter, ufs_direntry, ufs_dirremove, ufs_dirrewrite, ufs_dirslot, ufs_dirtrim } from './dirmod.js';
+import { chunkof, ufs_dirempty, ufs_direntry, ufs_dirremove, ufs_dirrewrite } from './dirmod.js';
 import type { DirSlot } from './dirmod.js';
 import { ffs_row } from './indir.js';
 import { ORDER } from './writestate.js';
@@ -154,21 +155,6 @@ async function parententry(ip: Inode): Promise<DirSlot> {
   const hit = await ufs_dirlookup(ip, '..');
   if (hit === null) throw ORDER(ip.i_ump).damage(`directory inode ${ip.i_number} has no ".."`);
   return ufs_direntry(ip, hit.offset, '..');
-}
-
-async function addname(dp: Inode, ip: Inode, name: string, cred: Cred): Promise<void> {
-  const order = ORDER(dp.i_ump);
-  const slot = await ufs_dirslot(dp, name.length, cred);
-  try {
-    const chunk = ufs_direnter(dp, slot, name, ip.i_number, IFTODT(ip.i_mode));
-    order.nameadded(ip, dp, slot.bp, chunk);
-    ip.i_nlink++;
-    order.touch(ip, IN_CHANGE);
-    const wait = ufs_dirtrim(dp);
-    if (wait) await wait;
-  } finally {
-    dp.i_ump.um_bufcache.brelse(slot.bp);
-  }
 }
 
 /** The entry of `tip` becomes one of `ip`, in one sector. */

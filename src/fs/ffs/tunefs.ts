@@ -22,6 +22,8 @@ export interface TunefsChanges {
   /** Expected bytes in a file, and files in a directory. */
   readonly avgfilesize?: number;
   readonly avgfpdir?: number;
+  /** Where the volume was mounted last; not shown among the changes. */
+  readonly lastmount?: string;
   /** The next mount that writes makes a journal of so many bytes (true: what suits), or takes it away (0). */
   readonly log?: number | true;
 }
@@ -63,6 +65,7 @@ function change(fs: Fs, changes: TunefsChanges): string[] {
   } else if (changes.label !== undefined) {
     lines.push(`volume name remains "${fs.fs_volname}"`);
   }
+  if (changes.lastmount !== undefined) fs.fs_fsmnt = changes.lastmount;
   if (changes.maxbpg !== undefined) set('fs_maxbpg', 'maximum blocks per file in a cylinder group', changes.maxbpg, plain);
   if (changes.minfree !== undefined) set('fs_minfree', 'minimum percentage of free space', changes.minfree, (n) => `${n}%`);
   if (changes.avgfilesize !== undefined) set('fs_avgfilesize', 'average file size', changes.avgfilesize, plain);
