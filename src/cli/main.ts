@@ -73,7 +73,7 @@ await cli
     (y) => y
       .positional('image', image)
       .positional('dir', { describe: 'mount point', type: 'string', demandOption: true })
-      .option('options', { alias: 'o', type: 'string', array: true, nargs: 1, requiresArg: true, default: [] as string[], describe: 'mount options, comma separated: ro rw noatime nosuid nodev noexec sync async allow_other no_default_permissions partition= offset= type= fsname= channel= overlay=FILE (takes what is written, the disk stays as it is) and those of the driver' })
+      .option('options', { alias: 'o', type: 'string', array: true, nargs: 1, requiresArg: true, default: [] as string[], describe: 'mount options, comma separated: ro rw noatime nosuid nodev noexec sync async allow_other no_default_permissions partition= offset= type= fsname= channel= nostandby nosurvive watchdog=SECONDS overlay=FILE (takes what is written, the disk stays as it is) and those of the driver' })
       .option('type', { alias: 't', type: 'string', requiresArg: true, describe: 'file system (default: found by looking)' })
       .option('read-only', { alias: 'r', type: 'boolean', default: false, describe: 'the same as -o ro' })
       .option('foreground', { alias: 'f', type: 'boolean', default: false, describe: 'stay in the foreground until unmounted' })
