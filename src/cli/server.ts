@@ -108,9 +108,11 @@ const open: OpenVolume = async (raw, how) => {
   if (args.mustWrite && !how.readonly && driver.disk) options.set('force-rw', true);
   const disks = driver.disk ? await openDisks(ru, args, how.readonly) : undefined;
   await prepareNodeRumpuser();
-  await how.lockDown(disks?.file_bytes ?? 0);
+  const components = name === 'tmpfs' ? [tmpfs] : [tmpfs, driver.component];
+  const rehearsal = how.heir ? await import('./rehearsal.js') : undefined;
+  await how.lockDown(disks?.file_bytes ?? 0, async (goOn) => rehearsal?.rehearse(ru, name, components, goOn));
   const rump = await RumpKernel.boot({
-    rumpuser: ru, components: name === 'tmpfs' ? [tmpfs] : [tmpfs, driver.component], bufcache_bytes: BUFCACHE_BYTES, ...(how.keep !== undefined ? { keep: how.keep } : {}),
+    rumpuser: ru, components, bufcache_bytes: BUFCACHE_BYTES, ...(how.keep !== undefined ? { keep: how.keep } : {}),
   });
   // The same path as on the host: FFS keeps on the disk where it was mounted.
   await makePath(rump.sys, args.mountpoint);

@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process';
 import { closeSync } from 'node:fs';
 import { Socket } from 'node:net';
+import { setImmediate as immediate } from 'node:timers/promises';
 import { E, Errno, errno } from '../kernel/errno.js';
 import { Keep } from '../kernel/keep/keep.js';
 import type { ServeOrder, SuccessionOrder, ToServer, ToSupervisor } from './messages.js';
@@ -43,12 +44,15 @@ export interface OpenHow {
   readonly readonly: boolean;
   /** Memory that the servers of a mount share, one after the other. There once `lockDown` has been waited for; undefined: there is none. */
   readonly keep: Keep | undefined;
+  /** It will have to take over from another server. */
+  readonly heir: boolean;
   /**
    * To be called when everything is loaded and every file open, and before the first byte of the disk is looked at: gives up
    * all else, where that is wanted, and waits, where another server is still at work. `file_bytes`: size of the largest plain
-   * file among the disks. What can be loaded later than this must not be needed.
+   * file among the disks. What can be loaded later than this must not be needed. `rehearse`: what an heir may do while it waits;
+   * asks now and then whether to go on.
    */
-  lockDown(file_bytes: number): Promise<void>;
+  lockDown(file_bytes: number, rehearse?: (goOn: () => Promise<boolean>) => Promise<void>): Promise<void>;
 }
 
 export type OpenVolume = (args: unknown, how: OpenHow) => Promise<ServedVolume>;
@@ -110,11 +114,18 @@ export function serverMain(open: OpenVolume): void {
     let keep: Keep | undefined;
     let notes: Notes | undefined;
     let finish = false;
-    const wait = async (file_bytes: number): Promise<void> => {
+    const wait = async (file_bytes: number, rehearse: (goOn: () => Promise<boolean>) => Promise<void> = async () => {}): Promise<void> => {
       await lockdown?.close(file_bytes);
       if (order.heir !== undefined) {
         process.title = 'rumpfuse: stand-by';
         void say({ type: 'standing', layers: lockdown?.layers ?? [] });
+        let called = false;
+        void gone.then(() => (called = true));
+        const goOn = async () => {
+          await immediate();
+          return !called;
+        };
+        await rehearse(goOn).catch(() => {});
         ({ finish } = await gone);
       }
       if (memory === undefined) return;
@@ -125,11 +136,11 @@ export function serverMain(open: OpenVolume): void {
     };
     let waited: Promise<void> | undefined;
     const how: OpenHow = {
-      readonly: order.readonly,
+      readonly: order.readonly, heir: order.heir !== undefined,
       get keep() {
         return keep;
       },
-      lockDown: (file_bytes) => (waited ??= wait(file_bytes)),
+      lockDown: (file_bytes, rehearse) => (waited ??= wait(file_bytes, rehearse)),
     };
     const opened = await open(order.args, how);
     volume = opened;

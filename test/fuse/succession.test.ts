@@ -2,11 +2,19 @@ import { spawnSync } from 'node:child_process';
 import { Duplex } from 'node:stream';
 import type { Socket } from 'node:net';
 import t from 'tap';
+import { MemoryDevice } from '../../src/blockdev/memory.js';
+import { rehearse } from '../../src/cli/rehearsal.js';
+import { ffs } from '../../src/fs/ffs/index.js';
+import { newfs } from '../../src/fs/ffs/newfs.js';
+import { tmpfs } from '../../src/fs/tmpfs/index.js';
 import { fromServer } from '../../src/fuse/messages.js';
 import { Messenger } from '../../src/fuse/messenger.js';
 import { InBuf, Message, OutBuf } from '../../src/fuse/protocol/message.js';
 import { MemoryFile } from '../../src/fuse/succession/memory-file.js';
 import { Notes } from '../../src/fuse/succession/notes.js';
+import { rehearseServing } from '../../src/fuse/succession/rehearsal.js';
+import { RumpKernel } from '../../src/kernel/rump.js';
+import { nodeRumpuser } from '../../src/kernel/rumpuser/node.js';
 import { SERVER_BYTES } from '../../src/kernel/keep/keep.js';
 
 /** A socket whose other side is the test. */
@@ -98,4 +106,24 @@ t.test('the memory: a file that nobody else can find', (t) => {
   t.match(spawnSync('readlink', [`/proc/${process.pid}/fd/${file.fd}`], { encoding: 'utf8' }).stdout, /\(deleted\)/);
   file.close();
   t.end();
+});
+
+t.test('a stand-by rehearses what there is to be done', async (t) => {
+  const ru = nodeRumpuser();
+  const disk = new MemoryDevice({ size_bytes: 4 << 20 });
+  await newfs(disk);
+  const rump = await RumpKernel.boot({ rumpuser: ru, components: [tmpfs, ffs] });
+  await rump.sys.mkdir('/v', 0o755);
+  await rump.sys.mount('ffs', '/v', 0, { fspec: disk, options: new Map() });
+  // Without handles there are no OPENDIR, no names that are not there are errors.
+  t.same(await rehearseServing(rump.sys, '/v'), ['opendir']);
+  await rump.halt();
+  let scenes = 0;
+  await rehearse(ru, 'ffs', [tmpfs, ffs], async () => ++scenes > 0);
+  t.equal(scenes, 5, 'to the end');
+  for (let last = 1; last < 5; last++) {
+    scenes = 0;
+    await rehearse(ru, 'ffs', [tmpfs, ffs], async () => ++scenes < last);
+    t.equal(scenes, last, 'or not');
+  }
 });

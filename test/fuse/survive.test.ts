@@ -131,7 +131,9 @@ t.test('a host that does not send requests again', { skip }, async (t) => {
   for (let i = 0; i < 3; i++) {
     t.equal(fs.readFileSync(path.join(m.dir, 'f'), 'utf8'), 'content', 'the mount goes on');
     fs.writeFileSync(path.join(m.dir, `g${i}`), 'more');
-    process.kill(m.server()!, 'SIGKILL');
+    const server = m.server()!;
+    process.kill(server, 'SIGKILL');
+    await until(() => !alive(server)); // what it reads with its last breath ends with it
     t.equal(fs.readFileSync(path.join(m.dir, `g${i}`), 'utf8'), 'more');
     await until(() => m.server() !== undefined);
   }

@@ -14,10 +14,10 @@ import type { MemoryFile } from './memory-file.js';
 
 /** So many servers in a row that die without having answered one request are enough. */
 const TRIES = 5;
-/** So long after the mount, or after a server has taken over, the next stand-by is started, milliseconds: programs come first. */
+/** So long after the mount the first stand-by is started, milliseconds: programs come first. */
 const STANDBY_FIRST_MS = 1000;
-const STANDBY_NEXT_MS = 50;
-/** A stand-by that cannot even stand is tried again ever more rarely. */
+/** One that cannot even stand is tried again ever more rarely. */
+const STANDBY_RETRY_MS = 50;
 const STANDBY_RETRY_MAX_MS = 60_000;
 /** Nobody takes longer than that to take over, milliseconds. */
 const RECOVERY_MS = 60_000;
@@ -53,7 +53,7 @@ export class Succession {
   verdict: string | undefined;
   private heir: Heir | undefined;
   private timer: NodeJS.Timeout | undefined;
-  private retry_ms = STANDBY_NEXT_MS;
+  private retry_ms = STANDBY_RETRY_MS;
   private ended = false;
   private turned_readonly = false;
   private onPong: () => void = () => {};
@@ -88,14 +88,20 @@ export class Succession {
       if (heir === undefined) return this.end(how);
       this.server = heir;
       this.listen(heir);
-      const ready = finish ? false : await this.go(heir);
-      if (finish) heir.send({ type: 'go', finish });
+      const going = finish ? this.finish(heir) : this.go(heir);
+      // While it takes over, programs wait, and leave the processors to others.
+      if (!finish) this.plan(0);
+      const ready = await going;
       this.restarts++;
       this.tell(this.verdict ?? String(how), ready ? performance.now() - died : undefined, finish);
       this.verdict = undefined;
       this.changed();
-      if (ready) this.plan(STANDBY_NEXT_MS);
     }
+  }
+
+  private async finish(heir: Server): Promise<boolean> {
+    heir.send({ type: 'go', finish: true });
+    return false;
   }
 
   /** Tells an heir to take over; true when it serves. */
@@ -176,7 +182,7 @@ export class Succession {
     const standing = await heir.standing;
     if (this.heir !== heir) return; // at work already
     if (standing) {
-      this.retry_ms = STANDBY_NEXT_MS;
+      this.retry_ms = STANDBY_RETRY_MS;
       this.changed();
       await heir.server.exit;
       if (this.heir !== heir) return;
