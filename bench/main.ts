@@ -43,7 +43,7 @@ function options() {
   });
   const rounds = Number(values.rounds ?? (values.quick ? 2 : 5));
   if (!Number.isSafeInteger(rounds) || rounds < 1) throw new Error(`--rounds ${values.rounds}: a number from 1 on`);
-  return { ...values, rounds, rows: list(values.rows, [...scenarios.flatMap((scenario) => scenario.rows.map((row) => row.name)), 'memory']), systems: list(values.systems, systems.map((system) => system.name)) };
+  return { ...values, rounds, rows: list(values.rows, [...scenarios.flatMap((scenario) => scenario.rows.map((row) => row.name)), 'memory']), systems: values.systems === undefined ? systems.filter((system) => system.onlyAsked !== true).map((system) => system.name) : list(values.systems, systems.map((system) => system.name)) };
 }
 
 function room(directory: string): number {

@@ -43,6 +43,8 @@ export interface System {
   readonly name: string;
   readonly title: string;
   readonly format?: Format;
+  /** Not measured unless --systems names it. */
+  readonly onlyAsked?: boolean;
   /** Why this system cannot be measured here; undefined: it can. */
   missing(): string | undefined;
   /** Mounts; returns when the mount is up. `image` is '' for a system without format. The environment marks the processes. */

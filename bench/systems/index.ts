@@ -1,9 +1,10 @@
 import type { System } from '../system.js';
 import { ffsLogSystem } from './ffs-log.js';
+import { ffsNoSandboxSystem } from './ffs-no-sandbox.js';
 import { ffsSystem } from './ffs.js';
 import { fuse2fsSystem } from './fuse2fs.js';
 import { fuseNativeSystem } from './fuse-native.js';
 import { zerofsSystem } from './zerofs.js';
 
 /** In the order in which they take turns. */
-export const systems: readonly System[] = [ffsSystem, ffsLogSystem, zerofsSystem, fuse2fsSystem, fuseNativeSystem];
+export const systems: readonly System[] = [ffsSystem, ffsLogSystem, zerofsSystem, fuse2fsSystem, fuseNativeSystem, ffsNoSandboxSystem];
