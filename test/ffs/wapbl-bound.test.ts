@@ -10,8 +10,9 @@ import { RumpKernel } from '../../src/kernel/rump.js';
 import { MemoryRumpuser } from '../../src/kernel/rumpuser/memory.js';
 import type { RumpSys } from '../../src/kernel/sys/rumpsys.js';
 import { tmpfs } from '../../src/fs/tmpfs/index.js';
-import { superblock } from './wapbl-support.js';
-import { V, checked, errnameOf, newdisk, pattern, put, room, same, get, titleOf } from './write-support.js';
+import { mountFfs } from './volumes.js';
+import { journal, stopped, superblock } from './wapbl-support.js';
+import { V, checked, errnameOf, ls, newdisk, pattern, put, room, same, get, titleOf } from './write-support.js';
 import type { Geometry } from './write-support.js';
 
 /**
@@ -21,12 +22,14 @@ import type { Geometry } from './write-support.js';
 
 /** The most that an operation has changed, of what is kept ready; of the test at work. */
 const most = { largest: 0, oproom: 0 };
+const orders: JournalOrder[] = [];
 JournalOrder.measure = true;
 const ended = JournalOrder.prototype.end;
 JournalOrder.prototype.end = function end(this: JournalOrder): void {
   ended.call(this);
   most.largest = this.largest;
   most.oproom = this.oproom;
+  orders[0] = this;
 };
 
 const GEOMETRIES: readonly Geometry[] = [
@@ -167,4 +170,47 @@ t.test('files without a name fill the journal', async (t) => {
   await vol.close();
   t.equal(vol.errors.join('\n'), '', 'no complaints');
   await checked(t, dev, 'unmounted', geometry);
+});
+
+t.test('blocks that change whenever they could go home', async (t) => {
+  const geometry = { format: 2, endian: 'little', blockSize: 4096, fragSize: 512 } as const;
+  const dev = await newdisk(geometry, 24 * 2 ** 20);
+  await (await mounted(dev, false, `${wapbl_minimum(await superblock(dev))}`)).close();
+  const { place } = await journal(dev);
+  let replays = 0;
+  // Every write of the journal finds a block of the volume changed again, as no operation could.
+  const restless = new FaultDevice(dev, {
+    slow: true,
+    fault(op, _number, offset) {
+      const inside = offset >= place.start && offset < place.start + place.bytes;
+      if (op === 'read' && inside) replays++;
+      if (op !== 'write' || !inside || orders[0] === undefined) return undefined;
+      const { ump } = orders[0];
+      const bp = ump.um_bufcache.incore(ump.um_dev, ump.um_fs.fsbtob(ump.um_fs.ino_to_fsba(2)));
+      if (bp === undefined) return undefined;
+      orders[0].bdwrite(bp);
+      ump.um_bufcache.brelse(bp);
+      return undefined;
+    },
+  });
+  orders.length = 0;
+  const vol = await mountFfs(restless, 0);
+  const at = replays;
+  let cut = dev;
+  for (let i = 0; i < 150; i++) {
+    await put(vol.sys, `${V}/f${i}`, pattern(3000, i));
+    const fd = await vol.sys.open(`${V}/f${i}`, O_RDONLY);
+    await vol.sys.fsync(fd);
+    await vol.sys.close(fd);
+    if (i === 100) cut = stopped(dev);
+  }
+  t.ok(replays > at, 'the journal was replayed while it was written');
+  orders.length = 0;
+  await vol.close();
+  t.equal(vol.log.filter((line) => !line.startsWith('info')).join('\n'), '', 'no complaints');
+  await checked(t, dev, 'unmounted', geometry);
+  const after = await mountFfs(cut, 0);
+  t.equal((await ls(after.sys, V)).length, 101, 'nothing of what was fsynced is missing after a power cut');
+  await after.close();
+  await checked(t, cut, 'after a power cut', geometry);
 });
