@@ -3,7 +3,7 @@ import type { BlockDevice } from '../kernel/blkdev.js';
 import { E, Errno, errno } from '../kernel/errno.js';
 import { MNT_RDONLY } from '../kernel/fcntl.js';
 import { RumpKernel } from '../kernel/rump.js';
-import { nodeRumpuser, prepareNodeRumpuser } from '../kernel/rumpuser/node.js';
+import { BOOT_ID_PARAM, nodeRumpuser, prepareNodeRumpuser } from '../kernel/rumpuser/node.js';
 import type { Rumpuser } from '../kernel/rumpuser/rumpuser.js';
 import type { RumpSys } from '../kernel/sys/rumpsys.js';
 import { listPartitions, scan } from '../blockdev/label/scan.js';
@@ -133,7 +133,8 @@ const open: OpenVolume = async (raw, how) => {
     reaches: disks === undefined ? [] : reaches(disks, device!, readonly),
     ...(args.owner !== undefined ? { timeouts: { owner: args.owner } } : {}),
     fstype: name,
-    survives: name !== 'tmpfs',
+    // An overlay that does not know whether the host ran on forgets what has not been flushed.
+    survives: name !== 'tmpfs' && (args.overlay === undefined || ru.rumpuser_getparam(BOOT_ID_PARAM) !== undefined),
     log,
     close: () => rump.halt(),
     ...(notice !== undefined ? { notice } : {}),

@@ -7,6 +7,7 @@ import type { Socket } from 'node:net';
 import { fromServer } from '../messages.js';
 import type { ToServer, ToSupervisor } from '../messages.js';
 import { CHANNEL_VARIABLE, Messenger } from '../messenger.js';
+import { BOOT_ID_PARAM, bootId } from '../../kernel/rumpuser/node.js';
 import type { Layer } from './layers.js';
 import { inWords } from './layers.js';
 import type { LockdownOrder } from './lockdown.js';
@@ -95,7 +96,8 @@ function addressSpace(pid: number): number | undefined {
 }
 
 function environment(sandboxed: boolean, ipc: number): NodeJS.ProcessEnv {
-  const channel = { [CHANNEL_VARIABLE]: String(ipc) };
+  const boot = bootId();
+  const channel = { [CHANNEL_VARIABLE]: String(ipc), ...(boot !== undefined ? { [BOOT_ID_PARAM]: boot } : {}) };
   if (!sandboxed) return { ...process.env, ...channel };
   const kept = Object.entries(process.env).filter(([name]) => ENVIRONMENT.test(name));
   // io_uring would do its own calls past the filter, and with the user id of its start.

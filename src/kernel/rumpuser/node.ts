@@ -58,7 +58,7 @@ class NodeRumpuser implements Rumpuser {
     if (param !== undefined) return param;
     if (name === '_RUMPUSER_NCPU') return String(os.availableParallelism());
     if (name === '_RUMPUSER_HOSTNAME') return os.hostname();
-    if (name === '_RUMPUSER_BOOT_ID') return bootId();
+    if (name === BOOT_ID_PARAM) return bootId();
     return process.env[name];
   }
 
@@ -215,15 +215,18 @@ function discard(lib: Libc | null, fd: number, blockdev: boolean, offset_bytes: 
   if (result < 0) throw errno(-result, `discard of ${length} bytes at ${offset_bytes}`);
 }
 
+/** Also the variable of the environment in which a process that sees no files is told. */
+export const BOOT_ID_PARAM = '_RUMPUSER_BOOT_ID';
 let boot_id: string | undefined;
 
 /** Another one after every start of the host: tells a killed process from a power cut. */
-function bootId(): string | undefined {
+export function bootId(): string | undefined {
   if (boot_id !== undefined) return boot_id;
   try {
     return (boot_id = fs.readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim());
   } catch {
-    return undefined;
+    // Confined, it sees no such file; whoever started it has said so.
+    return process.env[BOOT_ID_PARAM];
   }
 }
 
