@@ -9,6 +9,7 @@ import { closeSync } from 'node:fs';
 import { bringUp, clearAway, stateOf } from './bring-up.js';
 import type { Up } from './bring-up.js';
 import { keep } from './sandbox/keeper.js';
+import { missing } from './sandbox/layers.js';
 import type { SandboxOptions } from './sandbox/start.js';
 import type { MountReady, MountStanding } from './messages.js';
 import { checkMountpoint } from './mount/mount.js';
@@ -114,6 +115,8 @@ async function succeed(options: SuperviseOptions, { servers, server, info, volum
   const succession = new Succession(server, {
     mountpoint: info.mountpoint, memory, standby: options.standby ?? true, unmount: end,
     heir: () => servers.start(volume.readonly || order.readonly, order),
+    // The last layer comes with the volume, from the same program.
+    confined: (layers) => servers.confinement.mode !== 'required' || missing([...layers, { name: 'disk', on: true }]).length === 0,
     connected: () => stateOf(options, servers.fuse, info) === 'connected',
     say: (level, message) => watcher.say(level, message), changed: (standing) => watcher.changed(standing),
   });

@@ -9,6 +9,7 @@
  *     -> ENDED        the mount has ended and everything is written; or nobody can go on, and nobody ever will
  */
 import type { MountStanding } from '../messages.js';
+import type { Layer } from '../sandbox/layers.js';
 import type { Server } from '../sandbox/start.js';
 import type { MemoryFile } from './memory-file.js';
 
@@ -34,6 +35,8 @@ export interface SuccessionOptions {
   readonly standby: boolean;
   /** The host has the mount still. */
   readonly connected: () => boolean;
+  /** Is a server that waits, with these layers, as confined as the mount demands? */
+  readonly confined: (layers: readonly Layer[]) => boolean;
   readonly say: (level: 'warn' | 'error', message: string) => void;
   readonly changed: (standing: MountStanding) => void;
   /** A server asks for the mount to be ended. */
@@ -212,8 +215,11 @@ export class Succession {
       return undefined;
     }
     const standing = new Promise<boolean>((resolve) => {
-      server.onMessage = ({ type }) => {
-        if (type === 'standing') resolve(true);
+      server.onMessage = (message) => {
+        if (message.type !== 'standing') return;
+        if (this.options.confined([...server.layers, ...message.layers])) return resolve(true);
+        this.options.say('warn', 'a server that should stand by is not confined as the mount demands');
+        server.kill();
       };
       void server.exit.then(() => resolve(false));
     });
