@@ -71,15 +71,6 @@ async function missing_is_null(l: Lwp, fd: number, path: string): Promise<Vnode 
   }
 }
 
-async function held_parent(l: Lwp, start: Vnode, found: Promise<Parent>): Promise<Parent> {
-  l.kernel.vref(start);
-  try {
-    return await found;
-  } finally {
-    await l.kernel.vrele(start);
-  }
-}
-
 /** The directory (referenced) and the last name of `path`, relative to `fd`. */
 export function at_parent(l: Lwp, fd: number, path: string): MaybePromise<Parent> {
   if (path.charCodeAt(0) === 0x2f) return nameiparent(l, l.rootdir, path);
@@ -93,7 +84,7 @@ export function at_parent(l: Lwp, fd: number, path: string): MaybePromise<Parent
     searched = fp.f_search;
   }
   const found = nameiparent(l, start, path, searched);
-  return found instanceof Promise ? held_parent(l, start, found) : found;
+  return found instanceof Promise ? held(l, start, found) : found;
 }
 
 /** The file of a descriptor that was opened, not only named with O_PATH. @throws EBADF */

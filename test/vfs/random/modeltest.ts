@@ -127,6 +127,8 @@ class Run {
   }
 
   async apply(op: Op): Promise<void> {
+    // On a full volume the tree is another than when the operation was thought of.
+    if (op.kind === 'rename' && !short(op.path, op.other, paths(this.model))) return;
     switch (op.kind) {
       case 'sync':
         return this.fs.sync();
