@@ -264,3 +264,17 @@ await t.test('a directory that ends in the reach of an indirect block that it ha
   t.equal(await errnameOf(vol.sys.mkdir(`${V}/${'d'.repeat(200)}`, 0o755)), 'EIO');
   await vol.close();
 });
+
+await t.test('initialised inodes that end inside of a block', async (t) => {
+  const dev = await newdisk(UFS2EA, 4 * 2 ** 20);
+  let vol = await rw(dev);
+  for (let i = 0; i < 3; i++) await put(vol.sys, `${V}/f${i}`, pattern(1000, i));
+  await vol.close();
+  const { groups, inodes } = atlasOf(dev);
+  // As many as are in use, to the inode.
+  put32(dev, groups[0]! + 120, Math.max(...inodes.map((i) => i.ino)) + 1);
+  vol = await rw(dev);
+  for (let i = 3; i < 60; i++) await put(vol.sys, `${V}/f${i}`, pattern(1000, i));
+  await vol.close();
+  await checked(t, dev, 'used');
+});

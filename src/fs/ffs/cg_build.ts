@@ -42,7 +42,7 @@ export function cgOffsets(fs: Fs, appleufs = false): CgOffsets {
   const blkmapsize = Math.ceil(fs.fs_fpg / 8);
   if (!fs.ufs2 && fs.fs_old_postblformat === FS_42POSTBLFMT) {
     return {
-      old: true, basesize: OCG_BTOT, btotoff: OCG_BTOT, boff: OCG_B, sumsize: OCG_IUSED - OCG_BTOT, iusedoff: OCG_IUSED,
+      old: true, basesize: OCG_BTOT, btotoff: OCG_BTOT, boff: OCG_B, sumsize: (fs.fs_old_flags & FS_FLAGS_UPDATED) === 0 ? OCG_IUSED - OCG_BTOT : 0, iusedoff: OCG_IUSED,
       inomapsize, freeoff: OCG_FREE, blkmapsize, clustersumoff: 0, clusteroff: 0, clustermapsize: 0, nextfreeoff: OCG_FREE + blkmapsize,
     };
   }

@@ -90,6 +90,36 @@ function freeinode(cg: Cg, ipg: number, start: number): number {
 /** Inode blocks that one file initialises: more come from damage, and no journal has room for any number of them. */
 const MAXINIT = 4;
 
+/** Fills an inode block from inode `first` of it on with inodes that were never used. */
+function clearinodes(order: Order, ibp: Buf, first: number): void {
+  const { ump } = order;
+  const { fs_bsize, le } = ump.um_fs;
+  const start = first * DINODE2_SIZE;
+  ibp.b_data.fill(0, start);
+  for (let at = start; at < fs_bsize; at += DINODE2_SIZE) ibp.b_view.setUint32(at + 80, newgen(ump), le);
+  order.bdwrite(ibp, BK_NEW);
+}
+
+/**
+ * UFS2: cg_initediblk counts whole blocks everywhere but on a damaged volume. There the block that it ends in is
+ * read, for the inodes before it are in use, and the rest of it initialised.
+ */
+async function wholeinited(order: Order, bp: Buf, c: number): Promise<void> {
+  const { ump } = order;
+  const fs = ump.um_fs;
+  const cg = bp.b_private as Cg;
+  const got = ump.um_bufcache.bread(ump.um_dev, fs.fsbtob(fs.ino_to_fsba(c * fs.fs_ipg + cg.cg_initediblk)), fs.fs_bsize);
+  const ibp = got instanceof Promise ? await got : got;
+  const first = cg.cg_initediblk % fs.fs_inopb;
+  // Not if somebody else has done it meanwhile.
+  if (first !== 0) {
+    clearinodes(order, ibp, first);
+    cg.cg_initediblk = Math.min(cg.cg_initediblk - first + fs.fs_inopb, fs.fs_ipg);
+    order.initedcg(bp);
+  }
+  ump.um_bufcache.brelse(ibp);
+}
+
 /**
  * UFS2: writes inode blocks of the group until inode `i` lies in an initialised one. What lies beyond cg_initediblk
  * on the disk is garbage, and checkers do not look there.
@@ -102,12 +132,9 @@ function initinodes(order: Order, bp: Buf, c: number, i: number): void {
   while (i >= cg.cg_initediblk && cg.cg_initediblk < fs.fs_ipg) {
     const from = cg.cg_initediblk;
     const ibp = ump.um_bufcache.getblk(ump.um_dev, fs.fsbtob(fs.ino_to_fsba(c * fs.fs_ipg + from)), fs.fs_bsize);
-    const start = (from % fs.fs_inopb) * DINODE2_SIZE;
-    ibp.b_data.fill(0, start);
-    for (let at = start; at < fs.fs_bsize; at += DINODE2_SIZE) ibp.b_view.setUint32(at + 80, newgen(ump), fs.le);
-    order.bdwrite(ibp, BK_NEW);
+    clearinodes(order, ibp, 0);
     ump.um_bufcache.brelse(ibp);
-    cg.cg_initediblk = Math.min(from - (from % fs.fs_inopb) + fs.fs_inopb, fs.fs_ipg);
+    cg.cg_initediblk = Math.min(from + fs.fs_inopb, fs.fs_ipg);
     order.initedcg(bp);
   }
 }
@@ -132,6 +159,7 @@ export async function ffs_valloc(dp: Inode, mode: number): Promise<number> {
     const bp = got instanceof Promise ? await got : got;
     try {
       const cg = bp.b_private as Cg;
+      if (fs.ufs2 && cg.cg_initediblk % fs.fs_inopb !== 0) await wholeinited(order, bp, c);
       if (cg.cs_nifree <= 0) continue;
       const ino = freeinode(cg, fs.fs_ipg, isdir && i === 0 ? 0 : cg.cg_irotor);
       if (ino < 0 || (c === 0 && ino < 2)) throw order.damage(`cylinder group ${c}: cs_nifree is ${cg.cs_nifree} but the map has no free inode`);
