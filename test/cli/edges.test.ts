@@ -96,7 +96,7 @@ t.test('a mount whose server was killed: list and umount tell', real, async (t) 
   const image = place.path('killed.img');
   await rumpfuse('newfs', '-s', '16m', image);
   const dir = place.folder('dead');
-  t.equal((await rumpfuse('mount', image, dir)).status, 0);
+  t.equal((await rumpfuse('mount', '-o', 'nosurvive', image, dir)).status, 0);
   const { details } = JSON.parse((await rumpfuse('info', '--json', dir)).stdout) as { details: { pid: number; server_pid: number } };
   process.kill(details.server_pid, 'SIGKILL');
   for (let i = 0; i < 400 && (optionsOf(dir) !== undefined || existsSync(`/proc/${details.pid}`)); i++) await new Promise((resolve) => setTimeout(resolve, 50));
