@@ -278,3 +278,28 @@ await t.test('initialised inodes that end inside of a block', async (t) => {
   await vol.close();
   await checked(t, dev, 'used');
 });
+
+await t.test('the root directory linked into one of its directories', async (t) => {
+  const dev = await newdisk({ format: 2, endian: 'little', blockSize: 8192, fragSize: 1024 }, 4 * 2 ** 20);
+  let vol = await rw(dev);
+  await vol.sys.mkdir(`${V}/d`, 0o755);
+  await put(vol.sys, `${V}/d/above`, pattern(10, 1));
+  await vol.close();
+  const name = Buffer.from(bytesOf(dev)).indexOf(Buffer.from('above\0'));
+  const entry = new Uint8Array(7);
+  dev.read(entry, 0, 7, name - 8);
+  entry.set([2, 0, 0, 0]); // d_ino
+  entry[6] = 4; // d_type: DT_DIR
+  dev.write(entry, 0, 7, name - 8);
+  vol = await rw(dev);
+  const { sys } = vol;
+  const all = Promise.allSettled([
+    sys.rename(`${V}/d/above/d`, `${V}/x`), sys.unlink(`${V}/d/above/d`), sys.rename(`${V}/d`, `${V}/d/above/y`), sys.mkdir(`${V}/d/above/z`, 0o755), sys.lstat(`${V}/d/above`),
+  ]);
+  const late = new Promise<undefined>((resolve) => setTimeout(resolve, 5000, undefined));
+  const ends = await Promise.race([all, late]);
+  t.same(ends?.map((end) => (end.status === 'rejected' ? (end.reason as { code: string }).code : 'done')), ['EIO', 'EIO', 'EIO', 'EIO', 'EIO']);
+  await vol.close();
+  t.equal((await fsck(dev, { mode: 'repair' })).clean, true);
+  t.same((await fsck(dev)).problems, []);
+});

@@ -7,7 +7,7 @@ import type { Vattr } from '../../kernel/vfs/vattr.js';
 import { VBLK, VCHR, VDIR, VLNK, VREG } from '../../kernel/vfs/vattr.js';
 import type { ReaddirEmit, Vnops } from '../../kernel/vfs/vnops.js';
 import type { Vnode } from '../../kernel/vfs/vnode.js';
-import { FFS_MAXNAMLEN } from '../ufs/dir.js';
+import { FFS_MAXNAMLEN, UFS_ROOTINO } from '../ufs/dir.js';
 import { ufs_getextattr, ufs_listextattr } from '../ufs/extattr.js';
 import { VTOI, ufs_itimes } from '../ufs/inode.js';
 import type { DirHit } from '../ufs/lookup.js';
@@ -34,6 +34,8 @@ function enter(dvp: Vnode, name: string, hit: DirHit | null): MaybePromise<Vnode
     kernel.vref(dvp);
     return dvp;
   }
+  // Below itself: who locks one directory after the other on the way down would meet himself, or somebody who waits for him.
+  if (hit.ino === UFS_ROOTINO && name !== '..') throw VTOI(dvp).i_ump.um_damage.error(`directory inode ${dvp.v_key}, entry at ${hit.offset}: names the root directory`);
   let vp: MaybePromise<Vnode>;
   try {
     vp = kernel.vcache_get(dvp.v_mount, hit.ino);
