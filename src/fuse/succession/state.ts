@@ -39,4 +39,3 @@ export const SUSPECTS_AT = PLACES_AT + PLACES * PLACE_WORDS;
 export const P = { lo: 0, hi: 1, nodeLo: 2, nodeHi: 3, opcode: 4, weight: 5 } as const;
 
 export const STATE_WORDS = SUSPECTS_AT + SUSPECTS * PLACE_WORDS;
-export const STATE_BYTES = STATE_WORDS * 4;

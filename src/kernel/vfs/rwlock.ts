@@ -49,8 +49,4 @@ export class RwLock {
   get shared(): boolean {
     return this.readers > 0;
   }
-
-  get held(): boolean {
-    return this.writer || this.readers > 0;
-  }
 }
