@@ -34,7 +34,7 @@ function enter(dvp: Vnode, name: string, hit: DirHit | null): MaybePromise<Vnode
     kernel.vref(dvp);
     return dvp;
   }
-  // Below itself: who changes names locks one directory after the other on the way down, and would meet himself, or somebody who waits for him.
+  // Nobody is above the root: a second name for it could be removed or moved as if it were a directory like others.
   if (hit.ino === UFS_ROOTINO && name !== '..' && VTOI(dvp).i_ump.um_private !== null) throw VTOI(dvp).i_ump.um_damage.error(`directory inode ${dvp.v_key}, entry at ${hit.offset}: names the root directory`);
   let vp: MaybePromise<Vnode>;
   try {

@@ -200,6 +200,18 @@ async function remove(l: Lwp, parent: Parent, dir: boolean): Promise<void> {
   }
 }
 
+/**
+ * unlink of a directory, without its lock: a second directory is locked only by who has the mount's rename lock (vnlock.ts).
+ * @throws EPERM always, but for EROFS and EACCES
+ */
+async function refuse_directory(l: Lwp, dvp: Vnode): Promise<never> {
+  mnt_check_rw(dvp.v_mount);
+  const dva = new Vattr();
+  await dvp.v_op.getattr(dvp, dva, l.cred);
+  await genfs_access_va(dvp, dva, W_OK, l.cred);
+  throw errno(E.EPERM);
+}
+
 async function remove_found(l: Lwp, parent: Parent, vp: Vnode, dir: boolean): Promise<void> {
   const k = l.kernel;
   const { dvp, name } = parent;
@@ -207,12 +219,12 @@ async function remove_found(l: Lwp, parent: Parent, vp: Vnode, dir: boolean): Pr
   if (vp.v_mountedhere !== null) throw errno(E.EBUSY);
   if (parent.mustbedir && vp.v_type !== VDIR) throw errno(E.ENOTDIR);
   if (dir && vp.v_type !== VDIR) throw errno(E.ENOTDIR);
+  if (!dir && vp.v_type === VDIR) return refuse_directory(l, dvp);
   const wait = vp.v_lock.enter(true);
   if (wait) await wait;
   try {
     const allowed = remove_checks(l, dvp, vp, new Vattr(), new Vattr());
     if (allowed) await allowed;
-    if (!dir && vp.v_type === VDIR) throw errno(E.EPERM);
     try {
       const done = dir ? dvp.v_op.rmdir(dvp, vp, name, l.cred) : dvp.v_op.remove(dvp, vp, name, l.cred);
       if (done instanceof Promise) await done;

@@ -12,9 +12,6 @@ import { at_parent, copyinpath } from './at.js';
 import { remove_checks } from './name.js';
 import type { Path } from './rumpsys.js';
 
-/** Levels of directories that a walk to the root takes before it calls the volume damaged. */
-const DEPTH_MAX = 1 << 20;
-
 /** Locks taken by a rename, each once. */
 class Locks {
   private readonly taken: Vnode[] = [];
@@ -44,11 +41,15 @@ class Locks {
 async function is_ancestor(l: Lwp, vp: Vnode, dvp: Vnode, locks: Locks): Promise<boolean> {
   const k = l.kernel;
   let at = dvp;
+  // On a damaged volume the way up may not end. Brent: who walks in a circle comes by the place where he stood at the last power of two.
+  let mark = -1;
   k.vref(at);
   try {
-    for (let depth = 0; depth < DEPTH_MAX; depth++) {
+    for (let depth = 1; ; depth++) {
       if (at === vp) return true;
       if (at.v_isroot) return false;
+      if (at.v_key === mark) throw errno(E.EIO, 'directories lead to each other by ".." in a circle; the volume is damaged: check it');
+      if ((depth & (depth - 1)) === 0) mark = at.v_key;
       const locked = locks.holds(at);
       if (!locked) {
         const wait = at.v_lock.enter(false);
@@ -66,7 +67,6 @@ async function is_ancestor(l: Lwp, vp: Vnode, dvp: Vnode, locks: Locks): Promise
   } finally {
     await k.vrele(at);
   }
-  throw errno(E.EIO, 'directories lead to each other by ".." in a circle; the volume is damaged: check it');
 }
 
 /** The types of source and target must fit, and the slashes behind the names. @throws ENOTDIR EISDIR */

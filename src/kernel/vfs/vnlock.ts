@@ -14,9 +14,10 @@ import { VS_ACTIVE } from './vnode.js';
  *   2. mount   mnt_renamelock, exclusive, by rename and rmdir
  *   3. file    File.f_lock, by calls that use the descriptor's position
  *   4. vnode   a directory before what is in it that is no directory
- * Only rmdir and rename hold more than one directory, or two other files, and they run alone in their mount (2). So no
- * order among directories is needed, and none that a damaged volume could break. Within a rename, directories come
- * before files. A path walk holds one vnode lock at a time.
+ * Only rmdir and rename hold more than one directory, or two other files, and they run alone in their mount (2); unlink of
+ * a directory is refused without its lock. So no order among directories is needed, and none that a damaged volume could
+ * break. Within a rename, directories come before files. A path walk holds one vnode lock at a time. A driver's own locks
+ * come behind all of these. test/vfs/witness.ts watches it.
  */
 
 /** Takes the lock of a vnode: test the result before awaiting it. */
