@@ -51,7 +51,11 @@ export async function setattr(b: Bridge, m: Message): Promise<number> {
   const node = found instanceof Promise ? await found : found;
   const sys = b.as(m);
   // Owner before mode: a change of owner may take set-id bits away that the mode gives.
-  if (uid !== -1 || gid !== -1) await sys.fchown(node.fd, uid, gid);
+  if (uid !== -1 || gid !== -1) {
+    await sys.fchown(node.fd, uid, gid);
+    // Even the superuser's chown(2) does on Linux: programs rely on it that nobody's set-user-ID program becomes root's by it.
+    await killSetid(b, node);
+  }
   if (valid & F.FATTR_MODE) {
     node.plain = false;
     await sys.fchmod(node.fd, mode & 0o7777);
