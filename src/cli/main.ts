@@ -41,10 +41,11 @@ function argumentsOf(args: readonly string[]): string[] {
   return [...options, ...args.slice(end + 1).map((arg) => (arg.startsWith('-') ? `./${arg}` : arg))];
 }
 
-/** An option that is said twice counts as it was said last; only -o adds up. */
-function lastCounts(argv: Record<string, unknown>): void {
+/** An option that is said twice counts as it was said last; only -o adds up. What is to be a number must be one. */
+function tidy(argv: Record<string, unknown>): void {
   for (const [name, value] of Object.entries(argv)) {
     if (Array.isArray(value) && name !== '_' && name !== 'o' && name !== 'options') argv[name] = value.at(-1);
+    if (typeof argv[name] === 'number' && Number.isNaN(argv[name])) fail(new Failure(`${name.length > 1 ? '--' : '-'}${name}: a number is needed`));
   }
 }
 
@@ -62,6 +63,12 @@ const partition = {
   partition: { type: 'string', requiresArg: true, describe: 'partition number or BSD letter inside the image (rumpfuse info lists them)' },
   offset: { type: 'string', requiresArg: true, describe: 'byte offset of the volume inside the image (suffixes s, k, m, g)' },
 } as const;
+
+// Whoever reads the output has seen enough (`rumpfuse dumpfs IMAGE | head`).
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit();
+  fail(error);
+});
 
 const cli = yargs(argumentsOf(hideBin(process.argv)));
 await cli
@@ -181,7 +188,7 @@ await cli
       .option('dry-run', { alias: 'N', type: 'boolean', default: false, describe: 'say what would change' }),
     (argv) => run(async () => (await import('./commands/tunefs.js')).tunefsCommand(argv)),
   )
-  .middleware(lastCounts, true)
+  .middleware(tidy, true)
   .demandCommand(1, 'which command?')
   .strict()
   .version(version)

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import t from 'tap';
-import { ROOT, Workplace, noMount, rumpfuse, run } from './support.js';
+import { ROOT, RUMPFUSE, Workplace, noMount, rumpfuse, run } from './support.js';
 
 /** What people do with a command line besides what it was made for. */
 const place = new Workplace();
@@ -74,6 +74,32 @@ t.test('arguments behind --; noatime; who has an image in use', real, async (t) 
   t.match((await rumpfuse('mount', image, place.folder('mnt2'))).stderr, new RegExp(`in use by process \\d+ \\(mounted on ${dir}\\)`));
   t.notMatch((await rumpfuse('info', dir)).stdout, /options:.*\brw,.*\brw,/);
   t.equal((await rumpfuse('umount', '--', dir)).status, 0);
+});
+
+t.test('what info says of an image that is mounted', real, async (t) => {
+  const image = place.path('used.img');
+  await rumpfuse('newfs', '-s', '16m', image);
+  const dir = place.folder('used');
+  await rumpfuse('mount', image, dir);
+  writeFileSync(path.join(dir, 'file'), 'x');
+  const { stdout } = await rumpfuse('info', image);
+  t.match(stdout, new RegExp(`state: +mounted on ${dir} and being written`));
+  t.notMatch(stdout, /fsck/, 'nothing is wrong with it');
+  t.same((JSON.parse((await rumpfuse('info', '--json', image)).stdout) as { mounted_on: string[] }).mounted_on, [dir]);
+  await rumpfuse('umount', dir);
+  t.match((await rumpfuse('info', image)).stdout, /state: +clean\n/);
+});
+
+t.test('a reader who has seen enough', async (t) => {
+  const image = place.path('long.img');
+  await rumpfuse('newfs', '-s', '512m', '-i', '2048', '-b', '4096', '-f', '512', image);
+  t.match(await run('sh', ['-c', `"$0" dumpfs --all --freelist "$1" | head -n 1`, RUMPFUSE, image]), { status: 0, stdout: /^format/, stderr: '' });
+});
+
+t.test('suid and dev are root\'s', { skip: process.getuid?.() !== 0 }, async (t) => {
+  for (const option of ['suid', 'dev']) {
+    t.match(await run('setpriv', ['--reuid', '65534', '--regid', '65534', '--clear-groups', RUMPFUSE, 'mount', '-o', option, place.path('long.img'), place.folder('mnt')]), { status: 1, stderr: new RegExp(`-o ${option}: only root may`) });
+  }
 });
 
 t.test('mount(8)\'s helper', real, async (t) => {

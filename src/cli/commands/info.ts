@@ -1,4 +1,4 @@
-import { statSync } from 'node:fs';
+import { realpathSync, statSync } from 'node:fs';
 import path from 'node:path';
 import type { BlockDevice } from '../../kernel/blkdev.js';
 import { nodeRumpuser } from '../../kernel/rumpuser/node.js';
@@ -30,20 +30,30 @@ async function lookAt(dev: BlockDevice): Promise<Content> {
   }
 }
 
-function printVolume(content: Content, indent: string): void {
-  const { volume } = content;
-  if (volume === undefined) {
-    process.stdout.write(`${indent}${printable(content.trouble ?? '')}\n`);
-    return;
-  }
-  for (const [name, value] of volume.lines) process.stdout.write(`${indent}${`${name}:`.padEnd(14)}${printable(String(value))}\n`);
+function line(indent: string, name: string, value: string): void {
+  process.stdout.write(`${indent}${`${name}:`.padEnd(14)}${printable(value)}\n`);
 }
 
-function printPartition(partition: Partition, content: Content | undefined): void {
+/** `mounts`: of the image. A volume that is being written is not clean, and nothing is wrong with it. */
+function printVolume({ volume, trouble }: Content, indent: string, mounts: readonly HostMount[]): void {
+  if (volume === undefined) {
+    process.stdout.write(`${indent}${printable(trouble ?? '')}\n`);
+    return;
+  }
+  const { clean, last_mounted_on } = volume.facts;
+  const written = mounts.find((mount) => !clean && mount.details?.readonly === false && mount.mountpoint === last_mounted_on);
+  for (const [name, value] of volume.lines) {
+    if (written === undefined) line(indent, name, value);
+    else if (name === 'state') line(indent, name, `mounted on ${written.mountpoint} and being written; the rest is what is on the disk now`);
+    else if (name !== 'read-only') line(indent, name, value);
+  }
+}
+
+function printPartition(partition: Partition, content: Content | undefined, mounts: readonly HostMount[]): void {
   const label = partition.label === undefined ? '' : ` "${printable(partition.label)}"`;
   process.stdout.write(`  ${partition.path.padEnd(5)}${formatBytes(partition.size_bytes)} at ${partition.offset_bytes}  ${partition.type_name} (${partition.scheme} ${partition.type})${label}\n`);
   if (partition.problem !== undefined) process.stdout.write(`       cannot be used: ${partition.problem}\n`);
-  else if (content?.volume !== undefined) printVolume(content, '       ');
+  else if (content?.volume !== undefined) printVolume(content, '       ', mounts);
 }
 
 function printSandbox(layers: readonly Layer[]): void {
@@ -90,19 +100,22 @@ export async function info(argv: InfoArguments): Promise<void> {
     for (const partition of table.partitions) {
       parts.push({ partition, content: partition.problem === undefined ? await lookAt(partitionDevice(disk, partition)) : undefined });
     }
+    const image = realpathSync(argv.image);
+    const mounts = listMounts().filter((mount) => mount.details?.image === image);
     if (argv.json) {
       const volume = (content: Content | undefined) => (content?.volume === undefined ? {} : { volume: content.volume.facts });
       process.stdout.write(`${JSON.stringify({
         image: argv.image, size_bytes: device.size_bytes, sector_bytes: device.sector_bytes, ...volume(whole),
+        mounted_on: mounts.map(({ mountpoint }) => mountpoint),
         partitions: parts.map(({ partition, content }) => ({ ...partition, ...volume(content) })), remarks: table.remarks,
       }, null, 2)}\n`);
       return;
     }
     process.stdout.write(`${device.name}: ${formatBytes(device.size_bytes)}, sectors of ${device.sector_bytes} bytes\n`);
-    if (whole.volume !== undefined || parts.length === 0) printVolume(whole, '  ');
-    for (const { partition, content } of parts) printPartition(partition, content);
+    if (whole.volume !== undefined || parts.length === 0) printVolume(whole, '  ', mounts);
+    for (const { partition, content } of parts) printPartition(partition, content, mounts);
     for (const remark of table.remarks) process.stdout.write(`  note: ${remark}\n`);
-    if (whole.volume === undefined && parts.length === 0) throw new Failure(`${argv.image}: neither a volume that rumpfuse knows nor a partition table`);
+    if (whole.volume === undefined && parts.length === 0) throw new Failure(`${argv.image}: nothing here that rumpfuse can mount`);
   } finally {
     await disk.close();
   }

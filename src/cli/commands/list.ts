@@ -1,9 +1,15 @@
 import { dropStaleRecords, listMounts, type EndedMount } from '../mounts.js';
 
+/** Of a long story its beginning, where the cause is, and its end. */
+const FIRST_LINES = 4;
+const LAST_LINES = 2;
+
 /** What an ended mount said: nobody else will ever tell. */
 export function tellEnded({ record, said }: EndedMount): void {
   process.stderr.write(`rumpfuse: ${record.image} was mounted on ${record.mountpoint} and is not any more; it said:\n`);
-  for (const line of said) process.stderr.write(`  ${line}\n`);
+  const left_out = said.length - FIRST_LINES - LAST_LINES;
+  const lines = left_out > 1 ? [...said.slice(0, FIRST_LINES), `(${left_out} more lines)`, ...said.slice(-LAST_LINES)] : said;
+  for (const line of lines) process.stderr.write(`  ${line}\n`);
 }
 
 /** `rumpfuse list`: what is mounted, by whom it is served. */

@@ -50,9 +50,17 @@ function settle(argv: MountArguments): { options: MountOptions; type: string; dr
   if (argv.partition !== undefined) options.partition = argv.partition;
   if (argv.offset !== undefined) options.offset = parseBytes(String(argv.offset), '--offset');
   if (argv.channel !== undefined) options.channel = argv.channel;
+  if (!root) refuseToUsers(options);
   // mount(8) always says rw; a volume that can only be read is then mounted read-only, as it is without.
   if (argv.helper) options.mustWrite = false;
   return { options, type: name, driver };
+}
+
+/** The host makes the mounts of ordinary users without them, whatever is asked for. @throws Failure */
+function refuseToUsers(options: MountOptions): void {
+  for (const name of ['suid', 'dev'] as const) {
+    if (options[name]) throw new Failure(`-o ${name}: only root may; what others mount is no${name}`);
+  }
 }
 
 async function openImage(argv: MountArguments, options: MountOptions): Promise<ImageDevice> {
