@@ -1,0 +1,157 @@
+/** Mounts and unmounts one volume again and again, and looks at what is left on the host. */
+import { readFileSync, readdirSync, readlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { recordDirectory } from '../../src/cli/mounts.js';
+import type { MountRecord } from '../../src/cli/mounts.js';
+import type { Workplace} from '../cli/support.js';
+import { rumpfuse, run } from '../cli/support.js';
+import { alive, descendants } from '../survive/processes.js';
+
+/** Of the host, KiB. */
+interface Memory {
+  readonly available: number;
+  readonly shared: number;
+  /** The kernel's, which it cannot give up. */
+  readonly unreclaimable: number;
+}
+
+export interface Figures {
+  readonly mounts: number;
+  readonly seconds: number;
+  /** Of a mount and of an unmount, milliseconds, ascending. */
+  readonly mount_ms: readonly number[];
+  readonly umount_ms: readonly number[];
+  /** What did not go as it must. */
+  readonly failures: readonly string[];
+  /** What is there that was not there before; empty lists if all is well. */
+  readonly left: Readonly<Record<'mounts' | 'records' | 'processes' | 'connections' | 'temporary files', readonly string[]>>;
+  /** The host shows its FUSE connections (fusectl is mounted). */
+  readonly shows_connections: boolean;
+  readonly before: Memory;
+  readonly after: Memory;
+}
+
+/** A stand-by is started a second after the mount: now and then one is waited for, milliseconds. */
+const STANDBY_EVERY = 8;
+const STANDBY_MS = 1600;
+const CONNECTIONS = '/sys/fs/fuse/connections';
+
+function read(name: string): string {
+  try {
+    return readFileSync(name, 'latin1');
+  } catch {
+    return ''; // the process has ended
+  }
+}
+
+function list(dir: string): string[] {
+  try {
+    return readdirSync(dir);
+  } catch {
+    return [];
+  }
+}
+
+function links(dir: string): string[] {
+  return list(dir).flatMap((name) => {
+    try {
+      return [readlinkSync(`${dir}/${name}`)];
+    } catch {
+      return []; // closed meanwhile
+    }
+  });
+}
+
+/** A number alone may be another process's by now. */
+function identity(pid: number): string {
+  const stat = read(`/proc/${pid}/stat`);
+  return `${pid} ${stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]}`;
+}
+
+/**
+ * Processes that name `dir` in their arguments, hold a file below it open, or are among `seen`. The test's own is none of them.
+ */
+function users(dir: string, seen: ReadonlySet<string>): string[] {
+  return list('/proc').filter((name) => /^\d+$/.test(name) && name !== String(process.pid)).flatMap((pid) => {
+    const command = read(`/proc/${pid}/cmdline`).replaceAll('\0', ' ');
+    const held = links(`/proc/${pid}/fd`).filter((target) => target.startsWith(`${dir}/`)).map((target) => `${pid} holds ${target}`);
+    return command.includes(`${dir}/`) || (seen.has(identity(Number(pid))) && alive(Number(pid))) ? [`${pid}: ${command}`, ...held] : held;
+  });
+}
+
+/** Lines of mountinfo that name `dir`. */
+function mountsBelow(dir: string): string[] {
+  return readFileSync('/proc/self/mountinfo', 'utf8').split('\n').filter((line) => line.includes(` ${dir}/`));
+}
+
+function temporaries(): string[] {
+  return [...new Set(['/dev/shm', tmpdir()])].flatMap((dir) => list(dir).filter((name) => name.startsWith('.rumpfuse-')).map((name) => `${dir}/${name}`));
+}
+
+function memory(): Memory {
+  const of = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(read('/proc/meminfo'))?.[1] ?? NaN);
+  return { available: of('MemAvailable'), shared: of('Shmem'), unreclaimable: of('SUnreclaim') };
+}
+
+/** `progress` is called after each. Other mounts may come and go meanwhile: only what belongs to these is looked at. */
+export async function mountAgainAndAgain(place: Workplace, mounts: number, progress: (done: number) => void = () => {}): Promise<Figures> {
+  const image = place.path('img');
+  const mnt = place.folder('mnt');
+  const failures: string[] = [];
+  const must = async (what: string, outcome: ReturnType<typeof run>) => {
+    const { status, stderr } = await outcome;
+    if (status !== 0 || stderr !== '') failures.push(`${what}: exit status ${status}: ${stderr.trim()}`);
+  };
+  const names = new Set<string>();
+  const devices = new Set<string>();
+  const seen = new Set<string>();
+  let shows_connections = false;
+  const mount_ms: number[] = [];
+  const umount_ms: number[] = [];
+  await must('newfs', rumpfuse('newfs', '-s', '8m', image));
+  const there = new Set(temporaries());
+  const before = memory();
+  const started = performance.now();
+  for (let i = 1; i <= mounts; i++) {
+    const begun = performance.now();
+    await must(`mount ${i}`, rumpfuse('mount', image, mnt));
+    mount_ms.push(performance.now() - begun);
+    let supervisor = 0;
+    for (const line of mountsBelow(place.dir)) devices.add(line.split(' ')[2]!.split(':')[1]!);
+    for (const name of list(recordDirectory()).filter((record) => read(`${recordDirectory()}/${record}`).includes(`${place.dir}/`))) {
+      names.add(name);
+      const record = JSON.parse(read(`${recordDirectory()}/${name}`)) as MountRecord;
+      // These have no name to go by.
+      for (const file of [record.log, record.standing]) if (file !== undefined) names.add(path.basename(file));
+      supervisor = record.pid;
+    }
+    await must(`use ${i}`, run('sh', ['-c', 'mkdir d && echo text > d/f && ls -l d >/dev/null && rm -r d'], { cwd: mnt }));
+    shows_connections ||= list(CONNECTIONS).some((name) => devices.has(name));
+    if (i % STANDBY_EVERY === 0) await sleep(STANDBY_MS);
+    for (const { pid } of [{ pid: supervisor }, ...descendants(supervisor)]) seen.add(identity(pid));
+    const ending = performance.now();
+    await must(`umount ${i}`, rumpfuse('umount', mnt));
+    umount_ms.push(performance.now() - ending);
+    if (supervisor === 0) failures.push(`mount ${i}: not on record`);
+    progress(i);
+  }
+  const seconds = (performance.now() - started) / 1000;
+  const after = memory();
+  await must('fsck', rumpfuse('fsck', image));
+  const live = new Set(readFileSync('/proc/self/mountinfo', 'utf8').split('\n').map((line) => line.split(' ')[2]?.split(':')[1]));
+  return {
+    mounts, seconds, failures, before, after, shows_connections,
+    mount_ms: mount_ms.sort((a, b) => a - b),
+    umount_ms: umount_ms.sort((a, b) => a - b),
+    left: {
+      mounts: mountsBelow(place.dir),
+      records: list(recordDirectory()).filter((name) => names.has(name)),
+      processes: users(place.dir, seen),
+      // The host gives the numbers out again: one that is mounted somewhere is somebody else's.
+      connections: list(CONNECTIONS).filter((name) => devices.has(name) && !live.has(name)),
+      'temporary files': temporaries().filter((name) => !there.has(name)),
+    },
+  };
+}
