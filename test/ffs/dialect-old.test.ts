@@ -8,7 +8,7 @@ import { newfs } from '../../src/fs/ffs/newfs.js';
 import type { NewfsVolumeOptions } from '../../src/fs/ffs/newfs.js';
 import { ffs_superblock_search } from '../../src/fs/ffs/sbsearch.js';
 import { MNT_RDONLY } from '../../src/kernel/fcntl.js';
-import { S_IFBLK, major, makedev, minor } from '../../src/kernel/stat.js';
+import { S_IFBLK, S_IFCHR, major, makedev, minor } from '../../src/kernel/stat.js';
 import type { RumpSys } from '../../src/kernel/sys/rumpsys.js';
 import { V, bytesOf, checked, pattern, put, rw } from './write-support.js';
 import { disk, failure, manifest, mountFfs } from './volumes.js';
@@ -235,6 +235,56 @@ t.test('OpenBSD keeps flags and totals of FFS1 at the old places alone', async (
   t.equal(after.raw[211], 0x82, 'as before');
   t.equal(after.fs_old_cs_nbfree, after.fs_cstotal.cs_nbfree);
   await checked(t, dev, 'FFS1');
+});
+
+t.test('OpenBSD: FFS1 as its newfs makes it, and after its kernel has had it', async (t) => {
+  for (const endian of ['little', 'big'] as const) {
+    const { image, view, fs, le } = await volume({ format: 1, endian });
+    // The wide fields without the flag for them, and the totals among them in the first superblock alone.
+    for (const sb of superblocks(fs)) {
+      image[sb + 211] = 0;
+      view.setInt32(sb + 860, 0, le);
+      if (sb !== 8192) image.fill(0, sb + 1008, sb + 1040);
+    }
+    // The number of cylinders is a multiple of those of a group, and the last group counts none.
+    const last = fs.fsbtob(fs.cgtod(fs.fs_ncg - 1));
+    view.setInt16(last + 16, 0, le);
+    for (const sb of superblocks(fs)) view.setInt32(sb + 176, fs.fs_old_cpg * fs.fs_ncg, le);
+    t.same((await fsck(disk(image))).problems, [], `${endian}: fresh`);
+    t.equal(await dialectOf(image), 'openbsd');
+    await writesAndReads(t, image, `${endian}: fresh`);
+    // ffs1_compat_read: flags and the wide fields, in the first superblock alone.
+    view.setInt32(8192 + 860, fs.fs_bsize, le);
+    image[8192 + 211] = 0x80;
+    const dev = disk(image);
+    t.equal(await dialectOf(image), 'openbsd');
+    t.same((await fsck(dev)).problems, [], `${endian}: mounted before`);
+    t.match(await failure(mountFfs(disk(image), 0, { log: true })), /^EINVAL: .*only NetBSD reads this journal/);
+    const vol = await rw(dev);
+    t.same(vol.log, []);
+    await work(vol.sys);
+    await vol.close();
+    const report = await fsck(dev);
+    t.same([report.problems, report.clean], [[], true], `${endian}: written`);
+    t.equal(new DataView(bytesOf(dev).buffer).getInt16(last + 16, le), 0, 'as OpenBSD counts');
+  }
+});
+
+t.test('OpenBSD: FFS2', async (t) => {
+  for (const endian of ['little', 'big'] as const) {
+    const dev = new MemoryDevice({ size_bytes: 8 * 2 ** 20 });
+    await newfs(dev, { format: 2, endian });
+    const image = bytesOf(dev);
+    t.equal(await dialectOf(image), 'netbsd');
+    const fs = await ffs_superblock_search(dev);
+    for (const sb of [65536, ...superblocks(fs).slice(1)]) new DataView(image.buffer).setInt32(sb + 860, 0, fs.le); // fs_maxbsize
+    t.equal(await dialectOf(image), 'openbsd');
+    await writesAndReads(t, image, endian);
+    const vol = await rw(disk(image));
+    await vol.sys.mknod(`${V}/tty`, S_IFCHR | 0o600, makedev(8, 300));
+    t.equal((await vol.sys.stat(`${V}/tty`)).st_rdev, makedev(8, 300));
+    await vol.close();
+  }
 });
 
 t.test('quota files', async (t) => {

@@ -131,6 +131,8 @@ export interface CgKept {
   readonly cg_rotor: number;
   readonly cg_frotor: number;
   readonly cg_irotor: number;
+  /** UFS1: what is there. */
+  readonly cg_old_ncyl?: number;
   /** UFS2. */
   readonly cg_initediblk: number;
 }
@@ -228,7 +230,9 @@ export class CgBuilder {
     if (!fs.ufs2) {
       let ncyl = fs.fs_old_cpg;
       if (c === fs.fs_ncg - 1 && fs.fs_old_cpg > 0) {
-        ncyl = (fs.fs_old_flags & FS_FLAGS_UPDATED) === 0 ? fs.fs_old_ncyl % fs.fs_old_cpg : Math.ceil(ndblk / Math.floor(fs.fs_fpg / fs.fs_old_cpg));
+        // OpenBSD counts the old way whatever the flag says. Nobody uses the number.
+        const old = fs.fs_old_ncyl % fs.fs_old_cpg;
+        ncyl = (fs.fs_old_flags & FS_FLAGS_UPDATED) === 0 || kept.cg_old_ncyl === old ? old : Math.ceil(ndblk / Math.floor(fs.fs_fpg / fs.fs_old_cpg));
       }
       view.setInt16(16, ncyl, le);
       view.setInt16(18, fs.fs_ipg, le);

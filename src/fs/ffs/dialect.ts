@@ -5,9 +5,10 @@ import {
   FS_42POSTBLFMT, FS_44INODEFMT, FS_ACLS, FS_DOQUOTA2, FS_DOSOFTDEP, FS_DOWAPBL, FS_FLAGS_UPDATED, FS_GJOURNAL, FS_ISCLEAN, FS_MULTILABEL, FS_NEEDSFSCK,
   FS_POSIX1EACLS, FS_SUJ, FS_TRIM, FS_UNCLEAN, FS_WASCLEAN,
 } from './fs.js';
+import { getu64 } from '../ufs/endian.js';
 import { ffs_cstotal_validate } from './fs_validate.js';
 import { CK_CYLGRP, CK_DEFINED, CK_SUPERBLOCK, cg_ckhash_verifies, ffs_ckhashes, sb_ckhash_verifies } from './ckhash.js';
-import { FS_METACKHASH } from './fs_const.js';
+import { FS_MAGIC_OFFSET, FS_METACKHASH, FS_STRUCT_SIZE, SBLOCK_UFS1 } from './fs_const.js';
 import { ffs_rootchunk1k } from './rootchunk.js';
 import { readbytes } from './sbsearch.js';
 import { sun_caution } from './solaris.js';
@@ -25,6 +26,9 @@ const Q2_HEAD_MAGIC = 0xb746915e;
 const APPLEUFS_LABEL_OFFSET = 7168;
 const APPLEUFS_LABEL_SIZE = 1024;
 const APPLEUFS_LABEL_MAGIC = 0x4c41424c;
+
+/** fs_old_flags (OpenBSD: fs_ffs1_flags). */
+const OLD_FLAGS_OFFSET = 211;
 
 export interface Evidence {
   readonly dialect: FfsDialect;
@@ -68,6 +72,25 @@ function freebsdfields(fs: Fs): boolean {
   return provider >= BigInt(fs.fs_size) && provider < BigInt(fs.fs_size) * 1024n;
 }
 
+/**
+ * OpenBSD's newfs fills the wide fields of FFS1 without the flag for them, which its kernel sets in the first superblock
+ * alone; in FFS2 it leaves out fs_maxbsize, which the others set (sbin/newfs/mkfs.c, ffs1_compat_read).
+ */
+async function openbsdfields(dev: BlockDevice, fs: Fs): Promise<boolean> {
+  if (fs.ufs2) return fs.fs_maxbsize === 0;
+  if (fs.fs_old_inodefmt < FS_44INODEFMT) return false;
+  if (!fs.wide) return openbsdsuper(fs.view, fs);
+  const at = fs.fsbtob(fs.cgsblock(0));
+  if (at + FS_STRUCT_SIZE > dev.size_bytes) return false;
+  const copy = await readbytes(dev, at, FS_STRUCT_SIZE);
+  return (copy[OLD_FLAGS_OFFSET]! & FS_FLAGS_UPDATED) === 0 && openbsdsuper(new DataView(copy.buffer, copy.byteOffset), fs);
+}
+
+/** The wide fields of an FFS1 superblock say what `fs` says. */
+function openbsdsuper(view: DataView, fs: Fs): boolean {
+  return view.getUint32(FS_MAGIC_OFFSET, fs.le) === fs.fs_magic && getu64(view, 1000, fs.le) === SBLOCK_UFS1 && getu64(view, 1080, fs.le) === fs.fs_size && getu64(view, 1096, fs.le) === fs.fs_csaddr;
+}
+
 /** Looks at everything that tells. `asked` is the dialect that the user insists on. @throws EIO */
 export async function ffs_evidence(dev: BlockDevice, fs: Fs, asked: FfsDialect | undefined): Promise<Evidence> {
   const wapbl = await wapbl_evidence(dev, fs);
@@ -86,6 +109,7 @@ export async function ffs_evidence(dev: BlockDevice, fs: Fs, asked: FfsDialect |
   else if (freebsd) dialect = 'freebsd';
   else if (!fs.ufs2 && fs.fs_old_inodefmt < FS_44INODEFMT && fs.fs_old_postblformat === FS_42POSTBLFMT) dialect = '4.2bsd';
   else if ((fs.fs_flags & (FS_DOWAPBL | FS_DOQUOTA2)) !== 0) dialect = 'unknown';
+  else if (await openbsdfields(dev, fs)) dialect = 'openbsd';
   else dialect = 'netbsd';
 
   const hasjournal = dialect === 'netbsd' && (fs.fs_flags & FS_DOWAPBL) !== 0;

@@ -83,7 +83,7 @@ function kept(ctx: FsckContext, c: number, { view }: FsckBuf, magic: boolean): C
   if (!magic) return { cg_time: ctx.now, cg_old_time: fs.ufs2 ? 0 : ctx.now | 0, cg_rotor: 0, cg_frotor: 0, cg_irotor: 0, cg_initediblk: inited };
   return {
     cg_time: geti64(view, CG_TIME, fs.le), cg_old_time: view.getInt32(8, fs.le), cg_rotor: view.getInt32(40, fs.le), cg_frotor: view.getInt32(44, fs.le),
-    cg_irotor: view.getInt32(48, fs.le), cg_initediblk: inited,
+    cg_irotor: view.getInt32(48, fs.le), cg_old_ncyl: view.getInt16(16, fs.le), cg_initediblk: inited,
   };
 }
 

@@ -7,9 +7,12 @@ const FIELDS = [
   'fs_bshift', 'fs_fshift', 'fs_fragshift', 'fs_fsbtodb', 'fs_sbsize', 'fs_nindir', 'fs_inopb', 'fs_cssize', 'fs_ipg', 'fs_fpg',
 ] as const satisfies readonly (keyof Fs)[];
 
-/** Bytes that may differ between copies of an old superblock (4.4BSD's rule); all others must not. */
+/**
+ * Bytes that may differ between copies of an old superblock (4.4BSD's rule); all others must not. From 1000 on OpenBSD keeps
+ * what the wide layout has there (the superblock's place, totals, times), in the first copy only; older systems have spares.
+ */
 const OLD_MAY_DIFFER: readonly (readonly [number, number])[] = [
-  [0, 8], [32, 36], [60, 68], [88, 96], [100, 104], [128, 140], [192, 712], [724, 856], [1116, 1316], [1328, 1356], [1360, 1364],
+  [0, 8], [32, 36], [60, 68], [88, 96], [100, 104], [128, 140], [192, 712], [724, 856], [1000, 1316], [1328, 1356], [1360, 1364],
 ];
 /** The same for the still older layout of 4.2BSD. */
 const OLDEST_MAY_DIFFER: readonly (readonly [number, number])[] = [[0, 8], [32, 36], [60, 68], [88, 96], [192, 712], [724, 856]];
