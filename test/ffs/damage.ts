@@ -183,6 +183,7 @@ export const damages: Damage[] = [
   { name: 'text behind a short symlink', codes: ['UNKNOWN_FILE_TYPE'], loses: true, possible: (v) => v.fs.fs_maxsymlinklen !== 0, apply: (v) => { v.inode(v.ino('short-link')).setptr(9, 77777); } },
   { name: 'extended attributes too large', codes: ['EXTATTR_SIZE'], stricter: true, possible: (v) => v.fs.ufs2, apply: (v) => { const i = v.inode(v.ino('hello.txt')); v.u32(i.off + 92, 0x7fffffff); } },
   { name: 'extended attributes in a bad block', codes: ['BAD_BLOCK'], stricter: true, loses: true, possible: (v) => v.fs.ufs2, apply: (v) => { const i = v.inode(v.ino('hello.txt')); v.u32(i.off + 92, 100); v.view.setBigInt64(i.off + 96, BigInt(v.fs.fs_size + 100), v.fs.le); } },
+  { name: 'a block behind the end of the extended attributes', codes: ['EXTATTR_SIZE'], stricter: true, possible: (v) => v.fs.ufs2, apply: (v) => { const i = v.inode(v.ino('hello.txt')); v.u32(i.off + 92, 100); v.view.setBigInt64(i.off + 104, BigInt(v.fs.cgdmin(2)), v.fs.le); } },
   { name: 'root is a file', codes: ['ROOT_NOT_DIRECTORY'], loses: true, apply: (v) => { v.inode(2).mode = 0o100755; } },
   { name: 'root is gone', codes: ['ROOT_UNALLOCATED'], loses: true, apply: (v) => { const i = v.inode(2); v.bytes.fill(0, i.off, i.off + i.size_bytes); } },
   { name: 'root has a bad block', codes: ['ROOT_DUP_BAD'], loses: true, apply: (v) => { v.inode(2).setptr(0, v.fs.fs_size + 8); } },

@@ -2,7 +2,7 @@ import t from 'tap';
 import { Fs } from '../../src/fs/ffs/fs.js';
 import { fsck } from '../../src/fs/ffs/fsck/index.js';
 import type { MemoryDevice } from '../../src/blockdev/memory.js';
-import { EXTATTR_NAMESPACE_USER, O_CREAT, O_RDONLY, O_RDWR, SEEK_DATA, SEEK_HOLE } from '../../src/kernel/fcntl.js';
+import { EXTATTR_NAMESPACE_USER, MNT_FORCE, O_CREAT, O_RDONLY, O_RDWR, SEEK_DATA, SEEK_HOLE } from '../../src/kernel/fcntl.js';
 import { makeAtlas } from '../../fuzz/ffs/atlas.js';
 import type { Atlas } from '../../fuzz/ffs/atlas.js';
 import { mountFfs } from './volumes.js';
@@ -302,4 +302,38 @@ await t.test('the root directory linked into one of its directories', async (t) 
   await vol.close();
   t.equal((await fsck(dev, { mode: 'repair' })).clean, true);
   t.same((await fsck(dev)).problems, []);
+});
+
+for (const journal of [{}, { log: true }] as const) {
+  await t.test(`a pointer in an indirect block beyond all numbers${'log' in journal ? ', with a journal' : ''}`, async (t) => {
+    for (const far of [2 ** 52, 2 ** 62, -1, -(2 ** 62)]) {
+      const dev = await newdisk({ format: 2, endian: 'little', blockSize: 8192, fragSize: 1024, ...journal }, 16 * 2 ** 20);
+      let vol = await rw(dev);
+      await put(vol.sys, `${V}/f`, pattern(8192 * 20, 1));
+      await vol.close();
+      const { indirects, inodes } = atlasOf(dev);
+      const block = indirects.find(({ ino }) => ino === inodes.find(({ path }) => path === '/f')!.ino)!;
+      pointers(dev, block.at + 8 * 5, [far]);
+      vol = await rw(dev);
+      const us = await cpu(async () => t.match(await errnameOf(vol.sys.truncate(`${V}/f`, 10_000)), /^EIO$/));
+      t.ok(us < 500_000, `${us} us`);
+      await vol.sys.unmount(V, MNT_FORCE);
+      await vol.kernel.halt();
+    }
+  });
+}
+
+await t.test('a block behind the end of the extended attributes', async (t) => {
+  const dev = await newdisk(UFS2EA, 4 * 2 ** 20);
+  let vol = await rw(dev);
+  await put(vol.sys, `${V}/f`, pattern(5000, 1));
+  await vol.sys.extattr_set_link(`${V}/f`, EXTATTR_NAMESPACE_USER, 'a', pattern(100, 1));
+  await vol.close();
+  pointers(dev, atlasOf(dev).inodes.find((i) => i.path === '/f')!.at + 104, [3000]);
+  t.match((await fsck(dev)).problems.map((p) => p.code), ['EXTATTR_SIZE']);
+  t.equal((await fsck(dev, { mode: 'repair' })).clean, true);
+  vol = await rw(dev);
+  await vol.sys.extattr_set_link(`${V}/f`, EXTATTR_NAMESPACE_USER, 'b', pattern(100, 1));
+  await vol.close();
+  await checked(t, dev, 'repaired and used', UFS2EA);
 });

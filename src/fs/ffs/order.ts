@@ -403,9 +403,10 @@ export class Order {
     return this.dead.size + this.deadready.size;
   }
 
-  /** Lets go of frags that `ip` used. Those that the disk does not know in its possession are free at once. */
+  /** Lets go of frags that `ip` used. Those that the disk does not know in its possession are free at once. @throws EIO for what is no frag */
   release(ip: Inode, fsb: number, n: number): MaybePromise<void> {
     if (this.isnew(ip)) return ffs_blkfree(this.ump, fsb, n);
+    if (!(fsb > 0 && fsb + n <= this.ump.um_fs.fs_size)) throw this.damage(`inode ${ip.i_number}: freeing ${n} frags at ${fsb}: outside the volume`);
     this.freelater(fsb, n);
     return undefined;
   }

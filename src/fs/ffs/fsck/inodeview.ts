@@ -66,6 +66,13 @@ export class InodeView {
     for (let i = 0; i < UFS_NXADDR; i++) put64(this.view, this.off + 96 + 8 * i, 0, this.le);
   }
   extb(i: number): number { return geti64(this.view, this.off + 96 + 8 * i, this.le); }
+  /** The first pointer to a block of attributes behind their end that is set; -1: none. */
+  extbeyond(fs: Fs): number {
+    if (this.extsize === 0) return -1;
+    for (let i = Math.ceil(this.extsize / fs.fs_bsize); i < UFS_NXADDR; i++) if (this.extb(i) !== 0) return i;
+    return -1;
+  }
+  clearextb(i: number): void { put64(this.view, this.off + 96 + 8 * i, 0, this.le); }
 
   /** Block pointer: 0..11 direct, 12..14 indirect. */
   ptr(i: number): number {

@@ -222,6 +222,12 @@ async function checkinode(ctx: FsckContext, inode: InodeView, ino: number, count
     inode.clearext();
     await store(ctx, inode, chunkOffset);
   }
+  // Another system's kernel would count it among the file's blocks or forget it, as the case may be.
+  for (let i = inode.extbeyond(ctx.fs); i >= 0; i = inode.extbeyond(ctx.fs)) {
+    if (!ctx.ask('EXTATTR_SIZE', `EXTENDED ATTRIBUTES OF ${inode.extsize} BYTES I=${ino} WITH A BLOCK BEHIND THEIR END`, 'CLEAR', false, { inode: ino })) break;
+    inode.clearextb(i);
+    await store(ctx, inode, chunkOffset);
+  }
   counter.start(ino, inode.snapshot);
   await walkInode(ctx, inode, counter);
   const { fs } = ctx;

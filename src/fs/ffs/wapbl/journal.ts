@@ -5,7 +5,6 @@ import type { MaybePromise } from '../../../kernel/rumpuser/rumpuser.js';
 import type { Buf } from '../../../kernel/vfs/bio.js';
 import { IN_CHANGE } from '../../ufs/inode.js';
 import type { Inode } from '../../ufs/inode.js';
-import { ffs_blkfree } from '../blkfree.js';
 import type { Cg } from '../cg.js';
 import { ffs_cgread, ffs_cgstamp } from '../cgupdate.js';
 import { csum_store } from '../csum.js';
@@ -270,12 +269,6 @@ export class JournalOrder extends Order {
   /** It is free, or has turned out to be no such inode. */
   override unorphan(ino: number): void {
     if (this.#orphaned.delete(ino)) super.unorphan(ino);
-  }
-
-  override release(ip: Inode, fsb: number, n: number): MaybePromise<void> {
-    if (this.isnew(ip)) return ffs_blkfree(this.ump, fsb, n);
-    this.freelater(fsb, n);
-    return undefined;
   }
 
   override freelater(fsb: number, n: number): void {
