@@ -62,8 +62,8 @@ async function writesAndReads(t: Test, image: Uint8Array, what: string): Promise
 }
 
 /** Into the layout of 4.2BSD: groups with fixed places for their maps, and tables of rotational positions. */
-async function v42(endian: 'little' | 'big'): Promise<Uint8Array> {
-  const { image, view, fs, le } = await volume({ format: 0, endian, blockSize: 4096, fragSize: 1024, inodes: 2000 });
+async function v42(endian: 'little' | 'big', format: 0 | 1 = 0): Promise<Uint8Array> {
+  const { image, view, fs, le } = await volume({ format, endian, blockSize: 4096, fragSize: 1024, inodes: 2000 });
   const cpg = 16;
   const spc = (fs.fs_fpg * 2) / cpg;
   for (const sb of superblocks(fs)) {
@@ -98,6 +98,31 @@ for (const endian of ['little', 'big'] as const) {
     t.equal(await dialectOf(image), '4.2bsd');
     await writesAndReads(t, image, '4.2BSD');
   });
+}
+
+for (const endian of ['little', 'big'] as const) {
+  t.test(`groups of 4.2BSD under newer inodes, ${endian}-endian`, async (t) => {
+    await writesAndReads(t, await v42(endian, 1), 'UFS1');
+  });
+}
+
+for (const format of [0, 1] as const) {
+  for (const [blockSize, fragSize] of [[4096, 512], [8192, 1024]] as const) {
+    for (const all of [false, true]) {
+      t.test(`ffs${format} ${blockSize}/${fragSize}: ${all ? 'every superblock claims' : 'the superblock claims'} groups of 4.2BSD that would have no room for their map`, async (t) => {
+        const { image, view, fs, le } = await volume({ format, endian: 'big', blockSize, fragSize });
+        for (const sb of all ? superblocks(fs) : [8192]) {
+          view.setInt32(sb + 1356, -1, le); // fs_postblformat
+          view.setUint8(sb + 211, view.getUint8(sb + 211) & 0x7f); // FS_FLAGS_UPDATED
+        }
+        const dev = disk(image);
+        t.match(await failure(mountFfs(dev)), /^EFTYPE: .*fs_cgsize/);
+        t.equal((await fsck(dev, { mode: 'repair' })).clean, true);
+        t.same((await fsck(dev)).problems, [], 'at once');
+        await writesAndReads(t, bytesOf(dev), 'repaired and used');
+      });
+    }
+  }
 }
 
 /** A root directory of one chunk of 1 KiB. */

@@ -18,8 +18,22 @@ function powerof2(value: number): boolean {
   return value > 0 && (value & (value - 1)) === 0;
 }
 
+/** Inodes of a group of 4.2BSD: its map has 256 bytes. */
+const OCG_INODES = 2048;
+
+/** The groups are those of 4.2BSD, with fixed places for the maps. */
+function oldgroups(fs: Fs): boolean {
+  return !fs.ufs2 && fs.fs_old_postblformat === FS_42POSTBLFMT;
+}
+
+/** Does the superblock claim the groups of 4.2BSD, which would not hold its maps? No system has made such a volume. */
+export function ffs_oldgroups_wrong(fs: Fs): boolean {
+  return oldgroups(fs) && (fs.fs_ipg > OCG_INODES || fs.fs_cgsize < OCG_FIXED + Math.ceil(fs.fs_fpg / 8));
+}
+
 /** Bytes of a group block with its maps, at least: rotational tables and the order of the maps are left out. */
 function cgneeds(fs: Fs): number {
+  if (oldgroups(fs)) return OCG_FIXED + Math.ceil(fs.fs_fpg / 8);
   const clusters = fs.fs_contigsumsize > 0 ? 4 * fs.fs_contigsumsize + Math.ceil(Math.floor(fs.fs_fpg / fs.fs_frag) / 8) : 0;
   return CG_FIXED + Math.ceil(fs.fs_ipg / 8) + Math.ceil(fs.fs_fpg / 8) + clusters;
 }
@@ -74,10 +88,8 @@ export function ffs_superblock_validate(fs: Fs, limits: ValidateLimits): string 
   if (fs.fs_dsize < 0 || fs.fs_dsize > fs.fs_size) return bad('fs_dsize', `is not 0..${fs.fs_size}`);
   if (fs.fs_size > fs.fs_ncg * fs.fs_fpg || fs.fs_size <= (fs.fs_ncg - 1) * fs.fs_fpg) return bad('fs_size', `does not fit ${fs.fs_ncg} groups of ${fs.fs_fpg}`);
 
-  const old = !fs.ufs2 && fs.fs_old_postblformat === FS_42POSTBLFMT;
-  if (fs.fs_cgsize < (old ? OCG_FIXED : CG_FIXED) || fs.fs_cgsize > fs.fs_bsize) return bad('fs_cgsize', `is not ${old ? OCG_FIXED : CG_FIXED}..${fs.fs_bsize}`);
-  if (Math.ceil(fs.fs_fpg / 8) + Math.ceil(fs.fs_ipg / 8) > fs.fs_bsize) return bad('fs_fpg', 'and fs_ipg need maps above one block');
-  if (!old && fs.fs_cgsize < cgneeds(fs)) return bad('fs_cgsize', `is below the ${cgneeds(fs)} bytes that the maps of a group need`);
+  if (fs.fs_cgsize < cgneeds(fs) || fs.fs_cgsize > fs.fs_bsize) return bad('fs_cgsize', `is not ${cgneeds(fs)}..${fs.fs_bsize}, which the maps of a group need`);
+  if (oldgroups(fs) && fs.fs_ipg > OCG_INODES) return bad('fs_ipg', `is above the ${OCG_INODES} inodes that a group of 4.2BSD holds`);
   if (fs.fs_old_cpg < 0 || fs.fs_old_cpg > fs.fs_fpg) return bad('fs_old_cpg', 'is out of range');
   if (fs.fs_old_nrpos < 0 || fs.fs_old_nrpos > 512) return bad('fs_old_nrpos', 'is out of range');
 

@@ -1,6 +1,6 @@
 import { Errno } from '../../../kernel/errno.js';
-import { FS_MAGIC_OFFSET, FS_UFS1_MAGIC, FS_UFS2EA_MAGIC, FS_UFS2_MAGIC, Fs, SBLOCKSEARCH, SBLOCKSIZE, SBLOCK_UFS1, SBLOCK_UFS2 } from '../fs.js';
-import { ffs_superblock_validate } from '../fs_validate.js';
+import { FS_DYNAMICPOSTBLFMT, FS_MAGIC_OFFSET, FS_UFS1_MAGIC, FS_UFS2EA_MAGIC, FS_UFS2_MAGIC, Fs, SBLOCKSEARCH, SBLOCKSIZE, SBLOCK_UFS1, SBLOCK_UFS2 } from '../fs.js';
+import { ffs_oldgroups_wrong, ffs_superblock_validate } from '../fs_validate.js';
 import { isstandard } from '../sbsearch.js';
 import type { FsckContext } from './context.js';
 import { superblocksDiffer } from './sbcompare.js';
@@ -35,13 +35,14 @@ export async function superblockAt(ctx: FsckContext, offset: number, home?: numb
 
 /** Fields that fsck_ffs mends by itself must not make the whole superblock unusable. */
 export function judge(fs: Fs): string | undefined {
-  const { fs_bmask, fs_fmask, fs_minfree, fs_maxfilesize, fs_dsize } = fs;
+  const { fs_bmask, fs_fmask, fs_minfree, fs_maxfilesize, fs_dsize, fs_old_postblformat } = fs;
   if (fs.fs_bsize > 0) fs.fs_bmask = ~(fs.fs_bsize - 1);
   if (fs.fs_fsize > 0) fs.fs_fmask = ~(fs.fs_fsize - 1);
   fs.fs_minfree = 5;
+  if (ffs_oldgroups_wrong(fs)) fs.fs_old_postblformat = FS_DYNAMICPOSTBLFMT;
   fs.fs_maxfilesize = Math.max(1, fs_maxfilesize);
   const why = ffs_superblock_validate(fs, {});
-  Object.assign(fs, { fs_bmask, fs_fmask, fs_minfree, fs_maxfilesize, fs_dsize });
+  Object.assign(fs, { fs_bmask, fs_fmask, fs_minfree, fs_maxfilesize, fs_dsize, fs_old_postblformat });
   return why;
 }
 

@@ -4,7 +4,8 @@ import { wapbl_open } from '../wapbl/header.js';
 import { WapblOverlay } from '../wapbl/overlay.js';
 import { wapbl_replay } from '../wapbl/replay.js';
 import { cgOffsets } from '../cg_build.js';
-import { CSUM_SIZE, FS_42POSTBLFMT, FS_44INODEFMT, FS_DOQUOTA2, FS_DOWAPBL, FS_FLAGS_UPDATED, FS_ISCLEAN, FS_NEEDSFSCK, FS_OPTSPACE, FS_OPTTIME, FS_SUJ, FS_UNCLEAN, UFS_NDADDR, UFS_NIADDR } from '../fs.js';
+import { CSUM_SIZE, FS_42POSTBLFMT, FS_44INODEFMT, FS_DYNAMICPOSTBLFMT, FS_DOQUOTA2, FS_DOWAPBL, FS_FLAGS_UPDATED, FS_ISCLEAN, FS_NEEDSFSCK, FS_OPTSPACE, FS_OPTTIME, FS_SUJ, FS_UNCLEAN, UFS_NDADDR, UFS_NIADDR } from '../fs.js';
+import { ffs_oldgroups_wrong } from '../fs_validate.js';
 import { csum_load } from '../csum.js';
 import { BlockMap } from './blockmap.js';
 import type { FsckContext } from './context.js';
@@ -18,6 +19,7 @@ import type { Found } from './sbfind.js';
 /** Bits of fs_flags that some system gives a meaning. */
 const FLAGS_WITH_MEANING = 0x3fff;
 const MAXFILESIZE_OFFSET = 1328;
+const NRPOS_OFFSET = 1360;
 const JOURNAL_FLAGS_OFFSET = 868;
 const JOURNAL_INODE_OFFSET = 896;
 /** fs_journal_flags: make the journal at the next mount, or empty it (NetBSD sys/ufs/ufs/ufs_wapbl.h). */
@@ -190,6 +192,7 @@ function checkJournalFields(ctx: FsckContext): void {
 function checkFields(ctx: FsckContext): void {
   const { fs } = ctx;
   checkNumbers(ctx);
+  fs.encode(); // the copies are held against these bytes
   const { old, nextfreeoff: need } = cgOffsets(fs, ctx.appleufs);
   if (!old && need > fs.fs_cgsize) {
     ctx.report('SB_BAD', `CYLINDER GROUPS OF ${fs.fs_cgsize} BYTES ARE TOO SMALL FOR ${need} BYTES OF MAPS`);
@@ -212,6 +215,12 @@ function checkNumbers(ctx: FsckContext): void {
   }
   if (fs.fs_optim !== FS_OPTTIME && fs.fs_optim !== FS_OPTSPACE) field('UNDEFINED OPTIMIZATION', 'SET TO DEFAULT', false, () => (fs.fs_optim = FS_OPTTIME));
   if (fs.fs_minfree < 0 || fs.fs_minfree > 99) field(`IMPOSSIBLE MINFREE=${fs.fs_minfree}`, 'SET TO DEFAULT', false, () => (fs.fs_minfree = 10));
+  if (ffs_oldgroups_wrong(fs)) {
+    field(`POSTBLFORMAT=${fs.fs_old_postblformat} WITH CYLINDER GROUPS OF ${fs.fs_cgsize} BYTES`, 'SET TO DEFAULT', false, () => {
+      fs.fs_old_postblformat = FS_DYNAMICPOSTBLFMT;
+      fs.fs_old_nrpos = fs.view.getInt32(NRPOS_OFFSET, fs.le); // those of 4.2BSD are always 8
+    });
+  }
   if (!fs.ufs2 && fs.fs_old_postblformat !== FS_42POSTBLFMT) {
     if (fs.fs_old_interleave < 1 || fs.fs_old_interleave > fs.fs_old_nsect) {
       field(`IMPOSSIBLE INTERLEAVE=${fs.fs_old_interleave}`, 'SET TO DEFAULT', true, () => (fs.fs_old_interleave = 1));
