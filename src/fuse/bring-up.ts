@@ -11,6 +11,7 @@ import type { Layer } from './sandbox/layers.js';
 import { missing } from './sandbox/layers.js';
 import { refusal, startServer } from './sandbox/start.js';
 import type { SandboxOptions, Server } from './sandbox/start.js';
+import { endInFlight } from './succession/in-flight.js';
 import { MemoryFile } from './succession/memory-file.js';
 import type { SuperviseOptions } from './supervisor.js';
 
@@ -51,8 +52,9 @@ export class Servers {
   async start(readonly: boolean, heir?: ServeOrder): Promise<Server> {
     const { options, memory } = this;
     const disks = options.descriptors ?? [];
-    // Each server has one of its own, and nobody else: the host shall see when it goes.
+    // Each server has one of its own: when it is gone, this one is closed, and the host sees that nobody reads through it any more.
     const clone = memory === undefined ? -1 : openDevFuse();
+    let ending = false;
     const memory_fd = FIRST_DISK + disks.length;
     try {
       const server = await startServer({
@@ -68,9 +70,16 @@ export class Servers {
         ...(memory !== undefined ? { succession: { memory_fd, memory_bytes: memory.bytes, clone_fd: memory_fd + 1, noresend: process.env['RUMP_NORESEND'] === '1' } } : {}),
       };
       server.send(order);
+      if (memory !== undefined) {
+        ending = true;
+        void server.exit.then(() => {
+          endInFlight(memory, clone);
+          closeSync(clone);
+        });
+      }
       return server;
     } finally {
-      if (clone >= 0) closeSync(clone);
+      if (clone >= 0 && !ending) closeSync(clone);
     }
   }
 }

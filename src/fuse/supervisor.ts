@@ -12,6 +12,7 @@ import { keep } from './sandbox/keeper.js';
 import { missing } from './sandbox/layers.js';
 import type { SandboxOptions } from './sandbox/start.js';
 import type { MountReady, MountStanding } from './messages.js';
+import { libc } from './mount/libc.js';
 import { checkMountpoint } from './mount/mount.js';
 import type { HostMount } from './mount/options.js';
 import { abortConnection, unmount } from './mount/unmount.js';
@@ -121,7 +122,7 @@ async function succeed(options: SuperviseOptions, { servers, server, info, volum
     say: (level, message) => watcher.say(level, message), changed: (standing) => watcher.changed(standing),
   });
   const seconds = options.watchdog_s ?? WATCHDOG_S;
-  const rest = seconds > 0 ? watch({ succession, memory, seconds, device: info.device }) : () => {};
+  const rest = seconds > 0 ? watch({ succession, memory, seconds, pending: () => libc()?.pending(servers.fuse) ?? false }) : () => {};
   try {
     return await succession.run();
   } finally {

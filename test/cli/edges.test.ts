@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import t from 'tap';
@@ -116,6 +118,33 @@ t.test('mount(8)\'s helper', real, async (t) => {
   t.equal((await run(helper, [image, dir, '-f'])).status, 0, 'a fake mount');
   t.notOk(optionsOf(dir));
   t.equal((await run(helper, [place.path('nothing.img'), dir])).status, 32);
+});
+
+t.test('an unmount while another mount namespace has the mount still', real, async (t) => {
+  const image = place.path('elsewhere.img');
+  await rumpfuse('newfs', '-s', '16m', image);
+  const dir = place.folder('elsewhere');
+  await rumpfuse('mount', image, dir);
+  writeFileSync(path.join(dir, 'file'), 'x');
+  const other = spawn('unshare', ['-m', '--propagation', 'private', 'sh', '-c', 'echo here; read -r line'], { stdio: ['pipe', 'pipe', 'inherit'] });
+  await once(other.stdout, 'data');
+  t.match(await rumpfuse('umount', dir), { status: 32, stderr: new RegExp(`is unmounted here, but process ${other.pid} is in a mount namespace that has it still`) });
+  other.stdin.end('\n');
+  await once(other, 'exit');
+  for (let i = 0; i < 400 && !(await rumpfuse('fsck', image)).stdout.endsWith('clean\n'); i++) await new Promise((resolve) => setTimeout(resolve, 50));
+  t.match(await rumpfuse('fsck', image), { status: 0, stdout: /clean\n$/ });
+});
+
+t.test('what info says of a mount that will not survive', real, async (t) => {
+  const image = place.path('mortal.img');
+  await rumpfuse('newfs', '-s', '16m', image);
+  const dir = place.folder('mortal');
+  await rumpfuse('mount', '-o', 'nostandby', image, dir);
+  const { details } = JSON.parse((await rumpfuse('info', '--json', dir)).stdout) as { details: { standing: string; server_pid: number } };
+  t.match((await rumpfuse('info', dir)).stdout, new RegExp(`server: +process ${details.server_pid}\n`));
+  writeFileSync(details.standing, JSON.stringify({ server_pid: details.server_pid, restarts: 0, given_up: true }));
+  t.match((await rumpfuse('info', dir)).stdout, /server: +process \d+; its death ends the mount, since there was no room/);
+  await rumpfuse('umount', dir);
 });
 
 t.test('a mount whose server was killed: list and umount tell', real, async (t) => {

@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process';
+import { writeSync } from 'node:fs';
 import { Duplex } from 'node:stream';
 import type { Socket } from 'node:net';
 import t from 'tap';
@@ -15,7 +16,7 @@ import { Notes } from '../../src/fuse/succession/notes.js';
 import { rehearseServing } from '../../src/fuse/succession/rehearsal.js';
 import { RumpKernel } from '../../src/kernel/rump.js';
 import { nodeRumpuser } from '../../src/kernel/rumpuser/node.js';
-import { SERVER_BYTES } from '../../src/kernel/keep/keep.js';
+import { KEEP_BYTES_MIN, Keep, SERVER_BYTES } from '../../src/kernel/keep/keep.js';
 
 /** A socket whose other side is the test. */
 function messenger(): { ours: Messenger; push(text: string): void; got: unknown[]; ends: (string | undefined)[] } {
@@ -96,6 +97,44 @@ t.test('what a server notes of its work', (t) => {
     next();
   }
   t.notOk(notes.isPoison(request(0, 1999, true)), 'the table is finite');
+  t.end();
+});
+
+t.test('what a server was at when it died, where the host does not send it again', (t) => {
+  const memory = MemoryFile.make()!;
+  const words = new Uint8Array(SERVER_BYTES);
+  const put = () => writeSync(memory.fd, words, 0, words.length, 0);
+  const notes = new Notes(words);
+  notes.begin(request(0, 10));
+  put();
+  t.same(memory.unanswered(), [], 'nothing has been agreed');
+  notes.agreed({ minor: 40, max_write: 1 << 20, resend: false });
+  notes.begin(request(5, 20));
+  notes.begin(request(6, 30));
+  notes.end(request(6, 30));
+  put();
+  t.same(memory.unanswered(), [{ lo: 10, hi: 0 }, { lo: 20, hi: 0 }]);
+  notes.agreed({ minor: 40, max_write: 1 << 20, resend: true });
+  put();
+  t.same(memory.unanswered(), []);
+  memory.close();
+  t.end();
+});
+
+t.test('no room for what another server would need', (t) => {
+  const block = (b_bcount: number) => ({ b_offset: 0, b_bcount, b_data: new Uint8Array(b_bcount), dirty: true, kept: -1, keptlisted: false });
+  const driver = { quiet: true, changed: false, whole: false, delta() {}, snapshot() {} };
+  for (const [bytes, times] of [[1 << 20, 0], [17 << 20, 1]] as const) {
+    const keep = new Keep(new Uint8Array(KEEP_BYTES_MIN));
+    let told = 0;
+    keep.ongivenup = () => told++;
+    keep.attach(driver, []);
+    for (let i = 0; i < 2; i++) {
+      keep.note(block(bytes));
+      void keep.commit();
+    }
+    t.equal(told, times, `${bytes} bytes`);
+  }
   t.end();
 });
 

@@ -65,7 +65,8 @@ function printSandbox(layers: readonly Layer[]): void {
 /** Who serves it, and who would go on. */
 function printServers({ details, standing }: HostMount): void {
   const { server_pid, survives } = details!;
-  if (server_pid !== undefined) process.stdout.write(`  server:       process ${server_pid}${survives === true ? '' : '; its death ends the mount'}\n`);
+  const mortal = standing?.given_up === true ? '; its death ends the mount, since there was no room for what another one would need' : survives === true ? '' : '; its death ends the mount';
+  if (server_pid !== undefined) process.stdout.write(`  server:       process ${server_pid}${mortal}\n`);
   if (standing?.standby_pid !== undefined) process.stdout.write(`  stand-by:     process ${standing.standby_pid}\n`);
   if (standing !== undefined && standing.restarts > 0) process.stdout.write(`  restarts:     ${standing.restarts}\n`);
   if (standing?.turned_readonly === true) process.stdout.write('  read-only:    since a request was the end of several servers\n');

@@ -1,4 +1,4 @@
-import { realpathSync } from 'node:fs';
+import { readFileSync, readdirSync, realpathSync } from 'node:fs';
 import path from 'node:path';
 import { MountFailure } from '../../fuse/mount/failure.js';
 import { unmount } from '../../fuse/mount/unmount.js';
@@ -13,6 +13,10 @@ export interface UmountOptions {
   readonly timeout_ms: number;
 }
 
+/** How often it is looked whether the server has ended, milliseconds; each so many looks, whether it may not yet. */
+const LOOK_MS = 5;
+const LOOKS_ELSEWHERE = 200;
+
 /** The rumpfuse mount on a directory or of an image: the newest of those that fit. */
 function find(target: string): HostMount | undefined {
   // Only the parent is resolved: the mount point itself may hang, and must not be touched.
@@ -24,6 +28,17 @@ function find(target: string): HostMount | undefined {
     // A parent that does not exist: the lookup below says so.
   }
   return listMounts().findLast((mount) => [absolute, resolved].includes(mount.mountpoint) || mount.details?.image === absolute || mount.source === target);
+}
+
+/** A process in whose mount namespace this is still mounted. */
+function mountedFor(device: string): string | undefined {
+  return readdirSync('/proc').find((pid) => {
+    try {
+      return /^\d+$/.test(pid) && readFileSync(`/proc/${pid}/mountinfo`, 'latin1').split('\n').some((line) => line.split(' ', 3)[2] === device);
+    } catch {
+      return false; // It has ended, or is not ours to look at.
+    }
+  });
 }
 
 function unmountHost(mount: HostMount, lazy: boolean): void {
@@ -48,11 +63,15 @@ export async function umount(target: string, options: UmountOptions): Promise<vo
   unmountHost(mount, options.lazy);
   const pid = mount.pid;
   const deadline = Date.now() + options.timeout_ms;
-  while (!options.lazy && pid !== undefined && alive(pid)) {
+  for (let looks = 1; !options.lazy && pid !== undefined && alive(pid); looks++) {
+    const elsewhere = looks % LOOKS_ELSEWHERE === 0 ? mountedFor(mount.device) : undefined;
+    if (elsewhere !== undefined) {
+      throw new Failure(`${mount.mountpoint} is unmounted here, but process ${elsewhere} is in a mount namespace that has it still (a container, or a service): everything is on the disk when it is unmounted there, too, or the namespace ends`, EXIT_MOUNT);
+    }
     if (Date.now() > deadline) {
       throw new Failure(`${mount.mountpoint} is unmounted, but process ${pid} has not finished writing after ${options.timeout_ms / 1000} s; do not remove the disk yet`, EXIT_MOUNT);
     }
-    await new Promise((resolve) => setTimeout(resolve, 5));
+    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
   }
   if (options.lazy) return;
   const log = mount.details?.log;

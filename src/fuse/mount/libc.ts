@@ -24,6 +24,8 @@ export interface Libc {
   cloneFuse(fd: number, mounted: number): void;
   /** There is something to read, or an error to be met: a read would not block. */
   readable(fd: number): boolean;
+  /** There is something to read. */
+  pending(fd: number): boolean;
   /** SIGALRM every so many milliseconds; 0 ends it. */
   setAlarm(milliseconds: number): void;
 }
@@ -62,7 +64,8 @@ function bind(koffi: Koffi, lib: IKoffiLib): Libc {
   const poll = lib.func('int poll(void *fds, unsigned long nfds, int timeout)');
   /** One struct pollfd: int fd, short events, short revents. */
   const pollfd = new Int32Array(2);
-  new Int16Array(pollfd.buffer)[2] = POLLIN;
+  const events = new Int16Array(pollfd.buffer, 4);
+  events[0] = POLLIN;
 
   const check = (result: number, syscall: string): number => {
     if (result >= 0) return result;
@@ -100,6 +103,10 @@ function bind(koffi: Koffi, lib: IKoffiLib): Libc {
     readable(fd) {
       pollfd[0] = fd;
       return (poll(pollfd, 1, 0) as number) > 0;
+    },
+    pending(fd) {
+      pollfd[0] = fd;
+      return (poll(pollfd, 1, 0) as number) > 0 && (events[1]! & POLLIN) !== 0;
     },
     siginterrupt: (signal) => void check(siginterrupt(signal, 1) as number, 'siginterrupt'),
     setAlarm(milliseconds) {

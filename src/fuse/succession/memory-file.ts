@@ -44,6 +44,21 @@ export class MemoryFile {
     return { progress: words[W.progress]!, busy, closed: words[W.closed] === 1, turned_readonly: words[W.turned_readonly] === 1 };
   }
 
+  /**
+   * Requests (low and high word of their numbers) that the server was at when it ended, and that the host does not send again.
+   * They may be any numbers, too.
+   */
+  unanswered(): { lo: number; hi: number }[] {
+    readSync(this.fd, this.words, 0, this.words.byteLength, 0);
+    const { words } = this;
+    if (words[W.agreed] !== 1 || words[W.resend] === 1) return [];
+    const found: { lo: number; hi: number }[] = [];
+    for (let at = PLACES_AT; at < PLACES_AT + PLACES * PLACE_WORDS; at += PLACE_WORDS) {
+      if (words[at + P.opcode] !== 0) found.push({ lo: words[at + P.lo]!, hi: words[at + P.hi]! });
+    }
+    return found;
+  }
+
   close(): void {
     closeSync(this.fd);
   }

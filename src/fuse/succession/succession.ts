@@ -59,6 +59,7 @@ export class Succession {
   private retry_ms = STANDBY_RETRY_MS;
   private ended = false;
   private turned_readonly = false;
+  private given_up = false;
   private onPong: () => void = () => {};
 
   /** `server` is at work. */
@@ -135,6 +136,11 @@ export class Succession {
           if (this.turned_readonly) return;
           this.turned_readonly = true;
           return this.changed();
+        case 'given-up':
+          if (this.given_up) return;
+          this.given_up = true;
+          this.options.say('warn', `changes to ${this.options.mountpoint} that are not on the disk yet have outgrown the memory for them: the death of its server would end the mount`);
+          return this.changed();
         default:
       }
     };
@@ -152,7 +158,7 @@ export class Succession {
     const standby_pid = this.heir?.server.pid();
     this.options.changed({
       restarts: this.restarts, ...(server_pid !== undefined ? { server_pid } : {}), ...(standby_pid !== undefined ? { standby_pid } : {}),
-      ...(this.turned_readonly ? { turned_readonly: true as const } : {}),
+      ...(this.turned_readonly ? { turned_readonly: true as const } : {}), ...(this.given_up ? { given_up: true as const } : {}),
     });
   }
 

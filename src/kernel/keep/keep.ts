@@ -141,6 +141,8 @@ const number = (lo: number, hi: number): number => (lo >>> 0) + (hi >>> 0) * WOR
 export class Keep implements KeepForServer {
   readonly server: Uint8Array;
   nameless: readonly Nameless[] = [];
+  /** Called when there is no room any more. */
+  ongivenup: () => void = () => {};
   private readonly memory: Uint8Array;
   private readonly header: Int32Array;
   private readonly logs: readonly RecordWriter[];
@@ -407,6 +409,7 @@ export class Keep implements KeepForServer {
   private givenup(): void {
     this.lost = true;
     this.nothing();
+    this.ongivenup();
   }
 
   private nothing(): void {
