@@ -49,6 +49,29 @@ for (const how of ['signal', 'kill', 'orphan']) {
   });
 }
 
+t.test('the server of an ordinary user dies, and his mount goes on', { skip }, (t) => {
+  const script = `
+    set -e
+    cd "$(mktemp -d)"; mkdir m
+    "$0" newfs -s 16m img >&2
+    "$0" mount img m
+    mkdir m/before
+    for i in 1 2 3; do
+      server=$("$0" info --json m | sed -n 's/.*"server_pid": \\([0-9]*\\).*/\\1/p' | tail -n 1)
+      kill -9 "$server"
+      mkdir "m/d$i"; echo "content $i" > "m/d$i/f"; cat "m/d$i/f"
+      while [ "$("$0" info m | sed -n 's/ *restarts: *//p')" != "$i" ]; do sleep 0.1; done
+    done
+    ls m
+    "$0" umount m
+    "$0" fsck img | tail -n 1
+    rm -rf "$PWD"`;
+  const { stdout, stderr } = asNobody(['sh', '-c', script, fileURLToPath(new URL('../../../bin/rumpfuse', import.meta.url))]);
+  t.equal(stdout, 'content 1\ncontent 2\ncontent 3\nbefore\nd1\nd2\nd3\nimg: clean\n', stderr);
+  t.match(stderr, /warning: the file system server of .* died \(SIGKILL\); another one goes on/);
+  t.end();
+});
+
 t.test('what is not permitted says why', { skip }, (t) => {
   t.match(run({}, { allow_other: true }, '', 'echo > /mnt/fuse.conf; mount --bind /mnt/fuse.conf /etc/fuse.conf'), { stderr: /user_allow_other into \/etc\/fuse\.conf/ });
   const allowed = run({}, { allow_other: true }, '', 'echo user_allow_other > /mnt/fuse.conf; mount --bind /mnt/fuse.conf /etc/fuse.conf');

@@ -88,7 +88,7 @@ export class Workload {
     const steps: [number, () => void][] = [
       [14, () => this.create()], [16, () => this.write()], [10, () => this.append()], [6, () => this.rename()], [6, () => this.unlink()],
       [4, () => this.link()], [5, () => this.mkdir()], [4, () => this.rmdir()], [14, () => this.verify()], [6, () => this.openOne()],
-      [6, () => this.closeOne()], [10, () => this.writeOpen()], [3, () => this.truncate()], [3, () => this.list()], [3, () => this.mustFail()], [3, () => this.replace()],
+      [6, () => this.closeOne()], [10, () => this.writeOpen()], [3, () => this.truncate()], [3, () => this.list()], [3, () => this.mustFail()], [3, () => this.replace()], [5, () => this.moveDirectory()],
     ];
     let at = random.below(steps.reduce((sum, [weight]) => sum + weight, 0));
     for (const [weight, step] of steps) {
@@ -190,6 +190,32 @@ export class Workload {
     const name = path.join(this.random.pick([...this.directories]), `d${this.count++}`);
     this.call(`mkdir ${name}`, () => fs.mkdirSync(this.at(name)));
     this.directories.add(name);
+  }
+
+  /** With all that is below it, mostly into another directory: its `..` changes, and the link counts of two. */
+  private moveDirectory(): void {
+    const below = (name: string, directory: string) => name === directory || name.startsWith(`${directory}/`);
+    const movable = [...this.directories].slice(1);
+    if (movable.length === 0) return this.mkdir();
+    const from = this.random.pick(movable);
+    const parent = this.random.pick([...this.directories].filter((name) => !below(name, from)));
+    const to = path.join(parent, `d${this.count++}`);
+    this.call(`rename ${from} ${to}`, () => fs.renameSync(this.at(from), this.at(to)));
+    const moved = (name: string) => to + name.slice(from.length);
+    for (const name of movable.filter((candidate) => below(candidate, from))) {
+      this.directories.delete(name);
+      this.directories.add(moved(name));
+    }
+    for (const [name, file] of [...this.files]) {
+      if (!below(name, from)) continue;
+      this.files.delete(name);
+      this.files.set(moved(name), file);
+    }
+    const inodes = this.call(`stat ${to}/..`, () => [fs.statSync(`${this.at(to)}/..`).ino, fs.statSync(this.at(parent)).ino]);
+    if (inodes !== undefined && inodes[0] !== inodes[1]) this.fail(`.. of ${to} is ${inodes[0]} instead of ${inodes[1]}`);
+    const st = this.call(`stat ${parent}`, () => fs.statSync(this.at(parent)));
+    const links = 2 + [...this.directories].filter((name) => path.dirname(name) === parent).length;
+    if (st !== undefined && st.nlink !== links) this.fail(`${parent} has ${st.nlink} links instead of ${links}`);
   }
 
   private empty(): string | undefined {
