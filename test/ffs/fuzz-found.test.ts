@@ -337,3 +337,61 @@ await t.test('a block behind the end of the extended attributes', async (t) => {
   await vol.close();
   await checked(t, dev, 'repaired and used', UFS2EA);
 });
+
+await t.test('lost+found gets the number that a lost directory calls its parent', async (t) => {
+  const dev = await newdisk({ format: 2, endian: 'little', blockSize: 8192, fragSize: 1024 }, 4 * 2 ** 20);
+  const vol = await rw(dev);
+  for (const name of ['d', 'e']) await vol.sys.mkdir(`${V}/${name}`, 0o755);
+  await vol.close();
+  const { entries } = atlasOf(dev);
+  const ino = (name: string): number => entries.find((e) => e.name === name)!.ino;
+  for (const dir of [ino('d'), ino('e')]) {
+    // The first number that is free.
+    put32(dev, entries.find((e) => e.dir === dir && e.name === '..')!.at, 3);
+    put32(dev, entries.find((e) => e.dir === 2 && e.ino === dir)!.at, 0);
+  }
+  const report = await fsck(dev, { mode: 'repair' });
+  t.equal(report.clean, true);
+  t.equal(report.notes.filter((note) => note.startsWith('Phase 1 ')).length, 2, 'one repair and the check of it');
+  await checked(t, dev, 'repaired');
+  const again = await rw(dev);
+  t.equal(Number((await again.sys.stat(`${V}/lost+found`)).st_ino), 3);
+  t.equal((await again.sys.stat(`${V}/lost+found`)).st_nlink, 4);
+  await again.close();
+});
+
+for (const [what, at, value, code] of [
+  ['version', 864, 0xf9, 'JOURNAL_BAD'], ['location', 865, 7, 'JOURNAL_BAD'], ['quotas', 1313, 2, 'SB_FIELD'],
+] as const) {
+  await t.test(`a superblock that claims what NetBSD has not: ${what}`, async (t) => {
+    const dev = await newdisk({ format: 2, endian: 'little', blockSize: 8192, fragSize: 1024, log: true }, 16 * 2 ** 20);
+    await (await rw(dev)).close();
+    const { superblock } = atlasOf(dev);
+    const flags = new Uint8Array(1);
+    dev.read(flags, 0, 1, superblock + at);
+    // A journal that is in use, or quotas besides.
+    dev.write(Uint8Array.of(at === 1313 ? flags[0]! | value : value), 0, 1, superblock + at);
+    if (at !== 1313) dev.write(Uint8Array.of(1), 0, 1, superblock + 1313);
+    t.match((await fsck(dev)).problems.map((p) => p.code), [code]);
+    t.equal((await fsck(dev, { mode: 'repair' })).clean, true);
+    await checked(t, dev, 'repaired');
+    const vol = await rw(dev);
+    t.equal(await errnameOf(vol.sys.mkdir(`${V}/d`, 0o755)), '', 'written again');
+    await vol.close();
+    await checked(t, dev, 'used');
+  });
+}
+
+await t.test('fs_maxbsize of a UFS1 volume', async (t) => {
+  const dev = await newdisk({ format: 1, endian: 'big', blockSize: 8192, fragSize: 1024 }, 4 * 2 ** 20);
+  let vol = await rw(dev);
+  await put(vol.sys, `${V}/f`, pattern(5000, 1));
+  await vol.close();
+  put32(dev, atlasOf(dev).superblock + 860, 77);
+  t.match((await fsck(dev)).problems.map((p) => p.code), ['SB_FIELD']);
+  vol = await rw(dev);
+  await put(vol.sys, `${V}/g`, pattern(5000, 1));
+  await vol.close();
+  t.equal((await fsck(dev, { mode: 'repair' })).clean, true);
+  await checked(t, dev, 'repaired');
+});

@@ -21,7 +21,7 @@ import { wapbl_evidence } from './wapbl/header.js';
  */
 
 /** fs_quota_magic of NetBSD's quota2 (sys/ufs/ufs/quota2.h). */
-const Q2_HEAD_MAGIC = 0xb746915e;
+export const Q2_HEAD_MAGIC = 0xb746915e;
 /** Apple UFS label: a 1 KiB block at 7 KiB (NetBSD sys/ufs/ffs/fs.h, ffs_appleufs.c). */
 const APPLEUFS_LABEL_OFFSET = 7168;
 const APPLEUFS_LABEL_SIZE = 1024;
@@ -87,7 +87,7 @@ async function openbsdfields(dev: BlockDevice, fs: Fs): Promise<boolean> {
 }
 
 /** The wide fields of an FFS1 superblock say what `fs` says. */
-function openbsdsuper(view: DataView, fs: Fs): boolean {
+export function openbsdsuper(view: DataView, fs: Fs): boolean {
   return view.getUint32(FS_MAGIC_OFFSET, fs.le) === fs.fs_magic && getu64(view, 1000, fs.le) === SBLOCK_UFS1 && getu64(view, 1080, fs.le) === fs.fs_size && getu64(view, 1096, fs.le) === fs.fs_csaddr;
 }
 

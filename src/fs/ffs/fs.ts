@@ -4,7 +4,7 @@ import { CK_SUPERBLOCK, SB_CKHASH_OFFSET, sb_ckhash } from './ckhash.js';
 import { SUN_MAXFILESIZE, sun_layout, sun_state } from './solaris.js';
 import {
   AFPDIR, AVFILESIZ, CG_STRUCT_SIZE, DINODE1_SIZE, DINODE2_SIZE, FSMAXSNAP, FS_42INODEFMT, FS_42POSTBLFMT, FS_44INODEFMT, FS_BAD_MAGIC, FS_FLAGS_UPDATED,
-  FS_MAGIC_OFFSET, FS_MTB_UFS_MAGIC, FS_STRUCT_SIZE, FS_UFS1_MAGIC, FS_UFS2EA_MAGIC, FS_UFS2_MAGIC, MAXMNTLEN, MAXVOLLEN, SBLOCKSIZE, UFS_NDADDR,
+  FS_MAGIC_OFFSET, FS_MTB_UFS_MAGIC, FS_STRUCT_SIZE, FS_UFS1_MAGIC, FS_UFS2EA_MAGIC, FS_UFS2_MAGIC, MAXMNTLEN, MAXVOLLEN, SBLOCKSIZE, SBLOCK_UFS1, UFS_NDADDR,
 } from './fs_const.js';
 
 export * from './fs_const.js';
@@ -103,6 +103,11 @@ function store(view: DataView, offset: number, type: FieldType, value: number, l
     case 'i64':
     case 'u64': put64(view, offset, value, le); break;
   }
+}
+
+/** The wide fields of a UFS1 superblock agree with the old ones: then it is only fs_maxbsize, by which others tell that they are filled, that is damaged. */
+function widefilled(view: DataView, le: boolean): boolean {
+  return geti64(view, 1000, le) === SBLOCK_UFS1 && geti64(view, 1080, le) === view.getInt32(36, le) && geti64(view, 1096, le) === view.getInt32(152, le);
 }
 
 /** Log2 of a power of two below 2^31. */
@@ -310,7 +315,7 @@ export class Fs {
       if (magic !== FS_UFS1_MAGIC && magic !== FS_UFS2_MAGIC && magic !== FS_UFS2EA_MAGIC && !mtb) continue;
       const updated = (probe.getUint8(211) & FS_FLAGS_UPDATED) !== 0;
       // A UFS1 volume that another system marked without filling the wide fields keeps its truth in the old ones.
-      const filled = probe.getInt32(860, le) === probe.getInt32(48, le);
+      const filled = probe.getInt32(860, le) === probe.getInt32(48, le) || widefilled(probe, le);
       const ufs2 = magic === FS_UFS2_MAGIC || magic === FS_UFS2EA_MAGIC;
       const fs = new Fs(bytes.slice(0, SBLOCKSIZE), le, mtb ? FS_UFS1_MAGIC : magic, ufs2 || (updated && filled));
       fs.#load();

@@ -44,15 +44,20 @@ export async function fsck(dev: BlockDevice, options: FsckOptions = {}): Promise
   const runs: Run[] = [];
   // The copy of a superblock that was asked for becomes the standard one in the first run.
   let opts = options;
-  do {
-    runs.push(await run(dev, mode, opts));
+  for (let repairs = 1; ; repairs++) {
+    const repair = await run(dev, mode, opts);
+    runs.push(repair);
     opts = { ...opts };
     delete opts.superblock;
     delete opts.skipClean;
-  } while (runs[runs.length - 1]!.again && runs.length < MAX_RUNS);
-  const last = runs[runs.length - 1]!;
-  // What was written is looked at once more, by a check that cannot write.
-  if (last.stopped === undefined && runs.some((r) => r.ctx.modified)) runs.push(await run(dev, 'check', opts));
+    if (repair.again && repairs < MAX_RUNS) continue;
+    if (repair.stopped !== undefined || !runs.some((r) => r.ctx.modified)) break;
+    // What was written is looked at once more, by a check that cannot write.
+    const look = await run(dev, 'check', opts);
+    runs.push(look);
+    // A repair that thought itself complete and was not goes on from there.
+    if (mode !== 'repair' || repair.ctx.unresolved || !look.ctx.unresolved || repairs >= MAX_RUNS) break;
+  }
   return reportOf(runs);
 }
 

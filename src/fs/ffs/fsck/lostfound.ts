@@ -75,6 +75,8 @@ async function lostFound(ctx: FsckContext): Promise<number> {
       ctx.report('LOST_FOUND', 'SORRY. CANNOT CREATE lost+found DIRECTORY');
       return 0;
     }
+    // Lost directories may call the number their parent: they mean who had it before, and took no link of the new one.
+    for (const info of ctx.dirs.list) if (info.dotdot === found) info.dotdot = 0;
     enter(ctx, found, UFS_ROOTINO, DFOUND);
     ctx.dirs.get(found)!.name = LFNAME;
     if (!(await makeEntry(ctx, UFS_ROOTINO, found, LFNAME))) {
@@ -105,11 +107,11 @@ function freeName(ctx: FsckContext, ino: number, name: string | undefined): stri
 
 /**
  * Connects what nothing names to lost+found.
- * @param parentdir what the ".." of a directory says (0: nothing), which loses that link
+ * What the ".." of a directory says loses that link.
  * @param name what it was called, where that is known
  * @returns false if it was not connected
  */
-export async function linkup(ctx: FsckContext, orphan: number, parentdir: number, name?: string): Promise<boolean> {
+export async function linkup(ctx: FsckContext, orphan: number, name?: string): Promise<boolean> {
   const { inode } = await ginode(ctx, orphan);
   const isDir = (inode.mode & S_IFDIR) === S_IFDIR && inode.fmt === S_IFDIR;
   if (ctx.mode === 'preen' && inode.size === 0) return false;
@@ -124,10 +126,11 @@ export async function linkup(ctx: FsckContext, orphan: number, parentdir: number
   ctx.lostFoundNames.add(freed);
   ctx.inodes.addLinks(orphan, -1);
   if (!isDir) return true;
+  const info = ctx.dirs.get(orphan);
+  const parentdir = info?.dotdot ?? 0;
   if (parentdir > 0) ctx.inodes.addLinks(parentdir, 1);
   if (!(await changeEntry(ctx, orphan, '..', lf)) && !(await makeEntry(ctx, orphan, lf, '..'))) ctx.unresolved = true;
   await addOnDiskLinks(ctx, lf, 1);
-  const info = ctx.dirs.get(orphan);
   if (info !== undefined) {
     info.parent = lf;
     info.dotdot = lf;

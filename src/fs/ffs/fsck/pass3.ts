@@ -32,7 +32,7 @@ export async function pass3(ctx: FsckContext): Promise<void> {
       continue;
     }
     const loop = above !== undefined && seen.has(above.ino);
-    const connected = loop ? await unloop(ctx, top, above) : await linkup(ctx, top.ino, top.dotdot);
+    const connected = loop ? await unloop(ctx, top, above) : await linkup(ctx, top.ino);
     for (const info of chain) {
       if (connected) inodes.setState(info.ino, DFOUND);
       else info.reported = true;
@@ -49,5 +49,5 @@ async function unloop(ctx: FsckContext, orphan: DirInfo, parent: DirInfo): Promi
     return false;
   }
   ctx.inodes.addLinks(orphan.ino, 1);
-  return linkup(ctx, orphan.ino, orphan.dotdot, name);
+  return linkup(ctx, orphan.ino, name);
 }

@@ -52,7 +52,7 @@ async function adjust(ctx: FsckContext, ino: number, n: number): Promise<void> {
   const { nlink } = before.inode;
   if (nlink === n && before.inode.fmt !== S_IFDIR) {
     const problems = ctx.problemCount;
-    if (!(await linkup(ctx, ino, 0))) {
+    if (!(await linkup(ctx, ino))) {
       // In a check the one complaint is enough.
       if (ctx.problemCount === problems) await unref(ctx, ino, true);
       return;

@@ -1,3 +1,4 @@
+import { openbsdsuper } from '../dialect.js';
 import { FS_DYNAMICPOSTBLFMT, FS_FLAGS_UPDATED } from '../fs.js';
 import type { Fs } from '../fs.js';
 
@@ -7,11 +8,12 @@ const FIELDS = [
   'fs_bshift', 'fs_fshift', 'fs_fragshift', 'fs_fsbtodb', 'fs_sbsize', 'fs_nindir', 'fs_inopb', 'fs_cssize', 'fs_ipg', 'fs_fpg',
 ] as const satisfies readonly (keyof Fs)[];
 
-/**
- * Bytes that may differ between copies of an old superblock (4.4BSD's rule); all others must not. From 1000 on OpenBSD keeps
- * what the wide layout has there (the superblock's place, totals, times), in the first copy only; older systems have spares.
- */
+/** Bytes that may differ between copies of an old superblock (4.4BSD's rule); all others must not. */
 const OLD_MAY_DIFFER: readonly (readonly [number, number])[] = [
+  [0, 8], [32, 36], [60, 68], [88, 96], [100, 104], [128, 140], [192, 712], [724, 856], [1116, 1316], [1328, 1356], [1360, 1364],
+];
+/** From 1000 on OpenBSD keeps what the wide layout has there (the superblock's place, totals, times), in the first copy only; older systems have spares. */
+const OPENBSD_MAY_DIFFER: readonly (readonly [number, number])[] = [
   [0, 8], [32, 36], [60, 68], [88, 96], [100, 104], [128, 140], [192, 712], [724, 856], [1000, 1316], [1328, 1356], [1360, 1364],
 ];
 /** The same for the still older layout of 4.2BSD. */
@@ -23,7 +25,8 @@ export function superblocksDiffer(a: Fs, b: Fs): string | undefined {
   if (a.le !== b.le || a.ufs2 !== b.ufs2) return 'fs_magic';
   for (const name of FIELDS) if (a[name] !== b[name]) return name;
   if (updated(a)) return undefined;
-  const ranges = a.fs_old_postblformat < FS_DYNAMICPOSTBLFMT ? OLDEST_MAY_DIFFER : OLD_MAY_DIFFER;
+  const openbsd = !updated(b) && (openbsdsuper(a.view, a) || openbsdsuper(b.view, b));
+  const ranges = a.fs_old_postblformat < FS_DYNAMICPOSTBLFMT ? OLDEST_MAY_DIFFER : openbsd ? OPENBSD_MAY_DIFFER : OLD_MAY_DIFFER;
   let range = 0;
   for (let i = 0; i < Math.min(a.fs_sbsize, a.raw.length, b.raw.length); i++) {
     while (range < ranges.length && i >= ranges[range]![1]) range++;

@@ -1,5 +1,5 @@
 import { CK_SUPERBLOCK, ffs_ckhashes, sb_ckhash_verifies } from '../ckhash.js';
-import { ffs_evidence } from '../dialect.js';
+import { Q2_HEAD_MAGIC, ffs_evidence } from '../dialect.js';
 import { wapbl_open } from '../wapbl/header.js';
 import { WapblOverlay } from '../wapbl/overlay.js';
 import { wapbl_replay } from '../wapbl/replay.js';
@@ -162,6 +162,7 @@ async function checkDialect(ctx: FsckContext): Promise<void> {
     ctx.report('UNSUPPORTED', 'A SOLARIS VOLUME: CHECK IT UNDER SOLARIS');
     throw new FsckStop(FSCK_EXIT_CHECK_FAILED);
   }
+  if (!ctx.freebsd) checkFeatures(ctx);
   fs.ckhashes = ffs_ckhashes(fs, dialect);
   if (ctx.mode !== 'check' && fs.wide && fs.fs_snapinum.some((ino) => ino !== 0)) {
     ctx.report('UNSUPPORTED', 'CANNOT REPAIR THIS VOLUME, IT HAS SNAPSHOTS: REPAIR IT UNDER THE SYSTEM THAT WROTE IT');
@@ -175,6 +176,25 @@ async function checkDialect(ctx: FsckContext): Promise<void> {
   // A copy carries the hash of the time when it was made, which fits it too.
   if ((fs.ckhashes & CK_SUPERBLOCK) === 0 || sb_ckhash_verifies(fs)) return;
   if (ctx.ask('SB_CKHASH', 'SUPERBLOCK CHECK-HASH FAILED', 'FIX', false)) ctx.sbdirty = true;
+}
+
+/** NetBSD's journal and quotas that are claimed, and cannot be. The same flags without anything else in these fields may be FreeBSD's. */
+function checkFeatures(ctx: FsckContext): void {
+  const { fs } = ctx;
+  if (!fs.wide) return;
+  if ((fs.fs_flags & FS_DOWAPBL) !== 0 && (fs.fs_journal_version !== 0 || fs.fs_journal_location !== 0)) {
+    const sound = fs.fs_journal_version === 1 && (fs.fs_journal_location === 1 || fs.fs_journal_location === 2);
+    if (!sound && ctx.ask('JOURNAL_BAD', `INVALID JOURNAL VERSION ${fs.fs_journal_version} OR LOCATION ${fs.fs_journal_location}`, 'CLEARING EXISTING JOURNAL', false)) {
+      fs.fs_flags &= ~FS_DOWAPBL;
+      fs.fs_journal_flags = 0;
+      ctx.sbdirty = true;
+    }
+  }
+  if ((fs.fs_flags & FS_DOQUOTA2) !== 0 && fs.fs_quota_magic !== Q2_HEAD_MAGIC && fs.fs_metackhash === 0
+    && ctx.ask('SB_FIELD', `INVALID QUOTA MAGIC NUMBER 0x${fs.fs_quota_magic.toString(16)} IN SUPERBLOCK`, 'CLEAR QUOTA FLAG', false)) {
+    fs.fs_flags &= ~FS_DOQUOTA2;
+    ctx.sbdirty = true;
+  }
 }
 
 /** What the superblock says of a journal that is not in use. Its fields are in the byte order of the machine that made it. */
@@ -232,6 +252,7 @@ function checkNumbers(ctx: FsckContext): void {
       field(`IMPOSSIBLE NPSECT=${fs.fs_old_npsect}`, 'SET TO DEFAULT', true, () => (fs.fs_old_npsect = fs.fs_old_nsect));
     }
   }
+  if (fs.wide && !fs.ufs2 && fs.fs_maxbsize !== fs.fs_bsize) field(`INCORRECT MAXBSIZE=${fs.fs_maxbsize}`, 'FIX', true, () => (fs.fs_maxbsize = fs.fs_bsize));
   if (fs.fs_bmask !== ~(fs.fs_bsize - 1)) field(`INCORRECT BMASK=0x${(fs.fs_bmask >>> 0).toString(16)}`, 'FIX', true, () => (fs.fs_bmask = ~(fs.fs_bsize - 1)));
   if (fs.fs_fmask !== ~(fs.fs_fsize - 1)) field(`INCORRECT FMASK=0x${(fs.fs_fmask >>> 0).toString(16)}`, 'FIX', true, () => (fs.fs_fmask = ~(fs.fs_fsize - 1)));
   // A driver goes by the one for directories and by the other for inodes.
