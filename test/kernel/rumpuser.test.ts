@@ -238,6 +238,16 @@ t.test('node: block devices', { skip: !linux || process.getuid!() !== 0 || !have
     t.equal((await ru.rumpuser_getfileinfo(ro)).readonly, true);
     await ru.rumpuser_close(ro);
 
+    // Whoever had the file before it was attached.
+    spawnSync('losetup', ['-d', device]);
+    const user = await ru.rumpuser_open(backing, { write: true, exclusive: true });
+    t.equal(spawnSync('losetup', [device, backing]).status, 0);
+    for (const write of [true, false]) {
+      t.match(await failure(() => ru.rumpuser_open(device, { write, exclusive: true })), { code: 'EBUSY', message: new RegExp(`${device} is attached to a file that is in use: ${backing} is `) });
+    }
+    await ru.rumpuser_close(user);
+    await ru.rumpuser_close(await ru.rumpuser_open(device, { write: true, exclusive: true }));
+
     if (haveTool('mkfs.ext4')) {
       spawnSync('mkfs.ext4', ['-q', '-F', device]);
       const mountpoint = path.join(folder, 'mnt');

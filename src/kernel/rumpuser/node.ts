@@ -16,7 +16,7 @@ import { errnoOfHostError, hostErrno } from './node/errno.js';
 import { fileInfo, refuseType } from './node/fileinfo.js';
 import { BLKDISCARD, FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, libc } from './node/libc.js';
 import type { Libc } from './node/libc.js';
-import { lockFile, refuseBusy, refuseClaimed } from './node/lock.js';
+import { lockFile, refuseBusy, refuseClaimed, refuseUsedFile } from './node/lock.js';
 
 export type LogSink = (level: LogLevel, message: string, fields?: Record<string, unknown>) => void;
 
@@ -112,6 +112,7 @@ class NodeRumpuser implements Rumpuser {
       st = fs.statSync(path);
       refuseType(path, st);
       if (exclusive) refuseBusy(path, st, flags.write, log);
+      if (exclusive && st.isBlockDevice()) await refuseUsedFile(path, st, flags.write, log);
       if (exclusive && !flags.write && st.isBlockDevice()) await refuseClaimed(path, st);
       let mode = flags.write ? fs.constants.O_RDWR : fs.constants.O_RDONLY;
       if (exclusive && flags.write && st.isBlockDevice()) mode |= fs.constants.O_EXCL;

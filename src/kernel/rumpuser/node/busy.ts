@@ -115,6 +115,17 @@ export function loopDevice(dev: number, ino: number): { name: string; writable: 
   return undefined;
 }
 
+/** The file that a loop device, or the loop device of a partition, is attached to; undefined where there is none, or none that can be seen. */
+export function backingFile(rdev: number): string | undefined {
+  try {
+    const folder = fs.realpathSync(`/sys/dev/block/${majorMinor(rdev)}`);
+    const file = text(`${folder}/loop/backing_file`) ?? text(`${path.dirname(folder)}/loop/backing_file`);
+    return file?.replace(/\n$/, '');
+  } catch {
+    return undefined; // no /sys
+  }
+}
+
 function processName(pid: string): string {
   const comm = text(`/proc/${pid}/comm`)?.trim();
   return comm === undefined ? `process ${pid}` : `process ${pid} (${comm.replace(/[^\x20-\x7e]/g, '?')})`;

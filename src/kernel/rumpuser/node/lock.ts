@@ -9,10 +9,10 @@
  * and end with its last copy.
  */
 import * as fs from 'node:fs';
-import { E, errno, errnoName } from '../../errno.js';
+import { E, errno, errnoName, errnoOf } from '../../errno.js';
 import type { LogLevel } from '../rumpuser.js';
 import { errnoOfHostError } from './errno.js';
-import { holders, hostMounts, lockHolder, loopDevice } from './busy.js';
+import { backingFile, holders, hostMounts, lockHolder, loopDevice } from './busy.js';
 import { F_OFD_GETLK, F_OFD_SETLK, F_RDLCK, F_WRLCK, LOCK_EX, LOCK_NB, LOCK_SH, libc } from './libc.js';
 import type { Libc } from './libc.js';
 
@@ -67,6 +67,30 @@ export async function refuseClaimed(name: string, st: fs.Stats): Promise<void> {
     }
     // Another reader may be asking at this moment.
     await new Promise((resolve) => setTimeout(resolve, DEVICE_WAIT_MS));
+  }
+}
+
+/**
+ * A loop device is another name of a file, whose locks do not keep anybody off the device. They are tried for a moment: who
+ * wants the file later finds it attached (refuseBusy). @throws EBUSY
+ */
+export async function refuseUsedFile(name: string, st: fs.Stats, write: boolean, log: Log): Promise<void> {
+  const file = backingFile(st.rdev);
+  if (file === undefined) return;
+  let fd: number;
+  try {
+    fd = fs.openSync(file, (write ? fs.constants.O_RDWR : fs.constants.O_RDONLY) | fs.constants.O_NONBLOCK);
+  } catch {
+    return; // deleted, out of sight, or not to be written: then nobody writes to it by its name
+  }
+  try {
+    const found = fs.fstatSync(fd);
+    if (found.isFile()) await lockFile(fd, file, found, write, log);
+  } catch (e) {
+    if (errnoOf(e) !== E.EBUSY) throw e;
+    throw errno(E.EBUSY, `${name} is attached to a file that is in use: ${(e as Error).message}`);
+  } finally {
+    fs.closeSync(fd);
   }
 }
 
