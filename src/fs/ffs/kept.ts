@@ -45,8 +45,6 @@ export class Kept implements KeptDriver {
   readonly #order: Order;
   readonly #ump: FfsMount;
   readonly #keep: Keep;
-  readonly #dinode = new Uint8Array(256);
-  readonly #view = new DataView(this.#dinode.buffer);
   readonly #dinodebytes: number;
   /** Inodes touched since the last commit. */
   #inodes: Inode[] = [];
@@ -194,15 +192,15 @@ export class Kept implements KeptDriver {
       // Without IN_DIRTY its block has it already; dead, it is not to come back.
       if ((ip.i_flag & IN_QUEUED) === 0 || (ip.i_flag & IN_DIRTY) === 0 || ip.i_mode === 0 || order.isdead(ip.i_number)) continue;
       ufs_itimes(ip);
-      const nlink = ip.i_nlink;
-      ip.i_nlink = nlink + order.linksgone(ip.i_number);
-      this.#dinode.fill(0);
-      dinode_store(ip, this.#view, 0, this.#ump.um_dinofmt);
-      ip.i_nlink = nlink;
       this.#recorded.add(ip.i_number);
       out.begin(R_INODE);
       out.put(ip.i_number);
-      out.putbytes(this.#dinode, this.#dinodebytes);
+      const at = out.room(this.#dinodebytes);
+      if (at < 0) return;
+      const nlink = ip.i_nlink;
+      ip.i_nlink = nlink + order.linksgone(ip.i_number);
+      dinode_store(ip, out.view, at, this.#ump.um_dinofmt);
+      ip.i_nlink = nlink;
       out.end();
     }
   }

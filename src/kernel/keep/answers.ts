@@ -19,8 +19,7 @@ export class LastAnswers {
     this.words[place * 3] = lo;
     this.words[place * 3 + 1] = hi;
     this.words[place * 3 + 2] = length;
-    const at = place * this.most;
-    for (let i = 0; i < length; i++) this.bytes[at + i] = bytes[i]!;
+    this.bytes.set(bytes.subarray(0, length), place * this.most);
   }
 
   /** As records of that type: [low, high, bytes, answer...]. */

@@ -333,7 +333,8 @@ export class Keep implements KeepForServer {
     this.last.record(other, ANSWER);
     this.requests(other, answer);
     if (other.overflow) return this.givenup();
-    this.rewriteat = other.at + GROWTH_WORDS;
+    // To write everything anew costs as much as there is: the more, the more rarely.
+    this.rewriteat = other.at + Math.max(GROWTH_WORDS, other.at);
     this.store();
     for (const { at, bytes } of this.theirs) this.slots.release(at, bytes);
     this.theirs = [];

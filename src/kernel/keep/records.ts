@@ -7,6 +7,8 @@ export class RecordWriter {
   at = 0;
   /** There was no room for everything. */
   overflow = false;
+  /** The memory byte by byte, for whoever fills what {@link room} gave him. */
+  readonly view: DataView;
   private readonly words: Float64Array;
   private readonly u8: Uint8Array;
   private start = 0;
@@ -14,6 +16,7 @@ export class RecordWriter {
   constructor(words: Float64Array) {
     this.words = words;
     this.u8 = new Uint8Array(words.buffer, words.byteOffset, words.byteLength);
+    this.view = new DataView(words.buffer, words.byteOffset, words.byteLength);
   }
 
   /** Starts from the front. */
@@ -37,15 +40,24 @@ export class RecordWriter {
     for (let i = 0; i < words.length; i++) this.put(words[i]!);
   }
 
+  /** As many words as `length` bytes take, zeros: where they begin in `view`, bytes; -1 if there is no room. */
+  room(length: number): number {
+    const { at } = this;
+    const end = at + Math.ceil(length / 8);
+    if (end > this.words.length) {
+      this.overflow = true;
+      return -1;
+    }
+    this.words.fill(0, at, end);
+    this.at = end;
+    return at * 8;
+  }
+
   /** The first `length` bytes of `from`, in as many words as they take. */
   putbytes(from: Uint8Array, length: number): void {
-    const count = Math.ceil(length / 8);
-    if (this.at + count > this.words.length) {
-      this.overflow = true;
-      return;
-    }
-    for (let i = 0; i < length; i++) this.u8[this.at * 8 + i] = from[i]!;
-    this.at += count;
+    const at = this.room(length);
+    // One copy by the engine: a loop would be slow until it is compiled.
+    if (at >= 0) this.u8.set(from.subarray(0, length), at);
   }
 
   end(): void {
