@@ -129,6 +129,10 @@ export class ImageDevice implements BlockDevice {
     }
   }
 
+  room(): number | undefined {
+    return this.plain ? this.ru.rumpuser_getroom?.(this.fd) : Infinity;
+  }
+
   close(): MaybePromise<void> {
     if (this.closed) return;
     this.closed = true;

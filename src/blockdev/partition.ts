@@ -49,6 +49,10 @@ export class PartitionDevice implements BlockDevice {
     return this.disk.discard(this.offset_bytes + offset_bytes, length);
   }
 
+  room(): number | undefined {
+    return this.disk.room?.();
+  }
+
   close(): MaybePromise<void> {
     return this.disk.close();
   }

@@ -155,9 +155,9 @@ export async function serve(options: ServeOptions): Promise<void> {
     loop.track(writeBack(syncer, wakeup, succession?.keep).catch((thrown: unknown) => log('error', 'changes could not be written to the volume', { error: String(thrown) })));
   });
   const loop = new Loop({
-    transport, max_write, blocking: Wakeup.possible,
+    transport, max_write, inputs: succession?.keep?.requests, blocking: Wakeup.possible,
     dispatch: (m) => (m.opcode === INIT ? init(m) : serveRequest(m)),
-    ...(succession !== undefined ? { onAsleep: (m: Message) => succession.notes.asleep(m), onAnswered: (m: Message) => succession.notes.end(m) } : {}),
+    ...(succession !== undefined ? { onAsleep: (m: Message) => succession.notes.asleep(m), onAnswered: (m: Message) => answered(succession, m) } : {}),
     ...(trace !== undefined ? { trace } : {}),
     ...(options.readonly === true ? {} : { onModified: () => wakeup.start() }),
     onBug: (error, m) => log('error', 'a request met a fault of this program; it was answered with an input/output error', {
@@ -171,6 +171,11 @@ export async function serve(options: ServeOptions): Promise<void> {
     wakeup.close();
     await bridge.close();
   }
+}
+
+function answered({ notes, keep }: SuccessionOptions, m: Message): void {
+  notes.end(m);
+  keep?.settle();
 }
 
 async function writeBack(syncer: Syncer, wakeup: Wakeup, keep: KeepForServer | undefined): Promise<void> {

@@ -23,4 +23,9 @@ export interface BlockDevice {
   /** The content of the range no longer matters. Never fails for lack of support. */
   discard(offset_bytes: number, length: number): MaybePromise<void>;
   close(): MaybePromise<void>;
+  /**
+   * For a device that answers at once, and whose writes can fail for want of room behind it (a sparse image): bytes that its
+   * host has left. undefined: not known.
+   */
+  room?(): number | undefined;
 }

@@ -1,6 +1,7 @@
 import type { BlockDevice } from '../../kernel/blkdev.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import type { BufferCache } from '../../kernel/vfs/bio.js';
+import type { MountedDevice } from '../../kernel/vfs/mntdev.js';
 import type { Mount } from '../../kernel/vfs/mount.js';
 import type { DinodeFormat } from '../ufs/dinode.js';
 import { UFS1_MAXSYMLINKLEN, UFS2_MAXSYMLINKLEN } from '../ufs/dinode.js';
@@ -45,6 +46,8 @@ export class FfsMount {
   /** The volume had soft updates switched on when writing began (writedialect.ts). */
   um_softdep = false;
   um_oldsoftdep = false;
+  /** um_dev, where writes of file data may be put off (mntdev.ts). */
+  um_posting: MountedDevice | null = null;
   /** State of the write side: locks, pending work, orphans. */
   um_private: unknown = null;
 

@@ -1,5 +1,5 @@
 import type { BlockDevice } from '../../kernel/blkdev.js';
-import type { Inheritance } from '../../kernel/keep/keep.js';
+import type { Inheritance, Keep } from '../../kernel/keep/keep.js';
 import { recordbytes } from '../../kernel/keep/records.js';
 import type { KeptRecord } from '../../kernel/keep/records.js';
 import type { Nameless } from '../../kernel/keep/keep.js';
@@ -39,7 +39,7 @@ export interface Inherited {
   readonly dead: ReadonlyMap<number, DeadInode>;
   readonly deadready: ReadonlyMap<number, DeadInode>;
   readonly orphans: ReadonlyMap<number, { readonly gen: number; readonly mode: number }>;
-  readonly lost: ReadonlySet<number>;
+  readonly lost: Set<number>;
   readonly broken: boolean;
 }
 
@@ -83,6 +83,20 @@ export function ffs_inherited({ blocks, records }: Inheritance): Inherited {
   }
   const [clean = 0, softdep = 0, oldsoftdep = 0] = mount;
   return { blocks, clean, softdep: softdep !== 0, oldsoftdep: oldsoftdep !== 0, total, cs, inodes, frees, linksdown, linksready, dead, deadready, orphans, lost, broken };
+}
+
+/** Does the write that the predecessor had put off. @returns the file that has lost it because it failed */
+export async function ffs_inherit_posted(dev: BlockDevice, keep: Keep): Promise<number | undefined> {
+  const { left } = keep.posted;
+  if (left === undefined) return undefined;
+  try {
+    await dev.write(left.bytes, 0, left.bytes.length, left.offset_bytes);
+    return undefined;
+  } catch {
+    return left.owner; // the device has been logged
+  } finally {
+    keep.posted.done();
+  }
 }
 
 /** Brings the predecessor's dirty blocks to the disk; before them what its journal holds, which is older. No barrier. @throws EIO */

@@ -14,6 +14,11 @@ export async function ffs_keep(ump: FfsMount, order: Order, from: Inherited | un
   const kept = new Kept(order, keep);
   order.keepin(kept);
   if (from !== undefined) await ffs_inherit_rest(ump, order, from);
+  const { mnt_dev } = ump.um_mountp;
+  if (mnt_dev !== null && mnt_dev === ump.um_dev) {
+    mnt_dev.postinto(keep.posted, (ino) => order.lose(ino));
+    ump.um_posting = mnt_dev;
+  }
   keep.attach(kept, ump.um_bufcache.keep(ump.um_dev, keep));
 }
 
@@ -21,6 +26,8 @@ export async function ffs_keep(ump: FfsMount, order: Order, from: Inherited | un
 export function ffs_unkeep(ump: FfsMount): void {
   const { keep } = ump.um_kernel;
   if (keep === null) return;
+  ump.um_posting?.postinto(null, () => {});
+  ump.um_posting = null;
   ump.um_bufcache.keep(ump.um_dev, null);
   keep.detach();
 }

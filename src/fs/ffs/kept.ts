@@ -155,6 +155,10 @@ export class Kept implements KeptDriver {
     this.#done();
   }
 
+  settle(): void {
+    this.#ump.um_posting?.settle();
+  }
+
   snapshot(out: RecordWriter): void {
     const order = this.#order;
     const { um_fs: fs, um_softdep, um_oldsoftdep } = this.#ump;

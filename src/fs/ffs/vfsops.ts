@@ -15,7 +15,7 @@ import type { FfsDialect } from './ffsmount.js';
 import { FfsMount, VFSTOUFS } from './ffsmount.js';
 import type { Fs } from './fs.js';
 import { ffs_attributes } from './attributes.js';
-import { ffs_inherit_blocks, ffs_inherit_superblock, ffs_inherited } from './inherit.js';
+import { ffs_inherit_blocks, ffs_inherit_posted, ffs_inherit_superblock, ffs_inherited } from './inherit.js';
 import type { Inherited } from './inherit.js';
 import { ffs_loadvnode } from './loadvnode.js';
 import { ffs_quotafile } from './quotafile.js';
@@ -93,14 +93,17 @@ async function replayed(mp: Mount, dev: BlockDevice, fs: Fs): Promise<Replayed> 
 
 /** What a killed predecessor has left in memory that outlived it; its blocks are on the disk then. */
 async function predecessor(mp: Mount, dev: BlockDevice, fs: Fs, journalled: boolean): Promise<Inherited | undefined> {
-  const left = (mp.mnt_flag & MNT_RDONLY) === 0 && !dev.readonly ? mp.mnt_kernel.keep?.inherit() : undefined;
-  if (left === undefined) return undefined;
+  const { keep } = mp.mnt_kernel;
+  const left = (mp.mnt_flag & MNT_RDONLY) === 0 && !dev.readonly ? keep?.inherit() : undefined;
+  if (keep === null || left === undefined) return undefined;
   const from = ffs_inherited(left);
   if (from.broken) {
     mp.mnt_flag |= MNT_RDONLY;
     mp.mnt_kernel.log('warn', `${mp.mnt_mntfromname}: mounted read-only: the device failed, or the volume is damaged; run fsck`);
     return undefined;
   }
+  const lost = await ffs_inherit_posted(dev, keep);
+  if (lost !== undefined) from.lost.add(lost);
   await ffs_inherit_blocks(dev, fs, journalled, from);
   return from;
 }

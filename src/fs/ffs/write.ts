@@ -94,6 +94,12 @@ async function step(ip: Inode, uio: Uio, cred: Cred): Promise<void> {
   if (uio.uio_offset > osize) ip.i_size = Math.max(ip.i_size, uio.uio_offset);
 }
 
+/** Hands `n` bytes to the device, which may put the write off: it then outlives this process. */
+function send(ip: Inode, uio: Uio, n: number, at: number): MaybePromise<void> {
+  const { um_posting, um_dev } = ip.i_ump;
+  return um_posting !== null ? um_posting.post(uio.uio_buf, uio.uio_bufoff, n, at, ip.i_number) : um_dev.write(uio.uio_buf, uio.uio_bufoff, n, at);
+}
+
 /** Writes into blocks that the file has. */
 function overwrite(ip: Inode, row: Row, lbn: number, uio: Uio): MaybePromise<void> {
   const { i_ump: ump, i_fs: fs } = ip;
@@ -111,7 +117,7 @@ function overwrite(ip: Inode, row: Row, lbn: number, uio: Uio): MaybePromise<voi
   }
   const order = ORDER(ump);
   order.unflushed = true;
-  const wait = ump.um_dev.write(uio.uio_buf, uio.uio_bufoff, n, fs.fsbtob(fsb) + off);
+  const wait = send(ip, uio, n, fs.fsbtob(fsb) + off);
   return wait instanceof Promise ? wait.then(() => overwritten(ip, uio, n)) : overwritten(ip, uio, n);
 }
 
@@ -159,7 +165,7 @@ function put(ip: Inode, row: Row, i: number, fsb: number, frags: number, uio: Ui
   order.unflushed = true;
   let wait: MaybePromise<void>;
   try {
-    wait = head === 0 && n === bytes ? ump.um_dev.write(uio.uio_buf, uio.uio_bufoff, n, at) : padded(ip, uio, at, head, n, bytes);
+    wait = head === 0 && n === bytes ? send(ip, uio, n, at) : padded(ip, uio, at, head, n, bytes);
   } catch (error) {
     return notput(ip, fsb, frags, error);
   }

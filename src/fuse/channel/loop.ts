@@ -23,6 +23,8 @@ export interface LoopOptions {
   readonly dispatch: Dispatch;
   /** Largest WRITE or READ, bytes. */
   readonly max_write: number;
+  /** Memory to read the requests into of which most are read: where their data may stay until they are answered. */
+  readonly inputs?: Uint8Array | undefined;
   readonly trace?: Trace;
   /** The thread may block in reads (there is somebody who interrupts them when timers or signals matter). Default true. */
   readonly blocking?: boolean;
@@ -96,6 +98,10 @@ export class Loop {
     this.blocking = options.blocking ?? true;
     // The header and fixed part of a WRITE lie before its payload; 4 KiB are more than any has.
     this.inBytes = options.max_write + 4096;
+    const { inputs } = options;
+    for (let at = 0; inputs !== undefined && at + this.inBytes <= inputs.length; at += this.inBytes) {
+      this.idleInputs.push(new InBuf(this.inBytes, inputs.subarray(at, at + this.inBytes)));
+    }
     this.next = this.task();
     this.end = new Promise((resolve) => (this.resolveEnd = resolve));
   }

@@ -20,13 +20,13 @@ export class InBuf {
   readonly u32: Uint32Array;
   readonly u64: BigUint64Array;
 
-  /** `bytes`: a multiple of 8. */
-  constructor(bytes: number) {
-    const memory = new ArrayBuffer(bytes);
-    this.u8 = Buffer.from(memory);
-    this.u16 = new Uint16Array(memory);
-    this.u32 = new Uint32Array(memory);
-    this.u64 = new BigUint64Array(memory);
+  /** `bytes`: a multiple of 8. `memory`: where it is to be, aligned to 8. */
+  constructor(bytes: number, memory: Uint8Array = new Uint8Array(bytes)) {
+    const { buffer, byteOffset } = memory;
+    this.u8 = Buffer.from(buffer as ArrayBuffer, byteOffset, bytes);
+    this.u16 = new Uint16Array(buffer, byteOffset, bytes / 2);
+    this.u32 = new Uint32Array(buffer, byteOffset, bytes / 4);
+    this.u64 = new BigUint64Array(buffer, byteOffset, bytes / 8);
     // Has the pages made now: a process that is killed while the host makes one loses the request that it reads.
     for (let i = 0; i < bytes; i += PAGE_BYTES) this.u8[i] = 0;
   }

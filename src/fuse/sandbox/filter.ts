@@ -31,7 +31,7 @@ const EPERM = 1;
 /** Without arguments to look at: they act on this process and on descriptors it has. */
 const FREE: readonly SyscallName[] = [
   // serving, timers, threads
-  'futex', 'epoll_pwait', 'epoll_wait', 'epoll_ctl', 'poll', 'ppoll', 'recvmsg', 'shutdown', 'close', 'fstat', 'fsync', 'fdatasync',
+  'futex', 'epoll_pwait', 'epoll_wait', 'epoll_ctl', 'poll', 'ppoll', 'recvmsg', 'shutdown', 'close', 'fstat', 'fstatfs', 'fsync', 'fdatasync',
   'clock_gettime', 'clock_getres', 'clock_nanosleep', 'nanosleep', 'gettimeofday', 'setitimer', 'getrandom', 'sched_yield',
   'sched_getaffinity', 'getcpu', 'membarrier', 'restart_syscall',
   // memory

@@ -16,7 +16,7 @@ type Numbers = readonly [x64: number, arm64: number | null];
 
 /** null: this machine has no such call. */
 export const SYSCALLS = {
-  read: [0, 63], write: [1, 64], close: [3, 57], fstat: [5, 80], poll: [7, null], mmap: [9, 222], mprotect: [10, 226],
+  read: [0, 63], write: [1, 64], close: [3, 57], fstat: [5, 80], fstatfs: [138, 44], poll: [7, null], mmap: [9, 222], mprotect: [10, 226],
   munmap: [11, 215], brk: [12, 214], rt_sigaction: [13, 134], rt_sigprocmask: [14, 135], rt_sigreturn: [15, 139], ioctl: [16, 29],
   pread64: [17, 67], pwrite64: [18, 68], readv: [19, 65], writev: [20, 66], sched_yield: [24, 124], mremap: [25, 216],
   madvise: [28, 233], nanosleep: [35, 101], setitimer: [38, 103], getpid: [39, 172], recvmsg: [47, 212], shutdown: [48, 210],

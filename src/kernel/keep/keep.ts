@@ -10,13 +10,14 @@
  * order, as without it. No block is written to the disk before the state that it belongs to has been committed, so
  * the disk is never ahead of the memory.
  *
- * The memory: SERVER_BYTES of the server; a header; two logs of records (records.ts), of which one is valid; copies of
- * dirty blocks. A commit appends to the valid log, or, when that has become long, writes everything anew into the other.
+ * The memory: SERVER_BYTES of the server; a header; REQUESTS_BYTES that requests are read into; two logs of records
+ * (records.ts), of which one is valid; copies of dirty blocks. A commit appends to the valid log, or, when that has become long, writes everything anew into the other.
  * What counts is one word of the header, stored last: which log, and how far.
  */
 import type { MaybePromise } from '../rumpuser/rumpuser.js';
 import type { BlockDevice } from '../blkdev.js';
 import { LastAnswers } from './answers.js';
+import { POSTED_BYTES, PostedWrite } from './posted.js';
 import { RecordWriter, readrecords, recordbytes } from './records.js';
 import type { KeptRecord } from './records.js';
 import { Slots } from './slots.js';
@@ -44,10 +45,15 @@ export const ANSWER_MAX = 512;
 /** At the start of the memory, bytes that belong to whoever serves requests (the kernel does not touch them). */
 export const SERVER_BYTES = 65536;
 
+/** Of the memory, bytes for requests that may be large: two of a mebibyte with what comes before its data. */
+export const REQUESTS_BYTES = 2 * ((1 << 20) + 4096);
+
 /** What serves requests sees of the memory. Made before the kernel is booted with it (BootOptions.keep). */
 export interface KeepForServer {
   /** The first SERVER_BYTES of the memory. */
   readonly server: Uint8Array;
+  /** REQUESTS_BYTES of it. A write whose data lies here may be put off until `settle`. A predecessor's may lie here until its volume is mounted. */
+  readonly requests: Uint8Array;
   /**
    * A predecessor's state lies in the memory and the mount has taken it up, or will. False after a first start, and where a
    * predecessor had nothing to keep (a volume mounted read-only).
@@ -63,6 +69,8 @@ export interface KeepForServer {
    * nothing has changed.
    */
   commit(answer?: Answer): MaybePromise<void>;
+  /** To be called when the host has an answer, before anything is read into `requests` again: does the write that was put off. */
+  settle(): void;
   /** The answer of a predecessor to this request, which the host may or may not have got. */
   answered(lo: number, hi: number): Uint8Array | undefined;
   /**
@@ -100,6 +108,8 @@ export interface KeptDriver {
   delta(out: RecordWriter): void;
   /** Records everything. */
   snapshot(out: RecordWriter): void;
+  /** Does the write that was put off (posted.ts). */
+  settle(): void;
 }
 
 /** What a predecessor has left for the driver. */
@@ -123,7 +133,10 @@ const HEADER_BYTES = 4096;
 const W_MAGIC = 0;
 const W_COMMITTED = 1;
 const LOG_BYTES = 16 << 20;
-const LOGS_AT = SERVER_BYTES + HEADER_BYTES;
+/** In the header, behind its words. */
+const POSTED_AT = SERVER_BYTES + 64;
+const REQUESTS_AT = SERVER_BYTES + HEADER_BYTES;
+const LOGS_AT = REQUESTS_AT + REQUESTS_BYTES;
 const SLOTS_AT = LOGS_AT + 2 * LOG_BYTES;
 /** Words by which a log grows before everything is written anew. */
 const GROWTH_WORDS = 1 << 16;
@@ -140,6 +153,7 @@ const number = (lo: number, hi: number): number => (lo >>> 0) + (hi >>> 0) * WOR
  */
 export class Keep implements KeepForServer {
   readonly server: Uint8Array;
+  readonly posted: PostedWrite;
   nameless: readonly Nameless[] = [];
   /** Called when there is no room any more. */
   ongivenup: () => void = () => {};
@@ -175,10 +189,16 @@ export class Keep implements KeepForServer {
     this.header = new Int32Array(buffer, byteOffset + SERVER_BYTES, HEADER_BYTES / 4);
     const words = [0, 1].map((i) => new Float64Array(buffer, byteOffset + LOGS_AT + i * LOG_BYTES, LOG_BYTES / 8));
     this.logs = words.map((log) => new RecordWriter(log));
+    this.posted = new PostedWrite(memory.subarray(POSTED_AT, POSTED_AT + POSTED_BYTES), memory.subarray(REQUESTS_AT, LOGS_AT));
     if (this.header[W_MAGIC] === MAGIC) this.find(words);
     else this.header[W_COMMITTED] = 0;
+    if (this.inheritance === undefined) this.posted.done();
     this.header[W_MAGIC] = MAGIC;
     this.slots = new Slots(SLOTS_AT, memory.length, this.theirs);
+  }
+
+  get requests(): Uint8Array {
+    return this.posted.requests;
   }
 
   get inherited(): boolean {
@@ -258,6 +278,7 @@ export class Keep implements KeepForServer {
     this.blocks = blocks;
     for (const bp of blocks) this.note(bp);
     this.rewriteat = 0;
+    this.posted.lasting = true;
     void this.commit();
   }
 
@@ -301,6 +322,10 @@ export class Keep implements KeepForServer {
     return undefined;
   }
 
+  settle(): void {
+    this.driver?.settle();
+  }
+
   /** Blocks are about to be written: the disk must not get ahead of what has been committed. */
   ahead(): void {
     if (this.driver !== null && this.changed.length > 0 && !this.lost) this.write(this.driver, undefined);
@@ -322,7 +347,7 @@ export class Keep implements KeepForServer {
     if (!this.copies(append ? log : null)) return this.givenup();
     if (append) {
       driver.delta(log);
-      this.requests(log, answer);
+      this.requestrecords(log, answer);
       if (!log.overflow) return this.store();
     }
     this.active ^= 1;
@@ -331,7 +356,7 @@ export class Keep implements KeepForServer {
     for (const bp of this.blocks) if (bp.kept >= 0) this.record(other, bp);
     driver.snapshot(other);
     this.last.record(other, ANSWER);
-    this.requests(other, answer);
+    this.requestrecords(other, answer);
     if (other.overflow) return this.givenup();
     // To write everything anew costs as much as there is: the more, the more rarely.
     this.rewriteat = other.at + Math.max(GROWTH_WORDS, other.at);
@@ -377,7 +402,7 @@ export class Keep implements KeepForServer {
     log.end();
   }
 
-  private requests(log: RecordWriter, answer: Answer | undefined): void {
+  private requestrecords(log: RecordWriter, answer: Answer | undefined): void {
     if (answer !== undefined) this.answer(log, answer);
     for (const waiting of this.later) if (waiting.answer !== undefined) this.answer(log, waiting.answer);
     if (this.atwork.length === 0 && !this.atworkkept) return;
@@ -414,6 +439,7 @@ export class Keep implements KeepForServer {
   }
 
   private nothing(): void {
+    this.posted.lasting = false;
     Atomics.store(this.header, W_COMMITTED, 0);
   }
 }

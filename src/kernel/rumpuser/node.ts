@@ -196,6 +196,11 @@ class NodeRumpuser implements Rumpuser {
     return lib instanceof Promise ? lib.then((loaded) => discard(loaded, fd, blockdev, offset_bytes, length)) : discard(lib, fd, blockdev, offset_bytes, length);
   }
 
+  rumpuser_getroom(fd: number): number | undefined {
+    const lib = libc();
+    return lib === null || lib instanceof Promise ? undefined : lib.room(fd);
+  }
+
   private isBlockdev(fd: number): boolean {
     let answer = this.blockdevs.get(fd);
     if (answer === undefined) this.blockdevs.set(fd, (answer = fs.fstatSync(fd).isBlockDevice()));

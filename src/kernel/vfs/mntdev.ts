@@ -1,10 +1,17 @@
 import type { BlockDevice } from '../blkdev.js';
 import { E, Errno, errno, errnoName } from '../errno.js';
+import type { PostedWrite } from '../keep/posted.js';
 import type { LogLevel, MaybePromise } from '../rumpuser/rumpuser.js';
 
 type Operation = 'read' | 'write' | 'flush';
 
 const DOING: Record<Operation, string> = { read: 'reading', write: 'writing', flush: 'bringing writes to stable storage' };
+
+/** Less is not worth putting off, bytes. */
+const POST_MIN_BYTES = 16384;
+/** What the host must have left for a write to be put off (it could not be refused for want of room later), and how much is taken for granted at a time. */
+const RESERVE_BYTES = 64 << 20;
+const STEP_BYTES = 64 << 20;
 
 /** Errors that came from a device, and not from the code of a driver. */
 const fromdevice = new WeakSet<object>();
@@ -18,6 +25,10 @@ export function device_failed(thrown: unknown): boolean {
  * The device of a mount, as its driver sees it: the one that was given to mount(2), with three rules for its errors.
  * Each kind of error is logged once. A driver can tell them from its own ({@link device_failed}). And a flush that
  * failed is never followed by one that succeeds: what it was to keep may be gone, and the next one would not know.
+ *
+ * Where a successor would know of it (posted.ts), one write at a time may be put off (`post`): until `settle`, or until
+ * anything else is asked of the device, whatever comes first. Nobody can tell the difference but by its failure, which
+ * comes too late for whoever asked: the driver is told, and writes are put off no more.
  */
 export class MountedDevice implements BlockDevice {
   readonly name: string;
@@ -28,6 +39,17 @@ export class MountedDevice implements BlockDevice {
   private readonly log: (level: LogLevel, message: string) => void;
   private readonly said = new Set<string>();
   private flush_failed: Error | null = null;
+  /** Where a write that is put off is noted; null: none is. */
+  private notes: PostedWrite | null = null;
+  private lost: (owner: number) => void = () => {};
+  /** The write that was put off: null or memory, place in it, bytes, place on the device, owner. */
+  private posted: Uint8Array | null = null;
+  private posted_offset = 0;
+  private posted_length = 0;
+  private posted_at = 0;
+  private posted_owner = 0;
+  /** Bytes that the host has room for without being asked again. */
+  private room_bytes = 0;
 
   constructor(disk: BlockDevice, log: (level: LogLevel, message: string) => void) {
     this.disk = disk;
@@ -42,6 +64,7 @@ export class MountedDevice implements BlockDevice {
   }
 
   read(into: Uint8Array, into_offset: number, length: number, offset_bytes: number): MaybePromise<void> {
+    if (this.posted !== null) this.settle();
     let reading: MaybePromise<void>;
     try {
       reading = this.disk.read(into, into_offset, length, offset_bytes);
@@ -53,6 +76,7 @@ export class MountedDevice implements BlockDevice {
   }
 
   write(from: Uint8Array, from_offset: number, length: number, offset_bytes: number): MaybePromise<void> {
+    if (this.posted !== null) this.settle();
     let writing: MaybePromise<void>;
     try {
       writing = this.disk.write(from, from_offset, length, offset_bytes);
@@ -63,7 +87,59 @@ export class MountedDevice implements BlockDevice {
     return undefined;
   }
 
+  /** From now on writes may be put off and noted in `notes`; null: no more. `lost`: a write of this owner has failed after all. */
+  postinto(notes: PostedWrite | null, lost: (owner: number) => void): void {
+    this.settle();
+    this.notes = this.disk.room === undefined ? null : notes;
+    this.lost = lost;
+  }
+
+  /** Like write, but may put it off. `from` stays as it is until `settle`. */
+  post(from: Uint8Array, from_offset: number, length: number, offset_bytes: number, owner: number): MaybePromise<void> {
+    const { notes } = this;
+    if (notes === null || length < POST_MIN_BYTES || !notes.holds(from, from_offset, length) || !this.hasroom(length)) {
+      return this.write(from, from_offset, length, offset_bytes);
+    }
+    this.settle();
+    notes.note(from, from_offset, length, offset_bytes, owner);
+    this.posted = from;
+    this.posted_offset = from_offset;
+    this.posted_length = length;
+    this.posted_at = offset_bytes;
+    this.posted_owner = owner;
+    return undefined;
+  }
+
+  /** Does the write that was put off. */
+  settle(): void {
+    const { posted } = this;
+    if (posted === null) return;
+    this.posted = null;
+    const { posted_length: length, posted_at: at, posted_owner: owner } = this;
+    const failed = (thrown: unknown) => {
+      this.failed('write', thrown, length, at);
+      this.notes = null;
+      this.lost(owner);
+    };
+    const { notes } = this;
+    try {
+      const writing = this.disk.write(posted, this.posted_offset, length, at);
+      // It has its copy, and keeps the order. (No device that tells its room answers later.)
+      if (writing instanceof Promise) writing.catch(failed);
+    } catch (thrown) {
+      failed(thrown);
+    }
+    notes?.done();
+  }
+
+  private hasroom(bytes: number): boolean {
+    if (this.room_bytes < bytes) this.room_bytes = Math.min((this.disk.room?.() ?? 0) - RESERVE_BYTES, STEP_BYTES);
+    this.room_bytes -= bytes;
+    return this.room_bytes >= 0;
+  }
+
   flush(): MaybePromise<void> {
+    if (this.posted !== null) this.settle();
     if (this.flush_failed !== null) throw this.flush_failed;
     const fail = (thrown: unknown): never => {
       throw (this.flush_failed = this.failed('flush', thrown, 0, 0));
@@ -77,10 +153,12 @@ export class MountedDevice implements BlockDevice {
   }
 
   discard(offset_bytes: number, length: number): MaybePromise<void> {
+    if (this.posted !== null) this.settle();
     return this.disk.discard(offset_bytes, length);
   }
 
   close(): MaybePromise<void> {
+    this.settle();
     return this.disk.close();
   }
 

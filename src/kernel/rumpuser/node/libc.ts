@@ -12,6 +12,8 @@ export interface Libc {
   ioctl(fd: number, request: number, argument: Uint8Array): number;
   /** The offset of the end, bytes. */
   seekend(fd: number): number;
+  /** Bytes that an unprivileged process may still allocate on the file system of `fd`; undefined: it does not tell. */
+  room(fd: number): number | undefined;
 }
 
 export const LOCK_SH = 1;
@@ -49,6 +51,10 @@ async function load(): Promise<Libc> {
   const range = new Uint8Array(32);
   const shorts = new Int16Array(range.buffer);
   const longs = new BigInt64Array(range.buffer);
+  const fstatfs = lib.func('int fstatfs(int fd, void *buffer)');
+  // struct statfs on 64-bit Linux: 15 longs, of which the second is f_bsize and the fifth f_bavail (s390x has ints in front).
+  const statfs = new BigInt64Array(16);
+  const statfsbytes = new Uint8Array(statfs.buffer);
 
   return {
     flock: (fd, operation) => fail(flock(fd, operation) as number),
@@ -64,6 +70,7 @@ async function load(): Promise<Libc> {
     fallocate: (fd, mode, offset_bytes, length) => fail(fallocate(fd, mode, offset_bytes, length) as number),
     ioctl: (fd, request, argument) => fail(ioctl(fd, request, 'void *', argument) as number),
     seekend: (fd) => fail(Number(lseek(fd, 0, SEEK_END))),
+    room: (fd) => (process.arch !== 's390x' && (fstatfs(fd, statfsbytes) as number) === 0 ? Number(statfs[1]! * statfs[4]!) : undefined),
   };
 }
 
