@@ -25,6 +25,15 @@ export function holdsnoblocks(mode: number): boolean {
   return type === S_IFCHR || type === S_IFBLK;
 }
 
+const NONE: readonly number[] = [];
+
+/** The pointers up to the last one that points somewhere: many inodes may be dead at a time. */
+function pointers(addrs: readonly number[]): readonly number[] {
+  let n = addrs.length;
+  while (n > 0 && addrs[n - 1] === 0) n--;
+  return n === 0 ? NONE : addrs.slice(0, n);
+}
+
 export function dead_of(ip: Inode): DeadInode {
   const noblocks = holdsnoblocks(ip.i_mode) || ip.i_shortlink !== null;
   return {
@@ -32,10 +41,10 @@ export function dead_of(ip: Inode): DeadInode {
     mode: ip.i_mode,
     blocks: ip.i_blocks,
     size: ip.i_size,
-    db: noblocks ? [] : ip.i_db.slice(),
-    ib: noblocks ? [] : ip.i_ib.slice(),
+    db: noblocks ? NONE : pointers(ip.i_db),
+    ib: noblocks ? NONE : pointers(ip.i_ib),
     extsize: ip.i_extsize,
-    extb: ip.i_extb.slice(),
+    extb: pointers(ip.i_extb),
   };
 }
 
@@ -73,7 +82,7 @@ export async function dead_release(order: Order, dead: DeadInode): Promise<void>
     if (addr !== 0) await freetree(ump, addr, span, metadata, free);
     span *= fs.fs_nindir;
   }
-  for (let i = 0; i < UFS_NXADDR && i * fs.fs_bsize < dead.extsize; i++) {
+  for (let i = 0; i < dead.extb.length && i < UFS_NXADDR && i * fs.fs_bsize < dead.extsize; i++) {
     const n = fs.sblksize(dead.extsize, i) / fs.fs_fsize;
     if (dead.extb[i] === 0) continue;
     order.binval(dead.extb[i]!, n);

@@ -190,7 +190,7 @@ export class Kept implements KeptDriver {
     this.whole = false;
   }
 
-  #inoderecords(out: RecordWriter, inodes: readonly Inode[]): void {
+  #inoderecords(out: RecordWriter, inodes: Iterable<Inode>): void {
     const order = this.#order;
     for (const ip of inodes) {
       // Without IN_DIRTY its block has it already; dead, it is not to come back.

@@ -34,6 +34,7 @@ function bury(ip: Inode): boolean {
   const order = ORDER(ip.i_ump);
   order.unorphan(ip.i_number);
   order.bury(dead_of(ip));
+  order.untouch(ip);
   ip.i_mode = 0;
   ip.i_flag = 0;
   return true;
@@ -52,6 +53,7 @@ async function unmake(ip: Inode): Promise<boolean> {
     }
     order.unorphan(ip.i_number);
     await ffs_clearinode(ip.i_ump, ip.i_number);
+    order.untouch(ip);
     ip.i_mode = 0;
     ip.i_flag = 0;
     await dead_release(order, dead);
@@ -70,14 +72,12 @@ export function ffs_reclaim(vp: Vnode): MaybePromise<void> {
   }
   const order = ORDER(ip.i_ump);
   order.park(ip);
+  const gone = () => {
+    order.untouch(ip);
+    vp.v_data = null;
+  };
   const wait = order.update(ip);
-  if (!(wait instanceof Promise)) {
-    vp.v_data = null;
-    return undefined;
-  }
-  return wait.then(() => {
-    vp.v_data = null;
-  });
+  return wait instanceof Promise ? wait.then(gone) : gone();
 }
 
 /** Data has been written as it came; what is left are metadata and the barrier. @throws EIO also for a write that failed before */

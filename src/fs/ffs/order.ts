@@ -55,8 +55,8 @@ export class Order {
   /** Random numbers in stock, and how many of them are unused. */
   readonly random = new Uint32Array(64);
   randomleft = 0;
-  /** Dirty inodes in memory, to be copied to their blocks; those without IN_QUEUED have been dealt with. */
-  protected inodes: Inode[] = [];
+  /** Dirty inodes in memory, to be copied to their blocks: those with IN_QUEUED. */
+  readonly dirtyinodes = new Set<Inode>();
   /** Write states of inodes that left memory before a flush. */
   readonly parked = new Map<number, InodeWrite>();
   /** Blocks let go by inodes or indirect blocks that the disk still has in their old form. */
@@ -206,11 +206,6 @@ export class Order {
     this.kept = kept;
   }
 
-  /** Dirty inodes; among them some that have been dealt with. */
-  get dirtyinodes(): readonly Inode[] {
-    return this.inodes;
-  }
-
   /** All frags that are to be freed. */
   get freelists(): readonly FreeList[] {
     return this.freeing === null ? [this.frees] : [this.frees, this.freeing];
@@ -274,9 +269,16 @@ export class Order {
 
   /** IN_CHANGE, IN_UPDATE or IN_MODIFIED: times to set, and the inode to be written. */
   touch(ip: Inode, flags: number): void {
-    if ((ip.i_flag & IN_QUEUED) === 0) this.inodes.push(ip);
+    if ((ip.i_flag & IN_QUEUED) === 0) this.dirtyinodes.add(ip);
     ip.i_flag |= flags | IN_QUEUED;
     this.kept?.inode(ip);
+  }
+
+  /** The inode is on its block, or dead: it need not be kept in memory for that. */
+  untouch(ip: Inode): void {
+    if ((ip.i_flag & IN_QUEUED) === 0) return;
+    ip.i_flag &= ~IN_QUEUED;
+    this.dirtyinodes.delete(ip);
   }
 
   /** Like touch, for changes that fdatasync must not leave out. */
@@ -292,21 +294,12 @@ export class Order {
 
   /** Copies the dirty inodes to their blocks. */
   async updateinodes(): Promise<void> {
-    const { inodes } = this;
-    for (let i = 0; i < inodes.length; i++) {
-      const ip = inodes[i]!;
-      if ((ip.i_flag & IN_QUEUED) === 0) continue;
-      try {
-        const wait = this.update(ip);
-        if (wait) await wait;
-      } catch (error) {
-        this.inodes = inodes.slice(i);
-        throw error;
-      }
-      ip.i_flag &= ~IN_QUEUED;
+    for (const ip of this.dirtyinodes) {
+      const wait = this.update(ip);
+      if (wait) await wait;
+      this.untouch(ip);
       IW(ip).metadirty = false;
     }
-    this.inodes = [];
   }
 
   /** The inode leaves memory before a flush: what is known of its names must not be forgotten. */

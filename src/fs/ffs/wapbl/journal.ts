@@ -340,6 +340,7 @@ export class JournalOrder extends Order {
       }
       await ffs_clearinode(ump, ip.i_number);
       await ffs_freefile(ump, ip.i_number, mode);
+      this.untouch(ip);
       ip.i_mode = 0;
       ip.i_flag = 0;
       this.unorphan(ip.i_number);
