@@ -123,7 +123,7 @@ t.test('what a server was at when it died, where the host does not send it again
 
 t.test('no room for what another server would need', (t) => {
   const block = (b_bcount: number) => ({ b_offset: 0, b_bcount, b_data: new Uint8Array(b_bcount), dirty: true, kept: -1, keptlisted: false });
-  const driver = { quiet: true, changed: false, whole: false, delta() {}, snapshot() {} };
+  const driver = { quiet: true, changed: false, whole: false, delta() {}, snapshot() {}, settle() {} };
   for (const [bytes, times] of [[1 << 20, 0], [17 << 20, 1]] as const) {
     const keep = new Keep(new Uint8Array(KEEP_BYTES_MIN));
     let told = 0;

@@ -123,8 +123,7 @@ t.test('the stand-by dies; both die; nobody is left when the mount ends', { skip
   const first = m.standby()!;
   process.kill(first, 'SIGKILL');
   t.ok(await until(() => m.standby() !== undefined && m.standby() !== first), 'another one comes');
-  process.kill(m.server()!, 'SIGKILL');
-  process.kill(m.standby()!, 'SIGKILL');
+  for (const pid of [m.server()!, m.standby()!]) process.kill(pid, 'SIGKILL');
   fs.writeFileSync(path.join(m.dir, 'f'), 'content');
   t.equal(fs.readFileSync(path.join(m.dir, 'f'), 'utf8'), 'content');
   t.same(await m.end(), []);

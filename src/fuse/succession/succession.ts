@@ -15,8 +15,11 @@ import type { MemoryFile } from './memory-file.js';
 
 /** So many servers in a row that die without having answered one request are enough. */
 const TRIES = 5;
-/** So long after the mount the first stand-by is started, milliseconds: programs come first. */
+/** So long after the mount the first stand-by is started, milliseconds, or so many times as long: programs come first. */
 const STANDBY_FIRST_MS = 1000;
+const STANDBY_FIRST_TIMES = 5;
+/** More requests in that time are a program at work. */
+const BUSY = 1000;
 /** One that cannot even stand is tried again ever more rarely. */
 const STANDBY_RETRY_MS = 50;
 const STANDBY_RETRY_MAX_MS = 60_000;
@@ -65,7 +68,7 @@ export class Succession {
   /** `server` is at work. */
   constructor(public server: Server, private readonly options: SuccessionOptions) {
     this.listen(server);
-    this.plan(STANDBY_FIRST_MS);
+    this.planFirst(STANDBY_FIRST_TIMES);
   }
 
   /** Calls `pong` when the server at work answers. */
@@ -181,6 +184,17 @@ export class Succession {
     if (!this.options.standby) return;
     clearTimeout(this.timer);
     this.timer = setTimeout(() => void this.standBy(), ms);
+  }
+
+  /** The processors that a server takes to start are missed by whoever unpacks an archive just now. */
+  private planFirst(times: number): void {
+    const { memory, standby } = this.options;
+    if (!standby) return;
+    const before = memory.look().progress;
+    this.timer = setTimeout(() => {
+      if (times > 1 && ((memory.look().progress - before) >>> 0) > BUSY) this.planFirst(times - 1);
+      else void this.standBy();
+    }, STANDBY_FIRST_MS);
   }
 
   private starting: Promise<Heir | undefined> | undefined;
