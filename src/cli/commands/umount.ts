@@ -1,6 +1,7 @@
-import { readFileSync, readdirSync, realpathSync } from 'node:fs';
+import { readFileSync, readdirSync, readlinkSync, realpathSync } from 'node:fs';
 import path from 'node:path';
 import { MountFailure } from '../../fuse/mount/failure.js';
+import { parseMountinfo } from '../../fuse/mount/mountinfo.js';
 import { unmount } from '../../fuse/mount/unmount.js';
 import { Failure, EXIT_MOUNT } from '../failure.js';
 import { alive, dropStaleRecords, listMounts, readLog, removeRecord, type HostMount } from '../mounts.js';
@@ -30,11 +31,14 @@ function find(target: string): HostMount | undefined {
   return listMounts().findLast((mount) => [absolute, resolved].includes(mount.mountpoint) || mount.details?.image === absolute || mount.source === target);
 }
 
-/** A process in whose mount namespace this is still mounted. */
-function mountedFor(device: string): string | undefined {
+/** A process in whose mount namespace, another one than this program's, this is still mounted. */
+function mountedFor({ device, source }: HostMount): string | undefined {
+  const here = readlinkSync('/proc/self/ns/mnt');
   return readdirSync('/proc').find((pid) => {
     try {
-      return /^\d+$/.test(pid) && readFileSync(`/proc/${pid}/mountinfo`, 'latin1').split('\n').some((line) => line.split(' ', 3)[2] === device);
+      if (!/^\d+$/.test(pid) || readlinkSync(`/proc/${pid}/ns/mnt`) === here) return false;
+      // The device's number alone may be another mount's by now.
+      return parseMountinfo(readFileSync(`/proc/${pid}/mountinfo`, 'latin1')).some((mount) => mount.device === device && mount.source === source);
     } catch {
       return false; // It has ended, or is not ours to look at.
     }
@@ -67,7 +71,7 @@ export async function umount(target: string, options: UmountOptions): Promise<vo
   for (let looks = 1; !options.lazy && pid !== undefined && alive(pid); looks++) {
     if (looks % LOOKS_ELSEWHERE === 0 && looks <= 2 * LOOKS_ELSEWHERE) {
       const before = elsewhere;
-      elsewhere = mountedFor(mount.device);
+      elsewhere = mountedFor(mount);
       // Seen once, it may be one that is just being made, which lets go of all mounts at once.
       if (elsewhere !== undefined && elsewhere === before) {
         process.stderr.write(`rumpfuse: ${mount.mountpoint} is unmounted here, but process ${elsewhere} is in a mount namespace that has it still (a container, or a service): waiting until it is unmounted there, too\n`);
