@@ -28,14 +28,15 @@ async function run(command: () => Promise<number | void> | number | void): Promi
 
 /**
  * What follows `--` are arguments even if they begin with a dash; all of ours are paths, and yargs does not give them to
- * a command. A bare --log takes no image for its size.
+ * a command. A bare --log (tunefs: -l) takes no image for its size.
  */
 function argumentsOf(args: readonly string[]): string[] {
   const end = args.includes('--') ? args.indexOf('--') : args.length;
   const options: string[] = [];
+  const logs = { newfs: ['--log'], tunefs: ['--log', '-l'] }[args[0] ?? ''] ?? [];
   for (let i = 0; i < end; i++) {
     const size = args[i + 1] ?? '';
-    if (args[i] !== '--log' || !['newfs', 'tunefs'].includes(args[0]!)) options.push(args[i]!);
+    if (!logs.includes(args[i]!)) options.push(args[i]!);
     else options.push(/^\d[\d.]*[a-z]*$/i.test(size) && ++i < end ? `--log=${size}` : '--log=');
   }
   return [...options, ...args.slice(end + 1).map((arg) => (arg.startsWith('-') ? `./${arg}` : arg))];

@@ -31,6 +31,7 @@ t.test('newfs --log with and without a size, wherever it stands', async (t) => {
   t.match(await rumpfuse('newfs', '-s', '32m', '--log', place.path('log1.img')), { status: 0, stderr: '' });
   t.match(await rumpfuse('newfs', '--log', '2m', '-s', '32m', place.path('log2.img')), { status: 0, stderr: '' });
   t.match(await rumpfuse('newfs', '-s', '32m', place.path('log3.img'), '--log=2m'), { status: 0, stderr: '' });
+  for (const option of [['-l'], ['--log'], ['-l', '2m'], ['--log=2m'], ['-l', '0']]) t.match(await rumpfuse('tunefs', '-N', ...option, place.path('log3.img')), { status: 0, stderr: '' }, option.join(' '));
 });
 
 t.test('a wrong choice names the right ones', async (t) => {
