@@ -14,7 +14,7 @@ export interface Driver {
 }
 
 /** All drivers, by the name that `-t` takes. Disk drivers are tried in this order when no type is given. */
-export const DRIVERS: ReadonlyMap<string, Driver> = new Map([
+const DRIVERS: ReadonlyMap<string, Driver> = new Map([
   ['ffs', { component: ffs, disk: true, options: ['dialect', 'log', 'nolog', 'log-endian', 'stale-quotas'] }],
   ['tmpfs', { component: tmpfs, disk: false, options: ['size', 'nodes', 'mode', 'uid', 'gid'] }],
   ['zerofs', { component: zerofs, disk: false, options: ['files', 'dirs', 'size'] }],

@@ -17,7 +17,7 @@ import type { ServeOptions } from './server.js';
 import { mapMemory } from './succession/map.js';
 import { Notes } from './succession/notes.js';
 
-export const FUSE_FD = 3;
+const FUSE_FD = 3;
 /** The first of the descriptors that the supervisor was told to hand on. */
 export const DEVICE_FD = 4;
 

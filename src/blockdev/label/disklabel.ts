@@ -6,7 +6,7 @@ import type { BlockDevice } from '../../kernel/blkdev.js';
 import type { TableEntry } from './partition-table.js';
 import { asciiField, readBytes } from './partition-table.js';
 
-export const DISKMAGIC = 0x82564557;
+const DISKMAGIC = 0x82564557;
 const D_MAGIC2 = 132;
 const D_PARTITIONS = 148;
 const PARTITION_BYTES = 16;

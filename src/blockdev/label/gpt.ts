@@ -69,7 +69,7 @@ interface Header {
 }
 
 /** The GUID as text: the first three fields are little-endian, the rest in order. */
-export function guidText(view: DataView, offset: number): string {
+function guidText(view: DataView, offset: number): string {
   const hex = (at: number, count: number): string => {
     let text = '';
     for (let i = 0; i < count; i++) text += view.getUint8(offset + at + i).toString(16).padStart(2, '0');

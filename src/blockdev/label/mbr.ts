@@ -21,7 +21,7 @@ export const MBR_PTYPE_SOLARIS = 0xbf;
 export const MBR_PTYPE_LNXSWAP = 0x82;
 const EXTENDED = new Set([0x05, 0x0f, 0x85]);
 /** Which the BSDs put a disklabel into. */
-export const MBR_BSD_TYPES = new Set([MBR_PTYPE_386BSD, MBR_PTYPE_OPENBSD, MBR_PTYPE_NETBSD]);
+const MBR_BSD_TYPES = new Set([MBR_PTYPE_386BSD, MBR_PTYPE_OPENBSD, MBR_PTYPE_NETBSD]);
 
 /** More logical partitions than any system numbers; a longer chain is a loop or damage. */
 const LOGICAL_MAX = 128;

@@ -8,7 +8,7 @@ const CREDS_MAX = 1024;
 const GROUPS_MS = 1000;
 
 /** Supplementary groups of a process of this host; none if it cannot be asked (gone, or in another pid namespace). */
-export function groupsOf(pid: number): number[] {
+function groupsOf(pid: number): number[] {
   if (pid === 0) return [];
   try {
     const line = /^Groups:\t?(.*)$/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'));

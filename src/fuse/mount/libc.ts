@@ -14,7 +14,7 @@ export interface Libc {
   socketpair(): [number, number];
   /** Waits for a message that carries a descriptor; undefined when the other end closes without sending one. The descriptor is close-on-exec. */
   receiveDescriptor(socket: number): number | undefined;
-  /** `flags`: MNT_DETACH, UMOUNT_NOFOLLOW. */
+  /** `flags`: MNT_DETACH. */
   umount2(directory: string, flags: number): void;
   /** A signal is sent to this process when its parent goes. */
   setParentDeathSignal(signal: number): void;
@@ -31,7 +31,6 @@ export interface Libc {
 }
 
 export const MNT_DETACH = 2;
-export const UMOUNT_NOFOLLOW = 8;
 export const SIGALRM = 14;
 export const SIGTERM = 15;
 

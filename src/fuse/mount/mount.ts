@@ -8,7 +8,7 @@ import type { MountInfo } from './mountinfo.js';
 import { FSTYPE, fusermountOptions, mountOptions } from './options.js';
 import type { HostMount } from './options.js';
 
-export const DEV_FUSE = '/dev/fuse';
+const DEV_FUSE = '/dev/fuse';
 
 export function isSuperuser(): boolean {
   return process.geteuid?.() === 0;
@@ -120,7 +120,7 @@ export function fusermount(args: readonly string[], socket?: number): { status: 
   throw new MountFailure('fusermount3 is missing, without which only root can mount (install the package fuse3)', 'ENOENT');
 }
 
-export function userAllowOther(): boolean {
+function userAllowOther(): boolean {
   try {
     return /^\s*user_allow_other\s*$/m.test(readFileSync('/etc/fuse.conf', 'utf8'));
   } catch {

@@ -22,7 +22,7 @@ function nanoseconds(value: number): number {
   return Math.round((value - Math.floor(value)) * 1e9);
 }
 
-export function putAttr(out: OutBuf, at: number, st: Stat, owner: Timeouts['owner']): void {
+function putAttr(out: OutBuf, at: number, st: Stat, owner: Timeouts['owner']): void {
   out.setBig(at + F.fuse_attr.ino, st.st_ino);
   out.set64(at + F.fuse_attr.size, st.st_size);
   out.set64(at + F.fuse_attr.blocks, st.st_blocks);

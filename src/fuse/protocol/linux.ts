@@ -67,7 +67,6 @@ export function lockTypeToHost(type: number): number {
 
 export const FALLOC_FL_KEEP_SIZE = 0x01;
 export const FALLOC_FL_PUNCH_HOLE = 0x02;
-export const FALLOC_FL_ZERO_RANGE = 0x10;
 
 /** statx(2), stx_mask. */
 export const STATX_BASIC_STATS = 0x7ff;

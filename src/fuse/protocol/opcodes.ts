@@ -36,7 +36,7 @@ export function nodeText(lo: number, hi: number): string {
 }
 
 /** A name for a terminal: in quotes, control characters and what is not UTF-8 escaped. */
-export function nameText(name: string | Uint8Array): string {
+function nameText(name: string | Uint8Array): string {
   return JSON.stringify(typeof name === 'string' ? name : Buffer.from(name).toString('utf8'));
 }
 
