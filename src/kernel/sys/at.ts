@@ -28,23 +28,25 @@ async function held<T>(l: Lwp, start: Vnode, found: Promise<T>): Promise<T> {
   }
 }
 
+/** Where a path relative to `fd` starts. @throws EBADF */
+function startof(l: Lwp, fd: number): Vnode {
+  return fd === AT_FDCWD ? l.p.p_cwd : l.p.p_fd.get(fd).f_vnode;
+}
+
+/** Search permission was looked at when `fd` was opened. */
+function searched(l: Lwp, fd: number): boolean {
+  return fd !== AT_FDCWD && l.p.p_fd.get(fd).f_search;
+}
+
 /** The vnode that `path`, relative to `fd`, names; referenced. With `empty_ok` an empty path means the descriptor's own file. */
 export function at_namei(l: Lwp, fd: number, path: string, follow: boolean, empty_ok = false): MaybePromise<Vnode> {
   if (path.charCodeAt(0) === 0x2f) return namei(l, l.rootdir, path, follow);
-  let start: Vnode;
-  let searched = false;
-  if (fd === AT_FDCWD) {
-    start = l.p.p_cwd;
-  } else {
-    const fp = l.p.p_fd.get(fd);
-    start = fp.f_vnode;
-    searched = fp.f_search;
-  }
+  const start = startof(l, fd);
   if (empty_ok && path.length === 0) {
     l.kernel.vref(start);
     return start;
   }
-  const found = namei(l, start, path, follow, searched);
+  const found = namei(l, start, path, follow, searched(l, fd));
   // The descriptor may be closed while we wait. Nothing else has run so far, so it is not too late for the reference.
   return found instanceof Promise ? held(l, start, found) : found;
 }
@@ -74,16 +76,8 @@ async function missing_is_null(l: Lwp, fd: number, path: string): Promise<Vnode 
 /** The directory (referenced) and the last name of `path`, relative to `fd`. */
 export function at_parent(l: Lwp, fd: number, path: string): MaybePromise<Parent> {
   if (path.charCodeAt(0) === 0x2f) return nameiparent(l, l.rootdir, path);
-  let start: Vnode;
-  let searched = false;
-  if (fd === AT_FDCWD) {
-    start = l.p.p_cwd;
-  } else {
-    const fp = l.p.p_fd.get(fd);
-    start = fp.f_vnode;
-    searched = fp.f_search;
-  }
-  const found = nameiparent(l, start, path, searched);
+  const start = startof(l, fd);
+  const found = nameiparent(l, start, path, searched(l, fd));
   return found instanceof Promise ? held(l, start, found) : found;
 }
 

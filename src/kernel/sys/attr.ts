@@ -8,7 +8,7 @@ import {
   APPEND, IMMUTABLE, genfs_access_va, genfs_can_chflags, genfs_can_chmod, genfs_can_chown, genfs_can_chtimes, genfs_clear_setid,
 } from '../vfs/genfs.js';
 import { VA_UTIMES_NULL, VDIR, VREG, Vattr } from '../vfs/vattr.js';
-import { mnt_check_rw, mnt_dirtied, mnt_done_write, mnt_start_write, vn_alive, vn_syncmount } from '../vfs/vnlock.js';
+import { vn_change } from '../vfs/vnlock.js';
 import type { Vnode } from '../vfs/vnode.js';
 import { at_namei, check_offset, copyinpath } from './at.js';
 import type { File } from './file.js';
@@ -20,36 +20,18 @@ type Change = (vp: Vnode, va: Vattr) => MaybePromise<Vattr | null>;
 
 /** Changes attributes of a referenced vnode. `flagged`: immutable and append-only files refuse it. */
 async function vn_setattr(l: Lwp, vp: Vnode, flagged: boolean, change: Change): Promise<void> {
-  const mp = vp.v_mount;
-  let wait = mnt_start_write(mp);
-  if (wait) await wait;
-  try {
-    mnt_check_rw(mp);
-    wait = vp.v_lock.enter(true);
-    if (wait) await wait;
-    try {
-      vn_alive(vp);
-      const va = new Vattr();
-      const got = vp.v_op.getattr(vp, va, l.cred);
-      if (got instanceof Promise) await got;
-      if (flagged && (va.va_flags & (IMMUTABLE | APPEND)) !== 0) throw errno(E.EPERM);
-      const changed = change(vp, va);
-      const vap = changed instanceof Promise ? await changed : changed;
-      if (vap === null) return;
-      try {
-        const set = vp.v_op.setattr(vp, vap, l.cred);
-        if (set instanceof Promise) await set;
-      } finally {
-        mnt_dirtied(l.kernel, mp);
-      }
-      const synced = vn_syncmount(vp);
-      if (synced) await synced;
-    } finally {
-      vp.v_lock.exit(true);
-    }
-  } finally {
-    mnt_done_write(mp);
-  }
+  await vn_change(l.kernel, vp, async () => {
+    const va = new Vattr();
+    const got = vp.v_op.getattr(vp, va, l.cred);
+    if (got instanceof Promise) await got;
+    if (flagged && (va.va_flags & (IMMUTABLE | APPEND)) !== 0) throw errno(E.EPERM);
+    const changed = change(vp, va);
+    const vap = changed instanceof Promise ? await changed : changed;
+    if (vap === null) return false;
+    const set = vp.v_op.setattr(vp, vap, l.cred);
+    if (set instanceof Promise) await set;
+    return true;
+  });
 }
 
 async function setattr_at(l: Lwp, fd: number, path: Path, flags: number, flagged: boolean, change: Change): Promise<void> {

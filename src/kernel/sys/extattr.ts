@@ -5,7 +5,7 @@ import { AT_FDCWD, EXTATTR_NAMESPACE_SYSTEM, EXTATTR_NAMESPACE_USER, R_OK, W_OK 
 import type { Lwp } from '../proc.js';
 import type { MaybePromise } from '../rumpuser/rumpuser.js';
 import { genfs_can_extattr } from '../vfs/genfs.js';
-import { mnt_check_rw, mnt_dirtied, mnt_done_write, mnt_start_write, vn_alive, vn_syncmount } from '../vfs/vnlock.js';
+import { vn_alive, vn_change } from '../vfs/vnlock.js';
 import type { Vnode } from '../vfs/vnode.js';
 import { at_namei, copyinpath } from './at.js';
 import { closef } from './close.js';
@@ -66,29 +66,12 @@ async function reading<T>(l: Lwp, vp: Vnode, namespace: number, body: () => Mayb
 /** Runs `body` with write permission in the namespace, under the exclusive lock. */
 export async function extattr_writing(l: Lwp, vp: Vnode, namespace: number, body: () => MaybePromise<void>): Promise<void> {
   check_namespace(namespace);
-  const mp = vp.v_mount;
-  let wait = mnt_start_write(mp);
-  if (wait) await wait;
-  try {
-    mnt_check_rw(mp);
-    wait = vp.v_lock.enter(true);
-    if (wait) await wait;
-    try {
-      vn_alive(vp);
-      if (vp.v_op.setextattr === undefined) throw errno(E.EOPNOTSUPP);
-      await genfs_can_extattr(vp, W_OK, l.cred, namespace);
-      try {
-        await body();
-      } finally {
-        mnt_dirtied(l.kernel, mp);
-      }
-      await vn_syncmount(vp);
-    } finally {
-      vp.v_lock.exit(true);
-    }
-  } finally {
-    mnt_done_write(mp);
-  }
+  await vn_change(l.kernel, vp, async () => {
+    if (vp.v_op.setextattr === undefined) throw errno(E.EOPNOTSUPP);
+    await genfs_can_extattr(vp, W_OK, l.cred, namespace);
+    await body();
+    return true;
+  });
 }
 
 export async function extattr_get(l: Lwp, target: Target, namespace: number, name: Path): Promise<Uint8Array> {

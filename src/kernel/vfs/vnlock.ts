@@ -73,3 +73,30 @@ export function vn_syncmount(vp: Vnode): MaybePromise<void> {
   if ((vp.v_mount.mnt_flag & MNT_SYNCHRONOUS) === 0 || vp.v_state !== VS_ACTIVE) return undefined;
   return vp.v_op.fsync(vp, NOCRED, false);
 }
+
+/** Runs `change` on a referenced vnode that can be written, under its exclusive lock. It returns false if it has changed nothing. */
+export async function vn_change(k: VfsKernel, vp: Vnode, change: () => Promise<boolean>): Promise<void> {
+  const mp = vp.v_mount;
+  let wait = mnt_start_write(mp);
+  if (wait) await wait;
+  try {
+    mnt_check_rw(mp);
+    wait = vp.v_lock.enter(true);
+    if (wait) await wait;
+    try {
+      vn_alive(vp);
+      let changed = true;
+      try {
+        changed = await change();
+      } finally {
+        if (changed) mnt_dirtied(k, mp);
+      }
+      const synced = changed ? vn_syncmount(vp) : undefined;
+      if (synced) await synced;
+    } finally {
+      vp.v_lock.exit(true);
+    }
+  } finally {
+    mnt_done_write(mp);
+  }
+}
