@@ -395,3 +395,23 @@ await t.test('fs_maxbsize of a UFS1 volume', async (t) => {
   t.equal((await fsck(dev, { mode: 'repair' })).clean, true);
   await checked(t, dev, 'repaired');
 });
+
+await t.test('tracks of less than no sectors', async (t) => {
+  const dev = await newdisk(OLD, 4 * 2 ** 20);
+  const { superblock, fs } = atlasOf(dev);
+  for (let c = -1; c < fs.fs_ncg; c++) put32(dev, (c < 0 ? superblock : fs.fsbtob(fs.cgsblock(c))) + 168, 0xfffffffd);
+  t.equal((await fsck(dev, { mode: 'repair' })).clean, true);
+  t.same((await fsck(dev)).problems, []);
+});
+
+await t.test('a summary area in a group block', async (t) => {
+  const dev = await newdisk({ format: 2, endian: 'little', blockSize: 8192, fragSize: 1024 }, 4 * 2 ** 20);
+  const { superblock, fs } = atlasOf(dev);
+  pointers(dev, superblock + 1096, [fs.cgtod(fs.fs_ncg - 1)]);
+  t.equal(await errnameOf(rw(dev)), 'EFTYPE');
+  t.equal((await fsck(dev, { mode: 'repair' })).clean, true, 'by a copy');
+  const vol = await rw(dev);
+  await put(vol.sys, `${V}/f`, pattern(5000, 1));
+  await vol.close();
+  await checked(t, dev, 'repaired and used');
+});

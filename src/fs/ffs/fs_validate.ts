@@ -31,6 +31,13 @@ export function ffs_oldgroups_wrong(fs: Fs): boolean {
   return oldgroups(fs) && (fs.fs_ipg > OCG_INODES || fs.fs_cgsize < OCG_FIXED + Math.ceil(fs.fs_fpg / 8));
 }
 
+/** Do frags fsb..fsb+n-1 touch the metadata of a group, or reach into the next one? Not asked of areas that no group could hold. */
+function meetsmetadata(fs: Fs, fsb: number, n: number): boolean {
+  if (n > fs.fs_fpg - fs.fs_dblkno) return false;
+  const c = fs.dtog(fsb);
+  return fsb < fs.cgdmin(c) ? fsb + n > fs.cgsblock(c) : fsb + n > fs.cgbase(c + 1);
+}
+
 /** Bytes of a group block with its maps, at least: rotational tables and the order of the maps are left out. */
 function cgneeds(fs: Fs): number {
   if (oldgroups(fs)) return OCG_FIXED + Math.ceil(fs.fs_fpg / 8);
@@ -108,6 +115,7 @@ export function ffs_superblock_validate(fs: Fs, limits: ValidateLimits): string 
 
   if (fs.fs_cssize < fs.fs_ncg * CSUM_SIZE || fs.fs_cssize > fs.blkroundup(fs.fs_ncg * CSUM_SIZE)) return bad('fs_cssize', `does not fit ${fs.fs_ncg} groups`);
   if (fs.fs_csaddr < fs.fs_dblkno || fs.fs_csaddr + frags(fs.fs_cssize) > fs.fs_size) return bad('fs_csaddr', 'lies outside the data area');
+  if (meetsmetadata(fs, fs.fs_csaddr, frags(fs.fs_cssize))) return bad('fs_csaddr', 'lies in the metadata of a group');
 
   if (fs.fs_sblockloc < 0 || fs.fs_sblockloc + fs.fs_sbsize > fs.fs_size * fs.fs_fsize) return bad('fs_sblockloc', 'lies outside the volume');
   if (limits.device_bytes !== undefined && fs.fs_size * fs.fs_fsize > limits.device_bytes) {

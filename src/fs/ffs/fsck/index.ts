@@ -57,6 +57,7 @@ export async function fsck(dev: BlockDevice, options: FsckOptions = {}): Promise
     runs.push(look);
     // A repair that thought itself complete and was not goes on from there.
     if (mode !== 'repair' || repair.ctx.unresolved || !look.ctx.unresolved || repairs >= MAX_RUNS) break;
+    look.ctx.note('PROBLEMS REMAIN; REPAIRING AGAIN');
   }
   return reportOf(runs);
 }

@@ -242,6 +242,7 @@ function checkNumbers(ctx: FsckContext): void {
     });
   }
   if (!fs.ufs2 && fs.fs_old_postblformat !== FS_42POSTBLFMT) {
+    if (fs.fs_old_nsect < 1) field(`IMPOSSIBLE NSECT=${fs.fs_old_nsect}`, 'SET TO DEFAULT', false, () => (fs.fs_old_nsect = fs.fs_old_npsect = Math.max(1, fs.fs_old_spc)));
     if (fs.fs_old_interleave < 1 || fs.fs_old_interleave > fs.fs_old_nsect) {
       field(`IMPOSSIBLE INTERLEAVE=${fs.fs_old_interleave}`, 'SET TO DEFAULT', true, () => (fs.fs_old_interleave = 1));
     }
