@@ -20,4 +20,6 @@ export interface Kernel {
   vcache_lookup(mp: Mount, key: number): Vnode | undefined;
   vref(vp: Vnode): void;
   vrele(vp: Vnode): void | Promise<void>;
+  /** What `name` in `dvp` is from now on, where a driver has made it by itself; under the exclusive lock of `dvp`. */
+  cache_enter(dvp: Vnode, name: string, vp: Vnode): void;
 }

@@ -183,4 +183,8 @@ export class RumpKernel implements RumpKernelShape, VfsKernel {
   vrele(vp: Vnode): MaybePromise<void> {
     return this.vcache.rele(vp);
   }
+
+  cache_enter(dvp: Vnode, name: string, vp: Vnode): void {
+    this.namecache.enter(dvp, name, vp);
+  }
 }

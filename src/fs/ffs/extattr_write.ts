@@ -9,11 +9,12 @@ import { IN_CHANGE, VTOI } from '../ufs/inode.js';
 import type { Inode } from '../ufs/inode.js';
 import { ffs_allocfrags } from './alloc.js';
 import { unalloc } from './balloc.js';
+import { ufs1_deleteextattr, ufs1_setextattr } from './extattr_ufs1_write.js';
 import { FS_UFS2EA_MAGIC } from './fs_const.js';
 import { ORDER } from './writestate.js';
 
 /**
- * Changing extended attributes of UFS2 (layout: ufs/extattr.ts; those of UFS1: extattr_ufs1.ts). The area is small and always written anew to other
+ * Changing extended attributes of UFS2 (layout: ufs/extattr.ts; those of UFS1: extattr_ufs1_write.ts). The area is small and always written anew to other
  * blocks, so that the disk has the old or the new one.
  */
 
@@ -24,8 +25,7 @@ function supported(vp: Vnode): Inode {
   const ip = VTOI(vp);
   const { um_fs, um_dialect } = ip.i_ump;
   if (vp.v_type === VBLK || vp.v_type === VCHR) throw errno(E.EOPNOTSUPP);
-  if (!um_fs.ufs2) throw errno(E.EOPNOTSUPP, 'extended attributes of UFS1 are only read');
-  if (um_fs.fs_magic !== FS_UFS2EA_MAGIC && !(um_fs.ufs2 && um_dialect === 'freebsd')) {
+  if (um_fs.ufs2 && um_fs.fs_magic !== FS_UFS2EA_MAGIC && um_dialect !== 'freebsd') {
     throw errno(E.EOPNOTSUPP, 'this volume has no extended attributes (NetBSD wants format UFS2ea for them)');
   }
   return ip;
@@ -104,6 +104,7 @@ export async function ffs_setextattr(vp: Vnode, namespace: number, name: string,
   if (name.length === 0) throw errno(E.EINVAL);
   if (name.length > EA_MAXNAMELEN) throw errno(E.ENAMETOOLONG);
   const le = ip.i_ump.um_le;
+  if (!ip.i_fs.ufs2) return ufs1_setextattr(vp, namespace, name, value, cred);
   await ORDER(ip.i_ump).run(async () => {
     const { rest } = without(await ufs_extread(ip), le, namespace, name);
     const added = entry(le, namespace, name, value);
@@ -117,6 +118,7 @@ export async function ffs_setextattr(vp: Vnode, namespace: number, name: string,
 /** @throws EOPNOTSUPP ENOATTR ENOSPC EIO */
 export async function ffs_deleteextattr(vp: Vnode, namespace: number, name: string, cred: Cred): Promise<void> {
   const ip = supported(vp);
+  if (!ip.i_fs.ufs2) return ufs1_deleteextattr(vp, namespace, name, cred);
   await ORDER(ip.i_ump).run(async () => {
     const { rest, found } = without(await ufs_extread(ip), ip.i_ump.um_le, namespace, name);
     if (!found) throw errno(E.ENOATTR);

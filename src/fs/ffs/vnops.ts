@@ -141,11 +141,11 @@ export const ffs_readops = {
   getextattr(vp: Vnode, namespace: number, name: string, _cred: Cred): MaybePromise<Uint8Array> {
     extattrs(vp);
     const ip = VTOI(vp);
-    return ip.i_ump.um_dinofmt.ufs2 ? ufs_getextattr(ip, namespace, name) : ufs1_getextattr(ip, namespace, name);
+    return ip.i_ump.um_dinofmt.ufs2 ? ufs_getextattr(ip, namespace, name) : ufs1_getextattr(vp, namespace, name);
   },
   listextattr(vp: Vnode, namespace: number, _cred: Cred): MaybePromise<string[]> {
     extattrs(vp);
     const ip = VTOI(vp);
-    return ip.i_ump.um_dinofmt.ufs2 ? ufs_listextattr(ip, namespace) : ufs1_listextattr(ip, namespace);
+    return ip.i_ump.um_dinofmt.ufs2 ? ufs_listextattr(ip, namespace) : ufs1_listextattr(vp, namespace);
   },
 } satisfies Partial<Vnops>;

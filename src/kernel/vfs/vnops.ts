@@ -12,7 +12,8 @@ export type ReaddirEmit = (fileno: number | bigint, d_type: number, name: string
  * (bytestr.ts), one component, 1..NAME_MAX bytes, no '/', never "." and, but for VOP_LOOKUP, never "..".
  *
  * Locks: the caller (the VFS layer) holds what the table says; a driver locks vnodes itself never, except those that
- * it has just created and nobody else can know. Every vnode that a VOP returns is referenced and unlocked.
+ * it has just created and nobody else can know, and in the four of extended attributes the files that hold them, for
+ * which it never waits while it keeps the lock of vp. Every vnode that a VOP returns is referenced and unlocked.
  *
  *   shared      lookup(dvp) read readdir readlink getattr access pathconf getextattr listextattr seek
  *   exclusive   open close write setattr fsync fallocate fdiscard setextattr deleteextattr inactive
