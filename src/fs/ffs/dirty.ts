@@ -1,3 +1,5 @@
+import { MNT_ASYNC } from '../../kernel/fcntl.js';
+import type { MaybePromise } from '../../kernel/rumpuser/rumpuser.js';
 import type { Buf } from '../../kernel/vfs/bio.js';
 import { DirDep } from './dirdep.js';
 import type { FfsMount } from './ffsmount.js';
@@ -63,6 +65,11 @@ export class DirtyBuffers {
     }
   }
 
+  /** The barrier between writes that rely on each other, and behind an fsync. With -o async there is none. */
+  between(): MaybePromise<void> {
+    if ((this.#ump.um_mountp.mnt_flag & MNT_ASYNC) === 0) return this.barrier();
+  }
+
   /** Writes a set and empties it; after an error it keeps what was not written, and may keep what was. */
   async write(set: Set<Buf>): Promise<void> {
     if (set.size === 0) return;
@@ -100,7 +107,7 @@ export class DirtyBuffers {
   async writedirs(): Promise<void> {
     const dirs = this.#sets[BK_DIR]!;
     for (let rank = 0; dirs.size > 0; rank++) {
-      if (rank > 0) await this.barrier();
+      if (rank > 0) await this.between();
       const last = new Set<Buf>();
       for (const bp of dirs) {
         const dep = bp.b_private;

@@ -22,7 +22,7 @@ import type { Graveyard, LinkCounts, Order } from './order.js';
  *      -> they and their blocks may be used again
  *   4  cylinder groups, summary area, superblock
  *
- * Before a phase that relies on earlier writes there is a barrier, and one at the end. What `kept` keeps for a successor is
+ * Before a phase that relies on earlier writes there is a barrier, and one at the end (-o async: only at the end of a full flush). What `kept` keeps for a successor is
  * committed before the writes of a phase, so that the disk is never ahead of it.
  */
 export async function flushrun(order: Order, full: boolean, kept: Kept | null): Promise<void> {
@@ -44,12 +44,12 @@ export async function flushrun(order: Order, full: boolean, kept: Kept | null): 
 
     if (await dirty.writenew()) order.newdata = true;
     if (dirty.of(BK_INODE).size > 0 || dirty.initedcg.size > 0) {
-      if (order.newdata) await dirty.barrier();
+      if (order.newdata) await dirty.between();
       await dirty.write(dirty.of(BK_INODE));
       ffs_cgrehash(order, dirty.initedcg);
       await dirty.write(dirty.initedcg);
     }
-    if (order.newdata || freed.frags > 0 || cleared.length > 0 || dirty.of(BK_DIR).size > 0) await dirty.barrier();
+    if (order.newdata || freed.frags > 0 || cleared.length > 0 || dirty.of(BK_DIR).size > 0) await dirty.between();
     order.newdata = false;
     reusable = true;
     await section(kept, async () => {
@@ -67,7 +67,7 @@ export async function flushrun(order: Order, full: boolean, kept: Kept | null): 
   }
 
   await dirty.writedirs();
-  await dirty.barrier();
+  await dirty.between();
   order.namesepoch++;
   order.parked.clear();
 
@@ -88,7 +88,7 @@ export async function flushrun(order: Order, full: boolean, kept: Kept | null): 
   });
   kept?.commit();
   await dirty.write(dirty.of(BK_INODE));
-  if (dead.length > 0) await dirty.barrier();
+  if (dead.length > 0) await dirty.between();
   await section(kept, async () => {
     if (dead.length > 0) kept?.moved();
     await exhume(order, dead, order.dead);

@@ -86,6 +86,6 @@ export function ffs_fsync(vp: Vnode, _cred: Cred, datasync: boolean): MaybePromi
   if (!writable(ip)) return undefined;
   const order = ORDER(ip.i_ump);
   if (order.lostdata.has(ip.i_number)) throw errno(E.EIO, 'an earlier write to the file has failed');
-  if (datasync && !order.isnew(ip) && !IW(ip).metadirty) return order.barrier();
+  if (datasync && !order.isnew(ip) && !IW(ip).metadirty) return order.settledata();
   return order.flush(false);
 }

@@ -262,9 +262,14 @@ export class Order {
     this.dirty.unflushed = value;
   }
 
-  /** Only a barrier: for data written in place. */
+  /** Only a barrier. */
   barrier(): Promise<void> {
     return this.dirty.barrier();
+  }
+
+  /** Data written in place is to be durable; -o async promises that to nobody. */
+  settledata(): MaybePromise<void> {
+    return this.dirty.between();
   }
 
   /** IN_CHANGE, IN_UPDATE or IN_MODIFIED: times to set, and the inode to be written. */

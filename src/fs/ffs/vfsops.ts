@@ -1,6 +1,6 @@
 import type { BlockDevice } from '../../kernel/blkdev.js';
 import { E, errno } from '../../kernel/errno.js';
-import { MNT_LOG, MNT_RDONLY } from '../../kernel/fcntl.js';
+import { MNT_ASYNC, MNT_LOG, MNT_RDONLY } from '../../kernel/fcntl.js';
 import type { MaybePromise } from '../../kernel/rumpuser/rumpuser.js';
 import type { Fid, Statvfs } from '../../kernel/stat.js';
 import type { Mount } from '../../kernel/vfs/mount.js';
@@ -167,11 +167,17 @@ async function quotasinuse(ump: FfsMount, opts: Options): Promise<string | undef
 async function startwriting(ump: FfsMount, opts: Options, from?: Inherited): Promise<void> {
   const { um_dev: dev, um_mountp: mp } = ump;
   if (from !== undefined) return ffs_write_start(ump, opts.journal, undefined, from);
-  if (!(dev instanceof WapblOverlay)) return ffs_write_start(ump, opts.journal);
-  const what = dev.describe();
-  const replay = await dev.settle();
-  if (replay !== undefined) mp.mnt_kernel.log('info', `${mp.mnt_mntfromname}: journal replayed to the disk: ${what}`);
-  return ffs_write_start(ump, opts.journal, replay);
+  if (!(dev instanceof WapblOverlay)) await ffs_write_start(ump, opts.journal);
+  else {
+    const what = dev.describe();
+    const replay = await dev.settle();
+    if (replay !== undefined) mp.mnt_kernel.log('info', `${mp.mnt_mntfromname}: journal replayed to the disk: ${what}`);
+    await ffs_write_start(ump, opts.journal, replay);
+  }
+  if ((mp.mnt_flag & MNT_ASYNC) === 0) return;
+  const meaning = ump.um_private instanceof JournalOrder ? 'changes nothing, for the volume has a journal'
+    : 'promises nothing: fsync does not wait for the disk, and after a power cut files may be lost that fsck cannot bring back';
+  mp.mnt_kernel.log('info', `${mp.mnt_mntfromname}: -o async ${meaning}`);
 }
 
 async function update(mp: Mount, flags: number, args: MountArgs): Promise<void> {

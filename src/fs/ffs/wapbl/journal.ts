@@ -389,6 +389,11 @@ export class JournalOrder extends Order {
     return this.#commitsoon(true, true);
   }
 
+  /** -o async changes nothing where there is a journal: without its barriers it could be replayed half written. */
+  override settledata(): Promise<void> {
+    return this.barrier();
+  }
+
   override async barrier(): Promise<void> {
     if (this.#failed) await this.flush();
     await super.barrier();
