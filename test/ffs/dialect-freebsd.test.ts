@@ -6,6 +6,7 @@ import path from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
 import { MemoryDevice } from '../../src/blockdev/memory.js';
+import { describe } from '../../src/fs/ffs/describe.js';
 import { ffs_evidence } from '../../src/fs/ffs/dialect.js';
 import { fsck } from '../../src/fs/ffs/fsck/index.js';
 import { newfs } from '../../src/fs/ffs/newfs.js';
@@ -44,20 +45,22 @@ async function work(sys: RumpSys, attributes: boolean): Promise<void> {
   if (attributes) await sys.extattr_set_file(`${V}/d0/f4`, EXTATTR_NAMESPACE_USER, 'colour', pattern(300, 9));
 }
 
-/** FreeBSD's own checker, if this machine has it: RUMPFUSE_FSCK_FREEBSD names its fsck_ffs. It reads volumes of its machine's byte order. */
-const FREEBSD_FSCK = process.env.RUMPFUSE_FSCK_FREEBSD ?? '';
+/** FreeBSD's own checker, if this machine has it: RUMPFUSE_FSCK_FREEBSD names its fsck_ffs; _BE one for big-endian volumes, for it reads those of its machine's byte order. */
+const FREEBSD_FSCK = { le: process.env.RUMPFUSE_FSCK_FREEBSD ?? '', be: process.env.RUMPFUSE_FSCK_FREEBSD_BE ?? '' };
 
 /** In order, and marked clean. (NetBSD's checker knows nothing of check hashes and is not asked.) */
 async function sound(t: Test, dev: MemoryDevice, what: string): Promise<void> {
   const report = await fsck(dev);
   t.same(report.problems.map((p) => p.message), [], `${what}: checker finds nothing`);
   t.ok(report.clean, `${what}: clean`);
-  if (FREEBSD_FSCK === '' || !superblock(bytesOf(dev)).le) return;
+  const checker = FREEBSD_FSCK[superblock(bytesOf(dev)).le ? 'le' : 'be'];
+  if (checker === '') return;
   const dir = mkdtempSync(path.join(tmpdir(), 'rumpfuse-freebsd-'));
   try {
     writeFileSync(path.join(dir, 'img'), bytesOf(dev));
-    const run = spawnSync(FREEBSD_FSCK, ['-n', '-f', path.join(dir, 'img')], { encoding: 'utf8', timeout: 60_000 });
-    const complaints = run.stdout.split('\n').filter((line) => line !== '' && !/^\*\* |is not a disk device|^CONTINUE\? yes|files, .* fragmentation/.test(line));
+    const run = spawnSync(checker, ['-n', '-f', path.join(dir, 'img')], { encoding: 'utf8', timeout: 60_000 });
+    // The last two it says of every volume with SU+J, fresh ones included.
+    const complaints = run.stdout.split('\n').filter((line) => line !== '' && !/^\*\* |is not a disk device|^CONTINUE\? yes|files, .* fragmentation|^SETTING DIRTY FLAG IN READ_ONLY|^UNEXPECTED SOFT UPDATE INCONS/.test(line));
     t.same([run.status, complaints], [0, []], `${what}: FreeBSD's own checker`);
   } finally {
     rmSync(dir, { recursive: true, force: true });
@@ -147,6 +150,74 @@ for (const [what, options, geometry] of [
     await sound(t, broken, 'repaired');
   });
 }
+
+t.test('directories tell how deep they lie (FreeBSD 14), where that is known', async (t) => {
+  for (const geometry of [{}, { format: 1 }, { endian: 'big' }] as NewfsVolumeOptions[]) {
+    const dev = await freebsd({}, geometry);
+    const { sys, close } = await rw(dev);
+    for (const dir of ['a', 'a/b', 'a/b/c', 'd', 'd/old']) await sys.mkdir(`${V}/${dir}`, 0o755);
+    await put(sys, `${V}/a/file`, pattern(10, 1));
+    const inos = new Map<string, number>();
+    for (const file of ['a', 'a/b', 'a/b/c', 'd', 'd/old', 'a/file']) inos.set(file, Number((await sys.stat(`${V}/${file}`)).st_ino));
+    await sys.sync();
+    const depth = (name: string, image = bytesOf(dev)): number => {
+      const fs = superblock(image);
+      const at = fs.fsbtob(fs.ino_to_fsba(inos.get(name)!)) + fs.ino_to_bo(inos.get(name)!);
+      return new DataView(image.buffer).getUint32(at + (fs.ufs2 ? 240 : 4), fs.le);
+    };
+    t.same(['a', 'a/b', 'a/b/c', 'd', 'a/file'].map((name) => depth(name)), [1, 2, 3, 1, 0]);
+    await sys.rename(`${V}/a/b/c`, `${V}/d/c`);
+    await sys.rename(`${V}/a/b`, `${V}/b`);
+    await close();
+    t.same([depth('a/b/c'), depth('a/b')], [2, 1], 'and move');
+    t.same(look(dev).bad, []);
+    // Made by a system that does not count.
+    const image = bytesOf(dev);
+    const fs = superblock(image);
+    const at = fs.fsbtob(fs.ino_to_fsba(inos.get('d/old')!)) + fs.ino_to_bo(inos.get('d/old')!);
+    new DataView(image.buffer).setUint32(at + (fs.ufs2 ? 240 : 4), 0, fs.le);
+    rehashall(image);
+    const older = disk(image);
+    const vol = await rw(older);
+    await vol.sys.mkdir(`${V}/d/old/new`, 0o755);
+    inos.set('new', Number((await vol.sys.stat(`${V}/d/old/new`)).st_ino));
+    await vol.sys.rename(`${V}/d/c`, `${V}/d/old/c`);
+    await vol.close();
+    t.same([depth('new', bytesOf(older)), depth('a/b/c', bytesOf(older))], [0, 0], 'unknown stays unknown');
+    await sound(t, older, 'depths');
+  }
+  const plain = new MemoryDevice({ size_bytes: 8 * 2 ** 20 });
+  await newfs(plain, { format: 2 });
+  const vol = await rw(plain);
+  await vol.sys.mkdir(`${V}/a`, 0o755);
+  const ino = Number((await vol.sys.stat(`${V}/a`)).st_ino);
+  await vol.close();
+  const fs = superblock(bytesOf(plain));
+  t.equal(new DataView(bytesOf(plain).buffer).getUint32(fs.fsbtob(fs.ino_to_fsba(ino)) + fs.ino_to_bo(ino) + 240, fs.le), 0, 'NetBSD has nothing there');
+});
+
+t.test('access control lists and labels: shown, and nothing is written', async (t) => {
+  for (const [flag, feature, why] of [
+    [0x10, 'POSIX ACLs', /mounted read-only: it has access control lists or labels, which new files would lack/],
+    [0x20, 'MAC labels', /mounted read-only: it has access control lists or labels, which new files would lack/],
+    [0x100, 'NFSv4 ACLs', /mounted read-only: it has NFSv4 access control lists, which new files would lack/],
+  ] as const) {
+    for (const geometry of [{}, { format: 1 }] as NewfsVolumeOptions[]) {
+      const dev = await freebsd({ flags: flag | FS_DOSOFTDEP }, geometry);
+      const before = bytesOf(dev);
+      const { features, dialect } = (await describe(dev)).facts;
+      t.match({ features: features.join(), dialect }, { features: feature, dialect: 'freebsd' });
+      const vol = await rw(dev);
+      t.match(vol.log.join('\n'), why, feature);
+      t.equal(vol.log.length, 1, 'one line');
+      t.match(await failure(vol.sys.mkdir(`${V}/x`, 0o755)), /^EROFS/);
+      t.same(await names(vol.sys, Buffer.from(V)), []);
+      await vol.close();
+      t.match(await failure(mountFfs(dev, 0, { 'force-rw': true })), /^EROFS: .*which new files would lack/);
+      t.ok(Buffer.compare(bytesOf(dev), before) === 0, 'untouched');
+    }
+  }
+});
 
 t.test('the power goes at any write', async (t) => {
   const base = bytesOf(await freebsd({ flags: FS_DOSOFTDEP | FS_SUJ }));

@@ -8,7 +8,7 @@ import { Uio } from '../../kernel/vfs/uio.js';
 import { VBLK, VCHR, VDIR, vttoif } from '../../kernel/vfs/vattr.js';
 import type { Vattr } from '../../kernel/vfs/vattr.js';
 import type { Vnode } from '../../kernel/vfs/vnode.js';
-import { DIRECTSIZ, dirent_put } from '../ufs/dir.js';
+import { DIRECTSIZ, UFS_ROOTINO, dirent_put } from '../ufs/dir.js';
 import { Dinode, dinode_store } from '../ufs/dinode.js';
 import { IN_CHANGE, IN_UPDATE, VTOI } from '../ufs/inode.js';
 import type { Inode } from '../ufs/inode.js';
@@ -30,6 +30,13 @@ function newmode(type: number, mode: number, gid: number, cred: Cred): number {
   return vttoif(type) | (keep ? perms : perms & ~S_ISGID);
 }
 
+/** How deep a directory in `dp` lies; 0 if that is not known (FreeBSD). */
+export function depthbelow(dp: Inode): number {
+  if (dp.i_ump.um_dinofmt.dirdepth !== true) return 0;
+  if (dp.i_number === UFS_ROOTINO) return 1;
+  return dp.i_dirdepth === 0 ? 0 : (dp.i_dirdepth + 1) >>> 0;
+}
+
 /** Allocates an inode and fills it in on its (buffered) block. @throws ENOSPC EIO */
 async function newinode(dp: Inode, mode: number, vap: Vattr, cred: Cred, rdev: number): Promise<number> {
   const { i_ump: ump, i_fs: fs } = dp;
@@ -42,6 +49,7 @@ async function newinode(dp: Inode, mode: number, vap: Vattr, cred: Cred, rdev: n
       d.i_gen = nextgen(ump, bp.b_view, ino);
       d.i_mode = mode;
       d.i_nlink = vap.va_type === VDIR ? 2 : 1;
+      if (vap.va_type === VDIR) d.i_dirdepth = depthbelow(dp);
       d.i_uid = cred.cr_uid;
       d.i_gid = dp.i_gid;
       const now = ump.um_kernel.now();

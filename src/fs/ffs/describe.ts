@@ -127,6 +127,7 @@ export async function describe(dev: BlockDevice): Promise<Description> {
 }
 
 function linesOf(facts: FfsFacts): (readonly [string, string])[] {
+  const foreign = facts.features.includes('soft-updates journal') ? 'of soft updates (SU+J)' : facts.features.includes('gjournal') ? 'gjournal, outside of the volume' : 'none';
   const journals = { none: 'none', wanted: 'WAPBL, to be made by the next mount that writes', empty: `WAPBL, ${size(facts.journal_bytes)}, empty`, dirty: `WAPBL, ${size(facts.journal_bytes)}, holds work to be replayed`, damaged: 'WAPBL, its header cannot be read' };
   const lines: [string, string][] = [
     ['format', `${facts.format}, ${facts.byte_order}-endian, superblock at ${facts.superblock_at}`],
@@ -136,7 +137,7 @@ function linesOf(facts: FfsFacts): (readonly [string, string])[] {
     ['free', `${size(facts.free)}, ${size(facts.available)} of it for everybody (minfree ${facts.minfree_percent}%)`],
     ['inodes', `${facts.inodes}, ${facts.free_inodes} free, ${facts.directories} director${facts.directories === 1 ? 'y' : 'ies'}`],
     ['state', facts.clean ? 'clean' : 'not cleanly unmounted'],
-    ['journal', journals[facts.journal]],
+    ['journal', facts.journal === 'none' ? foreign : journals[facts.journal]],
     ['features', facts.features.length === 0 ? '(none)' : facts.features.join(', ')],
   ];
   if (facts.snapshots > 0) lines.push(['snapshots', String(facts.snapshots)]);

@@ -77,6 +77,7 @@ export class FfsMount {
       maxsymlinklen: this.um_maxsymlinklen,
       sun,
       ckhash: fs.ufs2 && (fs.ckhashes & CK_INODE) !== 0,
+      dirdepth: dialect === 'freebsd' && (fs.ufs2 || fs.fs_old_inodefmt >= FS_44INODEFMT),
     };
     this.um_dirfmt = { le: fs.le, old: this.um_maxsymlinklen <= 0, dirblksiz: this.um_dirblksiz };
   }

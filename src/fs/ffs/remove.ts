@@ -7,7 +7,7 @@ import type { Vnode } from '../../kernel/vfs/vnode.js';
 import { IN_CHANGE, VTOI } from '../ufs/inode.js';
 import type { Inode } from '../ufs/inode.js';
 import { ufs_dirlookup } from '../ufs/lookup.js';
-import { addname } from './create.js';
+import { addname, depthbelow } from './create.js';
 import { DirDep } from './dirdep.js';
 import { chunkof, ufs_dirempty, ufs_direntry, ufs_dirremove, ufs_dirrewrite } from './dirmod.js';
 import type { DirSlot } from './dirmod.js';
@@ -137,6 +137,8 @@ export async function ffs_rename(fdvp: Vnode, fvp: Vnode, fname: string, tdvp: V
       try {
         if (dotdot !== null) {
           ufs_dirrewrite(fip, dotdot, tdp.i_number, IFTODT(fip.i_mode));
+          // As FreeBSD does: what lies below keeps what it says.
+          fip.i_dirdepth = depthbelow(tdp);
           order.linkdown(fdp, 1);
         }
         ufs_dirremove(fdp, slot, fname);

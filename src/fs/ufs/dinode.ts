@@ -1,4 +1,4 @@
-import { S_IFLNK, S_IFMT } from '../../kernel/stat.js';
+import { S_IFDIR, S_IFLNK, S_IFMT } from '../../kernel/stat.js';
 import { checkhash } from './crc32c.js';
 import { geti64, getu64, put64 } from './endian.js';
 
@@ -25,7 +25,13 @@ export interface DinodeFormat {
   readonly sun?: boolean;
   /** Inodes carry FreeBSD's check hash. UFS2 only. */
   readonly ckhash?: boolean;
+  /** Directories may tell how deep they lie (FreeBSD 14). */
+  readonly dirdepth?: boolean;
 }
+
+/** di_dirdepth of a directory, where other inodes have di_freelink (FreeBSD sys/ufs/ufs/dinode.h). */
+const DI1_DIRDEPTH = 4;
+const DI2_DIRDEPTH = 240;
 
 /** UID_LONG, GID_LONG of Solaris: the owner is in the 32-bit field. */
 const SUN_ID_LONG = 0xffff;
@@ -78,6 +84,8 @@ export class Dinode {
   /** UFS2 only; 0 in UFS1. */
   i_birthtime = 0;
   i_birthnsec = 0;
+  /** Of a directory: how many names below the root; 0: not known, or the root. FreeBSD only. */
+  i_dirdepth = 0;
   /** Direct and indirect block pointers, frag numbers; 0 is a hole. All 0 for a short symlink. */
   readonly i_db: number[] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
   readonly i_ib: number[] = [0, 0, 0];
@@ -125,6 +133,7 @@ export function dinode_load(ip: Dinode, view: DataView, at: number, fmt: DinodeF
   const { le } = fmt;
   ip.i_mode = view.getUint16(at, le);
   ip.i_nlink = view.getUint16(at + 2, le);
+  ip.i_dirdepth = fmt.dirdepth === true && (ip.i_mode & S_IFMT) === S_IFDIR ? view.getUint32(at + (fmt.ufs2 ? DI2_DIRDEPTH : DI1_DIRDEPTH), le) : 0;
   if (fmt.ufs2) {
     ip.i_uid = view.getUint32(at + 4, le);
     ip.i_gid = view.getUint32(at + 8, le);
@@ -198,6 +207,7 @@ function dinode_fields(ip: Dinode, view: DataView, at: number, fmt: DinodeFormat
   const { le } = fmt;
   view.setUint16(at, ip.i_mode, le);
   view.setUint16(at + 2, ip.i_nlink, le);
+  if (fmt.dirdepth === true && (ip.i_mode & S_IFMT) === S_IFDIR) view.setUint32(at + (fmt.ufs2 ? DI2_DIRDEPTH : DI1_DIRDEPTH), ip.i_dirdepth, le);
   if (fmt.ufs2) {
     view.setUint32(at + 4, ip.i_uid, le);
     view.setUint32(at + 8, ip.i_gid, le);
