@@ -45,18 +45,19 @@ export class MemoryFile {
   }
 
   /**
-   * Requests (low and high word of their numbers) that the server was at when it ended, and that the host does not send again.
-   * They may be any numbers, too.
+   * The number of the latest request that the server has noted, where the host does not send again what a dead one was at. It may
+   * be any number, too.
    */
-  unanswered(): { lo: number; hi: number }[] {
+  latest(): bigint | undefined {
     readSync(this.fd, this.words, 0, this.words.byteLength, 0);
     const { words } = this;
-    if (words[W.agreed] !== 1 || words[W.resend] === 1) return [];
-    const found: { lo: number; hi: number }[] = [];
+    if (words[W.agreed] !== 1 || words[W.resend] === 1) return undefined;
+    let latest = 0n;
     for (let at = PLACES_AT; at < PLACES_AT + PLACES * PLACE_WORDS; at += PLACE_WORDS) {
-      if (words[at + P.opcode] !== 0) found.push({ lo: words[at + P.lo]!, hi: words[at + P.hi]! });
+      const unique = (BigInt(words[at + P.hi]!) << 32n) | BigInt(words[at + P.lo]!);
+      if (unique > latest) latest = unique;
     }
-    return found;
+    return latest;
   }
 
   close(): void {
