@@ -129,6 +129,10 @@ export class ImageDevice implements BlockDevice {
     }
   }
 
+  get immediate(): boolean {
+    return this.ru.rumpuser_getroom !== undefined;
+  }
+
   room(): number | undefined {
     return this.plain ? this.ru.rumpuser_getroom?.(this.fd) : Infinity;
   }

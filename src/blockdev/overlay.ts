@@ -112,6 +112,10 @@ export class OverlayDevice implements BlockDevice {
     });
   }
 
+  room(): number | undefined {
+    return this.store.room?.();
+  }
+
   flush(): Promise<void> {
     return this.queue(() => this.commit());
   }

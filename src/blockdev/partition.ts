@@ -49,6 +49,10 @@ export class PartitionDevice implements BlockDevice {
     return this.disk.discard(this.offset_bytes + offset_bytes, length);
   }
 
+  get immediate(): boolean {
+    return this.disk.immediate ?? false;
+  }
+
   room(): number | undefined {
     return this.disk.room?.();
   }

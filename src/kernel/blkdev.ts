@@ -24,8 +24,10 @@ export interface BlockDevice {
   discard(offset_bytes: number, length: number): MaybePromise<void>;
   close(): MaybePromise<void>;
   /**
-   * For a device that answers at once, and whose writes can fail for want of room behind it (a sparse image): bytes that its
-   * host has left. undefined: not known.
+   * For a device whose writes can fail for want of room behind it (a sparse image): bytes that are left there; Infinity if
+   * they suffice for all of the device, undefined if nobody knows.
    */
   room?(): number | undefined;
+  /** Whatever it is asked for it does before it returns. Default false. */
+  readonly immediate?: boolean;
 }

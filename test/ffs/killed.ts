@@ -49,6 +49,7 @@ class Mortal implements BlockDevice {
   }
   discard(): void {}
   close(): void {}
+  readonly immediate = true;
   room(): number {
     return Infinity;
   }

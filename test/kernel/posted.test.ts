@@ -8,7 +8,7 @@ const MIB = 1 << 20;
 const LARGE = 64 << 10;
 
 /** A device that tells what is done to it, and can be told to fail. */
-function setup(room: (() => number | undefined) | undefined) {
+function setup(room: (() => number | undefined) | undefined, immediate = true) {
   const events: string[] = [];
   const failing = { write: false };
   const disk: BlockDevice = {
@@ -21,7 +21,7 @@ function setup(room: (() => number | undefined) | undefined) {
     flush: () => void events.push('flush'),
     discard: (offset, length) => void events.push(`discard ${length} at ${offset}`),
     close: () => void events.push('close'),
-    ...(room !== undefined ? { room } : {}),
+    immediate, ...(room !== undefined ? { room } : {}),
   };
   const memory = new Uint8Array(4 * MIB);
   const again = () => new PostedWrite(memory.subarray(64, 64 + POSTED_BYTES), memory.subarray(MIB, 2 * MIB));
@@ -89,6 +89,9 @@ t.test('it is done at once where a successor would not know, or it could fail fo
     full.post();
     t.same(full.events, done(LARGE), `room: ${room === undefined ? 'unknown' : room()}`);
   }
+  const later = setup(() => Infinity, false);
+  later.post();
+  t.same(later.events, done(LARGE), 'a device that answers later');
   const ending = setup(() => Infinity);
   ending.post();
   ending.dev.postinto(null, () => {});

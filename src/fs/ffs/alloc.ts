@@ -53,10 +53,12 @@ function prefgroup(ip: Inode, pref: number): number {
   return pref > 0 ? ip.i_fs.dtog(pref) : -1 - pref;
 }
 
-/** Frags that `cred` may still allocate; 0 or less: none. */
-function available(order: Order, cred: Cred): number {
-  const fs = order.ump.um_fs;
-  return fs.freespace(kauth_issuser(cred) ? 0 : fs.fs_minfree);
+/** Of `frags`, how many `cred` may allocate; 0 or less: none. */
+function available(order: Order, cred: Cred, frags: number): number {
+  const { um_fs: fs, um_mountp } = order.ump;
+  const free = Math.min(frags, fs.freespace(kauth_issuser(cred) ? 0 : fs.fs_minfree));
+  const { mnt_dev } = um_mountp;
+  return mnt_dev === null || free <= 0 ? free : Math.floor(mnt_dev.spare(free * fs.fs_fsize) / fs.fs_fsize);
 }
 
 /** Takes blocks b..b+n-1, which are free, out of the maps of a group. */
@@ -91,7 +93,7 @@ function alloccgblks(order: Order, bp: Buf, c: number, pref: number, want: numbe
  */
 export function ffs_allocblks(ip: Inode, pref: number, want: number, cred: Cred): MaybePromise<Extent> {
   const { i_fs: fs } = ip;
-  const room = available(ORDER(ip.i_ump), cred);
+  const room = available(ORDER(ip.i_ump), cred, want * fs.fs_frag);
   if (fs.fs_cstotal.cs_nbfree <= 0 || room <= 0) throw errno(E.ENOSPC);
   return allocblksfrom(ip, pref, Math.max(1, Math.min(want, Math.floor(room / fs.fs_frag))), 0);
 }
@@ -163,7 +165,7 @@ export function ffs_allocfrags(ip: Inode, pref: number, frags: number, cred: Cre
     const got = ffs_allocblks(ip, pref, 1, cred);
     return got instanceof Promise ? got.then(({ fsb }) => fsb) : got.fsb;
   }
-  if (available(ORDER(ip.i_ump), cred) <= 0) throw errno(E.ENOSPC);
+  if (available(ORDER(ip.i_ump), cred, frags) <= 0) throw errno(E.ENOSPC);
   return allocfragsfrom(ip, pref, frags, 0);
 }
 
@@ -256,7 +258,7 @@ export async function ffs_unrealloc(ip: Inode, fsb: number, ofrags: number, to: 
 export async function ffs_realloccg(ip: Inode, fsb: number, ofrags: number, nfrags: number, pref: number, cred: Cred): Promise<number> {
   const { i_ump: ump, i_fs: fs } = ip;
   const order = ORDER(ump);
-  if (available(order, cred) <= 0) throw errno(E.ENOSPC);
+  if (available(order, cred, nfrags - ofrags) <= 0) throw errno(E.ENOSPC);
   if (await fragextend(ip, fsb, ofrags, nfrags)) {
     ip.i_blocks += ((nfrags - ofrags) * fs.fs_fsize) / 512;
     return fsb;

@@ -90,7 +90,9 @@ export class Succession {
       if (finish && (how === 0 || closed)) return this.end(0);
       tries = progress === before ? tries + 1 : 1;
       before = progress;
-      if (how === TAKEN_OVER || tries > TRIES) return this.end(how);
+      // One that ends in order because it cannot write has said why; another one will hardly fare better.
+      const useless = finish && typeof how === 'number' && tries > 1;
+      if (how === TAKEN_OVER || tries > TRIES || useless) return this.end(how);
       const heir = await this.next();
       if (heir === undefined) return this.end(how);
       this.server = heir;

@@ -31,6 +31,8 @@ export interface NodeRumpuserOptions {
 const TRANSFER_MAX_BYTES = 0x40000000;
 /** A read that is interrupted that often without a byte moved has another trouble than signals. */
 const RETRY_MAX = 1000;
+/** st_blocks counts in these whatever the file system's blocks are. */
+const STAT_BLOCK_BYTES = 512;
 /** How far the realtime clock may run from the monotonic one that fills in its microseconds. */
 const CLOCK_SLACK_MS = 2;
 
@@ -198,7 +200,10 @@ class NodeRumpuser implements Rumpuser {
 
   rumpuser_getroom(fd: number): number | undefined {
     const lib = libc();
-    return lib === null || lib instanceof Promise ? undefined : lib.room(fd);
+    if (lib === null || lib instanceof Promise) return undefined;
+    const { size, blocks } = fs.fstatSync(fd);
+    const left = lib.room(fd);
+    return left !== undefined && size - blocks * STAT_BLOCK_BYTES <= left ? Infinity : left;
   }
 
   private isBlockdev(fd: number): boolean {

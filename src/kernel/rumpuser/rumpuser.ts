@@ -66,8 +66,8 @@ export interface Rumpuser {
   /** Gives the range back to the host (hole, TRIM). @throws EOPNOTSUPP where the host cannot. */
   rumpuser_discard(fd: number, offset_bytes: number, length: number): MaybePromise<void>;
   /**
-   * Bytes that are left where the file `fd` is kept. For hosts whose pwrite answers at once; others do without this call.
-   * undefined: the host does not tell.
+   * Bytes that are left where the file `fd` is kept; Infinity if they suffice to fill its holes. For hosts whose pread and pwrite
+   * answer at once; others do without this call. undefined: the host does not tell.
    */
   rumpuser_getroom?(fd: number): number | undefined;
 }

@@ -10,8 +10,10 @@ const DOING: Record<Operation, string> = { read: 'reading', write: 'writing', fl
 /** Less is not worth putting off, bytes. */
 const POST_MIN_BYTES = 16384;
 /** What the host must have left for a write to be put off (it could not be refused for want of room later), and how much is taken for granted at a time. */
-const RESERVE_BYTES = 64 << 20;
+const POST_RESERVE_BYTES = 64 << 20;
 const STEP_BYTES = 64 << 20;
+/** What the host is to have left for changes that are in memory and not yet on the device; or a quarter of what it had first, if that is less. */
+const RESERVE_BYTES = 24 << 20;
 
 /** Errors that came from a device, and not from the code of a driver. */
 const fromdevice = new WeakSet<object>();
@@ -50,6 +52,9 @@ export class MountedDevice implements BlockDevice {
   private posted_owner = 0;
   /** Bytes that the host has room for without being asked again. */
   private room_bytes = 0;
+  /** The same for what is allocated on the volume. */
+  private spare_bytes = 0;
+  private reserve_bytes: number | undefined;
 
   constructor(disk: BlockDevice, log: (level: LogLevel, message: string) => void) {
     this.disk = disk;
@@ -90,7 +95,7 @@ export class MountedDevice implements BlockDevice {
   /** From now on writes may be put off and noted in `notes`; null: no more. `lost`: a write of this owner has failed after all. */
   postinto(notes: PostedWrite | null, lost: (owner: number) => void): void {
     this.settle();
-    this.notes = this.disk.room === undefined ? null : notes;
+    this.notes = this.disk.immediate === true ? notes : null;
     this.lost = lost;
   }
 
@@ -124,7 +129,7 @@ export class MountedDevice implements BlockDevice {
     const { notes } = this;
     try {
       const writing = this.disk.write(posted, this.posted_offset, length, at);
-      // It has its copy, and keeps the order. (No device that tells its room answers later.)
+      // It does not, being immediate. If it does all the same, it has its copy and keeps the order.
       if (writing instanceof Promise) writing.catch(failed);
     } catch (thrown) {
       failed(thrown);
@@ -132,8 +137,30 @@ export class MountedDevice implements BlockDevice {
     notes?.done();
   }
 
+  /**
+   * How many of `bytes` may be allocated on the volume now. Less where the host could run out of room before everything is on
+   * the device: better no file than one whose metadata is lost.
+   */
+  spare(bytes: number): number {
+    if (this.spare_bytes < bytes) {
+      const room = this.disk.room?.() ?? Infinity;
+      this.reserve_bytes ??= Math.min(RESERVE_BYTES, room / 4);
+      this.spare_bytes = Math.max(0, Math.min(room - this.reserve_bytes, STEP_BYTES));
+      if (this.spare_bytes < bytes) this.full();
+    }
+    const got = Math.min(bytes, this.spare_bytes);
+    this.spare_bytes -= got;
+    return got;
+  }
+
+  private full(): void {
+    if (this.said.has('full')) return;
+    this.said.add('full');
+    this.log('warn', `${this.name}: no space left where it is kept; nothing can be added to the volume until there is`);
+  }
+
   private hasroom(bytes: number): boolean {
-    if (this.room_bytes < bytes) this.room_bytes = Math.min((this.disk.room?.() ?? 0) - RESERVE_BYTES, STEP_BYTES);
+    if (this.room_bytes < bytes) this.room_bytes = Math.min((this.disk.room?.() ?? 0) - POST_RESERVE_BYTES, STEP_BYTES);
     this.room_bytes -= bytes;
     return this.room_bytes >= 0;
   }
