@@ -78,21 +78,28 @@ function recordFile(device: string): string {
   return path.join(recordDirectory(), `${device.replace(':', '-')}.json`);
 }
 
+/** Where the record of a mount lies whose device number is another one's by now. */
+function besideFile(device: string, pid: number): string {
+  return recordFile(device).replace(/\.json$/, `-${pid}.json`);
+}
+
 export function writeRecord(device: string, record: MountRecord): void {
   makeRecordDirectory();
   const file = recordFile(device);
   // The host gives device numbers out again: what is on record of the mount that had this one before stays, beside.
   const before = readRecord(device);
-  if (before !== undefined && before.pid !== record.pid) renameSync(file, file.replace(/\.json$/, `-${before.pid}.json`));
+  if (before !== undefined && before.pid !== record.pid) renameSync(file, besideFile(device, before.pid));
   writeFileSync(`${file}.new`, JSON.stringify(record), { mode: 0o600 });
   renameSync(`${file}.new`, file);
 }
 
 /** Removes the record of a mount that has ended, and its log; a newer mount that was given the same device number keeps its own. */
 export function removeRecord(device: string, pid: number): void {
-  const record = readRecord(device);
-  if (record?.pid !== pid) return;
-  rmSync(recordFile(device), { force: true });
+  if (!ours()) return;
+  const file = [recordFile(device), besideFile(device, pid)].find((name) => readRecordFile(name)?.pid === pid);
+  if (file === undefined) return;
+  const record = readRecordFile(file)!;
+  rmSync(file, { force: true });
   for (const file of [record.log, record.standing]) if (file !== undefined) rmSync(file, { force: true });
 }
 

@@ -1,8 +1,9 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import t from 'tap';
+import { recordDirectory, removeRecord, writeRecord } from '../../src/cli/mounts.js';
 import { ROOT, RUMPFUSE, Workplace, noMount, rumpfuse, run } from './support.js';
 
 /** What people do with a command line besides what it was made for. */
@@ -148,6 +149,20 @@ t.test('what info says of a mount that will not survive', real, async (t) => {
   writeFileSync(details.standing, JSON.stringify({ server_pid: details.server_pid, restarts: 0, given_up: true }));
   t.match((await rumpfuse('info', dir)).stdout, /server: +process \d+; its death ends the mount, since there was no room/);
   await rumpfuse('umount', dir);
+});
+
+t.test('the record of a mount whose device number is another one\'s by now', real, (t) => {
+  const device = `99999:${process.pid}`; // which no mount has
+  const record = { pid: 1, image: 'img', mountpoint: '/mnt', type: 'ffs', readonly: false, since: '', sandbox: [] };
+  const files = () => readdirSync(recordDirectory()).filter((name) => name.startsWith(device.replace(':', '-')));
+  writeRecord(device, record);
+  writeRecord(device, { ...record, pid: 2 });
+  t.equal(files().length, 2);
+  removeRecord(device, 1);
+  t.same(files(), [`${device.replace(':', '-')}.json`], 'the newer one keeps its own');
+  removeRecord(device, 2);
+  t.same(files(), []);
+  t.end();
 });
 
 t.test('a mount whose server was killed: list and umount tell', real, async (t) => {
