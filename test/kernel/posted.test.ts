@@ -118,3 +118,24 @@ t.test('a write that fails after all is lost, its owner hears of it, and no more
   post();
   t.equal(events.length, 1);
 });
+
+t.test('what may be allocated on the volume leaves a reserve where the device is kept', async (t) => {
+  let room = 200 * MIB;
+  const { dev, log } = setup(() => room);
+  t.equal(dev.spare(100 * MIB), 100 * MIB, 'more than a step');
+  room = 100 * MIB;
+  t.equal(dev.spare(60 * MIB), 60 * MIB);
+  room = 40 * MIB;
+  t.equal(dev.hasspare(30 * MIB), false);
+  t.same(log, []);
+  t.equal(dev.spare(30 * MIB), 16 * MIB, '24 MiB stay');
+  t.match(log, [/no space left where it is kept/]);
+  room = 24 * MIB;
+  t.equal(dev.spare(1), 0);
+  room = Infinity;
+  t.equal(dev.spare(1000 * MIB), 1000 * MIB, 'room again');
+  t.equal(log.length, 1);
+  const small = setup(() => 4 * MIB).dev;
+  t.equal(small.spare(4 * MIB), 3 * MIB, 'of little room a quarter stays');
+  for (const unknown of [undefined, () => undefined]) t.equal(setup(unknown).dev.spare(1e15), 1e15);
+});

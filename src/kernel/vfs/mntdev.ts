@@ -142,15 +142,20 @@ export class MountedDevice implements BlockDevice {
    * the device: better no file than one whose metadata is lost.
    */
   spare(bytes: number): number {
-    if (this.spare_bytes < bytes) {
-      const room = this.disk.room?.() ?? Infinity;
-      this.reserve_bytes ??= Math.min(RESERVE_BYTES, room / 4);
-      this.spare_bytes = Math.max(0, Math.min(room - this.reserve_bytes, STEP_BYTES));
-      if (this.spare_bytes < bytes) this.full();
-    }
+    if (!this.hasspare(bytes)) this.full();
     const got = Math.min(bytes, this.spare_bytes);
     this.spare_bytes -= got;
     return got;
+  }
+
+  /** Would the next `spare` of so many bytes get all of them? */
+  hasspare(bytes: number): boolean {
+    if (this.spare_bytes < bytes) {
+      const room = this.disk.room?.() ?? Infinity;
+      this.reserve_bytes ??= Math.min(RESERVE_BYTES, room / 4);
+      this.spare_bytes = Math.max(0, Math.min(room - this.reserve_bytes, Math.max(STEP_BYTES, bytes)));
+    }
+    return this.spare_bytes >= bytes;
   }
 
   private full(): void {

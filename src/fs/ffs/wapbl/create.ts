@@ -118,6 +118,10 @@ export async function wapbl_create(ump: FfsMount, bytes: number, le: boolean): P
     if (blocks < enough) {
       throw errno(E.ENOSPC, `no place for a journal: it needs ${enough * fs.fs_bsize} bytes in one piece, and the largest free piece has ${found.blocks * fs.fs_bsize}`);
     }
+    const all = (indirects(fs, blocks) + blocks) * fs.fs_bsize;
+    if (ump.um_mountp.mnt_dev?.hasspare(all) === false) {
+      throw errno(E.ENOSPC, `no room for a journal of ${all} bytes where ${ump.um_mountp.mnt_mntfromname} is kept`);
+    }
     const ino = await ffs_valloc(namelessinode(ump, UFS_ROOTINO), S_IFREG);
     const ip = namelessinode(ump, ino);
     try {
