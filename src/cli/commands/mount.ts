@@ -38,6 +38,12 @@ export interface MountArguments extends Where {
 
 /** Without -t every disk is taken for FFS, the one disk format there is. */
 const DEFAULT_TYPE = 'ffs';
+/**
+ * A small young generation: 141 MB instead of 167 for all processes of a busy mount; a larger one gains nothing that could be measured.
+ * One thread for V8's own work instead of four: program and server take turns, and more threads that compile and collect take the
+ * processors from both (docs/PERFORMANCE.md).
+ */
+const SERVER_FLAGS = ['--max-semi-space-size=4', '--v8-pool-size=1'];
 
 /** What -o, the flags and the driver say together. @throws Failure */
 function settle(argv: MountArguments): { options: MountOptions; type: string; driver: Driver } {
@@ -116,8 +122,7 @@ function plan(argv: MountArguments, options: MountOptions, type: string, driver:
       allow_other: options.allowOther, default_permissions: options.defaultPermissions,
     },
     channel: options.channel,
-    // A small young generation: 141 MB instead of 167 for all processes of a busy mount; a larger one gains nothing that could be measured.
-    server: { entry: fileURLToPath(new URL('../server.js', import.meta.url)), args, execArgv: ['--max-semi-space-size=4'] },
+    server: { entry: fileURLToPath(new URL('../server.js', import.meta.url)), args, execArgv: SERVER_FLAGS },
     ...(disk !== undefined ? { descriptors: overlay === undefined ? [disk.fd] : [disk.fd, overlay.fd] } : {}),
     sandbox: confinement(argv, driver),
     survive: options.survive, standby: options.standby,
