@@ -147,7 +147,8 @@ export async function mountAgainAndAgain(place: Workplace, mounts: number, progr
     umount_ms: umount_ms.sort((a, b) => a - b),
     left: {
       mounts: mountsBelow(place.dir),
-      records: list(recordDirectory()).filter((name) => names.has(name)),
+      // Records have the device's number for a name, logs a name of their own.
+      records: list(recordDirectory()).filter((name) => names.has(name) && (!name.endsWith('.json') || read(`${recordDirectory()}/${name}`).includes(`${place.dir}/`))),
       processes: users(place.dir, seen),
       // The host gives the numbers out again: one that is mounted somewhere is somebody else's.
       connections: list(CONNECTIONS).filter((name) => devices.has(name) && !live.has(name)),
