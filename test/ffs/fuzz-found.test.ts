@@ -415,3 +415,15 @@ await t.test('a summary area in a group block', async (t) => {
   await vol.close();
   await checked(t, dev, 'repaired and used');
 });
+
+await t.test('the next inode to try lies behind those that are initialised', async (t) => {
+  const dev = await newdisk(UFS2EA, 4 * 2 ** 20);
+  const { fs } = atlasOf(dev);
+  for (let c = 0; c < fs.fs_ncg; c++) put32(dev, fs.fsbtob(fs.cgtod(c)) + 48, fs.fs_ipg - 1);
+  const vol = await rw(dev);
+  t.equal(await errnameOf(vol.sys.mkdir(`${V}/d`, 0o755)), '');
+  await put(vol.sys, `${V}/f`, pattern(5000, 1));
+  await put(vol.sys, `${V}/d/g`, pattern(5000, 1));
+  await vol.close();
+  await checked(t, dev, 'used');
+});

@@ -161,7 +161,9 @@ export async function ffs_valloc(dp: Inode, mode: number): Promise<number> {
       const cg = bp.b_private as Cg;
       if (fs.ufs2 && cg.cg_initediblk % fs.fs_inopb !== 0) await wholeinited(order, bp, c);
       if (cg.cs_nifree <= 0) continue;
-      const ino = freeinode(cg, fs.fs_ipg, isdir && i === 0 ? 0 : cg.cg_irotor);
+      // A hint behind the inodes that are initialised is damage that a checker does not see: inodes come from the front.
+      const hint = fs.ufs2 && cg.cg_irotor > cg.cg_initediblk ? 0 : cg.cg_irotor;
+      const ino = freeinode(cg, fs.fs_ipg, isdir && i === 0 ? 0 : hint);
       if (ino < 0 || (c === 0 && ino < 2)) throw order.damage(`cylinder group ${c}: cs_nifree is ${cg.cs_nifree} but the map has no free inode`);
       if (fs.ufs2) initinodes(order, bp, c, ino);
       cg.cg_irotor = ino;
