@@ -22,8 +22,8 @@ import type { Graveyard, LinkCounts, Order } from './order.js';
  *      -> they and their blocks may be used again
  *   4  cylinder groups, summary area, superblock
  *
- * Before a phase that relies on earlier writes there is a barrier, and one at the end (-o async: only at the end of a full flush). What `kept` keeps for a successor is
- * committed before the writes of a phase, so that the disk is never ahead of it.
+ * Before a phase that relies on earlier writes there is a barrier, and one at the end (-o async: only at the end of a full
+ * flush). What `kept` keeps for a successor is committed before the writes of a phase, so that the disk is never ahead of it.
  */
 export async function flushrun(order: Order, full: boolean, kept: Kept | null): Promise<void> {
   const { dirty } = order;

@@ -19,7 +19,6 @@ export interface SandboxLibc {
   restrictSelf(number: number, ruleset: number, flags: number): number;
 }
 
-
 const SECCOMP_SET_MODE_FILTER = 1;
 /** _LINUX_CAPABILITY_VERSION_3: two words a set. */
 const CAPABILITY_VERSION = 0x20080522;

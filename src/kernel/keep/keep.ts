@@ -11,8 +11,9 @@
  * the disk is never ahead of the memory.
  *
  * The memory: SERVER_BYTES of the server; a header; REQUESTS_BYTES that requests are read into; two logs of records
- * (records.ts), of which one is valid; copies of dirty blocks. A commit appends to the valid log, or, when that has become long, writes everything anew into the other.
- * What counts is one word of the header, stored last: which log, and how far.
+ * (records.ts), of which one is valid; copies of dirty blocks. A commit appends to the valid log, or, when that has
+ * become long, writes everything anew into the other. What counts is one word of the header, stored last: which log,
+ * and how far.
  */
 import type { MaybePromise } from '../rumpuser/rumpuser.js';
 import type { BlockDevice } from '../blkdev.js';
@@ -52,7 +53,10 @@ export const REQUESTS_BYTES = 2 * ((1 << 20) + 4096);
 export interface KeepForServer {
   /** The first SERVER_BYTES of the memory. */
   readonly server: Uint8Array;
-  /** REQUESTS_BYTES of it. A write whose data lies here may be put off until `settle`. A predecessor's may lie here until its volume is mounted. */
+  /**
+   * REQUESTS_BYTES of it. A write whose data lies here may be put off until `settle`. A predecessor's may lie here until
+   * its volume is mounted.
+   */
   readonly requests: Uint8Array;
   /**
    * A predecessor's state lies in the memory and the mount has taken it up, or will. False after a first start, and where a
@@ -237,7 +241,8 @@ export class Keep implements KeepForServer {
     }
     this.atworkkept = this.atwork.length > 0;
     this.theirs = [...found.values()];
-    this.inheritance = { blocks: [...found].map(([offset_bytes, { at, bytes }]) => ({ offset_bytes, bytes: this.memory.subarray(at, at + bytes) })), records };
+    const blocks = [...found].map(([offset_bytes, { at, bytes }]) => ({ offset_bytes, bytes: this.memory.subarray(at, at + bytes) }));
+    this.inheritance = { blocks, records };
   }
 
   private inside(at: number, bytes: number): boolean {
