@@ -52,6 +52,23 @@ export class PostedWrite {
     Atomics.store(this.valid, 0, 1);
   }
 
+  /** Of the write that is noted: where its data is in {@link requests}, how long it is in bytes, where on the device, whose. */
+  get at(): number {
+    return this.words[AT]!;
+  }
+
+  get length(): number {
+    return this.words[BYTES]!;
+  }
+
+  get offset_bytes(): number {
+    return this.words[OFFSET]!;
+  }
+
+  get owner(): number {
+    return this.words[OWNER]!;
+  }
+
   done(): void {
     Atomics.store(this.valid, 0, 0);
   }
@@ -59,8 +76,7 @@ export class PostedWrite {
   /** What a predecessor left to be written. */
   get left(): LeftWrite | undefined {
     if (Atomics.load(this.valid, 0) !== 1) return undefined;
-    const [at, length, offset_bytes, owner] = this.words as unknown as [number, number, number, number];
-    const { requests } = this;
+    const { requests, at, length, offset_bytes, owner } = this;
     if (!(at >= 0 && length > 0 && at + length <= requests.length && Number.isInteger(at + length))) return undefined;
     return { bytes: requests.subarray(at, at + length), offset_bytes, owner };
   }

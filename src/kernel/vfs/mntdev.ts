@@ -2,6 +2,7 @@ import type { BlockDevice } from '../blkdev.js';
 import { E, Errno, errno, errnoName } from '../errno.js';
 import type { PostedWrite } from '../keep/posted.js';
 import type { LogLevel, MaybePromise } from '../rumpuser/rumpuser.js';
+import { RoomBudget } from './room.js';
 
 type Operation = 'read' | 'write' | 'flush';
 
@@ -9,9 +10,8 @@ const DOING: Record<Operation, string> = { read: 'reading', write: 'writing', fl
 
 /** Less is not worth putting off, bytes. */
 const POST_MIN_BYTES = 16384;
-/** What the host must have left for a write to be put off (it could not be refused for want of room later), and how much is taken for granted at a time. */
+/** What the host must have left for a write to be put off, bytes: it could not be refused for want of room later. */
 const POST_RESERVE_BYTES = 64 << 20;
-const STEP_BYTES = 64 << 20;
 /** What the host is to have left for changes that are in memory and not yet on the device; or a quarter of what it had first, if that is less. */
 const RESERVE_BYTES = 24 << 20;
 
@@ -44,17 +44,11 @@ export class MountedDevice implements BlockDevice {
   /** Where a write that is put off is noted; null: none is. */
   private notes: PostedWrite | null = null;
   private lost: (owner: number) => void = () => {};
-  /** The write that was put off: null or memory, place in it, bytes, place on the device, owner. */
-  private posted: Uint8Array | null = null;
-  private posted_offset = 0;
-  private posted_length = 0;
-  private posted_at = 0;
-  private posted_owner = 0;
-  /** Bytes that the host has room for without being asked again. */
-  private room_bytes = 0;
-  /** The same for what is allocated on the volume. */
-  private spare_bytes = 0;
-  private reserve_bytes: number | undefined;
+  /** The write that is put off now. */
+  private posted: PostedWrite | null = null;
+  /** For writes that are put off, and for what is allocated on the volume. */
+  private readonly postroom: RoomBudget;
+  private readonly spareroom: RoomBudget;
 
   constructor(disk: BlockDevice, log: (level: LogLevel, message: string) => void) {
     this.disk = disk;
@@ -62,6 +56,8 @@ export class MountedDevice implements BlockDevice {
     this.sector_bytes = disk.sector_bytes;
     this.readonly = disk.readonly;
     this.log = log;
+    this.postroom = new RoomBudget(disk, 0, () => POST_RESERVE_BYTES);
+    this.spareroom = new RoomBudget(disk, Infinity, (first) => Math.min(RESERVE_BYTES, first / 4));
   }
 
   get size_bytes(): number {
@@ -69,7 +65,7 @@ export class MountedDevice implements BlockDevice {
   }
 
   read(into: Uint8Array, into_offset: number, length: number, offset_bytes: number): MaybePromise<void> {
-    if (this.posted !== null) this.settle();
+    this.settle();
     let reading: MaybePromise<void>;
     try {
       reading = this.disk.read(into, into_offset, length, offset_bytes);
@@ -81,7 +77,7 @@ export class MountedDevice implements BlockDevice {
   }
 
   write(from: Uint8Array, from_offset: number, length: number, offset_bytes: number): MaybePromise<void> {
-    if (this.posted !== null) this.settle();
+    this.settle();
     let writing: MaybePromise<void>;
     try {
       writing = this.disk.write(from, from_offset, length, offset_bytes);
@@ -102,39 +98,37 @@ export class MountedDevice implements BlockDevice {
   /** Like write, but may put it off. `from` stays as it is until `settle`. */
   post(from: Uint8Array, from_offset: number, length: number, offset_bytes: number, owner: number): MaybePromise<void> {
     const { notes } = this;
-    if (notes === null || length < POST_MIN_BYTES || !notes.holds(from, from_offset, length) || !this.hasroom(length)) {
-      return this.write(from, from_offset, length, offset_bytes);
-    }
+    const holds = notes !== null && length >= POST_MIN_BYTES && notes.holds(from, from_offset, length);
+    if (!holds || !this.postroom.has(length)) return this.write(from, from_offset, length, offset_bytes);
     this.settle();
+    this.postroom.take(length);
     notes.note(from, from_offset, length, offset_bytes, owner);
-    this.posted = from;
-    this.posted_offset = from_offset;
-    this.posted_length = length;
-    this.posted_at = offset_bytes;
-    this.posted_owner = owner;
+    this.posted = notes;
     return undefined;
   }
 
   /** Does the write that was put off. */
   settle(): void {
-    const { posted } = this;
-    if (posted === null) return;
+    // Each request comes by here, mostly for nothing: short, so that it is inlined.
+    if (this.posted !== null) this.writeposted(this.posted);
+  }
+
+  private writeposted(posted: PostedWrite): void {
     this.posted = null;
-    const { posted_length: length, posted_at: at, posted_owner: owner } = this;
+    const { length, offset_bytes, owner } = posted;
     const failed = (thrown: unknown) => {
-      this.failed('write', thrown, length, at);
+      this.failed('write', thrown, length, offset_bytes);
       this.notes = null;
       this.lost(owner);
     };
-    const { notes } = this;
     try {
-      const writing = this.disk.write(posted, this.posted_offset, length, at);
+      const writing = this.disk.write(posted.requests, posted.at, length, offset_bytes);
       // It does not, being immediate. If it does all the same, it has its copy and keeps the order.
       if (writing instanceof Promise) writing.catch(failed);
     } catch (thrown) {
       failed(thrown);
     }
-    notes?.done();
+    posted.done();
   }
 
   /**
@@ -143,19 +137,12 @@ export class MountedDevice implements BlockDevice {
    */
   spare(bytes: number): number {
     if (!this.hasspare(bytes)) this.full();
-    const got = Math.min(bytes, this.spare_bytes);
-    this.spare_bytes -= got;
-    return got;
+    return this.spareroom.take(bytes);
   }
 
   /** Would the next `spare` of so many bytes get all of them? */
   hasspare(bytes: number): boolean {
-    if (this.spare_bytes < bytes) {
-      const room = this.disk.room?.() ?? Infinity;
-      this.reserve_bytes ??= Math.min(RESERVE_BYTES, room / 4);
-      this.spare_bytes = Math.max(0, Math.min(room - this.reserve_bytes, Math.max(STEP_BYTES, bytes)));
-    }
-    return this.spare_bytes >= bytes;
+    return this.spareroom.has(bytes);
   }
 
   private full(): void {
@@ -164,14 +151,8 @@ export class MountedDevice implements BlockDevice {
     this.log('warn', `${this.name}: no space left where it is kept; nothing can be added to the volume until there is`);
   }
 
-  private hasroom(bytes: number): boolean {
-    if (this.room_bytes < bytes) this.room_bytes = Math.min((this.disk.room?.() ?? 0) - POST_RESERVE_BYTES, STEP_BYTES);
-    this.room_bytes -= bytes;
-    return this.room_bytes >= 0;
-  }
-
   flush(): MaybePromise<void> {
-    if (this.posted !== null) this.settle();
+    this.settle();
     if (this.flush_failed !== null) throw this.flush_failed;
     const fail = (thrown: unknown): never => {
       throw (this.flush_failed = this.failed('flush', thrown, 0, 0));
@@ -185,7 +166,7 @@ export class MountedDevice implements BlockDevice {
   }
 
   discard(offset_bytes: number, length: number): MaybePromise<void> {
-    if (this.posted !== null) this.settle();
+    this.settle();
     return this.disk.discard(offset_bytes, length);
   }
 
