@@ -109,7 +109,7 @@ async function attempt(options: SuperviseOptions, mount: HostMount): Promise<Up 
   // The superuser mounts when the volume is known; fusermount3 makes descriptor and mount in one; fuse-native mounts in the server.
   const early = superuser || native ? undefined : mountAsUser(mount);
   const fuse = early?.fd ?? (native ? openSync('/dev/null', 'r+') : openDevFuse());
-  const memory = native || !mount.default_permissions || options.survive === false ? undefined : MemoryFile.make();
+  const memory = native || !mount.default_permissions || options.survive === false ? undefined : MemoryFile.make(options.memory_bytes);
   const servers = new Servers(options, mount, fuse, memory);
   let info = early?.info;
   let server: Server | undefined;

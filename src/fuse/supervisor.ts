@@ -40,6 +40,8 @@ export interface SuperviseOptions {
   readonly sandbox?: SandboxOptions;
   /** Another server goes on when one has died, where the volume allows it; default true. */
   readonly survive?: boolean;
+  /** Room for what one leaves to the next; default 256 MiB (memory-file.ts). */
+  readonly memory_bytes?: number;
   /** One waits for that all the time; default true. Without, it is started when it is needed. */
   readonly standby?: boolean;
   /** Seconds without an answer after which a server is taken for hung; 0: never. Default 30. */

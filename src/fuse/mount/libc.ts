@@ -26,6 +26,8 @@ export interface Libc {
   readable(fd: number): boolean;
   /** There is something to read. */
   pending(fd: number): boolean;
+  /** An empty file in memory that belongs to no file system, so that nobody can fill what it lies in. Close-on-exec. */
+  memfd(name: string): number;
   /** SIGALRM every so many milliseconds; 0 ends it. */
   setAlarm(milliseconds: number): void;
 }
@@ -43,6 +45,8 @@ const SCM_RIGHTS = 1;
 const PR_SET_PDEATHSIG = 1;
 const ITIMER_REAL = 0;
 const POLLIN = 1;
+const MFD_CLOEXEC = 1;
+const MFD_NOEXEC_SEAL = 8;
 /** _IOR(229, 0, uint32_t), include/uapi/linux/fuse.h. */
 export const FUSE_DEV_IOC_CLONE = 0x8004e500;
 
@@ -59,6 +63,7 @@ function bind(koffi: Koffi, lib: IKoffiLib): Libc {
   const siginterrupt = lib.func('int siginterrupt(int sig, int flag)');
   const ioctl = lib.func('int ioctl(int fd, unsigned long request, const void *argument)');
   const setitimer = lib.func('int setitimer(int which, void *value, void *old)');
+  const memfd = lib.func('int memfd_create(const char *name, unsigned int flags)');
 
   const poll = lib.func('int poll(void *fds, unsigned long nfds, int timeout)');
   /** One struct pollfd: int fd, short events, short revents. */
@@ -108,6 +113,11 @@ function bind(koffi: Koffi, lib: IKoffiLib): Libc {
       return (poll(pollfd, 1, 0) as number) > 0 && (events[1]! & POLLIN) !== 0;
     },
     siginterrupt: (signal) => void check(siginterrupt(signal, 1) as number, 'siginterrupt'),
+    memfd(name) {
+      // Linux before 6.3 does not know the second flag: that it will never be run.
+      const fd = memfd(name, MFD_CLOEXEC | MFD_NOEXEC_SEAL) as number;
+      return fd >= 0 ? fd : check(memfd(name, MFD_CLOEXEC) as number, 'memfd_create');
+    },
     setAlarm(milliseconds) {
       const seconds = BigInt(Math.floor(milliseconds / 1000));
       const microseconds = BigInt((milliseconds % 1000) * 1000);

@@ -18,20 +18,26 @@ const BEHIND = 1024n;
  * read through `fd`, so all numbers that come into question can be tried.
  */
 export function endInFlight(memory: MemoryFile, fd: number): void {
-  const noted = memory.latest();
-  if (noted === undefined) return;
-  const latest = noted - (noted % STEP);
+  const noted = memory.noted();
+  if (noted.length === 0) return;
+  const latest = noted.reduce((a, b) => (a > b ? a : b));
+  const even = latest - (latest % STEP);
+  const first = even > STEP * BEFORE ? even - STEP * BEFORE : STEP;
   const reply = new DataView(new ArrayBuffer(fuse_out_header.SIZEOF));
   reply.setUint32(fuse_out_header.len, fuse_out_header.SIZEOF, true);
   reply.setInt32(fuse_out_header.error, -hostErrno(E.EIO), true);
-  const first = latest > STEP * BEFORE ? latest - STEP * BEFORE : STEP;
-  for (let unique = first; unique <= latest + STEP * BEHIND; unique += STEP) {
+  /** False: nothing has been read through `fd`, or the mount has ended. */
+  const end = (unique: bigint): boolean => {
     reply.setBigUint64(fuse_out_header.unique, unique, true);
     try {
       writeSync(fd, reply);
     } catch (error) {
-      // ENOENT: there is none of this number. Anything else: nothing has been read through it, or the mount has ended.
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') return;
+      // ENOENT: there is none of this number.
+      return (error as NodeJS.ErrnoException).code === 'ENOENT';
     }
-  }
+    return true;
+  };
+  // One that has waited for long may lie far behind.
+  for (const unique of noted) if (unique < first && !end(unique)) return;
+  for (let unique = first; unique <= even + STEP * BEHIND; unique += STEP) if (!end(unique)) return;
 }

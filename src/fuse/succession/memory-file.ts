@@ -1,38 +1,29 @@
 /** The supervisor's side of the memory that outlives a server: a file without a name. */
-import { closeSync, constants, ftruncateSync, openSync, readSync, statfsSync, unlinkSync } from 'node:fs';
-import { randomBytes } from 'node:crypto';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
+import { closeSync, ftruncateSync, readSync } from 'node:fs';
+import { libc } from '../mount/libc.js';
 import { PLACES, PLACES_AT, PLACE_WORDS, P, STATE_WORDS, W } from './state.js';
 
-/** Address space; it takes as much memory as there are changes that are not on the disk yet. */
-const WANTED_BYTES = 256 << 20;
-/** Less is not worth it (and the kernel's part needs some 48 MiB). */
-const LEAST_BYTES = 64 << 20;
+/** Address space; it takes as much memory as there are changes that are not on the disk yet. The kernel's part needs some 52 MiB at least. */
+const BYTES = 256 << 20;
 
 export class MemoryFile {
   private readonly words = new Uint32Array(STATE_WORDS);
 
   private constructor(readonly fd: number, readonly bytes: number) {}
 
-  /** undefined: nowhere is room for it. */
-  static make(): MemoryFile | undefined {
-    for (const directory of ['/dev/shm', tmpdir()]) {
-      try {
-        // More than is there would be the end of whoever writes into it (SIGBUS).
-        const { bavail, bsize } = statfsSync(directory);
-        const bytes = Math.min(WANTED_BYTES, Math.floor((bavail * bsize) / 2 / LEAST_BYTES) * LEAST_BYTES);
-        if (bytes < LEAST_BYTES) continue;
-        const name = path.join(directory, `.rumpfuse-${process.pid}-${randomBytes(8).toString('hex')}`);
-        const fd = openSync(name, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, 0o600);
-        unlinkSync(name);
-        ftruncateSync(fd, bytes);
-        return new MemoryFile(fd, bytes);
-      } catch {
-        continue;
-      }
+  /** undefined: the host gives none. */
+  static make(bytes = BYTES): MemoryFile | undefined {
+    let fd: number | undefined;
+    try {
+      // Not in /dev/shm: whoever fills that would end the servers that write into theirs (SIGBUS).
+      fd = libc()?.memfd('rumpfuse');
+      if (fd === undefined) return undefined;
+      ftruncateSync(fd, bytes);
+      return new MemoryFile(fd, bytes);
+    } catch {
+      if (fd !== undefined) closeSync(fd);
+      return undefined;
     }
-    return undefined;
   }
 
   /** What the server has noted of itself. It may be anything, if the server has been taken over. */
@@ -45,19 +36,19 @@ export class MemoryFile {
   }
 
   /**
-   * The number of the latest request that the server has noted, where the host does not send again what a dead one was at. It may
-   * be any number, too.
+   * The numbers of the requests that the server has noted, at work or answered, where the host does not send again what a dead one
+   * was at; empty where it does. They may be any numbers, too.
    */
-  latest(): bigint | undefined {
+  noted(): bigint[] {
     readSync(this.fd, this.words, 0, this.words.byteLength, 0);
     const { words } = this;
-    if (words[W.agreed] !== 1 || words[W.resend] === 1) return undefined;
-    let latest = 0n;
+    if (words[W.agreed] !== 1 || words[W.resend] === 1) return [];
+    const noted: bigint[] = [];
     for (let at = PLACES_AT; at < PLACES_AT + PLACES * PLACE_WORDS; at += PLACE_WORDS) {
       const unique = (BigInt(words[at + P.hi]!) << 32n) | BigInt(words[at + P.lo]!);
-      if (unique > latest) latest = unique;
+      if (unique > 0n) noted.push(unique);
     }
-    return latest;
+    return noted;
   }
 
   close(): void {
