@@ -96,11 +96,12 @@ export function writeRecord(device: string, record: MountRecord): void {
 /** Removes the record of a mount that has ended, and its log; a newer mount that was given the same device number keeps its own. */
 export function removeRecord(device: string, pid: number): void {
   if (!ours()) return;
-  const file = [recordFile(device), besideFile(device, pid)].find((name) => readRecordFile(name)?.pid === pid);
-  if (file === undefined) return;
-  const record = readRecordFile(file)!;
-  rmSync(file, { force: true });
-  for (const file of [record.log, record.standing]) if (file !== undefined) rmSync(file, { force: true });
+  for (const file of [recordFile(device), besideFile(device, pid)]) {
+    const record = readRecordFile(file);
+    if (record?.pid !== pid) continue;
+    for (const name of [file, record.log, record.standing]) if (name !== undefined) rmSync(name, { force: true });
+    return;
+  }
 }
 
 /** What a mount writes while it lives. */
@@ -142,7 +143,11 @@ export interface EndedMount {
 export function dropStaleRecords(mounts: readonly HostMount[], target?: string): EndedMount[] {
   const ended: EndedMount[] = [];
   if (!ours()) return ended;
-  const live = new Set(mounts.flatMap(({ device, details }) => [recordFile(device), details?.log ?? '', details?.standing ?? ''].map((file) => path.basename(file))));
+  const live = new Set<string>();
+  const keep = (...files: (string | undefined)[]): void => {
+    for (const file of files) if (file !== undefined) live.add(path.basename(file));
+  };
+  for (const { device, details } of mounts) keep(recordFile(device), details?.log, details?.standing);
   const stale: string[] = [];
   for (const name of readdirSync(recordDirectory())) {
     const file = path.join(recordDirectory(), name);
@@ -151,14 +156,14 @@ export function dropStaleRecords(mounts: readonly HostMount[], target?: string):
     // seen here may be in another mount namespace: its process tells.
     const owner = /^(\d+)-\d+\.(?:log|standing)$/.exec(name)?.[1] ?? record?.pid;
     if (live.has(name) || (owner !== undefined && alive(Number(owner)))) {
-      for (const file of [record?.log, record?.standing]) if (file !== undefined) live.add(path.basename(file));
+      keep(record?.log, record?.standing);
       continue;
     }
     const said = record?.log === undefined ? [] : readLog(record.log);
     if (record?.log !== undefined && said.length > 0) {
       ended.push({ record, said });
       if (target !== record.mountpoint && target !== record.image && Date.now() - statSync(record.log).mtimeMs < TOLD_MS) {
-        live.add(path.basename(record.log));
+        keep(record.log);
         continue;
       }
     }
