@@ -8,16 +8,21 @@ const FIELDS = [
   'fs_bshift', 'fs_fshift', 'fs_fragshift', 'fs_fsbtodb', 'fs_sbsize', 'fs_nindir', 'fs_inopb', 'fs_cssize', 'fs_ipg', 'fs_fpg',
 ] as const satisfies readonly (keyof Fs)[];
 
-/** Bytes that may differ between copies of an old superblock (4.4BSD's rule); all others must not. */
-const OLD_MAY_DIFFER: readonly (readonly [number, number])[] = [
-  [0, 8], [32, 36], [60, 68], [88, 96], [100, 104], [128, 140], [192, 712], [724, 856], [1116, 1316], [1328, 1356], [1360, 1364],
+/** From the first byte to before the second, in order. */
+type Ranges = readonly (readonly [number, number])[];
+
+/** Bytes that may differ between copies of an old superblock (4.4BSD's rule); all others must not. `late`: from where up to 1316. */
+const maydiffer = (late: number): Ranges => [
+  [0, 8], [32, 36], [60, 68], [88, 96], [100, 104], [128, 140], [192, 712], [724, 856], [late, 1316], [1328, 1356], [1360, 1364],
 ];
-/** From 1000 on OpenBSD keeps what the wide layout has there (the superblock's place, totals, times), in the first copy only; older systems have spares. */
-const OPENBSD_MAY_DIFFER: readonly (readonly [number, number])[] = [
-  [0, 8], [32, 36], [60, 68], [88, 96], [100, 104], [128, 140], [192, 712], [724, 856], [1000, 1316], [1328, 1356], [1360, 1364],
-];
-/** The same for the still older layout of 4.2BSD. */
-const OLDEST_MAY_DIFFER: readonly (readonly [number, number])[] = [[0, 8], [32, 36], [60, 68], [88, 96], [192, 712], [724, 856]];
+const OLD_MAY_DIFFER = maydiffer(1116);
+/**
+ * From 1000 on OpenBSD keeps what the wide layout has there (the superblock's place, totals, times), in the first copy
+ * only; older systems have spares.
+ */
+const OPENBSD_MAY_DIFFER = maydiffer(1000);
+/** The still older layout of 4.2BSD. */
+const OLDEST_MAY_DIFFER: Ranges = [[0, 8], [32, 36], [60, 68], [88, 96], [192, 712], [724, 856]];
 
 /** The first field in which two copies disagree, or undefined. */
 export function superblocksDiffer(a: Fs, b: Fs): string | undefined {
