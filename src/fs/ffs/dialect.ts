@@ -3,12 +3,11 @@ import type { FfsDialect } from './ffsmount.js';
 import type { Fs } from './fs.js';
 import {
   FS_42POSTBLFMT, FS_44INODEFMT, FS_ACLS, FS_DOQUOTA2, FS_DOSOFTDEP, FS_DOWAPBL, FS_FLAGS_UPDATED, FS_GJOURNAL, FS_ISCLEAN, FS_MULTILABEL, FS_NEEDSFSCK,
-  FS_POSIX1EACLS, FS_SUJ, FS_TRIM, FS_UNCLEAN, FS_WASCLEAN,
+  FS_POSIX1EACLS, FS_SUJ, FS_TRIM, FS_UNCLEAN, FS_WASCLEAN, widefilled,
 } from './fs.js';
-import { getu64 } from '../ufs/endian.js';
 import { ffs_cstotal_validate } from './fs_validate.js';
 import { CK_CYLGRP, CK_DEFINED, CK_SUPERBLOCK, cg_ckhash_verifies, ffs_ckhashes, sb_ckhash_verifies } from './ckhash.js';
-import { FS_MAGIC_OFFSET, FS_METACKHASH, FS_STRUCT_SIZE, SBLOCK_UFS1 } from './fs_const.js';
+import { FS_MAGIC_OFFSET, FS_METACKHASH, FS_STRUCT_SIZE } from './fs_const.js';
 import { ffs_rootchunk1k } from './rootchunk.js';
 import { readbytes } from './sbsearch.js';
 import { sun_caution } from './solaris.js';
@@ -88,7 +87,7 @@ async function openbsdfields(dev: BlockDevice, fs: Fs): Promise<boolean> {
 
 /** The wide fields of an FFS1 superblock say what `fs` says. */
 export function openbsdsuper(view: DataView, fs: Fs): boolean {
-  return view.getUint32(FS_MAGIC_OFFSET, fs.le) === fs.fs_magic && getu64(view, 1000, fs.le) === SBLOCK_UFS1 && getu64(view, 1080, fs.le) === fs.fs_size && getu64(view, 1096, fs.le) === fs.fs_csaddr;
+  return view.getUint32(FS_MAGIC_OFFSET, fs.le) === fs.fs_magic && widefilled(view, fs.le, fs.fs_size, fs.fs_csaddr);
 }
 
 /** Looks at everything that tells. `asked` is the dialect that the user insists on. @throws EIO */

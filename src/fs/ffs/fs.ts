@@ -105,9 +105,9 @@ function store(view: DataView, offset: number, type: FieldType, value: number, l
   }
 }
 
-/** The wide fields of a UFS1 superblock agree with the old ones: then it is only fs_maxbsize, by which others tell that they are filled, that is damaged. */
-function widefilled(view: DataView, le: boolean): boolean {
-  return geti64(view, 1000, le) === SBLOCK_UFS1 && geti64(view, 1080, le) === view.getInt32(36, le) && geti64(view, 1096, le) === view.getInt32(152, le);
+/** The wide fields of a UFS1 superblock, whatever its flags say of them, name its place (fs_sblockloc) and this fs_size and fs_csaddr. */
+export function widefilled(view: DataView, le: boolean, fs_size: number, fs_csaddr: number): boolean {
+  return geti64(view, 1000, le) === SBLOCK_UFS1 && geti64(view, 1080, le) === fs_size && geti64(view, 1096, le) === fs_csaddr;
 }
 
 /** Log2 of a power of two below 2^31. */
@@ -315,7 +315,8 @@ export class Fs {
       if (magic !== FS_UFS1_MAGIC && magic !== FS_UFS2_MAGIC && magic !== FS_UFS2EA_MAGIC && !mtb) continue;
       const updated = (probe.getUint8(211) & FS_FLAGS_UPDATED) !== 0;
       // A UFS1 volume that another system marked without filling the wide fields keeps its truth in the old ones.
-      const filled = probe.getInt32(860, le) === probe.getInt32(48, le) || widefilled(probe, le);
+      // Others tell by fs_maxbsize; where all the rest agrees with the old fields it is only that one that is damaged.
+      const filled = probe.getInt32(860, le) === probe.getInt32(48, le) || widefilled(probe, le, probe.getInt32(36, le), probe.getInt32(152, le));
       const ufs2 = magic === FS_UFS2_MAGIC || magic === FS_UFS2EA_MAGIC;
       const fs = new Fs(bytes.slice(0, SBLOCKSIZE), le, mtb ? FS_UFS1_MAGIC : magic, ufs2 || (updated && filled));
       fs.#load();
