@@ -42,14 +42,14 @@ export async function child(dvp: Vnode, name: string, type: number): Promise<Vno
   return null;
 }
 
-/** Runs `use` with the directory of a namespace; undefined if the volume has none. */
-export async function withsubdir<T>(mp: Mount, namespace: number, use: (subdir: Vnode) => Promise<T>): Promise<T | undefined> {
+/** Runs `use` with the directory of a namespace. @throws EOPNOTSUPP the volume has none */
+export async function withsubdir<T>(mp: Mount, namespace: number, use: (subdir: Vnode) => Promise<T>): Promise<T> {
   const { mnt_kernel: kernel } = mp;
   const held: Vnode[] = [await kernel.vcache_get(mp, UFS_ROOTINO)];
   try {
     for (const name of [FSROOTSUBDIR, SUBDIRS.get(namespace) ?? '']) {
       const next = name === '' ? null : await child(held[held.length - 1]!, name, VDIR);
-      if (next === null) return undefined;
+      if (next === null) throw errno(E.EOPNOTSUPP, 'this volume keeps no extended attributes (UFS1 has them in files under /.attribute)');
       held.push(next);
     }
     return await use(held[held.length - 1]!);
@@ -128,35 +128,35 @@ export async function beside<T>(vp: Vnode, other: Vnode, exclusive: boolean, bod
   }
 }
 
-/** The value of an attribute; undefined if there is none. */
-async function value(vp: Vnode, subdir: Vnode, name: string): Promise<Uint8Array | undefined> {
-  const file = await child(subdir, name, VREG);
-  if (file === null) return undefined;
+/** Runs `body` with `file` locked beside `vp`, and gives the reference to `file` back. */
+export async function withfile<T>(vp: Vnode, file: Vnode, exclusive: boolean, body: () => Promise<T>): Promise<T> {
   try {
-    return await beside(vp, file, false, async () => {
-      const backing = await openbacking(file, name);
-      return backing === undefined ? undefined : await record(backing, VTOI(vp));
-    });
+    return await beside(vp, file, exclusive, body);
   } finally {
     await file.v_mount.mnt_kernel.vrele(file);
   }
 }
 
-export function nobacking(): Error {
-  return errno(E.EOPNOTSUPP, 'this volume keeps no extended attributes (UFS1 has them in files under /.attribute)');
+/** The value of an attribute; undefined if there is none. */
+async function value(vp: Vnode, subdir: Vnode, name: string): Promise<Uint8Array | undefined> {
+  const file = await child(subdir, name, VREG);
+  if (file === null) return undefined;
+  return withfile(vp, file, false, async () => {
+    const backing = await openbacking(file, name);
+    return backing === undefined ? undefined : await record(backing, VTOI(vp));
+  });
 }
 
 /** @throws ENOATTR; EOPNOTSUPP the volume has no attributes of that namespace; EIO */
 export async function ufs1_getextattr(vp: Vnode, namespace: number, name: string): Promise<Uint8Array> {
-  const found = await withsubdir(vp.v_mount, namespace, async (subdir) => ({ value: await value(vp, subdir, name) }));
-  if (found === undefined) throw nobacking();
-  if (found.value === undefined) throw errno(E.ENOATTR);
-  return found.value;
+  const found = await withsubdir(vp.v_mount, namespace, (subdir) => value(vp, subdir, name));
+  if (found === undefined) throw errno(E.ENOATTR);
+  return found;
 }
 
 /** @throws EOPNOTSUPP EIO */
 export async function ufs1_listextattr(vp: Vnode, namespace: number): Promise<string[]> {
-  const found = await withsubdir(vp.v_mount, namespace, async (subdir) => {
+  return withsubdir(vp.v_mount, namespace, async (subdir) => {
     const names: string[] = [];
     await ufs_readdir(VTOI(subdir), 0, (_ino, type, name) => {
       if (name !== '.' && name !== '..' && (type === DT_REG || type === DT_UNKNOWN)) names.push(name);
@@ -166,6 +166,4 @@ export async function ufs1_listextattr(vp: Vnode, namespace: number): Promise<st
     for (const name of names) if ((await value(vp, subdir, name)) !== undefined) having.push(name);
     return having;
   });
-  if (found === undefined) throw nobacking();
-  return found;
 }

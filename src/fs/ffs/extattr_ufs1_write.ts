@@ -9,7 +9,8 @@ import { IN_CHANGE, VTOI } from '../ufs/inode.js';
 import { ufs_dirlookup } from '../ufs/lookup.js';
 import { ffs_create } from './create.js';
 import {
-  UFS_EXTATTR_ATTR_FLAG_INUSE, UFS_EXTATTR_HEADER, UFS_EXTATTR_MAGIC, UFS_EXTATTR_VERSION, beside, child, nobacking, openbacking, record, recordplace, withsubdir,
+  UFS_EXTATTR_ATTR_FLAG_INUSE, UFS_EXTATTR_HEADER, UFS_EXTATTR_MAGIC, UFS_EXTATTR_VERSION,
+  beside, withfile, child, openbacking, record, recordplace, withsubdir,
 } from './extattr_ufs1.js';
 import type { Backing } from './extattr_ufs1.js';
 import { ffs_write } from './write.js';
@@ -69,52 +70,46 @@ async function ready(file: Vnode, name: string, cred: Cred): Promise<Backing> {
   return backing;
 }
 
-/** The time of change of the file whose attribute it is. */
-async function changed(vp: Vnode): Promise<void> {
-  const order = ORDER(VTOI(vp).i_ump);
-  await order.run(() => order.touchmeta(VTOI(vp), IN_CHANGE));
+/**
+ * Changes an attribute in its file: `open` gives that, referenced, `change` runs with it locked. Then the file whose
+ * attribute it is has its time of change.
+ */
+async function changing(
+  vp: Vnode, namespace: number, open: (subdir: Vnode) => Promise<Vnode>, change: (file: Vnode) => Promise<void>,
+): Promise<void> {
+  await withsubdir(vp.v_mount, namespace, async (subdir) => {
+    const file = await open(subdir);
+    await withfile(vp, file, true, () => change(file));
+    const order = ORDER(VTOI(vp).i_ump);
+    await order.run(() => order.touchmeta(VTOI(vp), IN_CHANGE));
+  });
 }
 
 /** @throws EINVAL ENOATTR EACCES ENOSPC EIO; EOPNOTSUPP the volume has no attributes of that namespace */
 export async function ufs1_setextattr(vp: Vnode, namespace: number, name: string, value: Uint8Array, cred: Cred): Promise<void> {
   if (name === '.' || name === '..' || name.includes('/')) throw errno(E.EINVAL);
-  const done = await withsubdir(vp.v_mount, namespace, async (subdir) => {
-    const file = (await child(subdir, name, VREG)) ?? (await autocreate(vp, subdir, name, value.length, cred));
-    try {
-      await beside(vp, file, true, async () => {
-        const backing = await ready(file, name, cred);
-        if (value.length > backing.room) throw errno(E.ENOSPC, `extended attribute ${name} has room for ${backing.room} bytes`);
-        const { i_number, i_gen } = VTOI(vp);
-        const bytes = three(backing.le, UFS_EXTATTR_ATTR_FLAG_INUSE, value.length, i_gen, value.length);
-        bytes.set(value, UFS_EXTATTR_HEADER);
-        await writeat(file, bytes, recordplace(backing, i_number), cred);
-      });
-    } finally {
-      await file.v_mount.mnt_kernel.vrele(file);
-    }
-    await changed(vp);
-    return true;
+  const open = async (subdir: Vnode) => (await child(subdir, name, VREG)) ?? (await autocreate(vp, subdir, name, value.length, cred));
+  await changing(vp, namespace, open, async (file) => {
+    const backing = await ready(file, name, cred);
+    if (value.length > backing.room) throw errno(E.ENOSPC, `extended attribute ${name} has room for ${backing.room} bytes`);
+    const { i_number, i_gen } = VTOI(vp);
+    const bytes = three(backing.le, UFS_EXTATTR_ATTR_FLAG_INUSE, value.length, i_gen, value.length);
+    bytes.set(value, UFS_EXTATTR_HEADER);
+    await writeat(file, bytes, recordplace(backing, i_number), cred);
   });
-  if (done === undefined) throw nobacking();
 }
 
 /** @throws ENOATTR EIO; EOPNOTSUPP the volume has no attributes of that namespace */
 export async function ufs1_deleteextattr(vp: Vnode, namespace: number, name: string, cred: Cred): Promise<void> {
-  const done = await withsubdir(vp.v_mount, namespace, async (subdir) => {
+  const open = async (subdir: Vnode) => {
     const file = await child(subdir, name, VREG);
     if (file === null) throw errno(E.ENOATTR);
-    try {
-      await beside(vp, file, true, async () => {
-        const backing = await openbacking(file, name);
-        if (backing === undefined || (await record(backing, VTOI(vp))) === undefined) throw errno(E.ENOATTR);
-        const { i_number, i_gen } = VTOI(vp);
-        await writeat(file, three(backing.le, 0, 0, i_gen), recordplace(backing, i_number), cred);
-      });
-    } finally {
-      await file.v_mount.mnt_kernel.vrele(file);
-    }
-    await changed(vp);
-    return true;
+    return file;
+  };
+  await changing(vp, namespace, open, async (file) => {
+    const backing = await openbacking(file, name);
+    if (backing === undefined || (await record(backing, VTOI(vp))) === undefined) throw errno(E.ENOATTR);
+    const { i_number, i_gen } = VTOI(vp);
+    await writeat(file, three(backing.le, 0, 0, i_gen), recordplace(backing, i_number), cred);
   });
-  if (done === undefined) throw nobacking();
 }
