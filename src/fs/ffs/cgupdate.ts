@@ -75,15 +75,15 @@ function cg_dirty(order: Order, bp: Buf, c: number): void {
 export function ffs_cgstamp(order: Order, dirty: ReadonlySet<Buf> | ReadonlyMap<Buf, unknown>): void {
   const { um_fs, um_kernel } = order.ump;
   const { sec } = um_kernel.now();
-  for (const bp of dirty.keys()) if (bp.b_private instanceof Cg) bp.b_private.settime(um_fs, sec);
-  ffs_cgrehash(order, dirty);
+  for (const bp of dirty.keys()) {
+    if (bp.b_private instanceof Cg) bp.b_private.settime(um_fs, sec);
+    ffs_cgrehash(um_fs, bp);
+  }
 }
 
-/** Makes the check hashes of groups right that are about to be written. */
-export function ffs_cgrehash(order: Order, dirty: ReadonlySet<Buf> | ReadonlyMap<Buf, unknown>): void {
-  const { um_fs } = order.ump;
-  if ((um_fs.ckhashes & CK_CYLGRP) === 0) return;
-  for (const bp of dirty.keys()) cg_ckhash_update(bp.b_view, um_fs.fs_cgsize, um_fs.le);
+/** Makes the check hash of a group right that is about to be written. */
+export function ffs_cgrehash(fs: Fs, bp: Buf): void {
+  if ((fs.ckhashes & CK_CYLGRP) !== 0) cg_ckhash_update(bp.b_view, fs.fs_cgsize, fs.le);
 }
 
 /** Writes the summaries of the groups that changed. */

@@ -46,7 +46,7 @@ export async function flushrun(order: Order, full: boolean, kept: Kept | null): 
     if (dirty.of(BK_INODE).size > 0 || dirty.initedcg.size > 0) {
       if (order.newdata) await dirty.between();
       await dirty.write(dirty.of(BK_INODE));
-      ffs_cgrehash(order, dirty.initedcg);
+      for (const bp of dirty.initedcg) ffs_cgrehash(order.ump.um_fs, bp);
       await dirty.write(dirty.initedcg);
     }
     if (order.newdata || freed.frags > 0 || cleared.length > 0 || dirty.of(BK_DIR).size > 0) await dirty.between();

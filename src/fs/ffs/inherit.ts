@@ -5,7 +5,8 @@ import type { KeptRecord } from '../../kernel/keep/records.js';
 import type { Nameless } from '../../kernel/keep/keep.js';
 import type { Vnode } from '../../kernel/vfs/vnode.js';
 import { Dinode, dinode_load, dinode_store } from '../ufs/dinode.js';
-import { CK_CYLGRP, cg_ckhash_update } from './ckhash.js';
+import { ffs_cgrehash } from './cgupdate.js';
+import { CK_CYLGRP } from './ckhash.js';
 import type { DeadInode } from './dead.js';
 import { BK_CG, BK_INODE } from './dirty.js';
 import type { FfsMount } from './ffsmount.js';
@@ -143,12 +144,11 @@ export async function ffs_inherit_rest(ump: FfsMount, order: Order, from: Inheri
 async function rehash(ump: FfsMount, order: Order, { blocks }: Inherited): Promise<void> {
   const { um_bufcache, um_dev, um_fs: fs } = ump;
   if ((fs.ckhashes & CK_CYLGRP) === 0) return;
-  const kept = new Set(blocks.map(({ offset_bytes }) => offset_bytes));
-  for (let c = 0; c < fs.fs_ncg; c++) {
-    const at = fs.fsbtob(fs.cgtod(c));
-    if (!kept.has(at)) continue;
-    const bp = await um_bufcache.bread(um_dev, at, fs.cgbytes);
-    cg_ckhash_update(bp.b_view, fs.fs_cgsize, fs.le);
+  for (const { offset_bytes } of blocks) {
+    const c = fs.dtog(offset_bytes / fs.fs_fsize);
+    if (c >= fs.fs_ncg || offset_bytes !== fs.fsbtob(fs.cgtod(c))) continue;
+    const bp = await um_bufcache.bread(um_dev, offset_bytes, fs.cgbytes);
+    ffs_cgrehash(fs, bp);
     order.bdwrite(bp, BK_CG);
     um_bufcache.brelse(bp);
   }
