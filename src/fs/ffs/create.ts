@@ -198,9 +198,7 @@ export async function addname(dp: Inode, ip: Inode, name: string, cred: Cred): P
   const slot = await ufs_dirslot(dp, name.length, cred);
   try {
     const chunk = ufs_direnter(dp, slot, name, ip.i_number, IFTODT(ip.i_mode));
-    order.nameadded(ip, dp, slot.bp, chunk);
-    ip.i_nlink++;
-    order.touch(ip, IN_CHANGE);
+    order.linkup(ip, dp, slot.bp, chunk);
     const wait = ufs_dirtrim(dp);
     if (wait) await wait;
   } finally {

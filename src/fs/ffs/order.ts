@@ -347,6 +347,13 @@ export class Order {
     return (this.linksdown.get(ino) ?? 0) + (this.linksready.get(ino) ?? 0);
   }
 
+  /** Gives `ip` a link: its name was written into a chunk of `bp`, a block of directory `dir`. */
+  linkup(ip: Inode, dir: Inode, bp: Buf, chunk: number): void {
+    this.nameadded(ip, dir, bp, chunk);
+    ip.i_nlink++;
+    this.touch(ip, IN_CHANGE);
+  }
+
   /**
    * Takes `n` links away from an inode. The disk learns it only after the names have gone from it.
    * @param unknown the disk never had what counted for these links

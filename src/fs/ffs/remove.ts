@@ -165,9 +165,7 @@ async function replacename(dp: Inode, ip: Inode, tip: Inode, name: string, isdir
   const slot = await leaving(dp, tip, name, true);
   try {
     ufs_dirrewrite(dp, slot, ip.i_number, IFTODT(ip.i_mode));
-    order.nameadded(ip, dp, slot.bp, chunkof(dp, slot));
-    ip.i_nlink++;
-    order.touch(ip, IN_CHANGE);
+    order.linkup(ip, dp, slot.bp, chunkof(dp, slot));
   } finally {
     dp.i_ump.um_bufcache.brelse(slot.bp);
   }
