@@ -20,15 +20,6 @@ import { VS_ACTIVE } from './vnode.js';
  * come behind all of these. test/vfs/witness.ts watches it.
  */
 
-/** Takes the lock of a vnode: test the result before awaiting it. */
-export function vn_lock(vp: Vnode, exclusive: boolean): Promise<void> | undefined {
-  return vp.v_lock.enter(exclusive);
-}
-
-export function vn_unlock(vp: Vnode, exclusive: boolean): void {
-  vp.v_lock.exit(exclusive);
-}
-
 /** @throws EBADF for a vnode whose volume went away; the caller holds the lock. */
 export function vn_alive(vp: Vnode): void {
   if (vp.v_state !== VS_ACTIVE) throw errno(E.EBADF);
@@ -47,7 +38,8 @@ export async function vn_locked<T>(vp: Vnode, exclusive: boolean, body: () => Ma
 
 /**
  * Keeps unmount and a switch between rw and ro out of the volume until {@link mnt_done_write}; for every call that may
- * change it, or that is at work in it without holding one of its vnodes. Test the result before awaiting it. Whether writing is allowed is checked behind it: {@link mnt_check_rw}.
+ * change it, or that is at work in it without holding one of its vnodes. Test the result before awaiting it. Whether
+ * writing is allowed is checked behind it: {@link mnt_check_rw}.
  */
 export function mnt_start_write(mp: Mount): Promise<void> | undefined {
   return mimpl(mp).trans.enter(false);
