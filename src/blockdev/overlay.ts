@@ -3,7 +3,6 @@ import { E, errno } from '../kernel/errno.js';
 import type { Rumpuser } from '../kernel/rumpuser/rumpuser.js';
 import { imageFromFd } from './image.js';
 import type { ImageDevice } from './image.js';
-import { MemoryDevice } from './memory.js';
 import type { OverlayHeader, OverlayLayout } from './overlay-format.js';
 import { BLOCKS_PER_MAP_BYTE, BLOCK_WRITTEN, OVERLAY_BLOCK_BYTES, OVERLAY_HEADER_BYTES, decodeHeader, encodeHeader, overlayLayout, sampleDisk } from './overlay-format.js';
 import { checkRange } from './range.js';
@@ -296,9 +295,4 @@ async function otherSize(ru: Rumpuser, fd: number, path: string, disk: BlockDevi
   if (header === undefined) return errno(E.EFTYPE, `${path} is no overlay file; it is left as it is`);
   if (header.disk_bytes === disk.size_bytes) return errno(E.EFTYPE, `the overlay ${path} is damaged: it was cut short`);
   return errno(E.EINVAL, `the overlay ${path} was made over a disk of ${header.disk_bytes} bytes; ${disk.name} has ${disk.size_bytes}`);
-}
-
-/** Copy-on-write over `disk` into memory, forgotten at the end. */
-export function memoryOverlay(disk: BlockDevice): Promise<OverlayDevice> {
-  return OverlayDevice.open(disk, new MemoryDevice({ name: 'in memory', size_bytes: overlayLayout(disk.size_bytes).file_bytes }), '');
 }

@@ -7,9 +7,8 @@ import { FaultDevice } from '../../src/blockdev/fault.js';
 import { openImage } from '../../src/blockdev/image.js';
 import { MemoryDevice } from '../../src/blockdev/memory.js';
 import { overlayLayout } from '../../src/blockdev/overlay-format.js';
-import { OverlayDevice, memoryOverlay, openOverlay } from '../../src/blockdev/overlay.js';
+import { OverlayDevice, openOverlay } from '../../src/blockdev/overlay.js';
 import { replayUntil } from '../../src/blockdev/powercut.js';
-import { ReadonlyDevice } from '../../src/blockdev/readonly.js';
 import { E } from '../../src/kernel/errno.js';
 import { memoryRumpuser } from '../../src/kernel/rumpuser/memory.js';
 import { nodeRumpuser } from '../../src/kernel/rumpuser/node.js';
@@ -43,12 +42,11 @@ t.test('random reads and writes agree with a plain array; the disk is never writ
   const runs = Number(process.env.RUMPFUSE_PROPERTY_RUNS ?? 25);
   await fc.assert(
     fc.asyncProperty(fc.array(op, { minLength: 1, maxLength: 30 }), async (ops) => {
-      const base = pattern();
-      const below = new ReadonlyDevice(base);
+      const base = pattern().clone({ readonly: true });
       const model = base.toBytes();
       const before = base.toBytes();
       const ru = memoryRumpuser({ params: new Map([['_RUMPUSER_BOOT_ID', 'boot one']]) });
-      let dev = await openOverlay(ru, below, '/over');
+      let dev = await openOverlay(ru, base, '/over');
       for (const { kind, at, length, value } of ops) {
         const count = Math.min(length, SIZE - at);
         if (kind === 'write') {
@@ -71,7 +69,7 @@ t.test('random reads and writes agree with a plain array; the disk is never writ
           // a process that dies leaves its file as it is; its lock ends with it
           if (kind === 'reopen') await dev.close();
           else ru.addFile('/over', ru.fileBytes('/over'));
-          dev = await openOverlay(ru, below, '/over');
+          dev = await openOverlay(ru, base, '/over');
         }
       }
       if (Buffer.compare(await content(dev), model) !== 0) throw new Error('differs at the end');
@@ -171,7 +169,7 @@ t.test('refuses another disk, a disk that was written to, and files that are no 
 
 t.test('in memory', async (t) => {
   const base = new MemoryDevice({ size_bytes: 2 ** 44 });
-  const dev = await memoryOverlay(base);
+  const dev = await OverlayDevice.open(base, new MemoryDevice({ size_bytes: overlayLayout(base.size_bytes).file_bytes }), '');
   await dev.write(new Uint8Array([1, 2, 3]), 0, 3, 2 ** 43 - 1);
   const got = new Uint8Array(5);
   await dev.read(got, 0, 5, 2 ** 43 - 2);

@@ -8,7 +8,6 @@ import { Fs } from '../../src/fs/ffs/fs.js';
 import { put64 } from '../../src/fs/ufs/endian.js';
 import { bytesOf } from './write-support.js';
 
-export const FS_UNCLEAN = 0x1;
 export const FS_DOSOFTDEP = 0x2;
 export const FS_NEEDSFSCK = 0x4;
 export const FS_SUJ = 0x8;

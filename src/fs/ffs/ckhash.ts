@@ -19,7 +19,7 @@ export const CK_DEFINED = 0x1f;
 
 export const SB_CKHASH_OFFSET = 1304;
 const METACKHASH_OFFSET = 1308;
-export const CG_CKHASH_OFFSET = 132;
+const CG_CKHASH_OFFSET = 132;
 
 export function calculate_crc32c(seed: number, bytes: Uint8Array): number {
   return crc32c(seed, bytes, 0, bytes.length);

@@ -13,7 +13,7 @@ import { ffs_shrink } from './truncate.js';
 /** Directories grow by a chunk and shrink by blocks. Their blocks are buffers; see order.ts for when they are written. */
 
 /** An empty chunk: one entry without a file. */
-export function emptychunk(bp: Buf, at: number, dirblksiz: number, le: boolean): void {
+function emptychunk(bp: Buf, at: number, dirblksiz: number, le: boolean): void {
   bp.b_data.fill(0, at, at + dirblksiz);
   bp.b_view.setUint16(at + 4, dirblksiz, le);
 }

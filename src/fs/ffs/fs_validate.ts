@@ -8,7 +8,7 @@ export interface ValidateLimits {
 }
 
 /** Cylinder groups that we accept: a 16 TiB volume of the smallest groups has about a million. */
-export const MAX_NCG = 1 << 22;
+const MAX_NCG = 1 << 22;
 /** `struct cg` without its maps. */
 const CG_FIXED = 168;
 /** `struct ocg` up to its free map. */

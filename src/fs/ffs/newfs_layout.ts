@@ -5,12 +5,12 @@
  */
 import { E, errno } from '../../kernel/errno.js';
 
-export const KIB = 1024;
-export const MIB = 1024 * KIB;
-export const GIB = 1024 * MIB;
+const KIB = 1024;
+const MIB = 1024 * KIB;
+const GIB = 1024 * MIB;
 
 /** Bytes of a sector as FFS counts them (DEV_BSIZE), whatever the device's own sectors. */
-export const DEV_BSIZE = 512;
+const DEV_BSIZE = 512;
 const MINBSIZE = 4096;
 const MAXBSIZE = 65536;
 const MAXFRAG = 8;

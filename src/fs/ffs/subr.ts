@@ -32,7 +32,7 @@ export function blkmap(fs: Fs, cg: Cg, d: number): number {
 }
 
 /** Block `b` is wholly free. */
-export function isblock(fs: Fs, cg: Cg, b: number): boolean {
+function isblock(fs: Fs, cg: Cg, b: number): boolean {
   return blkmap(fs, cg, b << fs.fs_fragshift) === (1 << fs.fs_frag) - 1;
 }
 

@@ -44,7 +44,7 @@ export function getattr(node: TmpfsNode, vap: Vattr): void {
   vap.va_vaflags = 0;
 }
 
-export function setsize(node: TmpfsNode, size: number): void {
+function setsize(node: TmpfsNode, size: number): void {
   if (node.tn_pages === null) throw errno(node.tn_type === VDIR ? E.EISDIR : E.EINVAL);
   if (!(size >= 0)) throw errno(E.EINVAL);
   if (size > Number.MAX_SAFE_INTEGER) throw errno(E.EFBIG);

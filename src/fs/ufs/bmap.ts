@@ -38,7 +38,7 @@ function badpointer(ip: Inode, what: string, fsb: number): Error {
 }
 
 /** Pointer `i` of an indirect block. */
-export function indirptr(ip: Inode, view: DataView, i: number): number {
+function indirptr(ip: Inode, view: DataView, i: number): number {
   return ip.i_ump.um_dinofmt.ufs2 ? geti64(view, 8 * i, ip.i_ump.um_le) : view.getInt32(4 * i, ip.i_ump.um_le);
 }
 

@@ -16,7 +16,7 @@ for (let n = 256; n < TABLES.length; n++) {
 }
 
 /** Seed of all check hashes. */
-export const CRC32C_SEED = 0xffffffff;
+const CRC32C_SEED = 0xffffffff;
 
 /** Goes on with `crc` over bytes `from`..`to`-1; uint32. */
 export function crc32c(crc: number, bytes: Uint8Array, from: number, to: number): number {

@@ -97,7 +97,7 @@ export class Dinode {
 }
 
 /** Does a symlink of `size` bytes that holds `blocks` live in its inode? */
-export function isshortlink(size: number, blocks: number, fmt: DinodeFormat): boolean {
+function isshortlink(size: number, blocks: number, fmt: DinodeFormat): boolean {
   const room = fmt.ufs2 ? UFS2_MAXSYMLINKLEN : UFS1_MAXSYMLINKLEN;
   if (size > room) return false;
   return size < fmt.maxsymlinklen || (fmt.maxsymlinklen <= 0 && blocks === 0);

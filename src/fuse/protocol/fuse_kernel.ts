@@ -1,6 +1,6 @@
 /**
  * The FUSE kernel protocol: structures and constants.
- * Source: Linux include/uapi/linux/fuse.h, protocol 7.45 (structures that this server neither reads nor writes left out).
+ * Source: Linux include/uapi/linux/fuse.h, protocol 7.45 (what this server has no use for left out).
  */
 import { layout } from './layout.js';
 
@@ -96,7 +96,6 @@ export const STATX_OUT_SIZEOF = fuse_statx_out.SIZEOF + fuse_statx.SIZEOF;
 /** Followed by the name, padded to 8 bytes. In a READDIRPLUS reply an entry_out stands before each. */
 export const fuse_dirent = layout('fuse_dirent', { ino: 8, off: 8, namelen: 4, type: 4 });
 export const fuse_notify_inval_inode_out = layout('fuse_notify_inval_inode_out', { ino: 8, off: 8, len: 8 });
-export const fuse_notify_inval_entry_out = layout('fuse_notify_inval_entry_out', { parent: 8, namelen: 4, flags: 4 });
 
 /** fuse_setattr_in.valid */
 export const FATTR_MODE = 1 << 0;
@@ -108,16 +107,12 @@ export const FATTR_MTIME = 1 << 5;
 export const FATTR_FH = 1 << 6;
 export const FATTR_ATIME_NOW = 1 << 7;
 export const FATTR_MTIME_NOW = 1 << 8;
-export const FATTR_LOCKOWNER = 1 << 9;
 export const FATTR_CTIME = 1 << 10;
 export const FATTR_KILL_SUIDGID = 1 << 11;
 
 /** fuse_open_out.open_flags */
-export const FOPEN_DIRECT_IO = 1 << 0;
 export const FOPEN_KEEP_CACHE = 1 << 1;
 export const FOPEN_CACHE_DIR = 1 << 3;
-export const FOPEN_NOFLUSH = 1 << 5;
-export const FOPEN_PARALLEL_DIRECT_WRITES = 1 << 6;
 
 /** fuse_init_in.flags, fuse_init_out.flags */
 export const FUSE_ASYNC_READ = 1 << 0;
@@ -127,19 +122,15 @@ export const FUSE_EXPORT_SUPPORT = 1 << 4;
 export const FUSE_BIG_WRITES = 1 << 5;
 export const FUSE_DONT_MASK = 1 << 6;
 export const FUSE_FLOCK_LOCKS = 1 << 10;
-export const FUSE_AUTO_INVAL_DATA = 1 << 12;
 export const FUSE_DO_READDIRPLUS = 1 << 13;
 export const FUSE_READDIRPLUS_AUTO = 1 << 14;
 export const FUSE_ASYNC_DIO = 1 << 15;
 export const FUSE_WRITEBACK_CACHE = 1 << 16;
-export const FUSE_NO_OPEN_SUPPORT = 1 << 17;
 export const FUSE_PARALLEL_DIROPS = 1 << 18;
-export const FUSE_HANDLE_KILLPRIV = 1 << 19;
 export const FUSE_POSIX_ACL = 1 << 20;
 export const FUSE_ABORT_ERROR = 1 << 21;
 export const FUSE_MAX_PAGES = 1 << 22;
 export const FUSE_CACHE_SYMLINKS = 1 << 23;
-export const FUSE_NO_OPENDIR_SUPPORT = 1 << 24;
 export const FUSE_EXPLICIT_INVAL_DATA = 1 << 25;
 export const FUSE_HANDLE_KILLPRIV_V2 = 1 << 28;
 export const FUSE_SETXATTR_EXT = 1 << 29;
@@ -148,15 +139,11 @@ export const FUSE_INIT_EXT = 1 << 30;
 export const FUSE2_HAS_RESEND = 1 << 7;
 
 export const FUSE_GETATTR_FH = 1 << 0;
-export const FUSE_RELEASE_FLUSH = 1 << 0;
 export const FUSE_RELEASE_FLOCK_UNLOCK = 1 << 1;
 export const FUSE_LK_FLOCK = 1 << 0;
-export const FUSE_WRITE_CACHE = 1 << 0;
-export const FUSE_WRITE_LOCKOWNER = 1 << 1;
 export const FUSE_WRITE_KILL_SUIDGID = 1 << 2;
 export const FUSE_FSYNC_FDATASYNC = 1 << 0;
 export const FUSE_OPEN_KILL_SUIDGID = 1 << 0;
 
 export const FUSE_NOTIFY_INVAL_INODE = 2;
-export const FUSE_NOTIFY_INVAL_ENTRY = 3;
 export const FUSE_NOTIFY_RESEND = 7;

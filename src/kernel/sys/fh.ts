@@ -20,7 +20,7 @@ import { stat_referenced } from './stat.js';
 import { vfs_statvfs } from './sync.js';
 
 /** The handle of a vnode; the caller holds a reference. */
-export function vn_fh(vp: Vnode): Fhandle {
+function vn_fh(vp: Vnode): Fhandle {
   if (vp.v_state !== VS_ACTIVE) throw errno(E.EBADF);
   return { fh_fsid: vp.v_mount.mnt_fsid, fh_fid: vp.v_mount.mnt_op.vptofh(vp) };
 }

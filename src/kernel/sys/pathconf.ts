@@ -19,7 +19,6 @@ export const _PC_FILESIZEBITS = 11;
 export const _PC_SYMLINK_MAX = 12;
 export const _PC_2_SYMLINKS = 13;
 export const _PC_ACL_EXTENDED = 14;
-export const _PC_MIN_HOLE_SIZE = 15;
 
 /** Where the driver says nothing. Sizes and offsets are numbers exact to 2^53, sign not counted. */
 const DEFAULTS = new Map<number, number>([

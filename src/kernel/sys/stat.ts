@@ -66,7 +66,7 @@ async function vn_stat_finish(vp: Vnode, st: Stat, va: Vattr, got: Promise<void>
 }
 
 /** VOP_GETATTR under the shared lock, as a Stat. */
-export function vn_stat(vp: Vnode, st: Stat, cred: Cred): MaybePromise<void> {
+function vn_stat(vp: Vnode, st: Stat, cred: Cred): MaybePromise<void> {
   const va = spare.pop() ?? new Vattr();
   const wait = vp.v_lock.enter(false);
   if (wait) return vn_stat_wait(vp, st, cred, va, wait);

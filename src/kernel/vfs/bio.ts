@@ -62,7 +62,7 @@ export interface BufferCache extends KeepsBlocks {
   readonly dirty_bytes: number;
 }
 
-export const BUFCACHE_DEFAULT_BYTES = 64 * 1024 * 1024;
+const BUFCACHE_DEFAULT_BYTES = 64 * 1024 * 1024;
 /** No format has larger metadata blocks; a larger size comes from a damaged field. */
 const BLOCK_MAX_BYTES = 4 * 1024 * 1024;
 /** Adjacent dirty buffers are written together up to this size. */

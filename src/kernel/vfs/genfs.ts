@@ -34,7 +34,7 @@ export function genfs_can_access(type: number, mode: number, uid: number, gid: n
 }
 
 /** What forbids writing to everybody: a read-only volume, an immutable file. @throws EROFS EPERM */
-export function genfs_check_writable(vp: Vnode, flags: number): void {
+function genfs_check_writable(vp: Vnode, flags: number): void {
   const type = vp.v_type;
   if ((vp.v_mount.mnt_flag & MNT_RDONLY) !== 0 && (type === VREG || type === VDIR || type === VLNK)) throw errno(E.EROFS);
   if ((flags & IMMUTABLE) !== 0) throw errno(E.EPERM);

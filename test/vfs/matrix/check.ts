@@ -93,12 +93,3 @@ export async function names(fs: Fs, path: Name = ''): Promise<string[]> {
 export async function absent(fs: Fs, path: Name): Promise<void> {
   await fails('ENOENT', fs.lstat(path), `lstat ${String(path)}`);
 }
-
-export async function exists(fs: Fs, path: Name): Promise<boolean> {
-  try {
-    await fs.lstat(path);
-    return true;
-  } catch {
-    return false;
-  }
-}

@@ -44,7 +44,7 @@ export function freeFrags(ctx: FsckContext, fsb: number, count: number): void {
 }
 
 /** A free inode, with a place in the table; `wanted` or any. @returns 0 if there is none */
-export async function allocInode(ctx: FsckContext, wanted = 0): Promise<number> {
+async function allocInode(ctx: FsckContext, wanted = 0): Promise<number> {
   const { fs, inodes } = ctx;
   if (wanted !== 0) {
     const c = fs.ino_to_cg(wanted);

@@ -79,7 +79,7 @@ export class EntryView {
  * What is wrong with the entry at `off`, whose chunk ends at `end`; undefined if it is sound. As fsck_ffs's dircheck, but
  * for an impossible d_type: that can be put right from the inode, so the name need not go.
  */
-export function badEntry(ctx: FsckContext, buf: FsckBuf, off: number, end: number): string | undefined {
+function badEntry(ctx: FsckContext, buf: FsckBuf, off: number, end: number): string | undefined {
   const { le } = ctx.fs;
   if (end - off < DIRECTSIZ(0)) return `an entry in the last ${end - off} bytes`;
   const reclen = buf.view.getUint16(off + 4, le);

@@ -4,7 +4,7 @@ import { DINODE1_SIZE, DINODE2_SIZE, UFS_NDADDR, UFS_NIADDR, UFS_NXADDR } from '
 import type { Fs } from '../fs.js';
 
 /** File flags that a checker must know (NetBSD sys/stat.h). */
-export const SF_SNAPSHOT = 0x00200000;
+const SF_SNAPSHOT = 0x00200000;
 /** The journal inside the file system. */
 export const SF_LOG = 0x00400000;
 

@@ -20,7 +20,7 @@ const BLK_SNAP = 2;
 const INOBUFSIZE = 1 << 18;
 
 /** Marks `ino` as one to be cleared for its blocks. */
-export function blkerror(ctx: FsckContext, ino: number): void {
+function blkerror(ctx: FsckContext, ino: number): void {
   const state = ctx.inodes.state(ino);
   if (state === FSTATE) ctx.inodes.setState(ino, FCLEAR);
   else if (state === DSTATE) ctx.inodes.setState(ino, DCLEAR);

@@ -34,7 +34,7 @@ export async function superblockAt(ctx: FsckContext, offset: number, home?: numb
 }
 
 /** Fields that fsck_ffs mends by itself must not make the whole superblock unusable. */
-export function judge(fs: Fs): string | undefined {
+function judge(fs: Fs): string | undefined {
   const { fs_bmask, fs_fmask, fs_minfree, fs_maxfilesize, fs_dsize, fs_old_postblformat } = fs;
   if (fs.fs_bsize > 0) fs.fs_bmask = ~(fs.fs_bsize - 1);
   if (fs.fs_fsize > 0) fs.fs_fmask = ~(fs.fs_fsize - 1);

@@ -31,7 +31,7 @@ import { wapbl_minimum, wapbl_suitable } from './size.js';
 export const SF_LOG = 0x00400000;
 
 /** An inode in memory that no vnode table knows: for inodes without a name. */
-export function namelessinode(ump: FfsMount, ino: number): Inode {
+function namelessinode(ump: FfsMount, ino: number): Inode {
   return new Inode(ump, new Vnode(ump.um_mountp, ino), ino);
 }
 
