@@ -1,9 +1,10 @@
 import { ffsFormat } from './ffs/index.js';
 import { fuseFormat } from './fuse/index.js';
 import { labelFormat } from './label/index.js';
+import { overlayFormat } from './overlay/index.js';
 import type { FuzzFormat } from './format.js';
 
-const FORMATS: readonly FuzzFormat[] = [ffsFormat, labelFormat, fuseFormat];
+const FORMATS: readonly FuzzFormat[] = [ffsFormat, labelFormat, fuseFormat, overlayFormat];
 
 export const formatNames: readonly string[] = FORMATS.map((f) => f.name);
 

@@ -6,7 +6,9 @@
  *   behind it  the blocks, each at its place: block n at data_offset + n * 4096
  *
  * A file with holes: it takes the room of what was changed. Header: 0 magic, 8 version, 12 block size, 16 size of the
- * disk, 24 state, 28 number of samples, 32 boot id (36 bytes, NUL-padded), 128 sample checksums (4 bytes each).
+ * disk, 24 state, 28 number of samples, 32 boot id (36 bytes, NUL-padded), 72 checksum of the header up to its last
+ * sample with zeros here, 512 samples (12 bytes each: block, checksum). All that ever changes lies in the first sector,
+ * but for samples that are added behind the others: a header that was half written is the old one or the new one.
  */
 import type { BlockDevice } from '../kernel/blkdev.js';
 import { E, errno } from '../kernel/errno.js';
@@ -24,15 +26,21 @@ export const BLOCKS_PER_MAP_BYTE = 4;
 export const BLOCK_WRITTEN = 1;
 
 const MAGIC = 'RUMPOVL1';
-const VERSION = 1;
+const VERSION = 2;
 const STATE_CLEAN = 0;
 const STATE_IN_USE = 1;
-const SAMPLES_OFFSET = 128;
 const BOOT_ID_OFFSET = 32;
 const BOOT_ID_BYTES = 36;
-/** The first blocks hold labels and superblocks; the others lie evenly over the disk. */
+const SUM_OFFSET = 72;
+/** Written last when samples are added. */
+export const OVERLAY_SECTOR_BYTES = 512;
+const SAMPLE_BYTES = 12;
+const SAMPLES_MAX = Math.floor((OVERLAY_HEADER_BYTES - OVERLAY_SECTOR_BYTES) / SAMPLE_BYTES);
+/** The first blocks hold labels and superblocks; others lie evenly over the disk. */
 const SAMPLES_FIRST = 32;
 const SAMPLES_SPREAD = 64;
+/** Of each volume that was mounted, those with its superblock: whoever mounts it elsewhere to write changes that. */
+const SAMPLES_VOLUME = 20;
 
 export interface OverlayHeader {
   readonly disk_bytes: number;
@@ -40,8 +48,8 @@ export interface OverlayHeader {
   readonly in_use: boolean;
   /** Of the host that wrote it last; "" if unknown. */
   readonly boot_id: string;
-  /** What the disk underneath held when the overlay was made. */
-  readonly samples: Uint32Array;
+  /** What the disk underneath held when the overlay was made: block number, checksum. */
+  readonly samples: ReadonlyMap<number, number>;
 }
 
 export interface OverlayLayout {
@@ -59,21 +67,34 @@ export function overlayLayout(disk_bytes: number): OverlayLayout {
   return { blocks, map_bytes, data_offset, file_bytes: data_offset + blocks * OVERLAY_BLOCK_BYTES };
 }
 
-/** Checksums of blocks here and there: another disk, or this one after somebody wrote to it, has others. @throws EIO */
-export async function sampleDisk(disk: BlockDevice): Promise<Uint32Array> {
-  const blocks = Math.ceil(disk.size_bytes / OVERLAY_BLOCK_BYTES);
+/** Blocks that tell this disk from others, and from itself after somebody wrote to it; of the volume that begins at `volume_bytes` the first. */
+export function chooseSamples(disk_bytes: number, volume_bytes: number): number[] {
+  const blocks = Math.ceil(disk_bytes / OVERLAY_BLOCK_BYTES);
   const chosen = new Set<number>();
   for (let n = 0; n < Math.min(SAMPLES_FIRST, blocks); n++) chosen.add(n);
   for (let i = 1; i <= SAMPLES_SPREAD; i++) chosen.add(Math.floor(((blocks - 1) * i) / SAMPLES_SPREAD));
-  const samples: number[] = [];
-  const block = new Uint8Array(OVERLAY_BLOCK_BYTES);
-  for (const n of chosen) {
-    const at = n * OVERLAY_BLOCK_BYTES;
-    const length = Math.min(OVERLAY_BLOCK_BYTES, disk.size_bytes - at);
-    await disk.read(block, 0, length, at);
-    samples.push(crc32(block.subarray(0, length)));
-  }
-  return Uint32Array.from(samples);
+  const volume = Math.floor(volume_bytes / OVERLAY_BLOCK_BYTES);
+  for (let n = volume; n < Math.min(volume + SAMPLES_VOLUME, blocks); n++) chosen.add(n);
+  return [...chosen];
+}
+
+/** The checksum of a block of the disk. @throws EIO */
+export async function sampleOf(disk: BlockDevice, block: number): Promise<number> {
+  const at = block * OVERLAY_BLOCK_BYTES;
+  const bytes = new Uint8Array(Math.min(OVERLAY_BLOCK_BYTES, disk.size_bytes - at));
+  await disk.read(bytes, 0, bytes.length, at);
+  return crc32(bytes);
+}
+
+/** As many as there is room for. */
+export function addSamples(to: ReadonlyMap<number, number>, more: ReadonlyMap<number, number>): ReadonlyMap<number, number> {
+  return new Map([...to, ...[...more].filter(([block]) => !to.has(block))].slice(0, SAMPLES_MAX));
+}
+
+function sumOf(bytes: Uint8Array, samples: number): number {
+  const summed = bytes.slice(0, OVERLAY_SECTOR_BYTES + samples * SAMPLE_BYTES);
+  summed.fill(0, SUM_OFFSET, SUM_OFFSET + 4);
+  return crc32(summed);
 }
 
 export function encodeHeader(header: OverlayHeader): Uint8Array {
@@ -84,9 +105,15 @@ export function encodeHeader(header: OverlayHeader): Uint8Array {
   view.setUint32(12, OVERLAY_BLOCK_BYTES, true);
   view.setBigUint64(16, BigInt(header.disk_bytes), true);
   view.setUint32(24, header.in_use ? STATE_IN_USE : STATE_CLEAN, true);
-  view.setUint32(28, header.samples.length, true);
+  view.setUint32(28, header.samples.size, true);
   for (let i = 0; i < Math.min(header.boot_id.length, BOOT_ID_BYTES); i++) bytes[BOOT_ID_OFFSET + i] = header.boot_id.charCodeAt(i);
-  header.samples.forEach((sample, i) => view.setUint32(SAMPLES_OFFSET + i * 4, sample, true));
+  let at = OVERLAY_SECTOR_BYTES;
+  for (const [block, sum] of header.samples) {
+    view.setBigUint64(at, BigInt(block), true);
+    view.setUint32(at + 8, sum, true);
+    at += SAMPLE_BYTES;
+  }
+  view.setUint32(SUM_OFFSET, sumOf(bytes, header.samples.size), true);
   return bytes;
 }
 
@@ -101,11 +128,12 @@ export function decodeHeader(bytes: Uint8Array, name: string): OverlayHeader | u
   const block_bytes = view.getUint32(12, true);
   const state = view.getUint32(24, true);
   const count = view.getUint32(28, true);
-  if (version !== VERSION || block_bytes !== OVERLAY_BLOCK_BYTES || state > STATE_IN_USE || count > SAMPLES_FIRST + SAMPLES_SPREAD) {
-    throw errno(E.EFTYPE, `${name} is an overlay file of another version (${version}), or damaged`);
+  if (version !== VERSION) throw errno(E.EFTYPE, `${name} is an overlay file of another version (${version}); this program makes and reads version ${VERSION}`);
+  if (block_bytes !== OVERLAY_BLOCK_BYTES || state > STATE_IN_USE || count > SAMPLES_MAX || view.getUint32(SUM_OFFSET, true) !== sumOf(bytes, count)) {
+    throw errno(E.EFTYPE, `the overlay ${name} is damaged: the checksum of its header is wrong`);
   }
-  const samples = new Uint32Array(count);
-  for (let i = 0; i < count; i++) samples[i] = view.getUint32(SAMPLES_OFFSET + i * 4, true);
+  const samples = new Map<number, number>();
+  for (let i = 0, at = OVERLAY_SECTOR_BYTES; i < count; i++, at += SAMPLE_BYTES) samples.set(Number(view.getBigUint64(at, true)), view.getUint32(at + 8, true));
   let boot_id = '';
   for (let i = BOOT_ID_OFFSET; i < BOOT_ID_OFFSET + BOOT_ID_BYTES && bytes[i] !== 0; i++) boot_id += String.fromCharCode(bytes[i]!);
   return { disk_bytes: Number(view.getBigUint64(16, true)), in_use: state === STATE_IN_USE, boot_id, samples };

@@ -4,7 +4,9 @@ import type { Rumpuser } from '../kernel/rumpuser/rumpuser.js';
 import { imageFromFd } from './image.js';
 import type { ImageDevice } from './image.js';
 import type { OverlayHeader, OverlayLayout } from './overlay-format.js';
-import { BLOCKS_PER_MAP_BYTE, BLOCK_WRITTEN, OVERLAY_BLOCK_BYTES, OVERLAY_HEADER_BYTES, decodeHeader, encodeHeader, overlayLayout, sampleDisk } from './overlay-format.js';
+import {
+  BLOCKS_PER_MAP_BYTE, BLOCK_WRITTEN, OVERLAY_BLOCK_BYTES, OVERLAY_HEADER_BYTES, OVERLAY_SECTOR_BYTES, addSamples, chooseSamples, decodeHeader, encodeHeader, overlayLayout, sampleOf,
+} from './overlay-format.js';
 import { checkRange } from './range.js';
 
 const PAGE_BYTES = 4096;
@@ -16,6 +18,11 @@ const EMPTY_PAGE = new Uint8Array(PAGE_BYTES);
 /** Of a byte of the map: every written block committed. */
 function committed(byte: number): number {
   return byte | ((byte & 0x55) << 1);
+}
+
+/** Of a byte of the map: marks that nobody makes (for good, but not written) taken away. */
+function sound(byte: number): number {
+  return byte & (0x55 | ((byte & 0x55) << 1));
 }
 
 /** Of a byte of the map: every block that was not committed forgotten. */
@@ -60,23 +67,39 @@ export class OverlayDevice implements BlockDevice {
 
   /**
    * Puts `store`, which has the size that overlayLayout says, over `disk`. Zeros are a new overlay. `boot_id` tells this
-   * start of the host from others. Closing the overlay closes both.
+   * start of the host from others. `volume_bytes` is where the volume begins that is to be used. Closing the overlay closes both.
    * @throws EFTYPE the store holds something else; EINVAL it was made over another disk, or the disk was changed since
    */
-  static async open(disk: BlockDevice, store: BlockDevice, boot_id: string): Promise<OverlayDevice> {
+  static async open(disk: BlockDevice, store: BlockDevice, boot_id: string, volume_bytes = 0): Promise<OverlayDevice> {
     const layout = overlayLayout(disk.size_bytes);
     const bytes = new Uint8Array(OVERLAY_HEADER_BYTES);
     await store.read(bytes, 0, bytes.length, 0);
     const old = decodeHeader(bytes, store.name);
-    const samples = await sampleDisk(disk);
-    if (old !== undefined) {
-      if (old.disk_bytes !== disk.size_bytes || old.samples.length !== samples.length || !old.samples.every((s, i) => s === samples[i])) {
+    if (old !== undefined && old.disk_bytes !== disk.size_bytes) throw errno(E.EINVAL, otherDisk(store.name, old.disk_bytes, disk));
+    const samples = new Map<number, number>();
+    for (const block of new Set([...(old?.samples.keys() ?? []), ...chooseSamples(disk.size_bytes, volume_bytes)])) {
+      if (block < layout.blocks) samples.set(block, await sampleOf(disk, block));
+    }
+    // Without samples: made, and the power went before they were written.
+    if (old === undefined || old.samples.size === 0) {
+      if (!(await isUnused(store, layout))) throw errno(E.EFTYPE, `the overlay ${store.name} is damaged: its header does not say what it was made over; it is left as it is`);
+    } else {
+      if (![...old.samples].every(([block, sum]) => samples.get(block) === sum)) {
         throw errno(E.EINVAL, `the overlay ${store.name} was made over another disk than ${disk.name}, or ${disk.name} was written to since; take a new overlay file`);
       }
       if (old.in_use) await sweep(store, layout, old.boot_id !== '' && old.boot_id === boot_id);
     }
-    const header: OverlayHeader = { disk_bytes: disk.size_bytes, in_use: true, boot_id, samples };
-    await store.write(encodeHeader(header), 0, OVERLAY_HEADER_BYTES, 0);
+    const header: OverlayHeader = { disk_bytes: disk.size_bytes, in_use: true, boot_id, samples: addSamples(old?.samples ?? new Map(), samples) };
+    const encoded = encodeHeader(header);
+    if (old === undefined) {
+      await store.write(encodeHeader({ ...header, samples: new Map() }), 0, OVERLAY_SECTOR_BYTES, 0);
+      await store.flush();
+    }
+    if (header.samples.size !== old?.samples.size) {
+      await store.write(encoded, OVERLAY_SECTOR_BYTES, OVERLAY_HEADER_BYTES - OVERLAY_SECTOR_BYTES, OVERLAY_SECTOR_BYTES);
+      await store.flush();
+    }
+    await store.write(encoded, 0, OVERLAY_SECTOR_BYTES, 0);
     await store.flush();
     return new OverlayDevice(disk, store, layout, header);
   }
@@ -138,7 +161,7 @@ export class OverlayDevice implements BlockDevice {
     return this.queue(async () => {
       try {
         await this.commit();
-        await this.store.write(encodeHeader({ ...this.header, in_use: false }), 0, OVERLAY_HEADER_BYTES, 0);
+        await this.store.write(encodeHeader({ ...this.header, in_use: false }), 0, OVERLAY_SECTOR_BYTES, 0);
         await this.store.flush();
       } finally {
         await this.store.close();
@@ -184,7 +207,13 @@ export class OverlayDevice implements BlockDevice {
     if (page === undefined) {
       page = new Uint8Array(PAGE_BYTES);
       await this.store.read(page, 0, PAGE_BYTES, OVERLAY_HEADER_BYTES + number * PAGE_BYTES);
-      if (page.every((byte) => byte === 0)) page = EMPTY_PAGE;
+      if (isZero(page)) {
+        page = EMPTY_PAGE;
+      } else {
+        page = page.map(sound);
+        // Marks of a session that ended, in a file that says it was closed: the next flush makes them good.
+        if (page.some((byte) => committed(byte) !== byte)) this.pending.add(number);
+      }
       this.pages.set(number, page);
     }
     return page;
@@ -235,15 +264,33 @@ function isWritten(page: Uint8Array, block: number): boolean {
   return ((page[byteOf(block)]! >> shiftOf(block)) & BLOCK_WRITTEN) !== 0;
 }
 
+function isZero(bytes: Uint8Array): boolean {
+  const words = new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
+  for (let i = 0; i < words.length; i++) if (words[i] !== 0) return false;
+  return true;
+}
+
+/** The pieces of its map that have something in them; each is good until the next. Of a large disk most are zeros. */
+async function* mapOf(store: BlockDevice, layout: OverlayLayout): AsyncGenerator<{ at: number; part: Uint8Array }> {
+  const buffer = new Uint8Array(Math.min(SWEEP_BYTES, layout.map_bytes));
+  for (let at = 0; at < layout.map_bytes; at += SWEEP_BYTES) {
+    const part = buffer.subarray(0, Math.min(SWEEP_BYTES, layout.map_bytes - at));
+    await store.read(part, 0, part.length, OVERLAY_HEADER_BYTES + at);
+    if (!isZero(part)) yield { at: OVERLAY_HEADER_BYTES + at, part };
+  }
+}
+
+/** No block is marked. */
+async function isUnused(store: BlockDevice, layout: OverlayLayout): Promise<boolean> {
+  return (await mapOf(store, layout).next()).done === true;
+}
+
 /** After the overlay was not closed: written blocks are all there if the host ran on, and worth nothing if it did not. */
 async function sweep(store: BlockDevice, layout: OverlayLayout, host_ran_on: boolean): Promise<void> {
   await store.flush();
-  for (let at = 0; at < layout.map_bytes; at += SWEEP_BYTES) {
-    const length = Math.min(SWEEP_BYTES, layout.map_bytes - at);
-    const part = new Uint8Array(length);
-    await store.read(part, 0, length, OVERLAY_HEADER_BYTES + at);
+  for await (const { at, part } of mapOf(store, layout)) {
     const swept = part.map(host_ran_on ? committed : forgotten);
-    if (swept.some((byte, i) => byte !== part[i])) await store.write(swept, 0, length, OVERLAY_HEADER_BYTES + at);
+    if (swept.some((byte, i) => byte !== part[i])) await store.write(swept, 0, swept.length, at);
   }
   await store.flush();
 }
@@ -255,7 +302,8 @@ async function sweep(store: BlockDevice, layout: OverlayLayout, host_ran_on: boo
  */
 export async function openOverlayFile(ru: Rumpuser, disk: BlockDevice, path: string): Promise<ImageDevice> {
   const { file_bytes } = overlayLayout(disk.size_bytes);
-  const fd = await ru.rumpuser_open(path, { write: true, exclusive: true, create: true });
+  // What is copied into it was perhaps not for everybody to read.
+  const fd = await ru.rumpuser_open(path, { write: true, exclusive: true, create: true, mode: 0o600 });
   try {
     const info = await ru.rumpuser_getfileinfo(fd);
     if (info.type !== 'file') throw errno(E.EINVAL, `${path}: an overlay must be a plain file`);
@@ -268,9 +316,9 @@ export async function openOverlayFile(ru: Rumpuser, disk: BlockDevice, path: str
   }
 }
 
-/** Puts an overlay file that is open over `disk`. @throws as {@link OverlayDevice.open} */
-export function overlayOn(ru: Rumpuser, disk: BlockDevice, store: BlockDevice): Promise<OverlayDevice> {
-  return OverlayDevice.open(disk, store, ru.rumpuser_getparam('_RUMPUSER_BOOT_ID') ?? '');
+/** Puts an overlay file that is open over `disk`, for the volume that begins at `volume_bytes`. @throws as {@link OverlayDevice.open} */
+export function overlayOn(ru: Rumpuser, disk: BlockDevice, store: BlockDevice, volume_bytes = 0): Promise<OverlayDevice> {
+  return OverlayDevice.open(disk, store, ru.rumpuser_getparam('_RUMPUSER_BOOT_ID') ?? '', volume_bytes);
 }
 
 /**
@@ -294,5 +342,9 @@ async function otherSize(ru: Rumpuser, fd: number, path: string, disk: BlockDevi
   const header = decodeHeader(bytes, path);
   if (header === undefined) return errno(E.EFTYPE, `${path} is no overlay file; it is left as it is`);
   if (header.disk_bytes === disk.size_bytes) return errno(E.EFTYPE, `the overlay ${path} is damaged: it was cut short`);
-  return errno(E.EINVAL, `the overlay ${path} was made over a disk of ${header.disk_bytes} bytes; ${disk.name} has ${disk.size_bytes}`);
+  return errno(E.EINVAL, otherDisk(path, header.disk_bytes, disk));
+}
+
+function otherDisk(overlay: string, disk_bytes: number, disk: BlockDevice): string {
+  return `the overlay ${overlay} was made over a disk of ${disk_bytes} bytes; ${disk.name} has ${disk.size_bytes}`;
 }

@@ -1,4 +1,5 @@
 import pino from 'pino';
+import { printable } from '../fuse/printable.js';
 import type { LogLevel } from '../kernel/rumpuser/rumpuser.js';
 
 export type Log = (level: LogLevel, message: string, fields?: Record<string, unknown>) => void;
@@ -11,7 +12,8 @@ function forPeople(record: string): string {
   delete fields['time'];
   const extra = Object.entries(fields).map(([key, value]) => `${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`);
   const kind = level === 30 ? '' : `${NAMES[level] ?? level}: `;
-  return `rumpfuse: ${kind}${msg}${extra.length ? ` (${extra.join(' ')})` : ''}\n`;
+  // Of several lines each but the first is set in: none can be taken for another message.
+  return `rumpfuse: ${kind}${`${msg}${extra.length ? ` (${extra.join(' ')})` : ''}`.split('\n').map(printable).join('\n  ')}\n`;
 }
 
 /**

@@ -2,7 +2,9 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import type yargsModule from 'yargs';
 import { hideBin } from 'yargs/helpers';
+import { Errno } from '../kernel/errno.js';
 import { EXIT_BUG, EXIT_USAGE, Failure, words } from './failure.js';
+import { complain } from './say.js';
 
 // Its ES module wraps --help in the middle of words; its CommonJS one between them.
 const yargs = createRequire(import.meta.url)('yargs') as typeof yargsModule;
@@ -11,7 +13,9 @@ const version = (JSON.parse(readFileSync(new URL('../../package.json', import.me
 
 /** Prints what went wrong in one line and ends the process with its status. */
 function fail(error: unknown): never {
-  process.stderr.write(`rumpfuse: ${words(error).split('\n')[0]}\n`);
+  // Node's own errors go on with where they come from.
+  const said = words(error);
+  complain(`rumpfuse: ${error instanceof Failure || error instanceof Errno ? said : said.split('\n')[0]}`);
   if (process.env['RUMPFUSE_DEBUG'] && error instanceof Error) process.stderr.write(`${error.stack}\n`);
   const known = error instanceof Failure || (error instanceof Error && typeof (error as { code?: unknown }).code === 'string');
   process.exit(error instanceof Failure ? error.exitStatus : known ? EXIT_USAGE : EXIT_BUG);
@@ -203,7 +207,7 @@ await cli
     if (unknown !== undefined && message.startsWith('Not enough')) message = `Unknown option: ${unknown}`;
     const first = process.argv[2] ?? '-';
     const command = first.startsWith('-') || message.includes(`argument: ${first}`) ? undefined : first;
-    process.stderr.write(`rumpfuse: ${complaint(message, process.argv.slice(2))} (rumpfuse ${command === undefined ? '' : `${command} `}--help says how)\n`);
+    complain(`rumpfuse: ${complaint(message, process.argv.slice(2))} (rumpfuse ${command === undefined ? '' : `${command} `}--help says how)`);
     process.exit(EXIT_USAGE);
   })
   .parseAsync();

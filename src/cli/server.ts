@@ -10,6 +10,7 @@ import { listPartitions, scan } from '../blockdev/label/scan.js';
 import { imageFromFd } from '../blockdev/image.js';
 import { OVERLAY_BLOCK_BYTES } from '../blockdev/overlay-format.js';
 import { overlayOn } from '../blockdev/overlay.js';
+import { PartitionDevice } from '../blockdev/partition.js';
 import { tmpfs } from '../fs/tmpfs/index.js';
 import type { Reach } from '../fuse/sandbox/filter.js';
 import { DEVICE_FD, serverMain, type OpenVolume, type ServedVolume } from '../fuse/server-process.js';
@@ -64,6 +65,15 @@ async function openDisks(ru: Rumpuser, args: ServerArguments, readonly: boolean)
   return { disk, overlay, file_bytes: Math.max(disk_bytes, overlay.size_bytes) };
 }
 
+/** The partition table is the disk's: an overlay may come from anybody, and is not to say which part of the disk is shown. */
+async function volumeOf(ru: Rumpuser, { disk, overlay }: Disks, args: ServerArguments): Promise<BlockDevice> {
+  const volume = await selectVolume(disk, args);
+  if (overlay === undefined) return volume;
+  const { start } = placeOf(volume);
+  const over = await overlayOn(ru, disk, overlay, start);
+  return volume === disk ? over : new PartitionDevice(over, start, volume.size_bytes, `${volume.name} (overlay ${overlay.name})`);
+}
+
 /** What of the disks it takes to serve the volume on `device`. */
 function reaches({ disk, overlay }: Disks, device: BlockDevice, readonly: boolean): Reach[] {
   const { start, end } = placeOf(device);
@@ -116,7 +126,7 @@ const open: OpenVolume = async (raw, how) => {
   });
   // The same path as on the host: FFS keeps on the disk where it was mounted.
   await makePath(rump.sys, args.mountpoint);
-  const device = disks === undefined ? undefined : await selectVolume(disks.overlay === undefined ? disks.disk : await overlayOn(ru, disks.disk, disks.overlay), args);
+  const device = disks === undefined ? undefined : await volumeOf(ru, disks, args);
   try {
     await rump.sys.mount(name, args.mountpoint, flags, device !== undefined ? { fspec: device, options } : { options });
   } catch (error) {

@@ -8,6 +8,7 @@ import { closeSync, openSync, renameSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { FromLauncher, MountReady, MountStanding, ToLauncher } from './messages.js';
 import { MountFailure } from './mount/failure.js';
+import { printable } from './printable.js';
 import { supervise } from './supervisor.js';
 import type { SuperviseOptions } from './supervisor.js';
 
@@ -72,7 +73,7 @@ export function supervisorMain(): void {
       changed: (now) => {
         if (standing !== undefined) writeStanding(standing, now);
       },
-      say: (level, message) => void process.stderr.write(`rumpfuse: ${level === 'warn' ? 'warning' : level}: ${message}\n`),
+      say: (level, message) => void process.stderr.write(`rumpfuse: ${level === 'warn' ? 'warning' : level}: ${printable(message)}\n`),
     }).then(
       (status) => process.exit(status),
       (error: unknown) => {

@@ -1,5 +1,4 @@
-/** Text from a disk, or from a process that reads one, without control characters: for a terminal. */
+/** Text from a disk, or from a process that reads one, for a terminal: control characters, and those that turn the direction of writing, become "?". */
 export function printable(text: string): string {
-  // eslint-disable-next-line no-control-regex
-  return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, '?');
+  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu, '?');
 }

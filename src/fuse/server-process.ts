@@ -210,6 +210,7 @@ function detach(mountpoint: string): void {
 }
 
 function inWords(error: unknown): string {
-  if (error instanceof Error) return error.message.split('\n')[0]!;
-  return String(error);
+  // A name in it may have several lines; of other errors the first says what it is.
+  if (error instanceof Errno) return error.message;
+  return error instanceof Error ? error.message.split('\n')[0]! : String(error);
 }

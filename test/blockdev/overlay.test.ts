@@ -167,6 +167,43 @@ t.test('refuses another disk, a disk that was written to, and files that are no 
   t.equal((await failure(openOverlay(ru, base.clone(), '/over'))).code, 'EBUSY');
 });
 
+t.test('a disk that was written to is refused: where each volume begins that was used over it', async (t) => {
+  const base = pattern(8 << 20);
+  const store = new MemoryDevice({ name: 'over', size_bytes: overlayLayout(base.size_bytes).file_bytes });
+  const [one, two] = [1 << 20, (5 << 20) + 512];
+  for (const start of [one, two, one]) {
+    const dev = await OverlayDevice.open(base.clone(), store, 'boot', start);
+    await dev.write(new Uint8Array([1]), 0, 1, start + 100);
+    await dev.close();
+  }
+  for (const at of [8192 + 8, one + 8192 + 8, one + 65536 + 8, two + 65536 + 8]) {
+    const changed = base.clone();
+    changed.write(new Uint8Array([1]), 0, 1, at);
+    // Whichever of them is wanted now.
+    for (const start of [one, two]) t.match(await failure(OverlayDevice.open(changed, store, 'boot', start)), { code: 'EINVAL', message: /was written to since/ }, `changed at ${at}`);
+  }
+  await (await OverlayDevice.open(base.clone(), store, 'boot', two)).close();
+});
+
+t.test('a damaged header, and none with blocks behind it', async (t) => {
+  const base = pattern();
+  const ru = memoryRumpuser();
+  const dev = await openOverlay(ru, base.clone(), '/over');
+  await dev.write(new Uint8Array([1]), 0, 1, 0);
+  await dev.close();
+  const good = ru.fileBytes('/over').slice();
+  const refused = async (what: string, message: RegExp, change: (bytes: Uint8Array) => void): Promise<void> => {
+    const bytes = good.slice();
+    change(bytes);
+    ru.addFile('/over', bytes.slice());
+    t.match(await failure(openOverlay(ru, base.clone(), '/over')), { code: 'EFTYPE', message }, what);
+    t.ok(Buffer.from(ru.fileBytes('/over')).equals(bytes), `${what}: left as it is`);
+  };
+  await refused('no header', /damaged: its header does not say/, (bytes) => bytes.fill(0, 0, 4096));
+  for (const at of [13, 17, 24, 29, 33, 73, 512, 600]) await refused(`byte ${at}`, /damaged: the checksum/, (bytes) => void (bytes[at]! ^= 0x40));
+  await refused('version', /version \(1\); this program makes and reads version 2/, (bytes) => void (bytes[8] = 1));
+});
+
 t.test('in memory', async (t) => {
   const base = new MemoryDevice({ size_bytes: 2 ** 44 });
   const dev = await OverlayDevice.open(base, new MemoryDevice({ size_bytes: overlayLayout(base.size_bytes).file_bytes }), '');
@@ -213,5 +250,6 @@ t.test('a file on the host: sparse, kept, mounted again', async (t) => {
   t.same(got.subarray(0, 4096), pattern().toBytes().subarray(0, 4096));
   await dev.close();
   t.equal(fs.statSync(image).mtimeMs, before);
+  t.equal(fs.statSync(over).mode & 0o777, 0o600, 'for nobody else to read');
   t.ok(fs.statSync(over).blocks * 512 < 4 << 20, 'takes the room of what was changed');
 });

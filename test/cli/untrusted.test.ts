@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { appendFileSync, chmodSync, chownSync, readFileSync, readdirSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
+import { appendFileSync, chmodSync, chownSync, existsSync, lstatSync, readFileSync, readdirSync, statSync, symlinkSync, truncateSync, unlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import t from 'tap';
 import { Workplace, noMount, rumpfuse } from './support.js';
@@ -51,6 +51,50 @@ t.test('-o overlay: the disk stays as it is, what was written is kept in the fil
   t.match(await rumpfuse('mount', '-o', `overlay=${overlay}`, image, mnt), { status: 32, stderr: /^rumpfuse: the overlay .* was made over another disk than .*\n$/ }, 'a disk that was written to since');
   t.match(await rumpfuse('mount', '-o', `overlay=${place.file('text', 'text')}`, image, mnt), { status: 32, stderr: /^rumpfuse: .*text is no overlay file; it is left as it is\n$/ });
   t.match(await rumpfuse('mount', '-t', 'tmpfs', '-o', `overlay=${overlay}`, 'none', mnt), { status: 1, stderr: /no disk to put it over/ });
+});
+
+t.test('-o overlay over partitions: one file for all of them, refused when one was written to; the partition table is the disk\'s', real, async (t) => {
+  const image = place.path('parted.img');
+  const overlay = place.path('overlay-parted');
+  const mnt = place.folder('mnt-parted');
+  const table = Buffer.alloc(512);
+  [[2048, 16384], [20480, 12288]].forEach(([start, size], i) => {
+    table[446 + 16 * i + 4] = 0xa9;
+    table.writeUInt32LE(start!, 446 + 16 * i + 8);
+    table.writeUInt32LE(size!, 446 + 16 * i + 12);
+  });
+  table.writeUInt16LE(0xaa55, 510);
+  writeFileSync(image, table);
+  truncateSync(image, 16 << 20);
+  for (const n of ['1', '2']) t.match(await rumpfuse('newfs', '--partition', n, image), { status: 0 });
+  const on = (n: string, over = overlay) => rumpfuse('mount', '-o', `partition=${n},overlay=${over}`, image, mnt);
+  for (const n of ['1', '2']) {
+    t.match(await on(n), { status: 0, stderr: '' });
+    writeFileSync(path.join(mnt, `file${n}`), n);
+    t.match(await rumpfuse('umount', mnt), { status: 0, stderr: '' });
+  }
+  // Who hands the file on puts another table into it: block 0, marked as written.
+  const bytes = readFileSync(overlay);
+  const evil = Buffer.from(table);
+  evil.writeUInt32LE(20480, 446 + 8);
+  evil.writeUInt32LE(12288, 446 + 12);
+  bytes[4096]! |= 3;
+  evil.copy(bytes, bytes.length - (16 << 20));
+  t.match(await on('1', place.file('overlay-evil', bytes)), { status: 0, stderr: '' });
+  t.same(readdirSync(mnt), ['file1'], 'not what lies in partition 2');
+  t.match(await rumpfuse('umount', mnt), { status: 0, stderr: '' });
+
+  t.match(await rumpfuse('mount', '-o', 'partition=2', image, mnt), { status: 0 });
+  t.match(await rumpfuse('umount', mnt), { status: 0, stderr: '' });
+  for (const n of ['1', '2']) t.match(await on(n), { status: 32, stderr: /was written to since; take a new overlay file\n$/ });
+});
+
+t.test('-o overlay by a name that leads nowhere yet: what was made for nothing is removed, the name is not', real, async (t) => {
+  const name = place.path('overlay-name');
+  symlinkSync(place.path('overlay-target'), name);
+  t.match(await rumpfuse('mount', '-o', `overlay=${name}`, place.file('no-volume', Buffer.alloc(65536, 1)), place.folder('mnt-name')), { status: 32 });
+  t.ok(lstatSync(name).isSymbolicLink());
+  t.notOk(existsSync(place.path('overlay-target')));
 });
 
 t.test('--untrusted', real, async (t) => {

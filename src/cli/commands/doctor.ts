@@ -1,5 +1,6 @@
 import { accessSync, constants, existsSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
+import { say } from '../say.js';
 
 interface Finding {
   readonly state: 'good' | 'note' | 'bad';
@@ -85,8 +86,8 @@ export async function doctor(): Promise<number> {
     ...(await checkPackages()),
   ] as Finding[];
   const signs = { good: '  ok  ', note: ' note ', bad: ' LACK ' };
-  for (const finding of findings) process.stdout.write(`[${signs[finding.state]}] ${finding.text}\n`);
+  for (const finding of findings) say(`[${signs[finding.state]}] ${finding.text}`);
   const bad = findings.filter((finding) => finding.state === 'bad').length;
-  process.stdout.write(bad === 0 ? 'rumpfuse can mount here.\n' : `${bad} thing${bad > 1 ? 's' : ''} to mend before rumpfuse can mount here.\n`);
+  say(bad === 0 ? 'rumpfuse can mount here.' : `${bad} thing${bad > 1 ? 's' : ''} to mend before rumpfuse can mount here.`);
   return bad === 0 ? 0 : 1;
 }

@@ -1,6 +1,7 @@
 import { nodeRumpuser } from '../../kernel/rumpuser/node.js';
 import { dumpfs, type DumpfsOptions } from '../../fs/ffs/dumpfs.js';
 import { openDisk, selectExisting, type Where } from '../device.js';
+import { say } from '../say.js';
 
 export interface DumpfsArguments extends Where {
   readonly superblock?: boolean | undefined;
@@ -21,7 +22,7 @@ export async function dumpfsCommand(argv: DumpfsArguments): Promise<void> {
     const { superblock, alternates, summary, groups, inodes, journal, freelist, newfs, all } = argv;
     const chosen = all === true ? { superblock: true, alternates: true, summary: true, groups: true, inodes: true, journal: true } : { superblock, alternates, summary, groups, inodes, journal, freelist, newfs };
     const options = Object.fromEntries(Object.entries(chosen).filter(([, value]) => value === true)) as DumpfsOptions;
-    process.stdout.write(await dumpfs(await selectExisting(disk, argv), options));
+    for (const line of (await dumpfs(await selectExisting(disk, argv), options)).trimEnd().split('\n')) say(line);
   } finally {
     await disk.close();
   }

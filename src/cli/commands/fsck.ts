@@ -2,6 +2,7 @@ import { nodeRumpuser } from '../../kernel/rumpuser/node.js';
 import { fsck } from '../../fs/ffs/fsck/index.js';
 import type { FsckMode } from '../../fs/ffs/fsck/context.js';
 import { openDisk, selectExisting, selectVolume, type Where } from '../device.js';
+import { say } from '../say.js';
 
 export interface FsckArguments extends Where {
   readonly n: boolean;
@@ -22,11 +23,11 @@ export async function fsckCommand(argv: FsckArguments): Promise<number> {
   try {
     const volume = await (argv.superblock === undefined ? selectExisting : selectVolume)(disk, argv);
     const report = await fsck(volume, { mode, skipClean: mode === 'preen' && !argv.f, ...(argv.superblock !== undefined ? { superblock: argv.superblock * SECTOR_BYTES } : {}) });
-    for (const problem of report.problems) process.stdout.write(`${problem.message}${problem.fixed !== undefined ? ` (${problem.fixed})` : ''}\n`);
-    if (report.problemCount > report.problems.length) process.stdout.write(`... and ${report.problemCount - report.problems.length} more problems\n`);
-    for (const note of report.notes) process.stdout.write(`${note}\n`);
-    process.stdout.write(`${argv.image}: ${report.clean ? 'clean' : 'NOT CLEAN'}\n`);
-    if (report.modified) process.stdout.write('***** FILE SYSTEM WAS MODIFIED *****\n');
+    for (const problem of report.problems) say(`${problem.message}${problem.fixed !== undefined ? ` (${problem.fixed})` : ''}`);
+    if (report.problemCount > report.problems.length) say(`... and ${report.problemCount - report.problems.length} more problems`);
+    for (const note of report.notes) say(`${note}`);
+    say(`${argv.image}: ${report.clean ? 'clean' : 'NOT CLEAN'}`);
+    if (report.modified) say('***** FILE SYSTEM WAS MODIFIED *****');
     return report.exitStatus;
   } finally {
     await disk.close();

@@ -5,11 +5,11 @@ import { nodeRumpuser } from '../../kernel/rumpuser/node.js';
 import { partitionDevice, scan } from '../../blockdev/label/scan.js';
 import type { Partition } from '../../blockdev/label/partition-table.js';
 import { describe, type Description } from '../../fs/ffs/describe.js';
-import { printable } from '../../fuse/printable.js';
 import type { Layer } from '../../fuse/sandbox/layers.js';
 import { openDisk, selectVolume, type Where } from '../device.js';
 import { Failure, words } from '../failure.js';
 import { listMounts, type HostMount } from '../mounts.js';
+import { say, sayJson } from '../say.js';
 import { formatBytes } from '../units.js';
 
 export interface InfoArguments extends Where {
@@ -31,13 +31,13 @@ async function lookAt(dev: BlockDevice): Promise<Content> {
 }
 
 function line(indent: string, name: string, value: string): void {
-  process.stdout.write(`${indent}${`${name}:`.padEnd(14)}${printable(value)}\n`);
+  say(`${indent}${`${name}:`.padEnd(14)}${value}`);
 }
 
 /** `mounts`: of the image. A volume that is being written is not clean, and nothing is wrong with it. */
 function printVolume({ volume, trouble }: Content, indent: string, mounts: readonly HostMount[]): void {
   if (volume === undefined) {
-    process.stdout.write(`${indent}${printable(trouble ?? '')}\n`);
+    say(`${indent}${trouble ?? ''}`);
     return;
   }
   const { clean, last_mounted_on } = volume.facts;
@@ -50,26 +50,26 @@ function printVolume({ volume, trouble }: Content, indent: string, mounts: reado
 }
 
 function printPartition(partition: Partition, content: Content | undefined, mounts: readonly HostMount[]): void {
-  const label = partition.label === undefined ? '' : ` "${printable(partition.label)}"`;
-  process.stdout.write(`  ${partition.path.padEnd(5)}${formatBytes(partition.size_bytes)} at ${partition.offset_bytes}  ${partition.type_name} (${partition.scheme} ${partition.type})${label}\n`);
-  if (partition.problem !== undefined) process.stdout.write(`       cannot be used: ${partition.problem}\n`);
+  const label = partition.label === undefined ? '' : ` "${partition.label}"`;
+  say(`  ${partition.path.padEnd(5)}${formatBytes(partition.size_bytes)} at ${partition.offset_bytes}  ${partition.type_name} (${partition.scheme} ${partition.type})${label}`);
+  if (partition.problem !== undefined) say(`       cannot be used: ${partition.problem}`);
   else if (content?.volume !== undefined) printVolume(content, '       ', mounts);
 }
 
 function printSandbox(layers: readonly Layer[]): void {
-  if (layers.length === 0) return void process.stdout.write('  sandbox:      none\n');
-  process.stdout.write('  sandbox:\n');
-  for (const { name, on, detail } of layers) process.stdout.write(`    [${on ? 'on ' : 'OFF'}] ${name.padEnd(14)} ${detail ?? ''}\n`);
+  if (layers.length === 0) return void say('  sandbox:      none');
+  say('  sandbox:');
+  for (const { name, on, detail } of layers) say(`    [${on ? 'on ' : 'OFF'}] ${name.padEnd(14)} ${detail ?? ''}`);
 }
 
 /** Who serves it, and who would go on. */
 function printServers({ details, standing }: HostMount): void {
   const { server_pid, survives } = details!;
   const mortal = standing?.given_up === true ? '; its death ends the mount, since there was no room for what another one would need' : survives === true ? '' : '; its death ends the mount';
-  if (server_pid !== undefined) process.stdout.write(`  server:       process ${server_pid}${mortal}\n`);
-  if (standing?.standby_pid !== undefined) process.stdout.write(`  stand-by:     process ${standing.standby_pid}\n`);
-  if (standing !== undefined && standing.restarts > 0) process.stdout.write(`  restarts:     ${standing.restarts}\n`);
-  if (standing?.turned_readonly === true) process.stdout.write('  read-only:    since a request was the end of several servers\n');
+  if (server_pid !== undefined) say(`  server:       process ${server_pid}${mortal}`);
+  if (standing?.standby_pid !== undefined) say(`  stand-by:     process ${standing.standby_pid}`);
+  if (standing !== undefined && standing.restarts > 0) say(`  restarts:     ${standing.restarts}`);
+  if (standing?.turned_readonly === true) say('  read-only:    since a request was the end of several servers');
 }
 
 /** A mounted volume: `rumpfuse info DIR`. */
@@ -78,13 +78,14 @@ function infoOfMount(dir: string, json: boolean): void {
   const mount = listMounts().findLast((candidate) => candidate.mountpoint === absolute);
   if (mount === undefined) throw new Failure(`${dir} is a directory, not an image or a device, and no rumpfuse mount`);
   if (json) {
-    process.stdout.write(`${JSON.stringify(mount, null, 2)}\n`);
+    sayJson(mount);
     return;
   }
-  process.stdout.write(`${mount.mountpoint}: ${mount.details?.type ?? 'unknown'} from ${mount.details?.image ?? mount.source}\n`);
-  process.stdout.write(`  options:      ${[...new Set(mount.options.split(','))].join(',')}\n  served by:    ${mount.pid === undefined ? 'nobody any more' : `process ${mount.pid}`}\n`);
+  say(`${mount.mountpoint}: ${mount.details?.type ?? 'unknown'} from ${mount.details?.image ?? mount.source}`);
+  say(`  options:      ${[...new Set(mount.options.split(','))].join(',')}`);
+  say(`  served by:    ${mount.pid === undefined ? 'nobody any more' : `process ${mount.pid}`}`);
   if (mount.details === undefined) return;
-  process.stdout.write(`  since:        ${mount.details.since}\n`);
+  say(`  since:        ${mount.details.since}`);
   printServers(mount);
   printSandbox(mount.details.sandbox);
 }
@@ -105,17 +106,17 @@ export async function info(argv: InfoArguments): Promise<void> {
     const mounts = listMounts().filter((mount) => mount.details?.image === image);
     if (argv.json) {
       const volume = (content: Content | undefined) => (content?.volume === undefined ? {} : { volume: content.volume.facts });
-      process.stdout.write(`${JSON.stringify({
+      sayJson({
         image: argv.image, size_bytes: device.size_bytes, sector_bytes: device.sector_bytes, ...volume(whole),
         mounted_on: mounts.map(({ mountpoint }) => mountpoint),
         partitions: parts.map(({ partition, content }) => ({ ...partition, ...volume(content) })), remarks: table.remarks,
-      }, null, 2)}\n`);
+      });
       return;
     }
-    process.stdout.write(`${device.name}: ${formatBytes(device.size_bytes)}, sectors of ${device.sector_bytes} bytes\n`);
+    say(`${device.name}: ${formatBytes(device.size_bytes)}, sectors of ${device.sector_bytes} bytes`);
     if (whole.volume !== undefined || parts.length === 0) printVolume(whole, '  ', mounts);
     for (const { partition, content } of parts) printPartition(partition, content, mounts);
-    for (const remark of table.remarks) process.stdout.write(`  note: ${remark}\n`);
+    for (const remark of table.remarks) say(`  note: ${remark}`);
     if (whole.volume === undefined && parts.length === 0) throw new Failure(`${argv.image}: nothing here that rumpfuse can mount`);
   } finally {
     await disk.close();

@@ -1,4 +1,5 @@
 import { dropStaleRecords, listMounts, type EndedMount } from '../mounts.js';
+import { complain, say, sayJson } from '../say.js';
 
 /** Of a long story its beginning, where the cause is, and its end. */
 const FIRST_LINES = 4;
@@ -6,10 +7,10 @@ const LAST_LINES = 2;
 
 /** What an ended mount said: nobody else will ever tell. */
 export function tellEnded({ record, said }: EndedMount): void {
-  process.stderr.write(`rumpfuse: ${record.image} was mounted on ${record.mountpoint} and is not any more; it said:\n`);
+  complain(`rumpfuse: ${record.image} was mounted on ${record.mountpoint} and is not any more; it said:`);
   const left_out = said.length - FIRST_LINES - LAST_LINES;
   const lines = left_out > 1 ? [...said.slice(0, FIRST_LINES), `(${left_out} more lines)`, ...said.slice(-LAST_LINES)] : said;
-  for (const line of lines) process.stderr.write(`  ${line}\n`);
+  for (const line of lines) complain(`  ${line}`);
 }
 
 /** `rumpfuse list`: what is mounted, by whom it is served. */
@@ -17,12 +18,12 @@ export function list(json: boolean): void {
   const mounts = listMounts();
   for (const ended of dropStaleRecords(mounts)) tellEnded(ended);
   if (json) {
-    process.stdout.write(`${JSON.stringify(mounts, null, 2)}\n`);
+    sayJson(mounts);
     return;
   }
   for (const mount of mounts) {
     const access = mount.options.split(',').includes('ro') || mount.details?.readonly ? 'read-only' : 'read-write';
     const served = mount.pid !== undefined ? `pid ${mount.pid}` : mount.details !== undefined ? 'not served any more: rumpfuse umount it' : 'mounted by another user';
-    process.stdout.write(`${mount.details?.image ?? mount.source} on ${mount.mountpoint} type ${mount.details?.type ?? 'unknown'} (${access}, ${served})\n`);
+    say(`${mount.details?.image ?? mount.source} on ${mount.mountpoint} type ${mount.details?.type ?? 'unknown'} (${access}, ${served})`);
   }
 }

@@ -18,6 +18,7 @@ import { openLog } from '../log.js';
 import { newRecordFiles, removeRecord, writeRecord, type RecordFiles } from '../mounts.js';
 import { parseMountOptions, type MountOptions } from '../options.js';
 import type { ServerArguments } from '../server.js';
+import { complain } from '../say.js';
 import { parseBytes } from '../units.js';
 
 export interface MountArguments extends Where {
@@ -80,6 +81,15 @@ async function openImage(argv: MountArguments, options: MountOptions): Promise<I
   }
 }
 
+/** Of a name that may lead on to another one: the file itself. */
+function removeFile(name: string): void {
+  try {
+    rmSync(realpathSync(name));
+  } catch {
+    // It was never made.
+  }
+}
+
 /** The file that takes what is written instead of the disk. */
 async function openOverlay(argv: MountArguments, options: MountOptions, disk: ImageDevice | undefined): Promise<{ device: ImageDevice; made: boolean } | undefined> {
   if (options.overlay === undefined) return undefined;
@@ -88,7 +98,7 @@ async function openOverlay(argv: MountArguments, options: MountOptions, disk: Im
   try {
     return { device: await openOverlayFile(nodeRumpuser({ log: openLog(argv.logLevel, argv.logJson) }), disk, options.overlay), made };
   } catch (error) {
-    if (made) rmSync(options.overlay, { force: true });
+    if (made) removeFile(options.overlay);
     throw new Failure(words(error), EXIT_MOUNT);
   }
 }
@@ -151,7 +161,7 @@ export async function mount(argv: MountArguments): Promise<number> {
   const log = openLog(argv.logLevel, argv.logJson);
   const up = (ready: MountReady, files: Partial<RecordFiles>) => {
     mounted = true;
-    if (ready.notice !== undefined) process.stderr.write(`rumpfuse: ${ready.notice}\n`);
+    if (ready.notice !== undefined) complain(`rumpfuse: ${ready.notice}`);
     writeRecord(ready.device, {
       pid: ready.pid, image: disk === undefined ? argv.image : realpathSync(argv.image), mountpoint: ready.mountpoint, type: ready.fstype, readonly: ready.readonly, since: new Date().toISOString(),
       sandbox: ready.sandbox, ...(ready.server_pid !== undefined ? { server_pid: ready.server_pid } : {}),
@@ -183,7 +193,7 @@ export async function mount(argv: MountArguments): Promise<number> {
   } finally {
     await overlay?.device.close();
     // Nothing was written to it: a file that only looks as if there were something to keep.
-    if (overlay?.made === true && !mounted) rmSync(options.overlay!, { force: true });
+    if (overlay?.made === true && !mounted) removeFile(options.overlay!);
     await disk?.close();
   }
 }

@@ -7,6 +7,7 @@ import { describe } from '../../fs/ffs/describe.js';
 import { createDisk, openDisk, refusePartitioned, selectVolume, type Where } from '../device.js';
 import { Failure } from '../failure.js';
 import { fill } from '../fill.js';
+import { complain, say } from '../say.js';
 import { formatBytes, parseBytes } from '../units.js';
 
 export interface NewfsArguments extends Where {
@@ -67,18 +68,18 @@ async function make(ru: Rumpuser, argv: NewfsArguments, fresh: boolean, size: nu
     }
     const result = await makeVolume(volume, { ...volumeOptions(argv), ...(size === undefined || fresh ? {} : { size }) });
     await volume.flush();
-    for (const warning of result.warnings) process.stderr.write(`rumpfuse: warning: ${warning}\n`);
+    for (const warning of result.warnings) complain(`rumpfuse: warning: ${warning}`);
     const { layout } = result;
-    process.stdout.write(
+    say(
       `${argv.image}: ${formatBytes(layout.fs_size * layout.fs_fsize)} of ${layout.ufs2 ? 'UFS2' : 'UFS1'}, ${layout.littleEndian ? 'little' : 'big'}-endian, ` +
-        `blocks of ${layout.fs_bsize}, fragments of ${layout.fs_fsize}, ${layout.fs_ncg} groups of ${layout.fs_ipg} inodes\n`,
+        `blocks of ${layout.fs_bsize}, fragments of ${layout.fs_fsize}, ${layout.fs_ncg} groups of ${layout.fs_ipg} inodes`,
     );
     if (argv.from !== undefined) {
       const copied = await fill(ru, volume, argv.from).catch((error: unknown) => {
         if ((error as { code?: unknown }).code !== 'ENOSPC') throw error;
         throw new Failure(`${argv.image} is too small for what ${argv.from} holds: give more with --size, or more inodes with --inode-density`);
       });
-      process.stdout.write(`copied ${copied.entries} entries, ${formatBytes(copied.bytes)}, from ${argv.from}\n`);
+      say(`copied ${copied.entries} entries, ${formatBytes(copied.bytes)}, from ${argv.from}`);
     }
   } finally {
     await disk.close();

@@ -1,7 +1,7 @@
 import { nodeRumpuser } from '../../kernel/rumpuser/node.js';
 import { bytestrFromPath, bytestrToUnicode } from '../../kernel/bytestr.js';
 import { tunefs, type TunefsChanges } from '../../fs/ffs/tunefs.js';
-import { printable } from '../../fuse/printable.js';
+import { say } from '../say.js';
 import { openDisk, selectExisting, type Where } from '../device.js';
 import { Failure } from '../failure.js';
 import { parseBytes } from '../units.js';
@@ -33,7 +33,7 @@ export async function tunefsCommand(argv: TunefsArguments): Promise<void> {
   const disk = await openDisk(nodeRumpuser(), argv, argv.dryRun ? { readonly: true } : { writable: true });
   try {
     const result = await tunefs(await selectExisting(disk, argv), changes, { alternates: argv.alternates, dryRun: argv.dryRun });
-    for (const line of result.lines) process.stdout.write(`${printable(bytestrToUnicode(line))}\n`);
+    for (const line of result.lines) say(bytestrToUnicode(line));
   } finally {
     await disk.close();
   }

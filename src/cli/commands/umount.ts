@@ -6,6 +6,7 @@ import { unmount } from '../../fuse/mount/unmount.js';
 import { Failure, EXIT_MOUNT } from '../failure.js';
 import { alive, dropStaleRecords, listMounts, readLog, removeRecord, type HostMount } from '../mounts.js';
 import { tellEnded } from './list.js';
+import { complain } from '../say.js';
 
 export interface UmountOptions {
   /** Detach now even if files are open; the server ends when the last is closed. */
@@ -74,7 +75,7 @@ export async function umount(target: string, options: UmountOptions): Promise<vo
       elsewhere = mountedFor(mount);
       // Seen once, it may be one that is just being made, which lets go of all mounts at once.
       if (elsewhere !== undefined && elsewhere === before) {
-        process.stderr.write(`rumpfuse: ${mount.mountpoint} is unmounted here, but process ${elsewhere} is in a mount namespace that has it still (a container, or a service): waiting until it is unmounted there, too\n`);
+        complain(`rumpfuse: ${mount.mountpoint} is unmounted here, but process ${elsewhere} is in a mount namespace that has it still (a container, or a service): waiting until it is unmounted there, too`);
       }
     }
     if (Date.now() > deadline) {
@@ -85,7 +86,7 @@ export async function umount(target: string, options: UmountOptions): Promise<vo
   if (options.lazy) return;
   const log = mount.details?.log;
   const said = log === undefined ? [] : readLog(log);
-  for (const line of said) process.stderr.write(`${line}\n`);
+  for (const line of said) complain(`${line}`);
   if (pid !== undefined) removeRecord(mount.device, pid);
   if (said.some((line) => line.includes('error:'))) throw new Failure(`${mount.mountpoint} is unmounted, but not all went well (above); check the volume: rumpfuse fsck ${mount.details?.image}`, EXIT_MOUNT);
 }

@@ -109,7 +109,7 @@ class NodeRumpuser implements Rumpuser {
     let fd: number;
     let st: fs.Stats;
     try {
-      if (flags.create === true) fs.closeSync(fs.openSync(path, fs.constants.O_RDWR | fs.constants.O_CREAT | fs.constants.O_NONBLOCK));
+      if (flags.create === true) fs.closeSync(fs.openSync(path, fs.constants.O_RDWR | fs.constants.O_CREAT | fs.constants.O_NONBLOCK, flags.mode ?? 0o666));
       // Before the open: opening a pipe would wait for its other end.
       st = fs.statSync(path);
       refuseType(path, st);

@@ -24,8 +24,10 @@ export interface HostOpenFlags {
   readonly write: boolean;
   /** Refuse with EBUSY if another process holds the file for writing, or the host has the device mounted. */
   readonly exclusive?: boolean;
-  /** Make the file, empty, if there is none (mode 0666 less the umask); with write only. */
+  /** Make the file, empty, if there is none; with write only. */
   readonly create?: boolean;
+  /** Of a file that is made, less the umask; default 0666. */
+  readonly mode?: number;
 }
 
 export interface Timespec {
