@@ -39,16 +39,16 @@ export const ffs_writeops: FfsWriteOps = {
   fsync: ffs_fsync,
   inactive: ffs_inactive,
   reclaim: ffs_reclaim,
-  fallocate(vp: Vnode, offset: number, length: number, cred: Cred) {
+  fallocate(vp: Vnode, offset: number, length: number, cred: Cred, signal?: AbortSignal) {
     range(vp, offset, length);
     const ip = VTOI(vp);
-    return ffs_fallocate_pieces(ip, offset, length, cred);
+    return ffs_fallocate_pieces(ip, offset, length, cred, signal);
   },
-  fdiscard(vp: Vnode, offset: number, length: number) {
+  fdiscard(vp: Vnode, offset: number, length: number, _cred: Cred, signal?: AbortSignal) {
     range(vp, offset, length);
     const ip = VTOI(vp);
     if (offset >= ip.i_size) return undefined;
-    return ffs_punch_pieces(ip, offset, length);
+    return ffs_punch_pieces(ip, offset, length, signal);
   },
   setextattr: ffs_setextattr,
   deleteextattr: ffs_deleteextattr,

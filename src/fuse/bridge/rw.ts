@@ -74,10 +74,13 @@ export async function fallocate(b: Bridge, m: Message): Promise<number> {
   const length = m.offset64(A.length);
   // NetBSD reserves (posix_fallocate, which extends) and punches (fdiscard). What has no such call is honestly refused.
   if (mode !== 0 && mode !== (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE)) throw errno(E.EOPNOTSUPP);
+  // It may take minutes, and whoever asked can only be killed when it has been answered.
+  const controller = new AbortController();
+  m.cancel = () => controller.abort();
   const fd = await ioFd(b, m, A.fh, true);
   const sys = b.as(m);
-  if (mode === 0) await sys.posix_fallocate(fd, offset, length);
-  else await sys.fdiscard(fd, offset, length);
+  if (mode === 0) await sys.posix_fallocate(fd, offset, length, controller.signal);
+  else await sys.fdiscard(fd, offset, length, controller.signal);
   return 0;
 }
 

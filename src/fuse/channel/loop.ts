@@ -80,7 +80,10 @@ export class Loop {
   private readonly idleInputs: InBuf[] = [];
   private readonly idleLarge: OutBuf[] = [];
   private readonly parkedTasks = new Set<Task>();
-  private sleeping = 0;
+  /** Operations that await the event loop. */
+  private readonly sleepingTasks = new Set<Task>();
+  /** Work of the server itself. */
+  private tracked = 0;
   private holders = 0;
   private armed = false;
   private reading = false;
@@ -117,18 +120,22 @@ export class Loop {
     return this.sleeping + this.parkedTasks.size;
   }
 
+  private get sleeping(): number {
+    return this.sleepingTasks.size + this.tracked;
+  }
+
   /** The host gives up the request `unique` (two words): cancels it if it is waiting and can be cancelled. */
   interrupt(uniqueLo: number, uniqueHi: number): void {
-    for (const task of this.parkedTasks) {
-      if (task.uniqueLo === uniqueLo && task.uniqueHi === uniqueHi) return task.cancel?.();
+    for (const tasks of [this.parkedTasks, this.sleepingTasks]) {
+      for (const task of tasks) if (task.uniqueLo === uniqueLo && task.uniqueHi === uniqueHi) return task.cancel?.();
     }
   }
 
   /** Work of the server itself that needs the event loop (writing back what is dirty): the loop does not block meanwhile. */
   track(work: Promise<void>): void {
-    this.sleeping++;
+    this.tracked++;
     const done = () => {
-      this.sleeping--;
+      this.tracked--;
       if (this.ended) this.finishEnd();
       else this.arm();
     };
@@ -160,8 +167,7 @@ export class Loop {
       this.current = null;
       task.detached = true;
       this.options.onAsleep?.(task);
-      if (task.parked) this.parkedTasks.add(task);
-      else this.sleeping++;
+      (task.parked ? this.parkedTasks : this.sleepingTasks).add(task);
       if (OPERATIONS[task.opcode]!.holds_input || task.large !== null) {
         task.holder = true;
         this.holders++;
@@ -264,7 +270,7 @@ export class Loop {
       return this.step();
     }
     task.detached = false;
-    if (!this.parkedTasks.delete(task)) this.sleeping--;
+    if (!this.parkedTasks.delete(task)) this.sleepingTasks.delete(task);
     if (task.holder) {
       task.holder = false;
       this.holders--;
@@ -320,7 +326,7 @@ export class Loop {
 
   private close(): void {
     this.ended = true;
-    for (const task of this.parkedTasks) task.cancel?.();
+    for (const tasks of [this.parkedTasks, this.sleepingTasks]) for (const task of tasks) task.cancel?.();
     this.finishEnd();
   }
 

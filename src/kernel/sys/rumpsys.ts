@@ -158,8 +158,9 @@ export interface RumpSys {
   flock(fd: number, operation: number, owner?: bigint, signal?: AbortSignal): Promise<void>;
   pathconf(path: Path, name: number): Promise<number>;
   fpathconf(fd: number, name: number): Promise<number>;
-  posix_fallocate(fd: number, position: number, length: number): Promise<void>;
-  fdiscard(fd: number, position: number, length: number): Promise<void>;
+  /** `signal` ends it with EINTR; the size is then as before. */
+  posix_fallocate(fd: number, position: number, length: number, signal?: AbortSignal): Promise<void>;
+  fdiscard(fd: number, position: number, length: number, signal?: AbortSignal): Promise<void>;
 
   extattr_get_fd(fd: number, namespace: number, name: Path): Promise<Uint8Array>;
   extattr_set_fd(fd: number, namespace: number, name: Path, value: Uint8Array): Promise<number>;

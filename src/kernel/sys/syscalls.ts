@@ -350,11 +350,11 @@ export class Syscalls implements RumpSys {
   fpathconf(fd: number, name: number): Promise<number> {
     return sys_fpathconf(this.l, fd, name);
   }
-  posix_fallocate(fd: number, position: number, length: number): Promise<void> {
-    return sys_posix_fallocate(this.l, fd, position, length);
+  posix_fallocate(fd: number, position: number, length: number, signal?: AbortSignal): Promise<void> {
+    return sys_posix_fallocate(this.l, fd, position, length, signal);
   }
-  fdiscard(fd: number, position: number, length: number): Promise<void> {
-    return sys_fdiscard(this.l, fd, position, length);
+  fdiscard(fd: number, position: number, length: number, signal?: AbortSignal): Promise<void> {
+    return sys_fdiscard(this.l, fd, position, length, signal);
   }
 
   extattr_get_fd(fd: number, namespace: number, name: Path): Promise<Uint8Array> {

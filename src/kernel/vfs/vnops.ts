@@ -70,10 +70,10 @@ export interface Vnops {
   close?(vp: Vnode, flags: number, cred: Cred): MaybePromise<void>;
   /** SEEK_DATA or SEEK_HOLE from `offset`. @throws ENXIO. Without it a file is all data. */
   seek?(vp: Vnode, offset: number, whence: number, cred: Cred): MaybePromise<number>;
-  /** Reserves blocks; extends the size. Without it EOPNOTSUPP. */
-  fallocate?(vp: Vnode, offset: number, length: number, cred: Cred): MaybePromise<void>;
-  /** Punches a hole; the size stays. Without it EOPNOTSUPP. */
-  fdiscard?(vp: Vnode, offset: number, length: number, cred: Cred): MaybePromise<void>;
+  /** Reserves blocks; extends the size. `signal`: whoever asked has given up. Without it EOPNOTSUPP. @throws EINTR when `signal` came before the end */
+  fallocate?(vp: Vnode, offset: number, length: number, cred: Cred, signal?: AbortSignal): MaybePromise<void>;
+  /** Punches a hole; the size stays. Without it EOPNOTSUPP. @throws EINTR: a part of it is there */
+  fdiscard?(vp: Vnode, offset: number, length: number, cred: Cred, signal?: AbortSignal): MaybePromise<void>;
   /** `namespace` is EXTATTR_NAMESPACE_*. @throws ENOATTR. Without the four: EOPNOTSUPP. */
   getextattr?(vp: Vnode, namespace: number, name: string, cred: Cred): MaybePromise<Uint8Array>;
   setextattr?(vp: Vnode, namespace: number, name: string, value: Uint8Array, cred: Cred): MaybePromise<void>;
