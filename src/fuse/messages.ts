@@ -56,8 +56,8 @@ export type ToSupervisor =
   | { readonly type: 'pong' }
   /** Nothing can be changed on the mount any more: it was too often the end of a server. */
   | { readonly type: 'readonly' }
-  /** Changes that are not on the disk have outgrown the memory that outlives the server: nobody can go on where it stops. */
-  | { readonly type: 'given-up' }
+  /** Changes that are not on the disk have outgrown the memory that outlives the server: nobody can go on where it stops. Or they fit in again. */
+  | { readonly type: 'room'; readonly there: boolean }
   /** It was not possible; `message` is for a person. */
   | { readonly type: 'failed'; readonly message: string; readonly code: string }
   /** The server was asked to end. */
@@ -90,8 +90,8 @@ export interface MountStanding {
   readonly restarts: number;
   /** Since a request was the end of several servers, nothing can be changed. */
   readonly turned_readonly?: true;
-  /** There was no room for what another server would need: the death of this one ends the mount. */
-  readonly given_up?: true;
+  /** There is no room for what another server would need: the death of this one would end the mount. */
+  readonly outgrown?: true;
 }
 
 /** Supervisor to launcher. */
@@ -119,8 +119,10 @@ export function fromServer(raw: unknown): ToSupervisor | undefined {
   if (typeof raw !== 'object' || raw === null) return undefined;
   const message = raw as Record<string, unknown>;
   switch (message['type']) {
-    case 'started': case 'ready': case 'pong': case 'readonly': case 'given-up': case 'unmount':
+    case 'started': case 'ready': case 'pong': case 'readonly': case 'unmount':
       return { type: message['type'] };
+    case 'room':
+      return { type: 'room', there: message['there'] === true };
     case 'standing':
       return { type: 'standing', layers: layers(message['layers']) };
     case 'volume':

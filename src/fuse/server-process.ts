@@ -131,7 +131,7 @@ export function serverMain(open: OpenVolume): void {
       if (memory === undefined) return;
       notes = new Notes(memory);
       keep = new Keep(memory);
-      keep.ongivenup = () => void say({ type: 'given-up' });
+      keep.onroom = (there) => void say({ type: 'room', there });
       // Without its last state a volume that was being written must be checked first.
       if (order.heir !== undefined && (!notes.inherited || (notes.writing && !keep.inherited))) throw errno(E.EIO, 'the server before has left nothing to go on from');
     };

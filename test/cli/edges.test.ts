@@ -146,8 +146,8 @@ t.test('what info says of a mount that will not survive', real, async (t) => {
   await rumpfuse('mount', '-o', 'nostandby', image, dir);
   const { details } = JSON.parse((await rumpfuse('info', '--json', dir)).stdout) as { details: { standing: string; server_pid: number } };
   t.match((await rumpfuse('info', dir)).stdout, new RegExp(`server: +process ${details.server_pid}\n`));
-  writeFileSync(details.standing, JSON.stringify({ server_pid: details.server_pid, restarts: 0, given_up: true }));
-  t.match((await rumpfuse('info', dir)).stdout, /server: +process \d+; its death ends the mount, since there was no room/);
+  writeFileSync(details.standing, JSON.stringify({ server_pid: details.server_pid, restarts: 0, outgrown: true }));
+  t.match((await rumpfuse('info', dir)).stdout, /server: +process \d+; its death would end the mount now: there are more changes/);
   await rumpfuse('umount', dir);
 });
 

@@ -17,3 +17,11 @@ for (const log of [false, true]) {
     });
   }
 }
+
+for (const log of [false, true]) {
+  t.test(`${log ? 'a journal: ' : ''}more changes than the memory holds, now and then`, async (t) => {
+    const { kills, again, problems } = await killed({ geometry: GEOMETRIES.find(({ format }) => format === 2)!, seed: SEED * 7919, operations: 3 * OPERATIONS, kills: 0.15, log, outgrown: true });
+    t.same(problems, []);
+    t.ok(again > 2 && kills > 2, `${kills} kills; what there was fitted in again ${again} times`);
+  });
+}

@@ -95,6 +95,8 @@ export interface KilledOptions {
   readonly kills: number;
   readonly log: boolean;
   readonly disk_bytes?: number;
+  /** Now and then there are more changes than the memory holds: nobody dies until they fit in again. */
+  readonly outgrown?: boolean;
 }
 
 export interface KilledResult {
@@ -102,6 +104,8 @@ export interface KilledResult {
   /** Of them in the middle of an operation, and of a recovery. */
   readonly inside: number;
   readonly recovering: number;
+  /** How often changes fitted in again. */
+  readonly again: number;
   readonly problems: string[];
 }
 
@@ -121,6 +125,8 @@ export async function killed(options: KilledOptions): Promise<KilledResult> {
   let kills = 0;
   let inside = 0;
   let recovering = 0;
+  let again = 0;
+  let outgrown = false;
   let unique = 2;
 
   let life = await boot({ disk: await newdisk(options.geometry, options.disk_bytes), memory: new Uint8Array(KEEP_BYTES_MIN) }, mountoptions, null);
@@ -188,6 +194,16 @@ export async function killed(options: KilledOptions): Promise<KilledResult> {
     open.push({ fd, ino: Number(st.st_ino), gen: st.st_gen, content: await read(sys, fd) });
   }
 
+  function outgrow(): void {
+    const { keep } = life;
+    keep.onroom = (there) => {
+      outgrown = !there;
+      if (there) again++;
+    };
+    keep.note({ b_offset: 0, b_bcount: KEEP_BYTES_MIN, b_data: new Uint8Array(KEEP_BYTES_MIN), dirty: true, kept: -1, keptlisted: false });
+    void keep.commit();
+  }
+
   const tree = (sys: RumpSys): Promise<string> => manifest(sys);
 
   /** The next kernel, and what it must show. */
@@ -229,9 +245,10 @@ export async function killed(options: KilledOptions): Promise<KilledResult> {
   }
 
   for (let n = 0; n < options.operations && problems.length === 0; n++) {
+    if (options.outgrown === true && !outgrown && random(12) === 0) outgrow();
     const what = random(18);
     // Most of what reaches the disk does so in fsync and sync.
-    const dies = random(1000) < options.kills * (what >= 15 ? 3000 : 1000);
+    const dies = !outgrown && random(1000) < options.kills * (what >= 15 ? 3000 : 1000);
     const within = dies && (what >= 15 || random(2) === 0);
     const before = within ? await tree(life.sys) : '';
     let dying: Remains | undefined;
@@ -264,7 +281,7 @@ export async function killed(options: KilledOptions): Promise<KilledResult> {
       await succeed(remains(life), [await tree(sys)], `operation ${n} (${what}), killed after it`);
     }
   }
-  if (problems.length > 0) return { kills, inside, recovering, problems };
+  if (problems.length > 0) return { kills, inside, recovering, again, problems };
   for (const { fd } of open) await life.sys.close(fd);
   await life.sys.unmount(MOUNTPOINT);
   await life.kernel.halt();
@@ -272,5 +289,5 @@ export async function killed(options: KilledOptions): Promise<KilledResult> {
   for (const { code, message } of report.problems) problems.push(`at the end: ${code} ${message}`);
   if (!report.clean) problems.push('at the end: not clean');
   if (new Keep(life.memory).inherited) problems.push('at the end: something is left for a successor');
-  return { kills, inside, recovering, problems };
+  return { kills, inside, recovering, again, problems };
 }

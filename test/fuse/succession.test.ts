@@ -121,19 +121,33 @@ t.test('what a server was at when it died, where the host does not send it again
   t.end();
 });
 
-t.test('no room for what another server would need', (t) => {
+t.test('no room for what another server would need, and room again', (t) => {
   const block = (b_bcount: number) => ({ b_offset: 0, b_bcount, b_data: new Uint8Array(b_bcount), dirty: true, kept: -1, keptlisted: false });
-  const driver = { quiet: true, changed: false, whole: false, delta() {}, snapshot() {}, settle() {} };
+  const driver = { quiet: true, changed: false, whole: false, delta() {}, snapshot() {}, forget() {}, settle() {} };
   for (const [bytes, times] of [[1 << 20, 0], [17 << 20, 1]] as const) {
-    const keep = new Keep(new Uint8Array(KEEP_BYTES_MIN));
-    let told = 0;
-    keep.ongivenup = () => told++;
-    keep.attach(driver, []);
+    const memory = new Uint8Array(KEEP_BYTES_MIN);
+    const keep = new Keep(memory);
+    const told: boolean[] = [];
+    keep.onroom = (there) => told.push(there);
+    const dirty: ReturnType<typeof block>[] = [];
+    keep.attach(driver, dirty);
     for (let i = 0; i < 2; i++) {
-      keep.note(block(bytes));
+      dirty.push(block(bytes));
+      keep.note(dirty.at(-1)!);
       void keep.commit();
     }
-    t.equal(told, times, `${bytes} bytes`);
+    t.same(told, new Array(times).fill(false), `${bytes} bytes`);
+    if (times === 0) continue;
+    keep.takeup();
+    t.same(told, [false], 'not as long as there is that much');
+    dirty.length = 0;
+    keep.takeup();
+    t.same(told, [false, true]);
+    dirty.push({ ...block(4096), b_offset: 65536, b_data: new Uint8Array(4096).fill(7) });
+    keep.note(dirty[0]!);
+    void keep.commit();
+    const { blocks } = new Keep(memory).inherit()!;
+    t.same(blocks.map(({ offset_bytes, bytes }) => [offset_bytes, bytes.length, bytes[0]]), [[65536, 4096, 7]], 'the next one finds what has changed since');
   }
   t.end();
 });

@@ -65,7 +65,7 @@ function printSandbox(layers: readonly Layer[]): void {
 /** Who serves it, and who would go on. */
 function printServers({ details, standing }: HostMount): void {
   const { server_pid, survives } = details!;
-  const mortal = standing?.given_up === true ? '; its death ends the mount, since there was no room for what another one would need' : survives === true ? '' : '; its death ends the mount';
+  const mortal = standing?.outgrown === true ? '; its death would end the mount now: there are more changes than another one could be left' : survives === true ? '' : '; its death ends the mount';
   if (server_pid !== undefined) say(`  server:       process ${server_pid}${mortal}`);
   if (standing?.standby_pid !== undefined) say(`  stand-by:     process ${standing.standby_pid}`);
   if (standing !== undefined && standing.restarts > 0) say(`  restarts:     ${standing.restarts}`);

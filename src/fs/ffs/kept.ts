@@ -109,6 +109,12 @@ export class Kept implements KeptDriver {
     this.whole = true;
   }
 
+  forget(): void {
+    this.#done();
+    this.#recorded.clear();
+    this.whole = true;
+  }
+
   // ---- when
 
   get quiet(): boolean {
@@ -133,6 +139,11 @@ export class Kept implements KeptDriver {
   commit(): void {
     void this.#keep.commit();
     this.quieted();
+  }
+
+  /** A flush has ended, and no transaction is open. */
+  flushed(): void {
+    this.#keep.takeup();
   }
 
   quieted(): void {

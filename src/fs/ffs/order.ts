@@ -195,6 +195,7 @@ export class Order {
     try {
       this.#wantflush = false;
       await flushrun(this, full, this.kept);
+      this.kept?.flushed();
     } finally {
       this.lock.exit(true);
     }

@@ -62,7 +62,9 @@ export class Succession {
   private retry_ms = STANDBY_RETRY_MS;
   private ended = false;
   private turned_readonly = false;
-  private given_up = false;
+  /** Changes are more than the memory holds. */
+  private outgrown = false;
+  private outgrown_told = false;
   private onPong: () => void = () => {};
 
   /** `server` is at work. */
@@ -141,10 +143,12 @@ export class Succession {
           if (this.turned_readonly) return;
           this.turned_readonly = true;
           return this.changed();
-        case 'given-up':
-          if (this.given_up) return;
-          this.given_up = true;
-          this.options.say('warn', `changes to ${this.options.mountpoint} that are not on the disk yet have outgrown the memory for them: the death of its server would end the mount`);
+        case 'room':
+          if (this.outgrown === !message.there) return;
+          this.outgrown = !message.there;
+          // Once is enough to be said: `info` shows it, too.
+          if (!this.outgrown_told) this.options.say('warn', `changes to ${this.options.mountpoint} that are not on the disk yet have outgrown the memory for them: until they are, the death of its server would end the mount`);
+          this.outgrown_told = true;
           return this.changed();
         default:
       }
@@ -163,7 +167,7 @@ export class Succession {
     const standby_pid = this.heir?.server.pid();
     this.options.changed({
       restarts: this.restarts, ...(server_pid !== undefined ? { server_pid } : {}), ...(standby_pid !== undefined ? { standby_pid } : {}),
-      ...(this.turned_readonly ? { turned_readonly: true as const } : {}), ...(this.given_up ? { given_up: true as const } : {}),
+      ...(this.turned_readonly ? { turned_readonly: true as const } : {}), ...(this.outgrown ? { outgrown: true as const } : {}),
     });
   }
 

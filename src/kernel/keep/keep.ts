@@ -112,6 +112,8 @@ export interface KeptDriver {
   delta(out: RecordWriter): void;
   /** Records everything. */
   snapshot(out: RecordWriter): void;
+  /** Nothing of it is being recorded: a snapshot will be asked for, and what would be in a delta need not be remembered. */
+  forget(): void;
   /** Does the write that was put off (posted.ts). */
   settle(): void;
 }
@@ -152,19 +154,19 @@ const number = (lo: number, hi: number): number => (lo >>> 0) + (hi >>> 0) * WOR
 
 /**
  * States: waiting (nothing attached; what was inherited is intact) -> attached (a driver's volume is being kept) ->
- * waiting again, with nothing kept, when it has been unmounted. `lost`: there was no room; nothing is kept any more, and
- * the death of the process ends the mount as it would without this.
+ * waiting again, with nothing kept, when it has been unmounted. attached -> lost when there was no room: nothing is kept, and
+ * the death of the process ends the mount as it would without this. -> attached again (takeup) when there is.
  */
 export class Keep implements KeepForServer {
   readonly server: Uint8Array;
   readonly posted: PostedWrite;
   nameless: readonly Nameless[] = [];
-  /** Called when there is no room any more. */
-  ongivenup: () => void = () => {};
+  /** Called when there is no room any more (false), and when there is again (true). */
+  onroom: (there: boolean) => void = () => {};
   private readonly memory: Uint8Array;
   private readonly header: Int32Array;
   private readonly logs: readonly RecordWriter[];
-  private readonly slots: Slots;
+  private slots: Slots;
   private active = 0;
   /** The active log is to be written anew when it has reached this. */
   private rewriteat = 0;
@@ -298,7 +300,7 @@ export class Keep implements KeepForServer {
 
   /** A dirty block has changed, or is dirty no more. */
   note(bp: KeptBlock): void {
-    if (bp.keptlisted) return;
+    if (bp.keptlisted || this.lost) return;
     bp.keptlisted = true;
     this.changed.push(bp);
   }
@@ -440,7 +442,35 @@ export class Keep implements KeepForServer {
   private givenup(): void {
     this.lost = true;
     this.nothing();
-    this.ongivenup();
+    for (const bp of this.blocks) bp.kept = -1;
+    for (const bp of this.changed) {
+      bp.keptlisted = false;
+      bp.kept = -1;
+    }
+    this.changed = [];
+    this.old.length = 0;
+    this.theirs = [];
+    this.inheritance &&= { blocks: [], records: [] };
+    this.slots = new Slots(SLOTS_AT, this.memory.length, []);
+    this.driver?.forget();
+    this.onroom(false);
+  }
+
+  /** The driver has brought to the disk what it could: if there was no room for its changes, there may be now. Quiet. */
+  takeup(): void {
+    const { driver } = this;
+    if (!this.lost || driver === null) return;
+    let bytes = 0;
+    for (const bp of this.blocks) bytes += bp.b_bcount;
+    // Room to spare: else it would be given up again at once.
+    if (bytes > (this.memory.length - SLOTS_AT) / 4) return driver.forget();
+    this.lost = false;
+    for (const bp of this.blocks) this.note(bp);
+    this.rewriteat = 0;
+    this.write(driver, undefined);
+    if (this.lost) return;
+    this.posted.lasting = true;
+    this.onroom(true);
   }
 
   private nothing(): void {

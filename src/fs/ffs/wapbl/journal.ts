@@ -416,6 +416,7 @@ export class JournalOrder extends Order {
       await this.#commit();
       if (gohome || this.ring.used > this.#most) await this.#sendhome();
       if (empty) await this.#advance();
+      this.kept?.flushed();
     } finally {
       this.#credit = 0;
       this.lock.exit(true);
