@@ -29,6 +29,8 @@ export class ImageDevice implements BlockDevice {
   /** It was: writes would make it as long as before, with holes in place of what it held. None are made any more. */
   private cut: Error | null = null;
   private can_discard = true;
+  /** The file has had its name removed, or never had one: nothing to be said about that any more. */
+  private nameless: boolean;
 
   constructor(ru: Rumpuser, fd: number, name: string, info: HostFileInfo, readonly: boolean) {
     this.ru = ru;
@@ -38,6 +40,7 @@ export class ImageDevice implements BlockDevice {
     this.sector_bytes = info.sector_bytes;
     this.readonly = readonly || info.readonly;
     this.plain = info.type === 'file';
+    this.nameless = info.unlinked === true;
   }
 
   read(into: Uint8Array, into_offset: number, length: number, offset_bytes: number): MaybePromise<void> {
@@ -99,14 +102,18 @@ export class ImageDevice implements BlockDevice {
     }
   }
 
-  /** @throws EIO the file is shorter than it was */
+  /** Says so, once, when the file has been removed. @throws EIO the file is shorter than it was */
   private checkLength(): MaybePromise<void> {
     if (this.cut !== null) throw this.cut;
     const info = this.ru.rumpuser_getfileinfo(this.fd);
-    return info instanceof Promise ? info.then((i) => this.judgeLength(i.size_bytes)) : this.judgeLength(info.size_bytes);
+    return info instanceof Promise ? info.then((i) => this.judge(i)) : this.judge(info);
   }
 
-  private judgeLength(now_bytes: number): void {
+  private judge({ size_bytes: now_bytes, unlinked }: HostFileInfo): void {
+    if (unlinked === true && !this.nameless) {
+      this.nameless = true;
+      this.ru.rumpuser_dprintf('warn', `${this.name} was deleted while it is in use: what it holds, and all that is written to it, is gone when the mount ends`);
+    }
     if (now_bytes >= this.size_bytes) return;
     this.cut = errno(E.EIO, `${this.name} was cut short while it is in use: it has ${now_bytes} of ${this.size_bytes} bytes; nothing more is written to it`);
     this.ru.rumpuser_dprintf('error', this.cut.message);

@@ -6,6 +6,13 @@ import { Errno } from '../kernel/errno.js';
 import { EXIT_BUG, EXIT_USAGE, Failure, words } from './failure.js';
 import { complain } from './say.js';
 
+// A directory that has been removed since: names from / are all that can be meant.
+try {
+  process.cwd();
+} catch {
+  process.chdir('/');
+}
+
 // Its ES module wraps --help in the middle of words; its CommonJS one between them.
 const yargs = createRequire(import.meta.url)('yargs') as typeof yargsModule;
 

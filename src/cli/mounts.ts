@@ -4,7 +4,7 @@ import { readMountinfo } from '../fuse/mount/mountinfo.js';
 import type { MountStanding } from '../fuse/messages.js';
 import { FSTYPE } from '../fuse/mount/options.js';
 import type { Layer } from '../fuse/sandbox/layers.js';
-import { Failure } from './failure.js';
+import { Failure, words } from './failure.js';
 
 /** A rumpfuse mount as the host sees it, with what the mounting process left on record about it. */
 export interface HostMount {
@@ -70,7 +70,11 @@ function ours(): boolean {
 }
 
 function makeRecordDirectory(): void {
-  mkdirSync(recordDirectory(), { recursive: true, mode: 0o700 });
+  try {
+    mkdirSync(recordDirectory(), { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw new Failure(`${recordDirectory()} is needed for the records of mounts and cannot be made (${words(error)})${outerUid() === 0 ? '' : '; XDG_RUNTIME_DIR names another place'}`);
+  }
   if (!ours()) throw new Failure(`${recordDirectory()} belongs to somebody else, or others may write to it: it must be removed before anything can be mounted`);
 }
 

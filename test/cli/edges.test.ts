@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import t from 'tap';
 import { recordDirectory, removeRecord, writeRecord } from '../../src/cli/mounts.js';
@@ -40,6 +40,66 @@ t.test('a wrong choice names the right ones', async (t) => {
   t.equal(status, 1);
   t.match(stderr, /3: choose one of 0, 1, 2, 2ea \(rumpfuse newfs --help/);
   t.match((await rumpfuse('newfs')).stderr, /newfs: an argument is missing/);
+});
+
+t.test('from a directory that has been removed', real, async (t) => {
+  const image = place.path('removed.img');
+  const mnt = place.folder('mnt-removed');
+  await rumpfuse('newfs', '-s', '4m', image);
+  const gone = (...args: string[]) => run('sh', ['-c', 'mkdir gone && cd gone && rmdir ../gone && exec "$@"', 'sh', RUMPFUSE, ...args], { cwd: place.dir });
+  t.match(await gone('mount', image, mnt), { status: 0, stderr: '' });
+  t.match(await gone('list'), { status: 0, stdout: new RegExp(mnt) });
+  t.match(await gone('umount', mnt), { status: 0, stderr: '' });
+});
+
+t.test('too few files that may be open: says so', async (t) => {
+  const outcome = await run('sh', ['-c', 'ulimit -n 80 && exec "$@"', 'sh', RUMPFUSE, 'mount', place.file('few.img', 'x'), place.folder('mnt-few')]);
+  t.match(outcome, { status: 1, stderr: /^rumpfuse: only 80 files may be open at a time here \(ulimit -n\): a mount needs 100\n$/ });
+});
+
+t.test('no place for the records of mounts: says which', real, async (t) => {
+  const image = place.path('no-run.img');
+  await rumpfuse('newfs', '-s', '4m', image);
+  const script = 'mount -t tmpfs none /run && mount -o remount,ro /run && exec "$@"';
+  const outcome = await run('unshare', ['-m', 'sh', '-c', script, 'sh', RUMPFUSE, 'mount', image, place.folder('mnt-no-run')]);
+  t.match(outcome, { status: 1, stderr: /^rumpfuse: \/run\/rumpfuse is needed for the records of mounts and cannot be made \(.+\)\n$/ });
+});
+
+t.test('an image that is deleted while it is mounted: said at the end', real, async (t) => {
+  const image = place.path('deleted.img');
+  const mnt = place.folder('mnt-deleted');
+  await rumpfuse('newfs', '-s', '4m', image);
+  await rumpfuse('mount', image, mnt);
+  rmSync(image);
+  writeFileSync(path.join(mnt, 'f'), 'text');
+  t.match(await rumpfuse('umount', mnt), { status: 0, stderr: /^rumpfuse: warning: .*deleted\.img was deleted while it is in use: [^\n]*\n$/ });
+});
+
+t.test('nobody is left to serve a mount: umount tells what it said, and that is that', real, async (t) => {
+  const image = place.path('nobody.img');
+  const mnt = place.folder('mnt-nobody');
+  await rumpfuse('newfs', '-s', '4m', image);
+  await rumpfuse('mount', '-o', 'nostandby', image, mnt);
+  const record = (JSON.parse((await rumpfuse('info', '--json', mnt)).stdout) as { details: { pid: number; server_pid: number; log: string } }).details;
+  appendFileSync(record.log, 'rumpfuse: warning: something was said\n');
+  // All at once: the supervisor, the server, the keeper.
+  const family = (await run('pgrep', ['-P', String(record.pid)])).stdout.trim().split('\n').map(Number);
+  process.kill(record.pid, 'SIGSTOP');
+  for (const pid of [...family, record.server_pid, record.pid]) {
+    try {
+      process.kill(pid, 'SIGKILL');
+    } catch {
+      // With its namespace's first.
+    }
+  }
+  let told = '';
+  for (const end = Date.now() + 20_000; Date.now() < end; await new Promise((resolve) => setTimeout(resolve, 100))) {
+    if (/not served any more/.test((told = (await rumpfuse('list')).stdout.split('\n').find((line) => line.includes(mnt)) ?? ''))) break;
+  }
+  t.match(told, /not served any more/);
+  t.match(await rumpfuse('umount', mnt), { status: 0, stderr: /something was said/ });
+  t.notOk(existsSync(record.log));
+  t.notMatch((await rumpfuse('list')).stderr, /something was said/, 'told once');
 });
 
 t.test('--help breaks lines between words', async (t) => {

@@ -1,4 +1,4 @@
-import { existsSync, realpathSync, rmSync } from 'node:fs';
+import { existsSync, readFileSync, realpathSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { MNT_NOATIME, MNT_RDONLY } from '../../kernel/fcntl.js';
@@ -152,9 +152,19 @@ async function inBackground(options: SuperviseOptions, up: (ready: MountReady, f
   up(ready, files);
 }
 
+/** Server and stand-by, each with Node's own and the C library's, get by with these. */
+const DESCRIPTORS_MIN = 100;
+
+/** Node has raised its limit as far as it may. @throws Failure */
+function checkLimits(): void {
+  const allowed = /^Max open files +(\d+)/m.exec(existsSync('/proc/self/limits') ? readFileSync('/proc/self/limits', 'latin1') : '')?.[1];
+  if (allowed !== undefined && Number(allowed) < DESCRIPTORS_MIN) throw new Failure(`only ${allowed} files may be open at a time here (ulimit -n): a mount needs ${DESCRIPTORS_MIN}`);
+}
+
 /** `rumpfuse mount IMAGE DIR`. Returns when the mount can be used, or with --foreground when it has ended. */
 export async function mount(argv: MountArguments): Promise<number> {
   const { options, type, driver } = settle(argv);
+  checkLimits();
   const disk = driver.disk ? await openImage(argv, options) : undefined;
   let overlay: { device: ImageDevice; made: boolean } | undefined;
   let mounted = false;

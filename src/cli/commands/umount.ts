@@ -86,7 +86,8 @@ export async function umount(target: string, options: UmountOptions): Promise<vo
   if (options.lazy) return;
   const log = mount.details?.log;
   const said = log === undefined ? [] : readLog(log);
-  for (const line of said) complain(`${line}`);
-  if (pid !== undefined) removeRecord(mount.device, pid);
+  for (const line of said) complain(line);
+  const served = pid ?? mount.details?.pid;
+  if (served !== undefined) removeRecord(mount.device, served);
   if (said.some((line) => line.includes('error:'))) throw new Failure(`${mount.mountpoint} is unmounted, but not all went well (above); check the volume: rumpfuse fsck ${mount.details?.image}`, EXIT_MOUNT);
 }

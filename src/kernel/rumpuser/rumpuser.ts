@@ -18,6 +18,8 @@ export interface HostFileInfo {
   readonly sector_bytes: number;
   /** The host says that the medium cannot be written. */
   readonly readonly: boolean;
+  /** The file has no name any more: it goes when it is closed. Absent: it has one, or none is known. */
+  readonly unlinked?: boolean;
 }
 
 export interface HostOpenFlags {

@@ -76,7 +76,7 @@ export function refuseType(name: string, st: fs.Stats): void {
 function info(fd: number, st: fs.Stats, lib: Libc | null): HostFileInfo {
   if (st.isBlockDevice()) return deviceInfo(fd, st.rdev, lib);
   const type = st.isFile() ? 'file' : st.isDirectory() ? 'directory' : st.isCharacterDevice() ? 'chardev' : 'other';
-  return { type, size_bytes: st.isFile() ? st.size : 0, sector_bytes: SECTOR_BYTES, readonly: openedReadonly(fd, null) };
+  return { type, size_bytes: st.isFile() ? st.size : 0, sector_bytes: SECTOR_BYTES, readonly: openedReadonly(fd, null), ...(st.nlink === 0 ? { unlinked: true } : {}) };
 }
 
 /** @throws EBADF; ENXIO when nobody tells how large a device is */
