@@ -25,6 +25,8 @@ export interface Figures {
   readonly umount_ms: readonly number[];
   /** What did not go as it must. */
   readonly failures: readonly string[];
+  /** Unmounts that had to wait for somebody else's mount namespace, made while the volume was mounted. */
+  readonly held_elsewhere: number;
   /** What is there that was not there before; empty lists if all is well. */
   readonly left: Readonly<Record<'mounts' | 'records' | 'processes' | 'connections' | 'temporary files', readonly string[]>>;
   /** The host shows its FUSE connections (fusectl is mounted). */
@@ -36,6 +38,8 @@ export interface Figures {
 /** A stand-by is started a second after the mount: now and then one is waited for, milliseconds. */
 const STANDBY_EVERY = 8;
 const STANDBY_MS = 1600;
+/** What umount says then: no fault of the mount's, and on a busy host there is always somebody who makes one. */
+const HELD_ELSEWHERE = /^rumpfuse: .* is unmounted here, but process \d+ is in a mount namespace that has it still .*\n/gm;
 const CONNECTIONS = '/sys/fs/fuse/connections';
 
 function read(name: string): string {
@@ -100,8 +104,11 @@ export async function mountAgainAndAgain(place: Workplace, mounts: number, progr
   const image = place.path('img');
   const mnt = place.folder('mnt');
   const failures: string[] = [];
+  let held_elsewhere = 0;
   const must = async (what: string, outcome: ReturnType<typeof run>) => {
-    const { status, stderr } = await outcome;
+    const { status, stderr: said } = await outcome;
+    const stderr = said.replace(HELD_ELSEWHERE, '');
+    if (stderr !== said) held_elsewhere++;
     if (status !== 0 || stderr !== '') failures.push(`${what}: exit status ${status}: ${stderr.trim()}`);
   };
   const names = new Set<string>();
@@ -142,7 +149,7 @@ export async function mountAgainAndAgain(place: Workplace, mounts: number, progr
   await must('fsck', rumpfuse('fsck', image));
   const live = new Set(readFileSync('/proc/self/mountinfo', 'utf8').split('\n').map((line) => line.split(' ')[2]?.split(':')[1]));
   return {
-    mounts, seconds, failures, before, after, shows_connections,
+    mounts, seconds, failures, held_elsewhere, before, after, shows_connections,
     mount_ms: mount_ms.sort((a, b) => a - b),
     umount_ms: umount_ms.sort((a, b) => a - b),
     left: {
