@@ -57,6 +57,11 @@ t.test('too few files that may be open: says so', async (t) => {
   t.match(outcome, { status: 1, stderr: /^rumpfuse: only 80 files may be open at a time here \(ulimit -n\): a mount needs 100\n$/ });
 });
 
+t.test('files may not grow to the end of the image: says so before anything can be lost', async (t) => {
+  const written = await run('sh', ['-c', 'ulimit -f 1000 && exec "$@"', 'sh', RUMPFUSE, 'mount', place.file('large.img', new Uint8Array(2 << 20)), place.folder('mnt-large')]);
+  t.match(written, { status: 1, stderr: /large\.img: files may be written up to (512000|1024000) bytes here \(ulimit -f\), which is less than the disk has \(2097152\)/ });
+});
+
 t.test('no place for the records of mounts: says which', real, async (t) => {
   const image = place.path('no-run.img');
   await rumpfuse('newfs', '-s', '4m', image);

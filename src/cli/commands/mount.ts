@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, realpathSync, rmSync } from 'node:fs';
+import { existsSync, fstatSync, readFileSync, realpathSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { MNT_NOATIME, MNT_RDONLY } from '../../kernel/fcntl.js';
@@ -155,16 +155,29 @@ async function inBackground(options: SuperviseOptions, up: (ready: MountReady, f
 /** Server and stand-by, each with Node's own and the C library's, get by with these. */
 const DESCRIPTORS_MIN = 100;
 
+/** What the host's limits (proc(5), `limits`) allow this process; Infinity where there is none. */
+function hostLimit(name: string): number {
+  const limits = existsSync('/proc/self/limits') ? readFileSync('/proc/self/limits', 'latin1') : '';
+  return Number(new RegExp(`^${name} +(\\d+)`, 'm').exec(limits)?.[1] ?? Infinity);
+}
+
 /** Node has raised its limit as far as it may. @throws Failure */
-function checkLimits(): void {
-  const allowed = /^Max open files +(\d+)/m.exec(existsSync('/proc/self/limits') ? readFileSync('/proc/self/limits', 'latin1') : '')?.[1];
-  if (allowed !== undefined && Number(allowed) < DESCRIPTORS_MIN) throw new Failure(`only ${allowed} files may be open at a time here (ulimit -n): a mount needs ${DESCRIPTORS_MIN}`);
+function checkOpenFiles(): void {
+  const allowed = hostLimit('Max open files');
+  if (allowed < DESCRIPTORS_MIN) throw new Failure(`only ${allowed} files may be open at a time here (ulimit -n): a mount needs ${DESCRIPTORS_MIN}`);
+}
+
+/** A write behind the limit would fail when it is too late to say so. `file`: what takes the writes. @throws Failure */
+function checkFileSize(file: ImageDevice, disk: ImageDevice): void {
+  const allowed = hostLimit('Max file size');
+  if (file.readonly || !fstatSync(file.fd).isFile() || disk.size_bytes <= allowed) return;
+  throw new Failure(`${file.name}: files may be written up to ${allowed} bytes here (ulimit -f), which is less than the disk has (${disk.size_bytes}): raise the limit, or mount read-only (-r)`);
 }
 
 /** `rumpfuse mount IMAGE DIR`. Returns when the mount can be used, or with --foreground when it has ended. */
 export async function mount(argv: MountArguments): Promise<number> {
   const { options, type, driver } = settle(argv);
-  checkLimits();
+  checkOpenFiles();
   const disk = driver.disk ? await openImage(argv, options) : undefined;
   let overlay: { device: ImageDevice; made: boolean } | undefined;
   let mounted = false;
@@ -180,6 +193,7 @@ export async function mount(argv: MountArguments): Promise<number> {
   };
   try {
     overlay = await openOverlay(argv, options, disk);
+    if (disk !== undefined) checkFileSize(overlay?.device ?? disk, disk);
     const superviseOptions = plan(argv, options, type, driver, disk, overlay?.device);
     if (!argv.foreground && !argv.trace) {
       await inBackground(superviseOptions, up);
