@@ -128,6 +128,8 @@ export async function killed(options: KilledOptions): Promise<KilledResult> {
   let again = 0;
   let outgrown = false;
   let unique = 2;
+  /** The two names of the last rename. */
+  const renaming: [string, string] = ['', ''];
 
   let life = await boot({ disk: await newdisk(options.geometry, options.disk_bytes), memory: new Uint8Array(KEEP_BYTES_MIN) }, mountoptions, null);
   /** Descriptors of files without a name: their handle, and what they hold. */
@@ -163,7 +165,7 @@ export async function killed(options: KilledOptions): Promise<KilledResult> {
         return;
       }
       case 6: return sys.unlink(path());
-      case 7: return sys.rename(path(), path());
+      case 7: return sys.rename((renaming[0] = path()), (renaming[1] = path()));
       case 8: return sys.link(path(), path());
       case 9: return sys.mkdir(`${MOUNTPOINT}${DIRS[1 + random(DIRS.length - 1)]!}`, 0o755);
       case 10: return sys.mkdir(path(), 0o755);
@@ -206,6 +208,16 @@ export async function killed(options: KilledOptions): Promise<KilledResult> {
 
   const tree = (sys: RumpSys): Promise<string> => manifest(sys);
 
+  /** A rename that was half done has left both names: the server ends it so (src/fuse/bridge/name.ts). False: it was not. */
+  async function completerename(sys: RumpSys): Promise<boolean> {
+    const [from, to] = renaming;
+    const inode = (name: string) => sys.lstat(name).then(({ st_ino }) => st_ino, () => undefined);
+    if (from === to || (await inode(from)) === undefined || (await inode(from)) !== (await inode(to))) return false;
+    if ((await sys.lstat(from)).st_mode >> 12 === 4) await sys.rename(from, to);
+    else await sys.unlink(from);
+    return true;
+  }
+
   /** The next kernel, and what it must show. */
   async function succeed(left: Remains, wanted: readonly string[], what: string): Promise<void> {
     kills++;
@@ -240,8 +252,11 @@ export async function killed(options: KilledOptions): Promise<KilledResult> {
     }
     open = taken;
     await keep.adopted();
+    const completed = keep.halfdone(unique, 0) && (await completerename(sys));
     const found = await tree(sys);
-    if (!wanted.includes(found)) problems.push(`${what}: found\n${found}instead of\n${wanted.join('or\n')}`);
+    // What is done again is done at another time.
+    const shown = (text: string): string => (completed ? text.replaceAll(/\t1800000\d+\.\d+/g, '') : text);
+    if (!wanted.map(shown).includes(shown(found))) problems.push(`${what}: found\n${found}instead of\n${wanted.join('or\n')}`);
   }
 
   for (let n = 0; n < options.operations && problems.length === 0; n++) {
@@ -254,6 +269,7 @@ export async function killed(options: KilledOptions): Promise<KilledResult> {
     let dying: Remains | undefined;
     let writes = within ? 1 + random(6) : Infinity;
     const { keep, sys, dev } = life;
+    renaming.fill('');
     dev.before = () => {
       if (--writes === 0) dying = remains(life);
     };
