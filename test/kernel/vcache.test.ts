@@ -1,8 +1,9 @@
 import t from 'tap';
+import type { Test } from 'tap';
 import { E, errno } from '../../src/kernel/errno.js';
 import { tmpfs } from '../../src/fs/tmpfs/index.js';
 import { MNT_FORCE, O_CREAT, O_RDONLY, O_RDWR } from '../../src/kernel/fcntl.js';
-import type { Component, RumpKernel } from '../../src/kernel/rump.js';
+import type { RumpKernel } from '../../src/kernel/rump.js';
 import type { Mount } from '../../src/kernel/vfs/mount.js';
 import { VBAD } from '../../src/kernel/vfs/vattr.js';
 import type { Vfsops } from '../../src/kernel/vfs/vfsops.js';
@@ -51,9 +52,14 @@ function settle(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
-function gated(): { gate: Gate; component: Component } {
+/** A kernel with a tmpfs on /m whose operations pass a gate. `change`: of its VFS operations. */
+async function gated(t: Test, change: (vfsops: Vfsops) => Vfsops = (vfsops) => vfsops) {
   const gate = new Gate();
-  return { gate, component: slowfs({ ...tmpfs, vfsops: { ...tmpfs.vfsops!, vfs_name: 'slowfs' } }, gate.pause) };
+  const component = slowfs({ ...tmpfs, vfsops: { ...tmpfs.vfsops!, vfs_name: 'slowfs' } }, gate.pause);
+  const { kernel, sys } = await boot(t, [{ ...component, vfsops: change(component.vfsops!) }]);
+  await sys.mkdir('/m', 0o755);
+  await sys.mount('slowfs', '/m', 0);
+  return { gate, kernel, sys, mp: mountOf(kernel, 'slowfs') };
 }
 
 t.test('a released vnode stays until the limit, the longest unused goes first', async (t) => {
@@ -75,12 +81,8 @@ t.test('a released vnode stays until the limit, the longest unused goes first', 
 });
 
 t.test('concurrent users of one key share one load', async (t) => {
-  const { gate, component } = gated();
-  const { kernel, sys } = await boot(t, [component]);
-  await sys.mkdir('/m', 0o755);
-  await sys.mount('slowfs', '/m', 0);
+  const { gate, kernel, sys, mp } = await gated(t);
   await writeFile(sys, '/m/f', 'content');
-  const mp = mountOf(kernel, 'slowfs');
   await kernel.vcache.drain(mp);
   gate.close('loadvnode');
   gate.seen.length = 0;
@@ -94,21 +96,15 @@ t.test('concurrent users of one key share one load', async (t) => {
 });
 
 t.test('a load that fails fails for all who wait, and leaves nothing behind', async (t) => {
-  const { gate, component } = gated();
   let broken = false;
-  const inner = component.vfsops!;
-  const vfsops: Vfsops = {
-    ...inner,
+  const { gate, kernel, sys, mp } = await gated(t, (vfsops) => ({
+    ...vfsops,
     async loadvnode(mp, vp, key) {
-      await inner.loadvnode(mp, vp, key);
+      await vfsops.loadvnode(mp, vp, key);
       if (broken) throw errno(E.EIO);
     },
-  };
-  const { kernel, sys } = await boot(t, [{ ...component, vfsops }]);
-  await sys.mkdir('/m', 0o755);
-  await sys.mount('slowfs', '/m', 0);
+  }));
   await writeFile(sys, '/m/f', 'content');
-  const mp = mountOf(kernel, 'slowfs');
   await kernel.vcache.drain(mp);
   broken = true;
   gate.close('loadvnode');
@@ -124,10 +120,7 @@ t.test('a load that fails fails for all who wait, and leaves nothing behind', as
 });
 
 t.test('while VOP_INACTIVE runs nobody gets the vnode', async (t) => {
-  const { gate, component } = gated();
-  const { kernel, sys } = await boot(t, [component]);
-  await sys.mkdir('/m', 0o755);
-  await sys.mount('slowfs', '/m', 0);
+  const { gate, kernel, sys } = await gated(t);
   const fd = await sys.open('/m/f', O_RDWR | O_CREAT, 0o644);
   const fh = await sys.getfh('/m/f');
   gate.close('inactive');
@@ -167,12 +160,8 @@ t.test('a file without a name is reclaimed with its last reference', async (t) =
 });
 
 t.test('a reclaim that sleeps: the key is waited for and loaded anew', async (t) => {
-  const { gate, component } = gated();
-  const { kernel, sys } = await boot(t, [component]);
-  await sys.mkdir('/m', 0o755);
-  await sys.mount('slowfs', '/m', 0);
+  const { gate, kernel, sys, mp } = await gated(t);
   await writeFile(sys, '/m/f', 'content');
-  const mp = mountOf(kernel, 'slowfs');
   gate.close('reclaim');
   const draining = kernel.vcache.drain(mp);
   await settle();

@@ -214,12 +214,7 @@ export class Vcache {
   }
 
   private inactiveFailed(vp: Vnode, thrown: unknown): false {
-    this.log('error', 'a file could not be put away; its blocks may stay in use until the volume is checked', {
-      volume: vp.v_mount.mnt_mntfromname,
-      file: vp.v_key,
-      errno: errnoOf(thrown),
-      reason: String(thrown),
-    });
+    this.failed(vp, 'a file could not be put away; its blocks may stay in use until the volume is checked', thrown);
     return false;
   }
 
@@ -264,12 +259,11 @@ export class Vcache {
   }
 
   private reclaimFailed(vp: Vnode, thrown: unknown): void {
-    this.log('error', 'a file could not be released', {
-      volume: vp.v_mount.mnt_mntfromname,
-      file: vp.v_key,
-      errno: errnoOf(thrown),
-      reason: String(thrown),
-    });
+    this.failed(vp, 'a file could not be released', thrown);
+  }
+
+  private failed(vp: Vnode, what: string, thrown: unknown): void {
+    this.log('error', what, { volume: vp.v_mount.mnt_mntfromname, file: vp.v_key, errno: errnoOf(thrown), reason: String(thrown) });
   }
 
   private reclaimed(vp: Vnode): void {
