@@ -6,6 +6,7 @@ import { O_CREAT, O_RDONLY, O_RDWR } from '../../src/kernel/fcntl.js';
 import type { RumpSys } from '../../src/kernel/sys/rumpsys.js';
 import { witness } from '../vfs/witness.js';
 import { Volume } from './damage.js';
+import { dice } from './dice.js';
 import { V, bytesOf, errnameOf, newdisk, pattern, put, rw } from './write-support.js';
 import type { Geometry } from './write-support.js';
 
@@ -60,14 +61,6 @@ async function looped(damage: Damage): Promise<MemoryDevice> {
   damage.apply(v);
   dev.write(v.bytes, 0, v.bytes.length, 0);
   return dev;
-}
-
-function dice(seed: number): (sides: number) => number {
-  let x = seed >>> 0;
-  return (sides) => {
-    x = (Math.imul(x, 1664525) + 1013904223) >>> 0;
-    return Math.floor((x / 2 ** 32) * sides);
-  };
 }
 
 async function opened(sys: RumpSys, path: string, flags: number): Promise<void> {

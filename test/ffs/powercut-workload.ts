@@ -7,6 +7,7 @@ import type { DiskEvent } from '../../src/blockdev/fault.js';
 import type { MemoryDevice } from '../../src/blockdev/memory.js';
 import { O_CREAT, O_RDWR } from '../../src/kernel/fcntl.js';
 import type { RumpSys } from '../../src/kernel/sys/rumpsys.js';
+import { dice } from './dice.js';
 import { mountFfs } from './volumes.js';
 import { V, pattern } from './write-support.js';
 
@@ -35,17 +36,6 @@ interface File {
 const ROOM = 250_000;
 /** Bytes that the disk has free for them and for directories. */
 const SPARE = 520_000;
-
-class Dice {
-  #x: number;
-  constructor(seed: number) {
-    this.#x = (Math.imul(seed, 2654435761) + 12345) >>> 0;
-  }
-  roll(sides: number): number {
-    this.#x = (Math.imul(this.#x, 1664525) + 1013904223) >>> 0;
-    return Math.floor((this.#x / 2 ** 32) * sides);
-  }
-}
 
 /** The names on the volume after an operation: a volume that logs has, after a cut, one of these. */
 export interface Namespace {
@@ -77,7 +67,7 @@ export interface WorkloadOptions {
 export async function workload(disk: MemoryDevice, seed: number, steps: number, options: WorkloadOptions = {}): Promise<Workload> {
   const dev = new FaultDevice(disk, { record: true });
   const vol = await mountFfs(dev, options.flags ?? 0, options.mount ?? {});
-  const run = new Run(vol.sys, dev, new Dice(seed), options.orphans ?? false);
+  const run = new Run(vol.sys, dev, dice(Math.imul(seed, 2654435761) + 12345), options.orphans ?? false);
   run.namespaces.push({ from: 0, at: 0, names: '', durable: true });
   for (let i = 0; i < steps; i++) await run.step();
   const { events } = dev;
@@ -97,7 +87,7 @@ class Run {
   readonly trace: string[] = [];
   readonly #sys: RumpSys;
   readonly #dev: FaultDevice;
-  readonly #dice: Dice;
+  readonly #roll: (sides: number) => number;
   readonly #files: File[] = [];
   readonly #dirs: string[] = [''];
   /** Directories renamed since everything was on the disk: old and new path. */
@@ -108,10 +98,10 @@ class Run {
   readonly #kinds: string[];
   #serial = 0;
 
-  constructor(sys: RumpSys, dev: FaultDevice, dice: Dice, orphans: boolean) {
+  constructor(sys: RumpSys, dev: FaultDevice, roll: (sides: number) => number, orphans: boolean) {
     this.#sys = sys;
     this.#dev = dev;
-    this.#dice = dice;
+    this.#roll = roll;
     this.#kinds = orphans ? [...KINDS, 'orphan', 'orphan', 'orphanwrite', 'orphanclose', 'large'] : KINDS;
   }
 
@@ -135,12 +125,12 @@ class Run {
   }
 
   #pick<T>(list: readonly T[]): T | undefined {
-    return list.length === 0 ? undefined : list[this.#dice.roll(list.length)];
+    return list.length === 0 ? undefined : list[this.#roll(list.length)];
   }
 
   /** Short and long names, so that chunks fill and are reused. */
   #name(kind: string): string {
-    return `${this.#pick(this.#dirs)!}/${kind}${this.#serial++}${'x'.repeat(this.#dice.roll(3) * 40)}`;
+    return `${this.#pick(this.#dirs)!}/${kind}${this.#serial++}${'x'.repeat(this.#roll(3) * 40)}`;
   }
 
   /** Other promises take the place of those of the file. */
@@ -184,7 +174,7 @@ class Run {
   }
 
   async step(): Promise<void> {
-    const kind = this.#kinds[this.#dice.roll(this.#kinds.length)]!;
+    const kind = this.#kinds[this.#roll(this.#kinds.length)]!;
     const at = this.#now;
     const what = await this.#do(kind);
     if (what === '') return;
@@ -199,7 +189,7 @@ class Run {
       case 'create': {
         if (this.#total > ROOM) return '';
         const path = this.#name('f');
-        const content = pattern(this.#dice.roll(6) === 0 ? this.#dice.roll(120_000) : this.#dice.roll(6000), this.#serial);
+        const content = pattern(this.#roll(6) === 0 ? this.#roll(120_000) : this.#roll(6000), this.#serial);
         this.note(this.#now, false, path);
         await this.#open(path, (fd) => sys.write(fd, content));
         this.#files.push({ path, content, durable: false, maybe: [], claim: null, took: null });
@@ -208,7 +198,7 @@ class Run {
       case 'append': {
         if (file === undefined || this.#total > ROOM) return '';
         this.#touched(file);
-        const more = pattern(this.#dice.roll(20_000), this.#serial++);
+        const more = pattern(this.#roll(20_000), this.#serial++);
         await this.#open(file.path, (fd) => sys.pwrite(fd, more, file.content.length));
         file.content = Buffer.concat([file.content, more]);
         return `${file.path} +${more.length}`;
@@ -216,8 +206,8 @@ class Run {
       case 'overwrite': {
         if (file === undefined || file.content.length === 0) return '';
         this.#touched(file);
-        const from = this.#dice.roll(file.content.length);
-        const bytes = pattern(Math.min(this.#dice.roll(9000), file.content.length - from), this.#serial++);
+        const from = this.#roll(file.content.length);
+        const bytes = pattern(Math.min(this.#roll(9000), file.content.length - from), this.#serial++);
         await this.#open(file.path, (fd) => sys.pwrite(fd, bytes, from));
         file.content = Uint8Array.from(file.content); // a slice of a Buffer would share its bytes
         file.content.set(bytes, from);
@@ -226,7 +216,7 @@ class Run {
       case 'truncate': {
         if (file === undefined) return '';
         this.#touched(file);
-        const length = this.#dice.roll(file.content.length + 3000);
+        const length = this.#roll(file.content.length + 3000);
         await sys.truncate(V + file.path, length);
         const content = new Uint8Array(length);
         content.set(file.content.subarray(0, length));
@@ -237,7 +227,7 @@ class Run {
         // What one file lets go of is just what another, elsewhere, asks for.
         if (file === undefined || file.content.length < 2000) return '';
         this.#touched(file);
-        const length = this.#dice.roll(1000);
+        const length = this.#roll(1000);
         await sys.truncate(V + file.path, length);
         const content = pattern(file.content.length - length, this.#serial);
         file.content = Uint8Array.from(file.content.subarray(0, length));
@@ -310,7 +300,7 @@ class Run {
       case 'orphanwrite': {
         const fd = this.#pick(this.#orphans);
         if (fd === undefined) return '';
-        await sys.pwrite(fd, pattern(this.#dice.roll(60_000), this.#serial++), this.#dice.roll(200_000));
+        await sys.pwrite(fd, pattern(this.#roll(60_000), this.#serial++), this.#roll(200_000));
         return String(fd);
       }
       case 'orphanclose': {
@@ -322,8 +312,8 @@ class Run {
       case 'large': {
         if (file === undefined) return '';
         this.#touched(file);
-        const from = this.#dice.roll(400_000);
-        const bytes = pattern(this.#dice.roll(200_000), this.#serial++);
+        const from = this.#roll(400_000);
+        const bytes = pattern(this.#roll(200_000), this.#serial++);
         await this.#open(file.path, (fd) => sys.pwrite(fd, bytes, from));
         const content = new Uint8Array(Math.max(file.content.length, from + bytes.length));
         content.set(file.content);

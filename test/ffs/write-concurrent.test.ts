@@ -4,16 +4,9 @@ import { E } from '../../src/kernel/errno.js';
 import { O_CREAT, O_RDWR } from '../../src/kernel/fcntl.js';
 import type { RumpSys } from '../../src/kernel/sys/rumpsys.js';
 import { fsck } from '../../src/fs/ffs/fsck/index.js';
+import { dice } from './dice.js';
 import { MOUNTPOINT, mountFfs } from './volumes.js';
 import { GEOMETRIES, V, checked, errnameOf, get, ls, newdisk, pattern, put, rw, same, titleOf } from './write-support.js';
-
-function dice(seed: number): (sides: number) => number {
-  let x = seed >>> 0;
-  return (sides) => {
-    x = (Math.imul(x, 1664525) + 1013904223) >>> 0;
-    return Math.floor((x / 2 ** 32) * sides);
-  };
-}
 
 /** One of several users of the volume: his own files, and names in a directory of all. */
 async function user(sys: RumpSys, id: number, steps: number): Promise<string> {

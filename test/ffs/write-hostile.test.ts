@@ -6,6 +6,7 @@ import { csum_load, csum_store } from '../../src/fs/ffs/csum.js';
 import { Cg } from '../../src/fs/ffs/cg.js';
 import { Errno } from '../../src/kernel/errno.js';
 import { O_RDWR } from '../../src/kernel/fcntl.js';
+import { dice } from './dice.js';
 import { GEOMETRIES, V, bytesOf, errnameOf, newdisk, pattern, put, rw } from './write-support.js';
 import type { Geometry } from './write-support.js';
 
@@ -164,11 +165,7 @@ await t.test('random damage', { timeout: 600_000 }, async (t) => {
   let surprises = '';
   let slowest = 0;
   for (let seed = first; seed < first + runs; seed++) {
-    let x = seed;
-    const roll = (sides: number): number => {
-      x = (Math.imul(x, 1664525) + 1013904223) >>> 0;
-      return Math.floor((x / 2 ** 32) * sides);
-    };
+    const roll = dice(seed);
     const geometry = GEOMETRIES[seed % GEOMETRIES.length]!;
     const pristine = await newdisk(geometry, 6 * 2 ** 20);
     let vol = await rw(pristine);

@@ -13,14 +13,6 @@ import { V, get, same } from '../ffs/write-support.js';
 
 export type PowercutMode = 'log' | 'ordered' | 'async';
 
-export function lcg(seed: number): () => number {
-  let x = seed >>> 0;
-  return () => {
-    x = (Math.imul(x, 1664525) + 1013904223) >>> 0;
-    return x / 2 ** 32;
-  };
-}
-
 /**
  * Cuts at event `at`. Of the writes since the last barrier the disk has, by turns: all; a random part, one write of it
  * torn; all but one; only the newest; the newest half; none.

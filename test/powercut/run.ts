@@ -1,10 +1,11 @@
 /** Runs workloads on recording disks and cuts the power: what `npm run powercut` and the test of it do. */
 import type { NewfsVolumeOptions } from '../../src/fs/ffs/newfs.js';
 import { MNT_ASYNC } from '../../src/kernel/fcntl.js';
+import { lcg } from '../ffs/dice.js';
 import { workload } from '../ffs/powercut-workload.js';
 import { mountFfs } from '../ffs/volumes.js';
 import { bytesOf, newdisk } from '../ffs/write-support.js';
-import { CutDisks, examine, lcg, randomcut } from './examine.js';
+import { CutDisks, examine, randomcut } from './examine.js';
 import type { PowercutMode } from './examine.js';
 
 const GEOMETRIES: readonly NewfsVolumeOptions[] = [
