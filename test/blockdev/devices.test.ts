@@ -13,24 +13,10 @@ import { memoryRumpuser } from '../../src/kernel/rumpuser/memory.js';
 import { nodeRumpuser } from '../../src/kernel/rumpuser/node.js';
 import type { Rumpuser } from '../../src/kernel/rumpuser/rumpuser.js';
 import { SparseBytes } from '../../src/kernel/sparsebytes.js';
+import { failure } from './failure.js';
 
-async function code(call: () => unknown): Promise<string> {
-  try {
-    await call();
-  } catch (e) {
-    return (e as { code: string }).code;
-  }
-  return 'none';
-}
-
-async function message(call: () => unknown): Promise<string> {
-  try {
-    await call();
-  } catch (e) {
-    return (e as Error).message;
-  }
-  return '';
-}
+const code = async (call: () => unknown): Promise<string> => (await failure(call)).code;
+const message = async (call: () => unknown): Promise<string> => (await failure(call)).message;
 
 async function bytesAt(dev: BlockDevice, offset: number, length: number): Promise<number[]> {
   const bytes = new Uint8Array(length + 2).fill(0xee);

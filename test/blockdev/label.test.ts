@@ -11,6 +11,7 @@ import { humanSize, scan, selectPartition } from '../../src/blockdev/label/scan.
 import type { MemoryDevice } from '../../src/blockdev/memory.js';
 import { Errno } from '../../src/kernel/errno.js';
 import { nodeRumpuser } from '../../src/kernel/rumpuser/node.js';
+import { failure } from './failure.js';
 import { MiB, appleMap, bsdLabel, disk, gpt, mbrSector, solarisVtoc, sunLabel } from './label-fixtures.js';
 
 const FFS = 7;
@@ -45,15 +46,6 @@ function heldAgainstPartx(t: { ok: (v: unknown, m: string) => void; fail: (m: st
   const ours = new Set(partitions.map((p) => `${p.offset_bytes / 512} ${p.size_bytes / 512}`));
   for (const line of theirs) if (!ours.has(line)) t.fail(`partx sees a partition at ${line}; we see ${[...ours].join(', ')}`);
   t.ok(theirs.length > 0, `agrees with partx on ${theirs.length} partitions`);
-}
-
-async function failure(promise: Promise<unknown>): Promise<{ code: string; message: string }> {
-  try {
-    await promise;
-  } catch (e) {
-    return { code: (e as { code: string }).code, message: (e as Error).message };
-  }
-  return { code: 'none', message: '' };
 }
 
 t.test('crc32 of "123456789" is the standard check value', async (t) => {

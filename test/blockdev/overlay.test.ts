@@ -12,6 +12,7 @@ import { replayUntil } from '../../src/blockdev/powercut.js';
 import { E } from '../../src/kernel/errno.js';
 import { memoryRumpuser } from '../../src/kernel/rumpuser/memory.js';
 import { nodeRumpuser } from '../../src/kernel/rumpuser/node.js';
+import { failure } from './failure.js';
 
 const SIZE = 300_000; // no multiple of a block
 
@@ -20,15 +21,6 @@ function pattern(size = SIZE): MemoryDevice {
   const bytes = new Uint8Array(size);
   for (let i = 0; i < size; i++) bytes[i] = (i * 7 + (i >> 9)) & 0xff;
   return new MemoryDevice({ name: 'base.img', content: bytes });
-}
-
-async function failure(promise: Promise<unknown>): Promise<{ code: string; message: string }> {
-  try {
-    await promise;
-  } catch (e) {
-    return { code: (e as { code: string }).code, message: (e as Error).message };
-  }
-  return { code: 'none', message: '' };
 }
 
 async function content(dev: OverlayDevice): Promise<Uint8Array> {
