@@ -48,7 +48,11 @@ function withMountpoint(said: string): string {
   return mount === undefined ? said : said.replace(/\(rumpfuse[^)]*\)/, `(mounted on ${mount.mountpoint})`);
 }
 
-/** As selectVolume, for what is to be a file system already: a whole disk that has none, but partitions, is a choice not made. @throws Failure */
+/**
+ * As {@link selectVolume}, for what is to be a file system already: of a whole disk that has none, but is divided, a
+ * partition should have been chosen.
+ * @throws Failure
+ */
 export async function selectExisting(disk: BlockDevice, where: Where): Promise<BlockDevice> {
   const device = await selectVolume(disk, where);
   if (device !== disk || (await describe(disk).catch(() => undefined)) !== undefined) return device;

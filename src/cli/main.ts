@@ -38,17 +38,18 @@ async function run(command: () => Promise<number | void> | number | void): Promi
 }
 
 /**
- * What follows `--` are arguments even if they begin with a dash; all of ours are paths, and yargs does not give them to
- * a command. A bare --log (tunefs: -l) takes no image for its size.
+ * The command line as yargs is to have it. What follows `--` are arguments even if they begin with a dash, but yargs does
+ * not give them to a command: they are all paths, and ./-x is the same as -x. A --log without a size (tunefs: also -l)
+ * must not take the image behind it for one.
  */
 function argumentsOf(args: readonly string[]): string[] {
   const end = args.includes('--') ? args.indexOf('--') : args.length;
   const options: string[] = [];
   const logs = { newfs: ['--log'], tunefs: ['--log', '-l'] }[args[0] ?? ''] ?? [];
   for (let i = 0; i < end; i++) {
-    const size = args[i + 1] ?? '';
+    const next = args[i + 1] ?? '';
     if (!logs.includes(args[i]!)) options.push(args[i]!);
-    else options.push(/^\d[\d.]*[a-z]*$/i.test(size) && ++i < end ? `--log=${size}` : '--log=');
+    else options.push(/^\d[\d.]*[a-z]*$/i.test(next) && ++i < end ? `--log=${next}` : '--log=');
   }
   return [...options, ...args.slice(end + 1).map((arg) => (arg.startsWith('-') ? `./${arg}` : arg))];
 }
@@ -69,6 +70,10 @@ function complaint(message: string, args: readonly string[]): string {
   return message.split('\n')[0]!;
 }
 
+/** Parsed in options.ts. */
+const MOUNT_OPTIONS = 'mount options, comma separated: ro rw noatime nosuid nodev noexec sync async allow_other no_default_permissions '
+  + 'partition= offset= type= fsname= channel= nostandby nosurvive watchdog=SECONDS '
+  + 'overlay=FILE (takes what is written, the disk stays as it is) and those of the driver';
 const image = { describe: 'disk image or block device', type: 'string', demandOption: true } as const;
 const json = { type: 'boolean', default: false, describe: 'for programs' } as const;
 const partition = {
@@ -92,7 +97,7 @@ await cli
     (y) => y
       .positional('image', image)
       .positional('dir', { describe: 'mount point', type: 'string', demandOption: true })
-      .option('options', { alias: 'o', type: 'string', array: true, nargs: 1, requiresArg: true, default: [] as string[], describe: 'mount options, comma separated: ro rw noatime nosuid nodev noexec sync async allow_other no_default_permissions partition= offset= type= fsname= channel= nostandby nosurvive watchdog=SECONDS overlay=FILE (takes what is written, the disk stays as it is) and those of the driver' })
+      .option('options', { alias: 'o', type: 'string', array: true, nargs: 1, requiresArg: true, default: [] as string[], describe: MOUNT_OPTIONS })
       .option('type', { alias: 't', type: 'string', requiresArg: true, describe: 'file system (default: found by looking)' })
       .option('read-only', { alias: 'r', type: 'boolean', default: false, describe: 'the same as -o ro' })
       .option('foreground', { alias: 'f', type: 'boolean', default: false, describe: 'stay in the foreground until unmounted' })

@@ -82,7 +82,7 @@ function recordFile(device: string): string {
   return path.join(recordDirectory(), `${device.replace(':', '-')}.json`);
 }
 
-/** Where the record of a mount lies whose device number is another one's by now. */
+/** Where the record of a mount lies when another mount has been given its device number. */
 function besideFile(device: string, pid: number): string {
   return recordFile(device).replace(/\.json$/, `-${pid}.json`);
 }

@@ -26,7 +26,6 @@ export interface ServerArguments {
   readonly image: string;
   /** On the host; absolute. */
   readonly mountpoint: string;
-  readonly disk: boolean;
   /** The file for what is written, for messages; it comes as a descriptor, too. */
   readonly overlay?: string;
   /** Whom every file is shown to belong to. */
@@ -140,7 +139,7 @@ const open: OpenVolume = async (raw, how) => {
     root: args.mountpoint,
     syncer: rump.syncer,
     readonly,
-    reaches: disks === undefined ? [] : reaches(disks, device!, readonly),
+    reaches: disks === undefined || device === undefined ? [] : reaches(disks, device, readonly),
     ...(args.owner !== undefined ? { timeouts: { owner: args.owner } } : {}),
     fstype: name,
     // An overlay that does not know whether the host ran on forgets what has not been flushed.

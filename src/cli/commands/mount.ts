@@ -113,7 +113,7 @@ function plan(argv: MountArguments, options: MountOptions, type: string, driver:
   const image = disk === undefined ? argv.image : realpathSync(argv.image);
   const readonly = (options.flags & MNT_RDONLY) !== 0 || (overlay === undefined && disk?.readonly === true);
   const args: ServerArguments = {
-    type, image, mountpoint: path.resolve(argv.dir), disk: driver.disk,
+    type, image, mountpoint: path.resolve(argv.dir),
     ...(options.partition !== undefined ? { partition: options.partition } : {}),
     ...(options.offset !== undefined ? { offset: options.offset } : {}),
     ...(overlay !== undefined ? { overlay: overlay.name } : {}),

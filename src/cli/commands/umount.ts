@@ -15,8 +15,9 @@ export interface UmountOptions {
   readonly timeout_ms: number;
 }
 
-/** How often it is looked whether the server has ended, milliseconds; and after so many looks, why it has not. */
+/** How often it is looked whether the serving processes have ended, milliseconds. */
 const LOOK_MS = 5;
+/** After so many looks, and once more after twice as many, it is looked whether another mount namespace keeps them alive. */
 const LOOKS_ELSEWHERE = 200;
 
 /** The rumpfuse mount on a directory or of an image: the newest of those that fit. */
@@ -73,7 +74,7 @@ export async function umount(target: string, options: UmountOptions): Promise<vo
     if (looks % LOOKS_ELSEWHERE === 0 && looks <= 2 * LOOKS_ELSEWHERE) {
       const before = elsewhere;
       elsewhere = mountedFor(mount);
-      // Seen once, it may be one that is just being made, which lets go of all mounts at once.
+      // Seen once, it may be a namespace that is just being made, whose maker lets go of all mounts at once.
       if (elsewhere !== undefined && elsewhere === before) {
         complain(`rumpfuse: ${mount.mountpoint} is unmounted here, but process ${elsewhere} is in a mount namespace that has it still (a container, or a service): waiting until it is unmounted there, too`);
       }
