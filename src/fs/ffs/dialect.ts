@@ -3,11 +3,12 @@ import type { FfsDialect } from './ffsmount.js';
 import type { Fs } from './fs.js';
 import {
   FS_42POSTBLFMT, FS_44INODEFMT, FS_ACLS, FS_DOQUOTA2, FS_DOSOFTDEP, FS_DOWAPBL, FS_FLAGS_UPDATED, FS_GJOURNAL, FS_ISCLEAN, FS_MULTILABEL, FS_NEEDSFSCK,
-  FS_POSIX1EACLS, FS_SUJ, FS_TRIM, FS_UNCLEAN, FS_WASCLEAN, widefilled,
+  FS_POSIX1EACLS, FS_SUJ, FS_TRIM, FS_UNCLEAN, FS_WASCLEAN,
 } from './fs.js';
 import { ffs_cstotal_validate } from './fs_validate.js';
 import { CK_CYLGRP, CK_DEFINED, CK_SUPERBLOCK, cg_ckhash_verifies, ffs_ckhashes, sb_ckhash_verifies } from './ckhash.js';
 import { FS_MAGIC_OFFSET, FS_METACKHASH, FS_STRUCT_SIZE } from './fs_const.js';
+import { widefilled } from './fs_fields.js';
 import { ffs_rootchunk1k } from './rootchunk.js';
 import { readbytes } from './sbsearch.js';
 import { sun_caution } from './solaris.js';
