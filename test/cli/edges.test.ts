@@ -23,6 +23,16 @@ function divided(name: string): string {
   return place.file(name, disk);
 }
 
+/** A new volume that is mounted and has been written to. */
+async function mounted(name: string): Promise<{ image: string; dir: string }> {
+  const image = place.path(`${name}.img`);
+  const dir = place.folder(name);
+  await rumpfuse('newfs', '-s', '16m', image);
+  await rumpfuse('mount', image, dir);
+  writeFileSync(path.join(dir, 'file'), 'x');
+  return { image, dir };
+}
+
 t.test('an option said twice counts as said last', async (t) => {
   const made = await rumpfuse('newfs', '-s', '1x', '-s', '16m', place.path('twice.img'));
   t.match(made, { status: 0, stdout: /: 16 MiB/ });
@@ -146,11 +156,7 @@ t.test('arguments behind --; noatime; who has an image in use', real, async (t) 
 });
 
 t.test('what info says of an image that is mounted', real, async (t) => {
-  const image = place.path('used.img');
-  await rumpfuse('newfs', '-s', '16m', image);
-  const dir = place.folder('used');
-  await rumpfuse('mount', image, dir);
-  writeFileSync(path.join(dir, 'file'), 'x');
+  const { image, dir } = await mounted('used');
   const { stdout } = await rumpfuse('info', image);
   t.match(stdout, new RegExp(`state: +mounted on ${dir} and being written`));
   t.notMatch(stdout, /fsck/, 'nothing is wrong with it');
@@ -188,11 +194,7 @@ t.test('mount(8)\'s helper', real, async (t) => {
 });
 
 t.test('an unmount while another mount namespace has the mount still', real, async (t) => {
-  const image = place.path('elsewhere.img');
-  await rumpfuse('newfs', '-s', '16m', image);
-  const dir = place.folder('elsewhere');
-  await rumpfuse('mount', image, dir);
-  writeFileSync(path.join(dir, 'file'), 'x');
+  const { image, dir } = await mounted('elsewhere');
   const other = spawn('unshare', ['-m', '--propagation', 'private', 'sh', '-c', 'echo here; read -r line'], { stdio: ['pipe', 'pipe', 'inherit'] });
   await once(other.stdout, 'data');
   const umount = spawn(RUMPFUSE, ['umount', dir], { stdio: ['ignore', 'ignore', 'pipe'] });
