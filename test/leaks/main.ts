@@ -2,7 +2,7 @@
  * npm run leaks -- [--mounts N]
  *
  * Mounts a volume with the real command, works on it, unmounts it, N times (default 1000), and says what is left on the
- * host: mounts, processes, records, FUSE connections, temporary files, memory. Exit status 1 if there is anything.
+ * host: mounts, processes, records, FUSE connections, memory. Exit status 1 if there is anything.
  */
 import { parseArgs } from 'node:util';
 import { Workplace } from '../cli/support.js';

@@ -1,11 +1,10 @@
 /** Mounts and unmounts one volume again and again, and looks at what is left on the host. */
 import { readFileSync, readdirSync, readlinkSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { recordDirectory } from '../../src/cli/mounts.js';
 import type { MountRecord } from '../../src/cli/mounts.js';
-import type { Workplace} from '../cli/support.js';
+import type { Workplace } from '../cli/support.js';
 import { rumpfuse, run } from '../cli/support.js';
 import { alive, descendants } from '../survive/processes.js';
 
@@ -28,7 +27,7 @@ export interface Figures {
   /** Unmounts that had to wait for somebody else's mount namespace, made while the volume was mounted. */
   readonly held_elsewhere: number;
   /** What is there that was not there before; empty lists if all is well. */
-  readonly left: Readonly<Record<'mounts' | 'records' | 'processes' | 'connections' | 'temporary files', readonly string[]>>;
+  readonly left: Readonly<Record<'mounts' | 'records' | 'processes' | 'connections', readonly string[]>>;
   /** The host shows its FUSE connections (fusectl is mounted). */
   readonly shows_connections: boolean;
   readonly before: Memory;
@@ -85,13 +84,18 @@ function users(dir: string, seen: ReadonlySet<string>): string[] {
   });
 }
 
-/** Lines of mountinfo that name `dir`. */
-function mountsBelow(dir: string): string[] {
-  return readFileSync('/proc/self/mountinfo', 'utf8').split('\n').filter((line) => line.includes(` ${dir}/`));
+function mountinfo(): string[] {
+  return readFileSync('/proc/self/mountinfo', 'utf8').split('\n');
 }
 
-function temporaries(): string[] {
-  return [...new Set(['/dev/shm', tmpdir()])].flatMap((dir) => list(dir).filter((name) => name.startsWith('.rumpfuse-')).map((name) => `${dir}/${name}`));
+/** Lines of mountinfo that name `dir`. */
+function mountsBelow(dir: string): string[] {
+  return mountinfo().filter((line) => line.includes(` ${dir}/`));
+}
+
+/** Of the mount in a line of mountinfo ("40 22 0:52 / ..."): its device is anonymous, the minor number tells it. */
+function minorOf(line: string): string | undefined {
+  return line.split(' ')[2]?.split(':')[1];
 }
 
 function memory(): Memory {
@@ -99,7 +103,52 @@ function memory(): Memory {
   return { available: of('MemAvailable'), shared: of('Shmem'), unreclaimable: of('SUnreclaim') };
 }
 
-/** `progress` is called after each. Other mounts may come and go meanwhile: only what belongs to these is looked at. */
+/** What the mounts of one run are known by on the host, besides their folder: only what belongs to them is looked at. */
+class Traces {
+  /** In the directory of records: the mounts' own, and their logs, which have no name to go by. */
+  private readonly files = new Set<string>();
+  private readonly minors = new Set<string>();
+  private readonly processes = new Set<string>();
+  shows_connections = false;
+
+  constructor(private readonly dir: string) {}
+
+  /** Notes those of the mount that is there now. @returns its supervisor; undefined: it is not on record */
+  mounted(): number | undefined {
+    for (const line of mountsBelow(this.dir)) this.minors.add(minorOf(line)!);
+    this.shows_connections ||= list(CONNECTIONS).some((name) => this.minors.has(name));
+    let supervisor: number | undefined;
+    for (const name of this.records()) {
+      const { log, standing, pid } = JSON.parse(read(path.join(recordDirectory(), name))) as MountRecord;
+      for (const file of [name, log, standing]) if (file !== undefined) this.files.add(path.basename(file));
+      supervisor = pid;
+    }
+    return supervisor;
+  }
+
+  /** Notes the processes that serve it. */
+  served(supervisor: number): void {
+    for (const { pid } of [{ pid: supervisor }, ...descendants(supervisor)]) this.processes.add(identity(pid));
+  }
+
+  left(): Figures['left'] {
+    const records = this.records();
+    const live = mountinfo().map(minorOf);
+    return {
+      mounts: mountsBelow(this.dir),
+      // The host gives numbers of devices out again: what is named after one may be somebody else's.
+      records: list(recordDirectory()).filter((name) => this.files.has(name) && (!name.endsWith('.json') || records.includes(name))),
+      processes: users(this.dir, this.processes),
+      connections: list(CONNECTIONS).filter((name) => this.minors.has(name) && !live.includes(name)),
+    };
+  }
+
+  private records(): string[] {
+    return list(recordDirectory()).filter((name) => name.endsWith('.json') && read(path.join(recordDirectory(), name)).includes(`${this.dir}/`));
+  }
+}
+
+/** `progress` is called after each. Other mounts may come and go meanwhile. */
 export async function mountAgainAndAgain(place: Workplace, mounts: number, progress: (done: number) => void = () => {}): Promise<Figures> {
   const image = place.path('img');
   const mnt = place.folder('mnt');
@@ -111,55 +160,32 @@ export async function mountAgainAndAgain(place: Workplace, mounts: number, progr
     if (stderr !== said) held_elsewhere++;
     if (status !== 0 || stderr !== '') failures.push(`${what}: exit status ${status}: ${stderr.trim()}`);
   };
-  const names = new Set<string>();
-  const devices = new Set<string>();
-  const seen = new Set<string>();
-  let shows_connections = false;
+  const traces = new Traces(place.dir);
   const mount_ms: number[] = [];
   const umount_ms: number[] = [];
   await must('newfs', rumpfuse('newfs', '-s', '8m', image));
-  const there = new Set(temporaries());
   const before = memory();
   const started = performance.now();
   for (let i = 1; i <= mounts; i++) {
-    const begun = performance.now();
+    const mounting = performance.now();
     await must(`mount ${i}`, rumpfuse('mount', image, mnt));
-    mount_ms.push(performance.now() - begun);
-    let supervisor = 0;
-    for (const line of mountsBelow(place.dir)) devices.add(line.split(' ')[2]!.split(':')[1]!);
-    for (const name of list(recordDirectory()).filter((record) => read(`${recordDirectory()}/${record}`).includes(`${place.dir}/`))) {
-      names.add(name);
-      const record = JSON.parse(read(`${recordDirectory()}/${name}`)) as MountRecord;
-      // These have no name to go by.
-      for (const file of [record.log, record.standing]) if (file !== undefined) names.add(path.basename(file));
-      supervisor = record.pid;
-    }
+    mount_ms.push(performance.now() - mounting);
+    const supervisor = traces.mounted();
     await must(`use ${i}`, run('sh', ['-c', 'mkdir d && echo text > d/f && ls -l d >/dev/null && rm -r d'], { cwd: mnt }));
-    shows_connections ||= list(CONNECTIONS).some((name) => devices.has(name));
     if (i % STANDBY_EVERY === 0) await sleep(STANDBY_MS);
-    for (const { pid } of [{ pid: supervisor }, ...descendants(supervisor)]) seen.add(identity(pid));
-    const ending = performance.now();
+    if (supervisor === undefined) failures.push(`mount ${i}: not on record`);
+    else traces.served(supervisor);
+    const unmounting = performance.now();
     await must(`umount ${i}`, rumpfuse('umount', mnt));
-    umount_ms.push(performance.now() - ending);
-    if (supervisor === 0) failures.push(`mount ${i}: not on record`);
+    umount_ms.push(performance.now() - unmounting);
     progress(i);
   }
   const seconds = (performance.now() - started) / 1000;
   const after = memory();
   await must('fsck', rumpfuse('fsck', image));
-  const live = new Set(readFileSync('/proc/self/mountinfo', 'utf8').split('\n').map((line) => line.split(' ')[2]?.split(':')[1]));
   return {
-    mounts, seconds, failures, held_elsewhere, before, after, shows_connections,
+    mounts, seconds, failures, held_elsewhere, before, after, shows_connections: traces.shows_connections, left: traces.left(),
     mount_ms: mount_ms.sort((a, b) => a - b),
     umount_ms: umount_ms.sort((a, b) => a - b),
-    left: {
-      mounts: mountsBelow(place.dir),
-      // Records have the device's number for a name, logs a name of their own.
-      records: list(recordDirectory()).filter((name) => names.has(name) && (!name.endsWith('.json') || read(`${recordDirectory()}/${name}`).includes(`${place.dir}/`))),
-      processes: users(place.dir, seen),
-      // The host gives the numbers out again: one that is mounted somewhere is somebody else's.
-      connections: list(CONNECTIONS).filter((name) => devices.has(name) && !live.has(name)),
-      'temporary files': temporaries().filter((name) => !there.has(name)),
-    },
   };
 }
