@@ -427,3 +427,21 @@ await t.test('the next inode to try lies behind those that are initialised', asy
   await vol.close();
   await checked(t, dev, 'used');
 });
+
+await t.test('a symlink that says it has no block, and has no room for its target in its inode', async (t) => {
+  const dev = await newdisk(OLD, 4 * 2 ** 20);
+  let vol = await rw(dev);
+  const target = 'x'.repeat(400);
+  await vol.sys.symlink(target, `${V}/long`);
+  await vol.close();
+  const { inodes } = atlasOf(dev);
+  const { at } = inodes.find(({ dinode }) => dinode.i_size === target.length)!;
+  put32(dev, at + 104, 0);
+  t.match((await fsck(dev, { mode: 'repair' })).problems.map((p) => p.code), ['BLOCK_COUNT']);
+  await checked(t, dev, 'repaired');
+  vol = await rw(dev);
+  t.equal(new TextDecoder().decode(await vol.sys.readlink(`${V}/long`)), target);
+  await vol.sys.unlink(`${V}/long`);
+  await vol.close();
+  await checked(t, dev, 'used');
+});

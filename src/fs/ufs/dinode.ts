@@ -97,7 +97,7 @@ export class Dinode {
 }
 
 /** Does a symlink of `size` bytes that holds `blocks` live in its inode? */
-function isshortlink(size: number, blocks: number, fmt: DinodeFormat): boolean {
+export function isshortlink(size: number, blocks: number, fmt: Pick<DinodeFormat, 'ufs2' | 'maxsymlinklen'>): boolean {
   const room = fmt.ufs2 ? UFS2_MAXSYMLINKLEN : UFS1_MAXSYMLINKLEN;
   if (size > room) return false;
   return size < fmt.maxsymlinklen || (fmt.maxsymlinklen <= 0 && blocks === 0);

@@ -1,4 +1,5 @@
 import { S_IFBLK, S_IFCHR, S_IFLNK, S_IFMT } from '../../../kernel/stat.js';
+import { UFS1_MAXSYMLINKLEN, isshortlink } from '../../ufs/dinode.js';
 import { geti64, getu64, put64 } from '../../ufs/endian.js';
 import { DINODE1_SIZE, DINODE2_SIZE, UFS_NDADDR, UFS_NIADDR, UFS_NXADDR } from '../fs.js';
 import type { Fs } from '../fs.js';
@@ -97,8 +98,7 @@ export class InodeView {
 
 /** A symlink whose target lies in the block pointers. */
 export function shortSymlink(inode: InodeView, fs: Fs, appleufs: boolean): boolean {
-  const { size } = inode;
-  return size < fs.fs_maxsymlinklen || (appleufs && size < 60) || (fs.fs_maxsymlinklen <= 0 && inode.blocks === 0);
+  return isshortlink(inode.size, inode.blocks, { ufs2: inode.ufs2, maxsymlinklen: appleufs ? UFS1_MAXSYMLINKLEN : fs.fs_maxsymlinklen });
 }
 
 /** The block pointers mean something else, or there are none. */
