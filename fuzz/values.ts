@@ -38,3 +38,6 @@ export function fieldBytes(value: bigint, width: number, le: boolean): Uint8Arra
   for (let i = 0; i < width; i++) bytes[le ? i : width - 1 - i] = Number((value >> BigInt(8 * i)) & 0xffn);
   return bytes;
 }
+
+/** What no message and no name that is shown may hold: it would drive a terminal. */
+export const CONTROL = /[\p{Cc}\p{Cf}\p{Cs}]/u;

@@ -8,6 +8,7 @@ import type { FuzzFormat } from '../format.js';
 import type { Mutant, Mutation } from '../mutant.js';
 import type { Probe } from '../probe.js';
 import { Random } from '../random.js';
+import { CONTROL } from '../values.js';
 import { diskNames, diskOf, prepareDisks } from './disks.js';
 import { amend, mutate } from './mutations.js';
 
@@ -17,7 +18,6 @@ const MAX_BYTES = 16 * 2 ** 20;
 const MAX_PARTITIONS = 5000;
 /** Partitions of a mutant that are looked into. */
 const LOOKED_INTO = 12;
-const CONTROL = /[\p{Cc}\p{Cf}\p{Cs}]/u;
 
 function mutant(seed: number, index: number): Mutant {
   const random = new Random(seed, index);

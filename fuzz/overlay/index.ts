@@ -9,6 +9,7 @@ import type { FuzzFormat } from '../format.js';
 import type { Mutant, Mutation } from '../mutant.js';
 import type { Probe } from '../probe.js';
 import { Random } from '../random.js';
+import { CONTROL } from '../values.js';
 import { BOOT, OTHER_BOOT, bytesOf, diskOf, fileNames, fileOf, prepareFiles } from './files.js';
 import { amend, mutate } from './mutations.js';
 
@@ -16,7 +17,6 @@ const BLOCK = 4096;
 /** What is looked at of a disk: all of a small one, both ends of a large one. */
 const WINDOW_BYTES = 304 * 1024;
 const CHANGES = 12;
-const CONTROL = /[\p{Cc}\p{Cf}\p{Cs}]/u;
 
 function mutant(seed: number, index: number): Mutant {
   const random = new Random(seed, index);

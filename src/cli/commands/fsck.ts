@@ -25,7 +25,7 @@ export async function fsckCommand(argv: FsckArguments): Promise<number> {
     const report = await fsck(volume, { mode, skipClean: mode === 'preen' && !argv.f, ...(argv.superblock !== undefined ? { superblock: argv.superblock * SECTOR_BYTES } : {}) });
     for (const problem of report.problems) say(`${problem.message}${problem.fixed !== undefined ? ` (${problem.fixed})` : ''}`);
     if (report.problemCount > report.problems.length) say(`... and ${report.problemCount - report.problems.length} more problems`);
-    for (const note of report.notes) say(`${note}`);
+    for (const note of report.notes) say(note);
     say(`${argv.image}: ${report.clean ? 'clean' : 'NOT CLEAN'}`);
     if (report.modified) say('***** FILE SYSTEM WAS MODIFIED *****');
     return report.exitStatus;

@@ -6,6 +6,7 @@ import * as F from '../protocol/fuse_kernel.js';
 import { F_UNLCK as HOST_UNLCK, F_WRLCK as HOST_WRLCK, lockTypeToHost, lockTypeToKernel } from '../protocol/linux.js';
 import type { Message } from '../protocol/message.js';
 import type { Bridge } from './bridge.js';
+import { cancelSignal } from './cancel.js';
 import { handleFd } from './handle.js';
 
 const K = F.fuse_lk_in;
@@ -58,9 +59,7 @@ async function lock(b: Bridge, m: Message, wait: boolean): Promise<number> {
   const owner = m.big(K.owner);
   let signal: AbortSignal | undefined;
   if (wait) {
-    const controller = new AbortController();
-    signal = controller.signal;
-    m.cancel = () => controller.abort();
+    signal = cancelSignal(m);
     m.parked = true;
   }
   if (m.u32(K.lk_flags) & F.FUSE_LK_FLOCK) {

@@ -4,6 +4,7 @@ import * as F from '../protocol/fuse_kernel.js';
 import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, O_DSYNC, O_SYNC } from '../protocol/linux.js';
 import type { Message } from '../protocol/message.js';
 import type { Bridge } from './bridge.js';
+import { cancelSignal } from './cancel.js';
 import { handleFd, ioFd } from './handle.js';
 import { killSetid } from './setid.js';
 
@@ -75,12 +76,11 @@ export async function fallocate(b: Bridge, m: Message): Promise<number> {
   // NetBSD reserves (posix_fallocate, which extends) and punches (fdiscard). What has no such call is honestly refused.
   if (mode !== 0 && mode !== (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE)) throw errno(E.EOPNOTSUPP);
   // It may take minutes, and whoever asked can only be killed when it has been answered.
-  const controller = new AbortController();
-  m.cancel = () => controller.abort();
+  const signal = cancelSignal(m);
   const fd = await ioFd(b, m, A.fh, true);
   const sys = b.as(m);
-  if (mode === 0) await sys.posix_fallocate(fd, offset, length, controller.signal);
-  else await sys.fdiscard(fd, offset, length, controller.signal);
+  if (mode === 0) await sys.posix_fallocate(fd, offset, length, signal);
+  else await sys.fdiscard(fd, offset, length, signal);
   return 0;
 }
 

@@ -82,6 +82,7 @@ export class Loop {
   private readonly parkedTasks = new Set<Task>();
   /** Operations that await the event loop. */
   private readonly sleepingTasks = new Set<Task>();
+  private readonly waitingTasks = [this.parkedTasks, this.sleepingTasks];
   /** Work of the server itself. */
   private tracked = 0;
   private holders = 0;
@@ -126,7 +127,7 @@ export class Loop {
 
   /** The host gives up the request `unique` (two words): cancels it if it is waiting and can be cancelled. */
   interrupt(uniqueLo: number, uniqueHi: number): void {
-    for (const tasks of [this.parkedTasks, this.sleepingTasks]) {
+    for (const tasks of this.waitingTasks) {
       for (const task of tasks) if (task.uniqueLo === uniqueLo && task.uniqueHi === uniqueHi) return task.cancel?.();
     }
   }
@@ -326,7 +327,7 @@ export class Loop {
 
   private close(): void {
     this.ended = true;
-    for (const tasks of [this.parkedTasks, this.sleepingTasks]) for (const task of tasks) task.cancel?.();
+    for (const tasks of this.waitingTasks) for (const task of tasks) task.cancel?.();
     this.finishEnd();
   }
 
