@@ -13,7 +13,8 @@ function looks(lookout: { watch(fd: number): void }, asked: { count: number; at:
 
 function watched(): { lookout: Lookout; asked: { count: number; at: number } } {
   const asked = { count: 0, at: Infinity };
-  return { lookout: new Lookout((fd) => fd === 7 && ++asked.count >= asked.at), asked };
+  // A look takes a microsecond.
+  return { lookout: new Lookout((fd) => fd === 7 && ++asked.count >= asked.at, () => asked.count / 1000), asked };
 }
 
 t.test('while requests come it looks out for them', (t) => {
@@ -22,9 +23,19 @@ t.test('while requests come it looks out for them', (t) => {
   t.end();
 });
 
+t.test('it looks for some time, however long a look takes', (t) => {
+  for (const [look_us, most] of [[1, 60], [7, 9], [1000, 1]] as const) {
+    let count = 0;
+    const lookout = new Lookout(() => ++count < 0, () => (count * look_us) / 1000);
+    lookout.watch(7);
+    t.equal(count, most, `${look_us} us a look`);
+  }
+  t.end();
+});
+
 t.test('in vain it costs next to nothing', (t) => {
   const { lookout, asked } = watched();
-  t.ok(looks(lookout, asked, 100_000, 0) < 100_000 / 3);
+  t.ok(looks(lookout, asked, 100_000, 0) < 100_000 * 60 / 100);
   const idle = looks(lookout, asked, 300, 0);
   t.ok(idle > 0, 'it tries again now and then');
   t.ok(looks(lookout, asked, 2000, 1) > 1000, 'and comes back when it pays');
