@@ -2,11 +2,11 @@ import t from 'tap';
 import { Lookout } from '../../src/fuse/channel/lookout.js';
 
 /** Looks taken by `reads` reads when a request is there at look number `when` (from 1 on) of each; 0: never. */
-function looks(lookout: { watch(fd: number): void }, asked: { count: number; at: number }, reads: number, when: number): number {
+function looks(lookout: { watch(fd: number, bytes: number): void }, asked: { count: number; at: number }, reads: number, when: number): number {
   const before = asked.count;
   for (let i = 0; i < reads; i++) {
     asked.at = when === 0 ? Infinity : asked.count + when;
-    lookout.watch(7);
+    lookout.watch(7, 0);
   }
   return asked.count - before;
 }
@@ -24,11 +24,11 @@ t.test('while requests come it looks out for them', (t) => {
 });
 
 t.test('it looks for some time, however long a look takes', (t) => {
-  for (const [look_us, most] of [[1, 60], [7, 9], [1000, 1]] as const) {
+  for (const [look_us, bytes, most] of [[1, 0, 60], [7, 0, 9], [1000, 0, 1], [10, 1_000_000, 26]] as const) {
     let count = 0;
     const lookout = new Lookout(() => ++count < 0, () => (count * look_us) / 1000);
-    lookout.watch(7);
-    t.equal(count, most, `${look_us} us a look`);
+    lookout.watch(7, bytes);
+    t.equal(count, most, `${look_us} us a look, ${bytes} bytes`);
   }
   t.end();
 });

@@ -10,6 +10,8 @@ import type { Transport } from './transport.js';
 /** The channel of /dev/fuse. `fd` is mounted, or will be: until then reads fail with EPERM. */
 export class DevFuse implements Transport {
   private readonly lookout: Lookout | undefined;
+  /** Bytes of the last request or its reply, whichever has more. */
+  private carried = 0;
 
   constructor(private fd: number) {
     const readable = libc()?.readable;
@@ -32,10 +34,11 @@ export class DevFuse implements Transport {
   }
 
   readSync(into: InBuf): number {
-    this.lookout?.watch(this.fd);
+    this.lookout?.watch(this.fd, this.carried);
     for (;;) {
       try {
-        return readSync(this.fd, into.u8, 0, into.u8.length, null);
+        this.carried = readSync(this.fd, into.u8, 0, into.u8.length, null);
+        return this.carried;
       } catch (error) {
         const answer = DevFuse.readFailed(error as NodeJS.ErrnoException);
         if (answer !== undefined) return answer;
@@ -56,6 +59,7 @@ export class DevFuse implements Transport {
     for (;;) {
       try {
         writeSync(this.fd, from.u8, 0, length);
+        this.carried = Math.max(this.carried, length);
         return true;
       } catch (error) {
         const code = (error as NodeJS.ErrnoException).code;

@@ -6,6 +6,8 @@ export type Readable = (fd: number) => boolean;
  * looks it depends on what a system call costs, which is more in a confined server than in another one.
  */
 const WINDOW_MS = 0.06;
+/** And longer for each byte that the last request or its reply has carried: the client fills or empties its buffer first, at 5 GB/s. */
+const WINDOW_MS_PER_BYTE = 0.2e-6;
 /** Failures that are put up with: one more with each success, up to this many. */
 const PATIENCE_MAX = 8;
 /** Reads without a lookout once the patience is used up; a first try after them may fail as often as this. */
@@ -26,13 +28,13 @@ export class Lookout {
   /** `now`: milliseconds of a clock that only goes on. */
   constructor(private readonly readable: Readable, private readonly now: () => number = () => performance.now()) {}
 
-  /** Returns when a request is there, or soon. */
-  watch(fd: number): void {
+  /** Returns when a request is there, or soon. `bytes`: of the last request or its reply. */
+  watch(fd: number, bytes: number): void {
     if (this.patience === 0) {
       if (--this.rest > 0) return;
       this.patience = PATIENCE_AFTER_REST;
     }
-    const end = this.now() + WINDOW_MS;
+    const end = this.now() + WINDOW_MS + bytes * WINDOW_MS_PER_BYTE;
     do {
       if (this.readable(fd)) {
         if (this.patience < PATIENCE_MAX) this.patience++;
