@@ -62,9 +62,11 @@ export interface Server {
 
 /**
  * MiB. V8 gives up, with a message, before the address space ends. With up to 513 it believes itself on a device that is short of
- * memory and collects garbage so eagerly that creates and removals take 5 to 10 % longer (docs/PERFORMANCE.md).
+ * memory and gives back what it needs again at once (docs/SECURITY.md, What it costs).
  */
 const HEAP_MIB = 640;
+/** MiB. So much it may fill before its first large collection, which comes earlier the lower the limit is. */
+const HEAP_FIRST_MIB = 32;
 const MEMORY_BYTES = 1536 * 2 ** 20;
 /** Ids that no distribution gives to anybody, one for each supervisor (pids have 22 bits). */
 const UID_BASE = 0x70000000;
@@ -139,7 +141,7 @@ function signalOf(way: Way, code: number): number | string {
 
 function start(options: StartOptions, way: Way): Server {
   const sandboxed = options.sandbox.mode !== 'off';
-  const heap = sandboxed && options.sandbox.memory_bytes !== null ? [`--max-old-space-size=${HEAP_MIB}`] : [];
+  const heap = sandboxed && options.sandbox.memory_bytes !== null ? [`--max-old-space-size=${HEAP_MIB}`, `--initial-old-space-size=${HEAP_FIRST_MIB}`] : [];
   const [program, ...args] = [...way.prefix, process.execPath, ...heap, ...options.execArgv, options.entry];
   const ipc = FIRST_FD + options.descriptors.length;
   // In a session of its own: Ctrl-C at the terminal is for the supervisor, which unmounts.
