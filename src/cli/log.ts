@@ -1,5 +1,5 @@
 import pino from 'pino';
-import { printable } from '../fuse/printable.js';
+import { printable } from '../kernel/printable.js';
 import type { LogLevel } from '../kernel/rumpuser/rumpuser.js';
 
 export type Log = (level: LogLevel, message: string, fields?: Record<string, unknown>) => void;

@@ -1,5 +1,5 @@
 /** What the commands say: names of files, of volumes and in logs are others' and may hold anything, also what drives a terminal. */
-import { printable } from '../fuse/printable.js';
+import { printable } from '../kernel/printable.js';
 
 /** A line to standard output. */
 export function say(line: string): void {

@@ -6,9 +6,9 @@
 import { spawn } from 'node:child_process';
 import { closeSync, openSync, renameSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { printable } from '../kernel/printable.js';
 import type { FromLauncher, MountReady, MountStanding, ToLauncher } from './messages.js';
 import { MountFailure } from './mount/failure.js';
-import { printable } from './printable.js';
 import { supervise } from './supervisor.js';
 import type { SuperviseOptions } from './supervisor.js';
 

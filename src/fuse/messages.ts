@@ -1,6 +1,6 @@
 /** What supervisor, server and launcher say to each other. */
 
-import { printable } from './printable.js';
+import { printable } from '../kernel/printable.js';
 import { LAYERS } from './sandbox/layers.js';
 import type { Layer } from './sandbox/layers.js';
 import type { LockdownOrder } from './sandbox/lockdown.js';

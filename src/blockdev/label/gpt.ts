@@ -3,9 +3,10 @@
  * type GUIDs from there, FreeBSD sys/sys/disk/gpt.h and the Discoverable Partitions Specification.
  */
 import type { BlockDevice } from '../../kernel/blkdev.js';
+import { printable } from '../../kernel/printable.js';
 import { crc32 } from './crc32.js';
 import type { TableEntry } from './partition-table.js';
-import { printable, readBytes } from './partition-table.js';
+import { readBytes } from './partition-table.js';
 
 const GPT_HDR_SIG = 'EFI PART';
 const GPT_HDR_SIZE_MIN = 92;

@@ -1,5 +1,6 @@
 /** What the readers of partition tables have in common. */
 import type { BlockDevice } from '../../kernel/blkdev.js';
+import { printable } from '../../kernel/printable.js';
 
 export type LabelScheme = 'gpt' | 'mbr' | 'bsd' | 'sun' | 'apm';
 
@@ -71,11 +72,6 @@ export async function readBytes(dev: BlockDevice, offset_bytes: number, length: 
   const bytes = new Uint8Array(length);
   await dev.read(bytes, 0, length, offset_bytes);
   return new DataView(bytes.buffer);
-}
-
-/** Text from a disk, fit for a terminal: control characters and those that turn the direction of writing become "?". */
-export function printable(text: string): string {
-  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu, '?');
 }
 
 /** ASCII text of a fixed field, up to its NUL. */
