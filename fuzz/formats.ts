@@ -2,7 +2,7 @@ import { ffsFormat } from './ffs/index.js';
 import { fuseFormat } from './fuse/index.js';
 import { labelFormat } from './label/index.js';
 import { overlayFormat } from './overlay/index.js';
-import type { FuzzFormat } from './format.js';
+import type { FuzzFormat } from '../testing/fuzz/format.js';
 
 const FORMATS: readonly FuzzFormat[] = [ffsFormat, labelFormat, fuseFormat, overlayFormat];
 

@@ -8,17 +8,17 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
-import { Campaign } from './campaign.js';
-import type { Finding } from './campaign.js';
+import { Campaign } from '../testing/fuzz/campaign.js';
+import type { Finding } from '../testing/fuzz/campaign.js';
 import { formatOf } from './formats.js';
-import type { FuzzFormat } from './format.js';
-import { minimise } from './minimise.js';
-import { tryMounted } from './mounted.js';
-import type { Recipe } from './mutant.js';
-import { describeMutant, fromRecipe, toRecipe } from './mutant.js';
-import type { Violation } from './probe.js';
-import { keyOf } from './probe.js';
-import { LIMITS, tryRecipe } from './workers.js';
+import type { FuzzFormat } from '../testing/fuzz/format.js';
+import { minimise } from '../testing/fuzz/minimise.js';
+import { tryMounted } from '../testing/fuzz/mounted.js';
+import type { Recipe } from '../testing/fuzz/mutant.js';
+import { describeMutant, fromRecipe, toRecipe } from '../testing/fuzz/mutant.js';
+import type { Violation } from '../testing/fuzz/probe.js';
+import { keyOf } from '../testing/fuzz/probe.js';
+import { LIMITS, tryRecipe } from '../testing/fuzz/workers.js';
 
 const FIGURES_MS = 60_000;
 const FINDINGS_MINIMISED = 20;

@@ -20,7 +20,7 @@ export { partitionDevice, scan, selectPartition } from './blockdev/label/scan.js
 export type { Partition } from './blockdev/label/partition-table.js';
 
 export { ffs } from './fs/ffs/index.js';
-export { newfs, type NewfsResult, type NewfsVolumeOptions } from './fs/ffs/newfs.js';
-export { describe, type Description, type FfsFacts } from './fs/ffs/describe.js';
-export { fsck } from './fs/ffs/fsck/index.js';
+export { newfs, type NewfsResult, type NewfsVolumeOptions } from './fs/ffs/tools/newfs.js';
+export { describe, type Description, type FfsFacts } from './fs/ffs/tools/describe.js';
+export { fsck } from './fs/ffs/tools/fsck/index.js';
 export { tmpfs } from './fs/tmpfs/index.js';

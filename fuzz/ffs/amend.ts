@@ -1,8 +1,8 @@
 /** Makes the sums of a mutated volume right again, so that the driver goes on to what they are the sums of. */
-import { FS_ISCLEAN } from '../../src/fs/ffs/fs.js';
-import type { Fs } from '../../src/fs/ffs/fs.js';
-import { ffs_superblock_search } from '../../src/fs/ffs/sbsearch.js';
-import type { MutantDevice } from '../device.js';
+import { FS_ISCLEAN } from '../../src/fs/ffs/disk/fs.js';
+import type { Fs } from '../../src/fs/ffs/disk/fs.js';
+import { ffs_superblock_search } from '../../src/fs/ffs/disk/sbsearch.js';
+import type { MutantDevice } from '../../testing/fuzz/device.js';
 import { hashSuperblock } from './bases.js';
 
 /** Groups whose counters are summed up; mutated volumes may claim millions. */

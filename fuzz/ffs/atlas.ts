@@ -1,8 +1,8 @@
 /** Where everything lies on a sound volume: what the mutator aims at. */
-import type { Cg } from '../../src/fs/ffs/cg.js';
-import { Cg as Group } from '../../src/fs/ffs/cg.js';
-import { Fs, SBLOCKSEARCH } from '../../src/fs/ffs/fs.js';
-import { isstandard } from '../../src/fs/ffs/sbsearch.js';
+import type { Cg } from '../../src/fs/ffs/disk/cg.js';
+import { Cg as Group } from '../../src/fs/ffs/disk/cg.js';
+import { Fs, SBLOCKSEARCH } from '../../src/fs/ffs/disk/fs.js';
+import { isstandard } from '../../src/fs/ffs/disk/sbsearch.js';
 import type { DinodeFormat } from '../../src/fs/ufs/dinode.js';
 import { Dinode, dinode_load } from '../../src/fs/ufs/dinode.js';
 import type { DirFormat } from '../../src/fs/ufs/dir.js';

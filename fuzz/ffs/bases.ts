@@ -1,12 +1,12 @@
 /** The volumes that are mutated: small, made by newfs, filled through the kernel, the same in every process. */
 import { createHash } from 'node:crypto';
 import { MemoryDevice } from '../../src/blockdev/memory.js';
-import { calculate_crc32c } from '../../src/fs/ffs/ckhash.js';
-import type { Fs } from '../../src/fs/ffs/fs.js';
-import { FS_DOWAPBL } from '../../src/fs/ffs/fs.js';
-import { newfs } from '../../src/fs/ffs/newfs.js';
-import type { NewfsVolumeOptions } from '../../src/fs/ffs/newfs.js';
-import { ffs_superblock_search } from '../../src/fs/ffs/sbsearch.js';
+import { calculate_crc32c } from '../../src/fs/ffs/disk/ckhash.js';
+import type { Fs } from '../../src/fs/ffs/disk/fs.js';
+import { FS_DOWAPBL } from '../../src/fs/ffs/disk/fs.js';
+import { newfs } from '../../src/fs/ffs/tools/newfs.js';
+import type { NewfsVolumeOptions } from '../../src/fs/ffs/tools/newfs.js';
+import { ffs_superblock_search } from '../../src/fs/ffs/disk/sbsearch.js';
 import { Errno } from '../../src/kernel/errno.js';
 import { EXTATTR_NAMESPACE_SYSTEM, EXTATTR_NAMESPACE_USER, O_CREAT, O_RDWR } from '../../src/kernel/fcntl.js';
 import { S_IFBLK, SF_SNAPSHOT, makedev } from '../../src/kernel/stat.js';

@@ -1,6 +1,6 @@
-import type { FuzzFormat } from '../format.js';
-import type { Mutant, Mutation } from '../mutant.js';
-import { Random } from '../random.js';
+import type { FuzzFormat } from '../../testing/fuzz/format.js';
+import type { Mutant, Mutation } from '../../testing/fuzz/mutant.js';
+import { Random } from '../../testing/fuzz/random.js';
 import { baseNames, baseOf, prepareBases } from './bases.js';
 import { mutate } from './mutations.js';
 import { deviceOf, tryMutant } from './scenario.js';

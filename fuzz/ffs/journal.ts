@@ -1,5 +1,5 @@
-/** Makes a WAPBL journal as NetBSD leaves it after a power cut (layout: src/fs/ffs/wapbl/header.ts and replay.ts). */
-import { WAPBL_WC_BLOCKS, WAPBL_WC_HEADER, WAPBL_WC_INODES, WAPBL_WC_REVOCATIONS } from '../../src/fs/ffs/wapbl/header.js';
+/** Makes a WAPBL journal as NetBSD leaves it after a power cut (layout: src/fs/ffs/journal/header.ts and replay.ts). */
+import { WAPBL_WC_BLOCKS, WAPBL_WC_HEADER, WAPBL_WC_INODES, WAPBL_WC_REVOCATIONS } from '../../src/fs/ffs/journal/header.js';
 
 const SECTOR = 512;
 const ENTRIES = (SECTOR - 16) / 16;

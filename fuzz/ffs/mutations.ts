@@ -1,14 +1,14 @@
 /** The kinds of damage done to FFS volumes. Each looks at the sound volume and says which bytes to put where. */
-import { Fs } from '../../src/fs/ffs/fs.js';
+import { Fs } from '../../src/fs/ffs/disk/fs.js';
 import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK } from '../../src/kernel/stat.js';
-import type { Mutation, Patch } from '../mutant.js';
-import type { Random } from '../random.js';
+import type { Mutation, Patch } from '../../testing/fuzz/mutant.js';
+import type { Random } from '../../testing/fuzz/random.js';
 import type { Atlas, EntryAt, InodeAt } from './atlas.js';
 import { pointerAt } from './atlas.js';
 import type { Base } from './bases.js';
 import type { Field } from './fields.js';
 import { DINODE1, DINODE2, GROUP, JOURNAL_HEADER, JOURNAL_RECORD, SUPERBLOCK } from './fields.js';
-import { fieldBytes, getField, interestingValue } from '../values.js';
+import { fieldBytes, getField, interestingValue } from '../../testing/fuzz/values.js';
 
 /** What a mutation is made from. `other` is another volume, for splices. */
 interface Scene {

@@ -1,16 +1,16 @@
 /** All that is done with one mutant. */
-import { FaultDevice } from '../../src/blockdev/fault.js';
-import { describe, dumpfs } from '../../src/fs/ffs/dumpfs.js';
-import { fsck } from '../../src/fs/ffs/fsck/index.js';
-import type { FsckReport } from '../../src/fs/ffs/fsck/index.js';
+import { FaultDevice } from '../../testing/devices/fault.js';
+import { describe, dumpfs } from '../../src/fs/ffs/tools/dumpfs.js';
+import { fsck } from '../../src/fs/ffs/tools/fsck/index.js';
+import type { FsckReport } from '../../src/fs/ffs/tools/fsck/index.js';
 import type { BlockDevice } from '../../src/kernel/blkdev.js';
 import { MNT_RDONLY } from '../../src/kernel/fcntl.js';
 import { ST_RDONLY } from '../../src/kernel/stat.js';
 import type { BufCache } from '../../src/kernel/vfs/bio.js';
-import { MutantDevice } from '../device.js';
-import type { Mutant } from '../mutant.js';
-import type { Probe } from '../probe.js';
-import { Random } from '../random.js';
+import { MutantDevice } from '../../testing/fuzz/device.js';
+import type { Mutant } from '../../testing/fuzz/mutant.js';
+import type { Probe } from '../../testing/fuzz/probe.js';
+import { Random } from '../../testing/fuzz/random.js';
 import { amendClean, amendHash } from './amend.js';
 import { baseOf } from './bases.js';
 import type { Mounted } from './kernel.js';

@@ -2,8 +2,8 @@
 import { EXTATTR_NAMESPACE_USER, O_APPEND, O_CREAT, O_EXCL, O_RDONLY, O_RDWR, O_TRUNC } from '../../src/kernel/fcntl.js';
 import { S_IFBLK, S_IFDIR, S_IFMT, S_IFREG, makedev } from '../../src/kernel/stat.js';
 import type { RumpSys } from '../../src/kernel/sys/rumpsys.js';
-import type { Probe } from '../probe.js';
-import type { Random } from '../random.js';
+import type { Probe } from '../../testing/fuzz/probe.js';
+import type { Random } from '../../testing/fuzz/random.js';
 import { MOUNTPOINT } from './kernel.js';
 import type { Found } from './walk.js';
 import { join } from './walk.js';

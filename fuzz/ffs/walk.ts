@@ -4,7 +4,7 @@ import { EXTATTR_NAMESPACE_SYSTEM, EXTATTR_NAMESPACE_USER, O_RDONLY, SEEK_DATA, 
 import type { Dirent, Stat } from '../../src/kernel/stat.js';
 import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from '../../src/kernel/stat.js';
 import type { RumpSys } from '../../src/kernel/sys/rumpsys.js';
-import type { Probe } from '../probe.js';
+import type { Probe } from '../../testing/fuzz/probe.js';
 import { MOUNTPOINT } from './kernel.js';
 
 const buffer = new Uint8Array(40_000);

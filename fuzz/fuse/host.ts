@@ -4,8 +4,8 @@ import type { Transport } from '../../src/fuse/channel/transport.js';
 import * as F from '../../src/fuse/protocol/fuse_kernel.js';
 import type { InBuf, OutBuf } from '../../src/fuse/protocol/message.js';
 import { OPERATIONS, operationName } from '../../src/fuse/protocol/opcodes.js';
-import type { Probe } from '../probe.js';
-import { OP_CPU_MS } from '../probe.js';
+import type { Probe } from '../../testing/fuzz/probe.js';
+import { OP_CPU_MS } from '../../testing/fuzz/probe.js';
 import { HANDLE_MARK, NODE_MARK, NO_REPLY_OPCODES } from './requests.js';
 
 /** Turns of the event loop that a request is given before the next one comes all the same. */

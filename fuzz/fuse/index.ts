@@ -1,14 +1,14 @@
 /** What the host says: a server that trusts it less than it has to does not fall over a fault of the host, or of its own reading. */
-import { FaultDevice } from '../../src/blockdev/fault.js';
+import { FaultDevice } from '../../testing/devices/fault.js';
 import { serve } from '../../src/fuse/server.js';
-import { fsck } from '../../src/fs/ffs/fsck/index.js';
-import { MutantDevice } from '../device.js';
+import { fsck } from '../../src/fs/ffs/tools/fsck/index.js';
+import { MutantDevice } from '../../testing/fuzz/device.js';
 import { baseOf, prepareBases } from '../ffs/bases.js';
 import { MOUNTPOINT, mountVolume } from '../ffs/kernel.js';
-import type { FuzzFormat } from '../format.js';
-import type { Mutant, Mutation } from '../mutant.js';
-import type { Probe } from '../probe.js';
-import { Random } from '../random.js';
+import type { FuzzFormat } from '../../testing/fuzz/format.js';
+import type { Mutant, Mutation } from '../../testing/fuzz/mutant.js';
+import type { Probe } from '../../testing/fuzz/probe.js';
+import { Random } from '../../testing/fuzz/random.js';
 import { HostileHost } from './host.js';
 import { initRequest, makeRequest } from './requests.js';
 

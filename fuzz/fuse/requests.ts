@@ -3,9 +3,9 @@ import { opcodeOf, requestBytes } from '../../test/fuse/fixtures/request.js';
 import type { Part } from '../../test/fuse/fixtures/request.js';
 import { OPERATIONS } from '../../src/fuse/protocol/opcodes.js';
 import type { HandlerName } from '../../src/fuse/protocol/opcodes.js';
-import type { Mutation } from '../mutant.js';
-import type { Random } from '../random.js';
-import { fieldBytes, getField, interestingValue } from '../values.js';
+import type { Mutation } from '../../testing/fuzz/mutant.js';
+import type { Random } from '../../testing/fuzz/random.js';
+import { fieldBytes, getField, interestingValue } from '../../testing/fuzz/values.js';
 
 /** In the uppermost 16 bits of a word: the number below stands for the n-th node, or handle, that the server has told of. */
 export const NODE_MARK = 0xf00dn << 48n;

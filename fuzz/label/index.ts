@@ -1,14 +1,14 @@
 /** Partition tables, and the search for a volume's superblock: what is parsed of a disk before any driver sees it. */
 import type { Partition } from '../../src/blockdev/label/partition-table.js';
 import { listPartitions, partitionDevice, scan, selectPartition } from '../../src/blockdev/label/scan.js';
-import { describe } from '../../src/fs/ffs/describe.js';
-import { ffs_superblock_search } from '../../src/fs/ffs/sbsearch.js';
-import { MutantDevice } from '../device.js';
-import type { FuzzFormat } from '../format.js';
-import type { Mutant, Mutation } from '../mutant.js';
-import type { Probe } from '../probe.js';
-import { Random } from '../random.js';
-import { CONTROL } from '../values.js';
+import { describe } from '../../src/fs/ffs/tools/describe.js';
+import { ffs_superblock_search } from '../../src/fs/ffs/disk/sbsearch.js';
+import { MutantDevice } from '../../testing/fuzz/device.js';
+import type { FuzzFormat } from '../../testing/fuzz/format.js';
+import type { Mutant, Mutation } from '../../testing/fuzz/mutant.js';
+import type { Probe } from '../../testing/fuzz/probe.js';
+import { Random } from '../../testing/fuzz/random.js';
+import { CONTROL } from '../../testing/fuzz/values.js';
 import { diskNames, diskOf, prepareDisks } from './disks.js';
 import { amend, mutate } from './mutations.js';
 

@@ -1,10 +1,10 @@
 /** The kinds of damage done to partition tables. Each looks at the sound disk and says which bytes to put where. */
 import { crc32 } from '../../src/blockdev/label/crc32.js';
 import { mbrSector } from '../../test/blockdev/label-fixtures.js';
-import type { MutantDevice } from '../device.js';
-import type { Mutation, Patch } from '../mutant.js';
-import type { Random } from '../random.js';
-import { fieldBytes, getField, interestingValue } from '../values.js';
+import type { MutantDevice } from '../../testing/fuzz/device.js';
+import type { Mutation, Patch } from '../../testing/fuzz/mutant.js';
+import type { Random } from '../../testing/fuzz/random.js';
+import { fieldBytes, getField, interestingValue } from '../../testing/fuzz/values.js';
 import type { Disk, Table } from './disks.js';
 
 type Kind = (disk: Disk, other: Disk, random: Random) => Mutation | undefined;

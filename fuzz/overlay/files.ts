@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { MemoryDevice } from '../../src/blockdev/memory.js';
 import { overlayLayout } from '../../src/blockdev/overlay-format.js';
 import { OverlayDevice } from '../../src/blockdev/overlay.js';
-import type { MutantDevice } from '../device.js';
+import type { MutantDevice } from '../../testing/fuzz/device.js';
 
 export const BOOT = '11111111-2222-3333-4444-555555555555';
 export const OTHER_BOOT = '99999999-2222-3333-4444-555555555555';

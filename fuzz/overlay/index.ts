@@ -4,12 +4,12 @@ import { overlayLayout } from '../../src/blockdev/overlay-format.js';
 import { OverlayDevice, openOverlay } from '../../src/blockdev/overlay.js';
 import { Errno } from '../../src/kernel/errno.js';
 import { memoryRumpuser } from '../../src/kernel/rumpuser/memory.js';
-import { MutantDevice } from '../device.js';
-import type { FuzzFormat } from '../format.js';
-import type { Mutant, Mutation } from '../mutant.js';
-import type { Probe } from '../probe.js';
-import { Random } from '../random.js';
-import { CONTROL } from '../values.js';
+import { MutantDevice } from '../../testing/fuzz/device.js';
+import type { FuzzFormat } from '../../testing/fuzz/format.js';
+import type { Mutant, Mutation } from '../../testing/fuzz/mutant.js';
+import type { Probe } from '../../testing/fuzz/probe.js';
+import { Random } from '../../testing/fuzz/random.js';
+import { CONTROL } from '../../testing/fuzz/values.js';
 import { BOOT, OTHER_BOOT, bytesOf, diskOf, fileNames, fileOf, prepareFiles } from './files.js';
 import { amend, mutate } from './mutations.js';
 

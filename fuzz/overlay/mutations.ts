@@ -1,10 +1,10 @@
 /** The kinds of damage done to overlay files. */
 import { overlayLayout } from '../../src/blockdev/overlay-format.js';
 import { crc32 } from '../../src/blockdev/label/crc32.js';
-import type { MutantDevice } from '../device.js';
-import type { Mutation, Patch } from '../mutant.js';
-import type { Random } from '../random.js';
-import { fieldBytes, getField, interestingValue } from '../values.js';
+import type { MutantDevice } from '../../testing/fuzz/device.js';
+import type { Mutation, Patch } from '../../testing/fuzz/mutant.js';
+import type { Random } from '../../testing/fuzz/random.js';
+import { fieldBytes, getField, interestingValue } from '../../testing/fuzz/values.js';
 import { bytesOf } from './files.js';
 import type { OverlayFile } from './files.js';
 

@@ -3,7 +3,7 @@ import type { Rumpuser } from '../kernel/rumpuser/rumpuser.js';
 import { createImage, openImage, type ImageDevice, type OpenImageOptions } from '../blockdev/image.js';
 import { PartitionDevice } from '../blockdev/partition.js';
 import { listPartitions, scan, selectPartition } from '../blockdev/label/scan.js';
-import { describe } from '../fs/ffs/describe.js';
+import { describe } from '../fs/ffs/tools/describe.js';
 import { Failure, words } from './failure.js';
 import { listMounts } from './mounts.js';
 import { parseBytes } from './units.js';

@@ -8,7 +8,7 @@ import type { Rumpuser } from '../kernel/rumpuser/rumpuser.js';
 import type { RumpSys, Timestamp } from '../kernel/sys/rumpsys.js';
 import { S_IFBLK, S_IFCHR, S_IFIFO, makedev } from '../kernel/stat.js';
 import { ffs } from '../fs/ffs/index.js';
-import { tunefs } from '../fs/ffs/tunefs.js';
+import { tunefs } from '../fs/ffs/tools/tunefs.js';
 import { tmpfs } from '../fs/tmpfs/index.js';
 
 const CHUNK_BYTES = 1 << 20;

@@ -1,6 +1,6 @@
 /** What a stand-by does while nobody needs it: takes over a small volume in memory, so that it has done it before. */
 import { MemoryDevice } from '../blockdev/memory.js';
-import { newfs } from '../fs/ffs/newfs.js';
+import { newfs } from '../fs/ffs/tools/newfs.js';
 import { rehearseServing } from '../fuse/succession/rehearsal.js';
 import { KEEP_BYTES_MIN, Keep } from '../kernel/keep/keep.js';
 import type { Component } from '../kernel/rump.js';

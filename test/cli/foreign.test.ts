@@ -2,7 +2,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import t from 'tap';
 import { MemoryDevice } from '../../src/blockdev/memory.js';
-import { newfs } from '../../src/fs/ffs/newfs.js';
+import { newfs } from '../../src/fs/ffs/tools/newfs.js';
 import { freebsdise, badhashes } from '../ffs/freebsd.js';
 import { bytesOf } from '../ffs/write-support.js';
 import { Workplace, noMount, rumpfuse, run } from './support.js';

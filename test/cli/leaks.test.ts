@@ -1,5 +1,5 @@
 import t from 'tap';
-import { mountAgainAndAgain } from '../leaks/run.js';
+import { mountAgainAndAgain } from '../../testing/leaks/run.js';
 import { Workplace, noMount } from './support.js';
 
 /** `npm run leaks` does the same a thousand times. */

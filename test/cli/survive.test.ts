@@ -1,8 +1,8 @@
 import t from 'tap';
-import { survive } from '../survive/run.js';
+import { survive } from '../../testing/survive/run.js';
 import { readFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { familyOf } from '../survive/processes.js';
+import { familyOf } from '../../testing/survive/processes.js';
 import { RUMPFUSE, Workplace, noMount, rumpfuse } from './support.js';
 
 /** A short share of `npm run survive`. */

@@ -1,7 +1,7 @@
 import t from 'tap';
-import type { NewfsVolumeOptions } from '../../src/fs/ffs/newfs.js';
+import type { NewfsVolumeOptions } from '../../src/fs/ffs/tools/newfs.js';
 import { newdisk } from '../ffs/write-support.js';
-import { FAULT_KINDS, runFaulty } from './workload.js';
+import { FAULT_KINDS, runFaulty } from '../../testing/faults/workload.js';
 
 /**
  * Errors of the device at any place of a workload: each call ends, in an error if it was not carried out; nothing that

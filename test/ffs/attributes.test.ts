@@ -2,7 +2,7 @@
 import t from 'tap';
 import type { Test } from 'tap';
 import { MNT_RDONLY, O_RDONLY } from '../../src/kernel/fcntl.js';
-import { VFSTOUFS } from '../../src/fs/ffs/ffsmount.js';
+import { VFSTOUFS } from '../../src/fs/ffs/volume/ffsmount.js';
 import { Stat, makedev } from '../../src/kernel/stat.js';
 import type { RumpSys } from '../../src/kernel/sys/rumpsys.js';
 import { GEOMETRIES, V, newdisk, pattern, put, rw, titleOf } from './write-support.js';

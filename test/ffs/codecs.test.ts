@@ -6,11 +6,11 @@ import type { DinodeFormat } from '../../src/fs/ufs/dinode.js';
 import { Dinode, dinode_load, dinode_store } from '../../src/fs/ufs/dinode.js';
 import { geti64, getu64, put64 } from '../../src/fs/ufs/endian.js';
 import { extattr_base, extattr_entries } from '../../src/fs/ufs/extattr.js';
-import { isappleufs } from '../../src/fs/ffs/dialect.js';
-import { calculate_crc32c } from '../../src/fs/ffs/ckhash.js';
-import { Cg } from '../../src/fs/ffs/cg.js';
-import { FS_FLAGS_UPDATED, FS_MAGIC_OFFSET, FS_UFS1_MAGIC, FS_UFS2EA_MAGIC, FS_UFS2_MAGIC, Fs } from '../../src/fs/ffs/fs.js';
-import { rdev_decode, rdev_encode } from '../../src/fs/ffs/rdev.js';
+import { isappleufs } from '../../src/fs/ffs/disk/dialect.js';
+import { calculate_crc32c } from '../../src/fs/ffs/disk/ckhash.js';
+import { Cg } from '../../src/fs/ffs/disk/cg.js';
+import { FS_FLAGS_UPDATED, FS_MAGIC_OFFSET, FS_UFS1_MAGIC, FS_UFS2EA_MAGIC, FS_UFS2_MAGIC, Fs } from '../../src/fs/ffs/disk/fs.js';
+import { rdev_decode, rdev_encode } from '../../src/fs/ffs/disk/rdev.js';
 import { major, makedev, minor } from '../../src/kernel/stat.js';
 
 const RUNS = Number(process.env.PROPERTY_RUNS ?? 200);

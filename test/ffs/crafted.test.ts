@@ -1,6 +1,6 @@
 import t from 'tap';
-import { sb_ckhash_verifies, calculate_crc32c } from '../../src/fs/ffs/ckhash.js';
-import { Fs } from '../../src/fs/ffs/fs.js';
+import { sb_ckhash_verifies, calculate_crc32c } from '../../src/fs/ffs/disk/ckhash.js';
+import { Fs } from '../../src/fs/ffs/disk/fs.js';
 import { Dinode, dinode_load, dinode_store } from '../../src/fs/ufs/dinode.js';
 import { put64 } from '../../src/fs/ufs/endian.js';
 import { extattr_base } from '../../src/fs/ufs/extattr.js';

@@ -1,9 +1,9 @@
 /** For the tests of the checker: volumes in memory, found one's way about, and damaged in one place at a time. */
-import { Fs, SBLOCKSEARCH } from '../../src/fs/ffs/fs.js';
-import { cgOffsets } from '../../src/fs/ffs/cg_build.js';
-import { isstandard } from '../../src/fs/ffs/sbsearch.js';
-import type { FsckCode } from '../../src/fs/ffs/fsck/index.js';
-import { InodeView } from '../../src/fs/ffs/fsck/inodeview.js';
+import { Fs, SBLOCKSEARCH } from '../../src/fs/ffs/disk/fs.js';
+import { cgOffsets } from '../../src/fs/ffs/tools/cg_build.js';
+import { isstandard } from '../../src/fs/ffs/disk/sbsearch.js';
+import type { FsckCode } from '../../src/fs/ffs/tools/fsck/index.js';
+import { InodeView } from '../../src/fs/ffs/tools/fsck/inodeview.js';
 
 export interface Dirent {
   /** Byte offset of the entry on the device. */

@@ -1,12 +1,12 @@
 import t from 'tap';
 import type { Test } from 'tap';
 import { MemoryDevice } from '../../src/blockdev/memory.js';
-import { ffs_evidence } from '../../src/fs/ffs/dialect.js';
-import { Fs } from '../../src/fs/ffs/fs.js';
-import { fsck } from '../../src/fs/ffs/fsck/index.js';
-import { newfs } from '../../src/fs/ffs/newfs.js';
-import type { NewfsVolumeOptions } from '../../src/fs/ffs/newfs.js';
-import { ffs_superblock_search } from '../../src/fs/ffs/sbsearch.js';
+import { ffs_evidence } from '../../src/fs/ffs/disk/dialect.js';
+import { Fs } from '../../src/fs/ffs/disk/fs.js';
+import { fsck } from '../../src/fs/ffs/tools/fsck/index.js';
+import { newfs } from '../../src/fs/ffs/tools/newfs.js';
+import type { NewfsVolumeOptions } from '../../src/fs/ffs/tools/newfs.js';
+import { ffs_superblock_search } from '../../src/fs/ffs/disk/sbsearch.js';
 import { MNT_RDONLY } from '../../src/kernel/fcntl.js';
 import { S_IFBLK, S_IFCHR, major, makedev, minor } from '../../src/kernel/stat.js';
 import type { RumpSys } from '../../src/kernel/sys/rumpsys.js';

@@ -1,7 +1,7 @@
 import t from 'tap';
-import { FaultDevice } from '../../src/blockdev/fault.js';
+import { FaultDevice } from '../../testing/devices/fault.js';
 import type { MemoryDevice } from '../../src/blockdev/memory.js';
-import { fsck } from '../../src/fs/ffs/fsck/index.js';
+import { fsck } from '../../src/fs/ffs/tools/fsck/index.js';
 import { O_CREAT, O_RDONLY, O_RDWR } from '../../src/kernel/fcntl.js';
 import type { RumpSys } from '../../src/kernel/sys/rumpsys.js';
 import { witness } from '../vfs/witness.js';

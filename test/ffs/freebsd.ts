@@ -4,7 +4,7 @@
  * computed here bit by bit, apart from the code that is tested.
  */
 import type { MemoryDevice } from '../../src/blockdev/memory.js';
-import { Fs } from '../../src/fs/ffs/fs.js';
+import { Fs } from '../../src/fs/ffs/disk/fs.js';
 import { put64 } from '../../src/fs/ufs/endian.js';
 import { bytesOf } from './write-support.js';
 

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { fsck } from '../../src/fs/ffs/fsck/index.js';
+import { fsck } from '../../src/fs/ffs/tools/fsck/index.js';
 import { Volume } from './damage.js';
 import { SparseDevice } from './sparse-device.js';
 import { fixture, has } from './volumes.js';

@@ -1,6 +1,6 @@
 import t from 'tap';
-import { Fs } from '../../src/fs/ffs/fs.js';
-import { fsck } from '../../src/fs/ffs/fsck/index.js';
+import { Fs } from '../../src/fs/ffs/disk/fs.js';
+import { fsck } from '../../src/fs/ffs/tools/fsck/index.js';
 import type { MemoryDevice } from '../../src/blockdev/memory.js';
 import { EXTATTR_NAMESPACE_USER, MNT_FORCE, O_CREAT, O_RDONLY, O_RDWR, SEEK_DATA, SEEK_HOLE } from '../../src/kernel/fcntl.js';
 import { makeAtlas } from '../../fuzz/ffs/atlas.js';

@@ -1,7 +1,7 @@
 import t from 'tap';
 import { createHash } from 'node:crypto';
-import { ffs_superblock_search } from '../../src/fs/ffs/sbsearch.js';
-import { wapbl_open } from '../../src/fs/ffs/wapbl/header.js';
+import { ffs_superblock_search } from '../../src/fs/ffs/disk/sbsearch.js';
+import { wapbl_open } from '../../src/fs/ffs/journal/header.js';
 import { MNT_RDONLY, O_RDONLY, SEEK_DATA, SEEK_HOLE } from '../../src/kernel/fcntl.js';
 import { S_IFMT } from '../../src/kernel/stat.js';
 import { disk, failure, fixture, fixtureManifest, fixtureNames, has, manifest, mountFfs, MOUNTPOINT } from './volumes.js';

@@ -5,7 +5,7 @@
  */
 import type { MemoryDevice } from '../../src/blockdev/memory.js';
 import { ffs } from '../../src/fs/ffs/index.js';
-import { fsck } from '../../src/fs/ffs/fsck/index.js';
+import { fsck } from '../../src/fs/ffs/tools/fsck/index.js';
 import { tmpfs } from '../../src/fs/tmpfs/index.js';
 import type { BlockDevice } from '../../src/kernel/blkdev.js';
 import { Errno } from '../../src/kernel/errno.js';

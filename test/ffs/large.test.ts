@@ -1,7 +1,7 @@
 import t from 'tap';
-import { fsck } from '../../src/fs/ffs/fsck/index.js';
-import { newfs } from '../../src/fs/ffs/newfs.js';
-import { ffs_superblock_search } from '../../src/fs/ffs/sbsearch.js';
+import { fsck } from '../../src/fs/ffs/tools/fsck/index.js';
+import { newfs } from '../../src/fs/ffs/tools/newfs.js';
+import { ffs_superblock_search } from '../../src/fs/ffs/disk/sbsearch.js';
 import { O_CREAT, O_RDONLY, O_RDWR, SEEK_DATA, SEEK_HOLE } from '../../src/kernel/fcntl.js';
 import { LargeDevice } from './large-device.js';
 import { failure, mountFfs, names } from './volumes.js';

@@ -1,10 +1,10 @@
 import t from 'tap';
 import { E, Errno } from '../../src/kernel/errno.js';
-import { fsck } from '../../src/fs/ffs/fsck/index.js';
-import { describe } from '../../src/fs/ffs/describe.js';
-import { newfs } from '../../src/fs/ffs/newfs.js';
-import type { NewfsFormat, NewfsVolumeOptions } from '../../src/fs/ffs/newfs.js';
-import { newfsLayout } from '../../src/fs/ffs/newfs_layout.js';
+import { fsck } from '../../src/fs/ffs/tools/fsck/index.js';
+import { describe } from '../../src/fs/ffs/tools/describe.js';
+import { newfs } from '../../src/fs/ffs/tools/newfs.js';
+import type { NewfsFormat, NewfsVolumeOptions } from '../../src/fs/ffs/tools/newfs.js';
+import { newfsLayout } from '../../src/fs/ffs/tools/newfs_layout.js';
 import { Volume } from './damage.js';
 import { SparseDevice } from './sparse-device.js';
 

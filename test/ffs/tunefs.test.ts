@@ -1,11 +1,11 @@
 import t from 'tap';
 import { MemoryDevice } from '../../src/blockdev/memory.js';
-import { dumpfs } from '../../src/fs/ffs/dumpfs.js';
-import { Fs } from '../../src/fs/ffs/fs.js';
-import { fsck } from '../../src/fs/ffs/fsck/index.js';
-import { ffs_superblock_search } from '../../src/fs/ffs/sbsearch.js';
-import { tunefs } from '../../src/fs/ffs/tunefs.js';
-import { wapbl_open } from '../../src/fs/ffs/wapbl/header.js';
+import { dumpfs } from '../../src/fs/ffs/tools/dumpfs.js';
+import { Fs } from '../../src/fs/ffs/disk/fs.js';
+import { fsck } from '../../src/fs/ffs/tools/fsck/index.js';
+import { ffs_superblock_search } from '../../src/fs/ffs/disk/sbsearch.js';
+import { tunefs } from '../../src/fs/ffs/tools/tunefs.js';
+import { wapbl_open } from '../../src/fs/ffs/journal/header.js';
 import { freebsdise, look } from './freebsd.js';
 import { GEOMETRIES, V, bytesOf, checked, newdisk, pattern, put, rw, titleOf } from './write-support.js';
 import { disk, failure, mountFfs } from './volumes.js';

@@ -1,10 +1,10 @@
 import t from 'tap';
 import type { Test } from 'tap';
-import { FaultDevice } from '../../src/blockdev/fault.js';
+import { FaultDevice } from '../../testing/devices/fault.js';
 import type { MemoryDevice } from '../../src/blockdev/memory.js';
 import { ffs } from '../../src/fs/ffs/index.js';
-import { JournalOrder } from '../../src/fs/ffs/wapbl/journal.js';
-import { wapbl_minimum } from '../../src/fs/ffs/wapbl/size.js';
+import { JournalOrder } from '../../src/fs/ffs/journal/journal.js';
+import { wapbl_minimum } from '../../src/fs/ffs/journal/size.js';
 import { O_CREAT, O_RDONLY, O_RDWR } from '../../src/kernel/fcntl.js';
 import { RumpKernel } from '../../src/kernel/rump.js';
 import { MemoryRumpuser } from '../../src/kernel/rumpuser/memory.js';

@@ -1,11 +1,11 @@
 import t from 'tap';
-import { FaultDevice } from '../../src/blockdev/fault.js';
-import { fsck } from '../../src/fs/ffs/fsck/index.js';
-import { wapbl_replay } from '../../src/fs/ffs/wapbl/replay.js';
-import { WapblRing } from '../../src/fs/ffs/wapbl/ring.js';
+import { FaultDevice } from '../../testing/devices/fault.js';
+import { fsck } from '../../src/fs/ffs/tools/fsck/index.js';
+import { wapbl_replay } from '../../src/fs/ffs/journal/replay.js';
+import { WapblRing } from '../../src/fs/ffs/journal/ring.js';
 import { E } from '../../src/kernel/errno.js';
 import { MNT_LOG, MNT_RDONLY, MNT_UPDATE, O_RDONLY, O_RDWR } from '../../src/kernel/fcntl.js';
-import { CutDisks } from '../powercut/examine.js';
+import { CutDisks } from '../../testing/powercut/examine.js';
 import { failure, mountFfs } from './volumes.js';
 import { UFS2, journal, stopped, superblock } from './wapbl-support.js';
 import { V, bytesOf, checked, get, ls, newdisk, pattern, put, room, same } from './write-support.js';

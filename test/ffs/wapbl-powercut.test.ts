@@ -1,5 +1,5 @@
 import t from 'tap';
-import { powercut } from '../powercut/run.js';
+import { powercut } from '../../testing/powercut/run.js';
 
 /**
  * Power cuts of volumes that log: after each, the journal in memory and on the disk give the same files, all that was

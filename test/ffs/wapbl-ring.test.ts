@@ -1,9 +1,9 @@
 import t from 'tap';
-import { FaultDevice } from '../../src/blockdev/fault.js';
+import { FaultDevice } from '../../testing/devices/fault.js';
 import { MemoryDevice } from '../../src/blockdev/memory.js';
-import type { WapblLog } from '../../src/fs/ffs/wapbl/header.js';
-import { wapbl_replay } from '../../src/fs/ffs/wapbl/replay.js';
-import { WapblRing } from '../../src/fs/ffs/wapbl/ring.js';
+import type { WapblLog } from '../../src/fs/ffs/journal/header.js';
+import { wapbl_replay } from '../../src/fs/ffs/journal/replay.js';
+import { WapblRing } from '../../src/fs/ffs/journal/ring.js';
 import { E } from '../../src/kernel/errno.js';
 import { failure } from './volumes.js';
 

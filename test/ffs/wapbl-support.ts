@@ -1,9 +1,9 @@
 /** For the tests of the journal. */
 import type { MemoryDevice } from '../../src/blockdev/memory.js';
-import type { Fs } from '../../src/fs/ffs/fs.js';
-import { ffs_superblock_search } from '../../src/fs/ffs/sbsearch.js';
-import { wapbl_open } from '../../src/fs/ffs/wapbl/header.js';
-import type { WapblLog } from '../../src/fs/ffs/wapbl/header.js';
+import type { Fs } from '../../src/fs/ffs/disk/fs.js';
+import { ffs_superblock_search } from '../../src/fs/ffs/disk/sbsearch.js';
+import { wapbl_open } from '../../src/fs/ffs/journal/header.js';
+import type { WapblLog } from '../../src/fs/ffs/journal/header.js';
 
 export const UFS2 = { format: 2, endian: 'little', blockSize: 8192, fragSize: 1024 } as const;
 

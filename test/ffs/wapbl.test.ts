@@ -1,7 +1,7 @@
 import t from 'tap';
-import { fsck } from '../../src/fs/ffs/fsck/index.js';
-import { FS_DOWAPBL, FS_ISCLEAN, FS_WASCLEAN } from '../../src/fs/ffs/fs_const.js';
-import { wapbl_place } from '../../src/fs/ffs/wapbl/header.js';
+import { fsck } from '../../src/fs/ffs/tools/fsck/index.js';
+import { FS_DOWAPBL, FS_ISCLEAN, FS_WASCLEAN } from '../../src/fs/ffs/disk/fs_const.js';
+import { wapbl_place } from '../../src/fs/ffs/journal/header.js';
 import { MNT_LOG, MNT_RDONLY, MNT_UPDATE, O_CREAT, O_RDWR } from '../../src/kernel/fcntl.js';
 import { disk, failure, fixture, fixtureManifest, has, manifest, mountFfs } from './volumes.js';
 import { UFS2, journal, stopped, superblock } from './wapbl-support.js';

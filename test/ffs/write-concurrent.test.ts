@@ -1,9 +1,9 @@
 import t from 'tap';
-import { FaultDevice } from '../../src/blockdev/fault.js';
+import { FaultDevice } from '../../testing/devices/fault.js';
 import { E } from '../../src/kernel/errno.js';
 import { O_CREAT, O_RDWR } from '../../src/kernel/fcntl.js';
 import type { RumpSys } from '../../src/kernel/sys/rumpsys.js';
-import { fsck } from '../../src/fs/ffs/fsck/index.js';
+import { fsck } from '../../src/fs/ffs/tools/fsck/index.js';
 import { dice } from './dice.js';
 import { MOUNTPOINT, mountFfs } from './volumes.js';
 import { GEOMETRIES, V, checked, errnameOf, get, ls, newdisk, pattern, put, rw, same, titleOf } from './write-support.js';

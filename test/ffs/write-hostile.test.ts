@@ -1,9 +1,9 @@
 import t from 'tap';
 import type { MemoryDevice } from '../../src/blockdev/memory.js';
 import { MemoryDevice as Disk } from '../../src/blockdev/memory.js';
-import { Fs } from '../../src/fs/ffs/fs.js';
-import { csum_load, csum_store } from '../../src/fs/ffs/csum.js';
-import { Cg } from '../../src/fs/ffs/cg.js';
+import { Fs } from '../../src/fs/ffs/disk/fs.js';
+import { csum_load, csum_store } from '../../src/fs/ffs/disk/csum.js';
+import { Cg } from '../../src/fs/ffs/disk/cg.js';
 import { Errno } from '../../src/kernel/errno.js';
 import { O_RDWR } from '../../src/kernel/fcntl.js';
 import { dice } from './dice.js';

@@ -1,12 +1,12 @@
 import t from 'tap';
 import { MemoryDevice } from '../../src/blockdev/memory.js';
-import { lastBarrier, replayUntil } from '../../src/blockdev/powercut.js';
-import type { PowerCut } from '../../src/blockdev/powercut.js';
-import { fsck } from '../../src/fs/ffs/fsck/index.js';
-import { examine } from '../powercut/examine.js';
+import { lastBarrier, replayUntil } from '../../testing/devices/powercut.js';
+import type { PowerCut } from '../../testing/devices/powercut.js';
+import { fsck } from '../../src/fs/ffs/tools/fsck/index.js';
+import { examine } from '../../testing/powercut/examine.js';
 import { lcg } from './dice.js';
-import { workload } from './powercut-workload.js';
-import type { Workload } from './powercut-workload.js';
+import { workload } from '../../testing/powercut/workload.js';
+import type { Workload } from '../../testing/powercut/workload.js';
 import { bytesOf, newdisk, titleOf } from './write-support.js';
 import type { Geometry } from './write-support.js';
 

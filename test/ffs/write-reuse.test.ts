@@ -1,8 +1,8 @@
 import t from 'tap';
-import { FaultDevice } from '../../src/blockdev/fault.js';
+import { FaultDevice } from '../../testing/devices/fault.js';
 import { MemoryDevice } from '../../src/blockdev/memory.js';
-import { replayUntil } from '../../src/blockdev/powercut.js';
-import { fsck } from '../../src/fs/ffs/fsck/index.js';
+import { replayUntil } from '../../testing/devices/powercut.js';
+import { fsck } from '../../src/fs/ffs/tools/fsck/index.js';
 import { MNT_RDONLY, O_CREAT, O_RDWR } from '../../src/kernel/fcntl.js';
 import type { RumpSys } from '../../src/kernel/sys/rumpsys.js';
 import { mountFfs } from './volumes.js';

@@ -6,7 +6,7 @@ import t from 'tap';
 import { MemoryDevice } from '../../src/blockdev/memory.js';
 import { rehearse } from '../../src/cli/rehearsal.js';
 import { ffs } from '../../src/fs/ffs/index.js';
-import { newfs } from '../../src/fs/ffs/newfs.js';
+import { newfs } from '../../src/fs/ffs/tools/newfs.js';
 import { tmpfs } from '../../src/fs/tmpfs/index.js';
 import { fromServer } from '../../src/fuse/messages.js';
 import { Messenger } from '../../src/fuse/messenger.js';

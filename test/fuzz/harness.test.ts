@@ -1,9 +1,9 @@
 import t from 'tap';
 import { formatNames, formatOf } from '../../fuzz/formats.js';
-import { fromRecipe, toRecipe } from '../../fuzz/mutant.js';
-import type { Mutant, Recipe } from '../../fuzz/mutant.js';
-import { Probe } from '../../fuzz/probe.js';
-import { LIMITS, tryRecipe } from '../../fuzz/workers.js';
+import { fromRecipe, toRecipe } from '../../testing/fuzz/mutant.js';
+import type { Mutant, Recipe } from '../../testing/fuzz/mutant.js';
+import { Probe } from '../../testing/fuzz/probe.js';
+import { LIMITS, tryRecipe } from '../../testing/fuzz/workers.js';
 import { E, errno } from '../../src/kernel/errno.js';
 
 /** The harness itself: a fault that it does not see is a fault that stays. */

@@ -1,7 +1,7 @@
 import t from 'tap';
 import { formatOf } from '../../fuzz/formats.js';
-import { describeMutant } from '../../fuzz/mutant.js';
-import { tryMounted } from '../../fuzz/mounted.js';
+import { describeMutant } from '../../testing/fuzz/mutant.js';
+import { tryMounted } from '../../testing/fuzz/mounted.js';
 import { noMount } from '../cli/support.js';
 
 // The share of `npm run fuzz -- --fuse N`: the real command, ordinary programs on the mount.

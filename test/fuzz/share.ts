@@ -1,8 +1,8 @@
 /** A short share of the fuzzing, the same at every run; FUZZ_MUTANTS makes it longer. `npm run fuzz` is the real thing. */
 import type { Test } from 'tap';
 import { formatOf } from '../../fuzz/formats.js';
-import { describeMutant } from '../../fuzz/mutant.js';
-import { Probe } from '../../fuzz/probe.js';
+import { describeMutant } from '../../testing/fuzz/mutant.js';
+import { Probe } from '../../testing/fuzz/probe.js';
 
 /** Tries the first mutants of a seed in this process. @returns what was counted */
 export async function share(t: Test, name: string, seed: number, count: number): Promise<ReadonlyMap<string, number>> {

@@ -1,7 +1,7 @@
 import t from 'tap';
 import { tmpfs } from '../../src/fs/tmpfs/index.js';
-import { matrix } from '../vfs/matrix/matrix.js';
-import { rumpVolume } from '../vfs/matrix/rumpvolume.js';
+import { matrix } from '../../testing/matrix/matrix.js';
+import { rumpVolume } from '../../testing/matrix/rumpvolume.js';
 import { tmpfsTarget } from '../vfs/targets.js';
 import { randomPause, slowfs } from './slowfs.js';
 

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { matrix } from './matrix/matrix.js';
+import { matrix } from '../../testing/matrix/matrix.js';
 import { ffsTargets } from './targets.js';
 
 await matrix(t, ffsTargets['ffs2ea-le']);

@@ -1,6 +1,6 @@
 import t from 'tap';
-import { fsx } from './random/fsx.js';
-import { randomSettings } from './random/random.js';
+import { fsx } from '../../testing/model/fsx.js';
+import { randomSettings } from '../../testing/model/random.js';
 import { randomTargets } from './targets.js';
 
 const { ops, seeds } = randomSettings({ ops: 1500, runs: 2 });

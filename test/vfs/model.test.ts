@@ -1,6 +1,6 @@
 import t from 'tap';
-import { modelTest } from './random/modeltest.js';
-import { randomSettings } from './random/random.js';
+import { modelTest } from '../../testing/model/modeltest.js';
+import { randomSettings } from '../../testing/model/random.js';
 import { randomTargets } from './targets.js';
 
 const { ops, seeds } = randomSettings({ ops: 700, runs: 1 });

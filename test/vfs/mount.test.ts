@@ -1,11 +1,11 @@
 import t from 'tap';
 import { whyNoMounts } from '../fuse/fixtures/mounted.js';
-import type { Feature, Target } from './matrix/fs.js';
-import { hostVolume } from './matrix/hostvolume.js';
-import { matrix } from './matrix/matrix.js';
-import { fsx } from './random/fsx.js';
-import { modelTest } from './random/modeltest.js';
-import { randomSettings } from './random/random.js';
+import type { Feature, Target } from '../../testing/matrix/fs.js';
+import { hostVolume } from '../../testing/matrix/hostvolume.js';
+import { matrix } from '../../testing/matrix/matrix.js';
+import { fsx } from '../../testing/model/fsx.js';
+import { modelTest } from '../../testing/model/modeltest.js';
+import { randomSettings } from '../../testing/model/random.js';
 
 /** What a host shows of FFS: no file flags, no file handles, and mount -u is not passed on. */
 const features: readonly Feature[] = [

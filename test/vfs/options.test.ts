@@ -3,8 +3,8 @@ import { O_CREAT, O_RDONLY, O_RDWR, O_WRONLY } from '../../src/kernel/fcntl.js';
 import { S_IFDIR } from '../../src/kernel/stat.js';
 import { tmpfs } from '../../src/fs/tmpfs/index.js';
 import { zerofs } from '../../src/fs/zerofs/index.js';
-import { names, pattern, put } from './matrix/check.js';
-import { rumpVolume } from './matrix/rumpvolume.js';
+import { names, pattern, put } from '../../testing/matrix/check.js';
+import { rumpVolume } from '../../testing/matrix/rumpvolume.js';
 
 t.test('tmpfs: options are in force', async (t) => {
   const volume = await rumpVolume({ component: tmpfs, options: { size: '1m', nodes: '10', mode: '750', uid: '5', gid: '6' } });

@@ -1,11 +1,11 @@
 import { MemoryDevice } from '../../src/blockdev/memory.js';
-import { fsck } from '../../src/fs/ffs/fsck/index.js';
+import { fsck } from '../../src/fs/ffs/tools/fsck/index.js';
 import { ffs } from '../../src/fs/ffs/index.js';
-import { newfs } from '../../src/fs/ffs/newfs.js';
-import type { NewfsVolumeOptions } from '../../src/fs/ffs/newfs.js';
+import { newfs } from '../../src/fs/ffs/tools/newfs.js';
+import type { NewfsVolumeOptions } from '../../src/fs/ffs/tools/newfs.js';
 import { tmpfs } from '../../src/fs/tmpfs/index.js';
-import type { Feature, Target } from './matrix/fs.js';
-import { rumpVolume } from './matrix/rumpvolume.js';
+import type { Feature, Target } from '../../testing/matrix/fs.js';
+import { rumpVolume } from '../../testing/matrix/rumpvolume.js';
 
 /** What every driver of ours can do that keeps Unix files. */
 const unixFeatures: readonly Feature[] = [

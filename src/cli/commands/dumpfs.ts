@@ -1,5 +1,5 @@
 import { nodeRumpuser } from '../../kernel/rumpuser/node.js';
-import { dumpfs, type DumpfsOptions } from '../../fs/ffs/dumpfs.js';
+import { dumpfs, type DumpfsOptions } from '../../fs/ffs/tools/dumpfs.js';
 import { openDisk, selectExisting, type Where } from '../device.js';
 import { say } from '../say.js';
 

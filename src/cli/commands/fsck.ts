@@ -1,6 +1,6 @@
 import { nodeRumpuser } from '../../kernel/rumpuser/node.js';
-import { fsck } from '../../fs/ffs/fsck/index.js';
-import type { FsckMode } from '../../fs/ffs/fsck/context.js';
+import { fsck } from '../../fs/ffs/tools/fsck/index.js';
+import type { FsckMode } from '../../fs/ffs/tools/fsck/context.js';
 import { openDisk, selectExisting, selectVolume, type Where } from '../device.js';
 import { say } from '../say.js';
 

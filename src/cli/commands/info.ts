@@ -4,7 +4,7 @@ import type { BlockDevice } from '../../kernel/blkdev.js';
 import { nodeRumpuser } from '../../kernel/rumpuser/node.js';
 import { partitionDevice, scan } from '../../blockdev/label/scan.js';
 import type { Partition } from '../../blockdev/label/partition-table.js';
-import { describe, type Description } from '../../fs/ffs/describe.js';
+import { describe, type Description } from '../../fs/ffs/tools/describe.js';
 import type { Layer } from '../../fuse/sandbox/layers.js';
 import { openDisk, selectVolume, type Where } from '../device.js';
 import { Failure, words } from '../failure.js';

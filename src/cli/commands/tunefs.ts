@@ -1,6 +1,6 @@
 import { nodeRumpuser } from '../../kernel/rumpuser/node.js';
 import { bytestrFromPath, bytestrToUnicode } from '../../kernel/bytestr.js';
-import { tunefs, type TunefsChanges } from '../../fs/ffs/tunefs.js';
+import { tunefs, type TunefsChanges } from '../../fs/ffs/tools/tunefs.js';
 import { say } from '../say.js';
 import { openDisk, selectExisting, type Where } from '../device.js';
 import { Failure } from '../failure.js';

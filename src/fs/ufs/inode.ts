@@ -1,6 +1,6 @@
 import type { Vnode } from '../../kernel/vfs/vnode.js';
-import type { Fs } from '../ffs/fs.js';
-import type { FfsMount } from '../ffs/ffsmount.js';
+import type { Fs } from '../ffs/disk/fs.js';
+import type { FfsMount } from '../ffs/volume/ffsmount.js';
 import type { DirIndex } from './dirindex.js';
 import { Dinode } from './dinode.js';
 

@@ -1,0 +1,33 @@
+import type { FfsMount } from './ffsmount.js';
+import { ffs_inherit_rest } from './inherit.js';
+import type { Inherited } from './inherit.js';
+import { Kept } from './kept.js';
+import type { Order } from '../order/order.js';
+
+/**
+ * Begins to keep the state of a volume that has just become writable, where the kernel has memory for that.
+ * @param from what a predecessor kept; from the end of this call on it is not needed any more
+ */
+export async function ffs_keep(ump: FfsMount, order: Order, from: Inherited | undefined): Promise<void> {
+  const { keep } = ump.um_kernel;
+  if (keep === null) return;
+  const kept = new Kept(order, keep);
+  order.keepin(kept);
+  if (from !== undefined) await ffs_inherit_rest(ump, order, from);
+  const { mnt_dev } = ump.um_mountp;
+  if (mnt_dev !== null && mnt_dev === ump.um_dev) {
+    mnt_dev.postinto(keep.posted, (ino) => order.lose(ino));
+    ump.um_posting = mnt_dev;
+  }
+  keep.attach(kept, ump.um_bufcache.keep(ump.um_dev, keep));
+}
+
+/** Everything is on the disk. */
+export function ffs_unkeep(ump: FfsMount): void {
+  const { keep } = ump.um_kernel;
+  if (keep === null) return;
+  ump.um_posting?.postinto(null, () => {});
+  ump.um_posting = null;
+  ump.um_bufcache.keep(ump.um_dev, null);
+  keep.detach();
+}
