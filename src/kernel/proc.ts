@@ -1,3 +1,4 @@
+import type { Context } from './context.js';
 import type { Cred } from './cred.js';
 import { Filedesc } from './sys/descriptors.js';
 import type { VfsKernel } from './vfs/vfskernel.js';
@@ -18,13 +19,14 @@ export class Proc {
   ) {}
 }
 
-/** A process acting under a credential: the context of every system call (NetBSD's struct lwp). */
-export class Lwp {
+/** A process acting under a credential, for a caller who may give up: the context of every system call (NetBSD's struct lwp). */
+export class Lwp implements Context {
   readonly kernel: VfsKernel;
 
   constructor(
     readonly p: Proc,
     readonly cred: Cred,
+    readonly signal: AbortSignal | undefined = undefined,
   ) {
     this.kernel = p.p_kernel;
   }

@@ -83,11 +83,11 @@ t.test('waiting, interrupting, deadlock', async (t) => {
   await a.fcntl(fa, F_SETLK, range(F_UNLCK, 0, 0));
   t.equal(await waiting, 0);
   const stop = new AbortController();
-  const interrupted = a.fcntl(fa, F_SETLKW, range(F_WRLCK, 0, 1), undefined, stop.signal);
+  const interrupted = a.withSignal(stop.signal).fcntl(fa, F_SETLKW, range(F_WRLCK, 0, 1));
   t.ok(await pending(interrupted));
   stop.abort();
   await fails(t, interrupted, 'EINTR');
-  await fails(t, a.fcntl(fa, F_SETLKW, range(F_WRLCK, 0, 1), undefined, stop.signal), 'EINTR');
+  await fails(t, a.withSignal(stop.signal).fcntl(fa, F_SETLKW, range(F_WRLCK, 0, 1)), 'EINTR');
   // Whoever gave up must not be served, nor be in the way.
   await b.fcntl(fb, F_SETLK, range(F_UNLCK, 0, 0));
   await b.fcntl(fb, F_SETLK, range(F_WRLCK, 0, 1));

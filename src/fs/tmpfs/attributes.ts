@@ -1,4 +1,4 @@
-import type { Cred } from '../../kernel/cred.js';
+import type { Context } from '../../kernel/context.js';
 import { kauth_ismember, kauth_issuser } from '../../kernel/cred.js';
 import { E, errno } from '../../kernel/errno.js';
 import { MNT_NOATIME, MNT_RDONLY, MNT_RELATIME } from '../../kernel/fcntl.js';
@@ -54,21 +54,21 @@ function setsize(node: TmpfsNode, size: number): void {
 }
 
 /** Set-id bits do not outlive a change by anybody but the superuser. */
-export function clearsetid(node: TmpfsNode, cred: Cred): void {
-  if ((node.tn_mode & (S_ISUID | S_ISGID)) !== 0 && !kauth_issuser(cred)) node.tn_mode &= ~(S_ISUID | S_ISGID);
+export function clearsetid(node: TmpfsNode, ctx: Context): void {
+  if ((node.tn_mode & (S_ISUID | S_ISGID)) !== 0 && !kauth_issuser(ctx.cred)) node.tn_mode &= ~(S_ISUID | S_ISGID);
 }
 
-export function setattr(node: TmpfsNode, vap: Vattr, cred: Cred): void {
+export function setattr(node: TmpfsNode, vap: Vattr, ctx: Context): void {
   // Size first: it alone can fail, and then nothing has changed.
   if (vap.va_size !== VNOVAL) {
     setsize(node, vap.va_size);
-    clearsetid(node, cred);
+    clearsetid(node, ctx);
   }
   let changed = false;
   if (vap.va_uid !== VNOVAL || vap.va_gid !== VNOVAL) {
     if (vap.va_uid !== VNOVAL) node.tn_uid = vap.va_uid;
     if (vap.va_gid !== VNOVAL) node.tn_gid = vap.va_gid;
-    if (node.tn_type !== VDIR) clearsetid(node, cred);
+    if (node.tn_type !== VDIR) clearsetid(node, ctx);
     changed = true;
   }
   if (vap.va_mode !== VNOVAL) {
@@ -110,7 +110,7 @@ export function accessed(node: TmpfsNode): void {
 }
 
 /** The mode of a new node of group `gid`: set-group-id only for members of the group. */
-export function newmode(mode: number, gid: number, cred: Cred): number {
-  if ((mode & S_ISGID) !== 0 && !kauth_issuser(cred) && !kauth_ismember(cred, gid)) return mode & 0o7777 & ~S_ISGID;
+export function newmode(mode: number, gid: number, ctx: Context): number {
+  if ((mode & S_ISGID) !== 0 && !kauth_issuser(ctx.cred) && !kauth_ismember(ctx.cred, gid)) return mode & 0o7777 & ~S_ISGID;
   return mode & 0o7777;
 }

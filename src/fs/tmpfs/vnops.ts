@@ -1,5 +1,5 @@
 import { bytestrToBytes } from '../../kernel/bytestr.js';
-import type { Cred } from '../../kernel/cred.js';
+import type { Context } from '../../kernel/context.js';
 import { E, errno } from '../../kernel/errno.js';
 import { LINK_MAX, SEEK_DATA } from '../../kernel/fcntl.js';
 import type { MaybePromise } from '../../kernel/rumpuser/rumpuser.js';
@@ -26,11 +26,11 @@ function vnodeOf(node: TmpfsNode): MaybePromise<Vnode> {
 }
 
 /** A new node, entered as `name`; the caller fills in what is special about it. */
-function enter(dir: TmpfsNode, name: string, type: number, vap: Vattr, cred: Cred): TmpfsNode {
+function enter(dir: TmpfsNode, name: string, type: number, vap: Vattr, ctx: Context): TmpfsNode {
   if (dir.tn_parent === null) throw errno(E.ENOENT); // the directory has been removed
   if (type === VDIR && dir.tn_nlink >= LINK_MAX) throw errno(E.EMLINK);
   // The owner is the creator; the group is the directory's, as BSD has it.
-  const node = dir.tn_volume.newNode(type, newmode(vap.va_mode, dir.tn_gid, cred), cred.cr_uid, dir.tn_gid);
+  const node = dir.tn_volume.newNode(type, newmode(vap.va_mode, dir.tn_gid, ctx), ctx.cred.cr_uid, dir.tn_gid);
   if (type === VDIR) {
     node.tn_nlink = 2;
     node.tn_parent = dir;
@@ -65,22 +65,22 @@ export const tmpfs_vnodeops: Vnops = {
     return vnodeOf(node);
   },
 
-  create(dvp, name, vap, cred) {
-    return vnodeOf(enter(nodeOf(dvp), name, vap.va_type, vap, cred));
+  create(dvp, name, vap, ctx) {
+    return vnodeOf(enter(nodeOf(dvp), name, vap.va_type, vap, ctx));
   },
 
-  mknod(dvp, name, vap, cred) {
-    const node = enter(nodeOf(dvp), name, vap.va_type, vap, cred);
+  mknod(dvp, name, vap, ctx) {
+    const node = enter(nodeOf(dvp), name, vap.va_type, vap, ctx);
     node.tn_rdev = vap.va_rdev;
     return vnodeOf(node);
   },
 
-  mkdir(dvp, name, vap, cred) {
-    return vnodeOf(enter(nodeOf(dvp), name, VDIR, vap, cred));
+  mkdir(dvp, name, vap, ctx) {
+    return vnodeOf(enter(nodeOf(dvp), name, VDIR, vap, ctx));
   },
 
-  symlink(dvp, name, vap, target, cred) {
-    const node = enter(nodeOf(dvp), name, VLNK, vap, cred);
+  symlink(dvp, name, vap, target, ctx) {
+    const node = enter(nodeOf(dvp), name, VLNK, vap, ctx);
     node.tn_link = bytestrToBytes(target);
     return vnodeOf(node);
   },
@@ -142,8 +142,8 @@ export const tmpfs_vnodeops: Vnops = {
     getattr(nodeOf(vp), vap);
   },
 
-  setattr(vp, vap, cred) {
-    setattr(nodeOf(vp), vap, cred);
+  setattr(vp, vap, ctx) {
+    setattr(nodeOf(vp), vap, ctx);
   },
 
   read(vp, uio) {
@@ -153,7 +153,7 @@ export const tmpfs_vnodeops: Vnops = {
     accessed(node);
   },
 
-  write(vp, uio, ioflag, cred) {
+  write(vp, uio, ioflag, ctx) {
     const node = nodeOf(vp);
     if (node.tn_pages === null) throw errno(E.EINVAL);
     if ((ioflag & IO_APPEND) !== 0) uio.uio_offset = node.tn_size;
@@ -165,7 +165,7 @@ export const tmpfs_vnodeops: Vnops = {
     } finally {
       if (uio.uio_offset > start) {
         if (uio.uio_offset > node.tn_size) node.tn_size = uio.uio_offset;
-        clearsetid(node, cred);
+        clearsetid(node, ctx);
         touch(node, MTIME | CTIME);
       }
     }
@@ -217,7 +217,7 @@ export const tmpfs_vnodeops: Vnops = {
     return position;
   },
 
-  fallocate(vp, offset, length, cred) {
+  fallocate(vp, offset, length, ctx) {
     const node = nodeOf(vp);
     if (node.tn_pages === null) throw errno(E.EINVAL);
     const end = offset + length;
@@ -225,11 +225,11 @@ export const tmpfs_vnodeops: Vnops = {
     if (end > Number.MAX_SAFE_INTEGER) throw errno(E.EFBIG);
     node.tn_pages.reserve(offset, end, node.tn_volume.available_bytes);
     if (end > node.tn_size) node.tn_size = end;
-    clearsetid(node, cred);
+    clearsetid(node, ctx);
     touch(node, MTIME | CTIME);
   },
 
-  fdiscard(vp, offset, length, cred) {
+  fdiscard(vp, offset, length, ctx) {
     const node = nodeOf(vp);
     if (node.tn_pages === null) throw errno(E.EINVAL);
     if (!(offset >= 0 && length >= 0)) throw errno(E.EINVAL);
@@ -237,7 +237,7 @@ export const tmpfs_vnodeops: Vnops = {
     if (offset >= end) return;
     // A hole up to the end of the file takes the rest of the last page along.
     node.tn_pages.punch(offset, end === node.tn_size ? Math.ceil(end / PAGE_BYTES) * PAGE_BYTES : end);
-    clearsetid(node, cred);
+    clearsetid(node, ctx);
     touch(node, MTIME | CTIME);
   },
 

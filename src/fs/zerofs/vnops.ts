@@ -1,5 +1,5 @@
 import { bytestrToBytes } from '../../kernel/bytestr.js';
-import type { Cred } from '../../kernel/cred.js';
+import type { Context } from '../../kernel/context.js';
 import { E, errno } from '../../kernel/errno.js';
 import { SEEK_DATA } from '../../kernel/fcntl.js';
 import type { MaybePromise } from '../../kernel/rumpuser/rumpuser.js';
@@ -23,11 +23,11 @@ function volumeOf(vp: Vnode): ZeroMount {
   return vp.v_mount.mnt_data as ZeroMount;
 }
 
-function enter(dvp: Vnode, name: string, type: number, vap: Vattr, cred: Cred): ZeroNode {
+function enter(dvp: Vnode, name: string, type: number, vap: Vattr, ctx: Context): ZeroNode {
   const dir = nodeOf(dvp);
   if (dir.parent === null) throw errno(E.ENOENT);
   const node = volumeOf(dvp).newNode(type, vap.va_mode & 0o7777);
-  node.uid = cred.cr_uid;
+  node.uid = ctx.cred.cr_uid;
   node.gid = dir.gid;
   node.rdev = vap.va_rdev;
   dir.add(name, node);
@@ -65,12 +65,12 @@ export const zerofs_vnodeops: Vnops = {
     return node ? vnodeOf(dvp, node) : null;
   },
 
-  create: (dvp, name, vap, cred) => vnodeOf(dvp, enter(dvp, name, vap.va_type, vap, cred)),
-  mknod: (dvp, name, vap, cred) => vnodeOf(dvp, enter(dvp, name, vap.va_type, vap, cred)),
-  mkdir: (dvp, name, vap, cred) => vnodeOf(dvp, enter(dvp, name, VDIR, vap, cred)),
+  create: (dvp, name, vap, ctx) => vnodeOf(dvp, enter(dvp, name, vap.va_type, vap, ctx)),
+  mknod: (dvp, name, vap, ctx) => vnodeOf(dvp, enter(dvp, name, vap.va_type, vap, ctx)),
+  mkdir: (dvp, name, vap, ctx) => vnodeOf(dvp, enter(dvp, name, VDIR, vap, ctx)),
 
-  symlink(dvp, name, vap, target, cred) {
-    const node = enter(dvp, name, VLNK, vap, cred);
+  symlink(dvp, name, vap, target, ctx) {
+    const node = enter(dvp, name, VLNK, vap, ctx);
     node.link = bytestrToBytes(target);
     node.size = node.link.length;
     return vnodeOf(dvp, node);

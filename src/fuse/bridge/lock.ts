@@ -57,17 +57,14 @@ async function lock(b: Bridge, m: Message, wait: boolean): Promise<number> {
   check(b);
   const fd = handleFd(m, K.fh);
   const owner = m.big(K.owner);
-  let signal: AbortSignal | undefined;
-  if (wait) {
-    signal = cancelSignal(m);
-    m.parked = true;
-  }
+  const sys = wait ? b.sys.withSignal(cancelSignal(m)) : b.sys;
+  if (wait) m.parked = true;
   if (m.u32(K.lk_flags) & F.FUSE_LK_FLOCK) {
     const type = m.u32(K.lk_type);
     const operation = type === HOST_UNLCK ? LOCK_UN : (type === HOST_WRLCK ? LOCK_EX : LOCK_SH) | (wait ? 0 : LOCK_NB);
-    await b.sys.flock(fd, operation, owner, signal);
+    await sys.flock(fd, operation, owner);
   } else {
-    await b.sys.fcntl(fd, wait ? F_SETLKW : F_SETLK, flockOf(m), owner, signal);
+    await sys.fcntl(fd, wait ? F_SETLKW : F_SETLK, flockOf(m), owner);
   }
   return 0;
 }

@@ -78,9 +78,9 @@ export async function fallocate(b: Bridge, m: Message): Promise<number> {
   // It may take minutes, and whoever asked can only be killed when it has been answered.
   const signal = cancelSignal(m);
   const fd = await ioFd(b, m, A.fh, true);
-  const sys = b.as(m);
-  if (mode === 0) await sys.posix_fallocate(fd, offset, length, signal);
-  else await sys.fdiscard(fd, offset, length, signal);
+  const sys = b.as(m).withSignal(signal);
+  if (mode === 0) await sys.posix_fallocate(fd, offset, length);
+  else await sys.fdiscard(fd, offset, length);
   return 0;
 }
 

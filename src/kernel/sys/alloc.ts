@@ -36,16 +36,16 @@ async function change_blocks(l: Lwp, fd: number, position: number, length: numbe
   }
 }
 
-export async function sys_posix_fallocate(l: Lwp, fd: number, position: number, length: number, signal?: AbortSignal): Promise<void> {
+export async function sys_posix_fallocate(l: Lwp, fd: number, position: number, length: number): Promise<void> {
   return change_blocks(l, fd, position, length, (vp) => {
     if (vp.v_op.fallocate === undefined) throw errno(E.EOPNOTSUPP);
-    return vp.v_op.fallocate(vp, position, length, l.cred, signal);
+    return vp.v_op.fallocate(vp, position, length, l);
   });
 }
 
-export async function sys_fdiscard(l: Lwp, fd: number, position: number, length: number, signal?: AbortSignal): Promise<void> {
+export async function sys_fdiscard(l: Lwp, fd: number, position: number, length: number): Promise<void> {
   return change_blocks(l, fd, position, length, (vp) => {
     if (vp.v_op.fdiscard === undefined) throw errno(E.EOPNOTSUPP);
-    return vp.v_op.fdiscard(vp, position, length, l.cred, signal);
+    return vp.v_op.fdiscard(vp, position, length, l);
   });
 }

@@ -56,7 +56,7 @@ export function at_lookup(l: Lwp, fd: number, path: string): MaybePromise<Vnode 
   if (fd !== AT_FDCWD && is_component(path)) {
     const { f_vnode: dvp, f_search } = l.p.p_fd.get(fd);
     if (!f_search) {
-      const found = search_or_null(l.kernel, dvp, path, l.cred);
+      const found = search_or_null(l.kernel, dvp, path, l);
       if (!(found instanceof Promise)) return found === null || found.v_mountedhere === null ? found : cross_mounts(l.kernel, found);
       return held(l, dvp, found.then((vp) => (vp === null ? null : cross_mounts(l.kernel, vp))));
     }

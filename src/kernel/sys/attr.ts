@@ -22,13 +22,13 @@ type Change = (vp: Vnode, va: Vattr) => MaybePromise<Vattr | null>;
 async function vn_setattr(l: Lwp, vp: Vnode, flagged: boolean, change: Change): Promise<void> {
   await vn_change(l.kernel, vp, async () => {
     const va = new Vattr();
-    const got = vp.v_op.getattr(vp, va, l.cred);
+    const got = vp.v_op.getattr(vp, va, l);
     if (got instanceof Promise) await got;
     if (flagged && (va.va_flags & (IMMUTABLE | APPEND)) !== 0) throw errno(E.EPERM);
     const changed = change(vp, va);
     const vap = changed instanceof Promise ? await changed : changed;
     if (vap === null) return false;
-    const set = vp.v_op.setattr(vp, vap, l.cred);
+    const set = vp.v_op.setattr(vp, vap, l);
     if (set instanceof Promise) await set;
     return true;
   });
@@ -58,7 +58,7 @@ async function setattr_fd(l: Lwp, fp: File, flagged: boolean, change: Change): P
 
 function chmod(l: Lwp, mode: number): Change {
   return (vp, va) => {
-    genfs_can_chmod(vp, va, l.cred, mode);
+    genfs_can_chmod(vp, va, l, mode);
     const vap = new Vattr();
     vap.va_mode = mode & ALLPERMS;
     return vap;
@@ -77,10 +77,10 @@ function chown(l: Lwp, uid: number, gid: number): Change {
     const newuid = uid === -1 ? va.va_uid : uid;
     const newgid = gid === -1 ? va.va_gid : gid;
     if (uid === -1 && gid === -1) return null;
-    genfs_can_chown(va, l.cred, newuid, newgid);
+    genfs_can_chown(va, l, newuid, newgid);
     vap.va_uid = newuid;
     vap.va_gid = newgid;
-    const mode = genfs_clear_setid(vp.v_type, va.va_mode, l.cred);
+    const mode = genfs_clear_setid(vp.v_type, va.va_mode, l);
     if (mode !== va.va_mode) vap.va_mode = mode;
     return vap;
   };
@@ -89,7 +89,7 @@ function chown(l: Lwp, uid: number, gid: number): Change {
 function chflags(l: Lwp, flags: number): Change {
   return (vp, va) => {
     const vap = new Vattr();
-    vap.va_flags = genfs_can_chflags(vp, va, l.cred, flags >>> 0);
+    vap.va_flags = genfs_can_chflags(vp, va, l, flags >>> 0);
     return vap;
   };
 }
@@ -127,7 +127,7 @@ function utimes(l: Lwp, atime: Timestamp | undefined, mtime: Timestamp | undefin
         vap.va_birthtimensec = vap.va_mtimensec;
       }
     }
-    const allowed = genfs_can_chtimes(vp, va, l.cred, vap.va_vaflags);
+    const allowed = genfs_can_chtimes(vp, va, l, vap.va_vaflags);
     return allowed instanceof Promise ? allowed.then(() => vap) : vap;
   };
 }
@@ -139,10 +139,10 @@ function truncate(l: Lwp, length: number, permitted: boolean): Change {
     if (vp.v_type !== VREG) throw errno(E.EINVAL);
     const vap = new Vattr();
     vap.va_size = length;
-    const mode = genfs_clear_setid(vp.v_type, va.va_mode, l.cred);
+    const mode = genfs_clear_setid(vp.v_type, va.va_mode, l);
     if (mode !== va.va_mode) vap.va_mode = mode;
     if (permitted) return vap;
-    const allowed = genfs_access_va(vp, va, W_OK, l.cred);
+    const allowed = genfs_access_va(vp, va, W_OK, l);
     return allowed instanceof Promise ? allowed.then(() => vap) : vap;
   };
 }

@@ -27,7 +27,7 @@ async function close_vnode(l: Lwp, fp: File): Promise<void> {
   const wait = vp.v_lock.enter(true);
   if (wait) await wait;
   try {
-    await vp.v_op.close?.(vp, fp.f_flag, l.cred);
+    await vp.v_op.close?.(vp, fp.f_flag, l);
   } finally {
     vp.v_lock.exit(true);
     await l.kernel.vrele(vp);

@@ -15,7 +15,7 @@ function checked(l: Lwp, dvp: Vnode, dva: Vattr, va: Vattr): MaybePromise<void> 
   if ((va.va_mode & S_ISGID) !== 0 && va.va_type !== VDIR && !kauth_issuser(l.cred) && !kauth_ismember(l.cred, dva.va_gid)) {
     va.va_mode &= ~S_ISGID;
   }
-  return genfs_access_va(dvp, dva, W_OK, l.cred);
+  return genfs_access_va(dvp, dva, W_OK, l);
 }
 
 /**
@@ -26,7 +26,7 @@ export function create_checks(l: Lwp, dvp: Vnode, va: Vattr): MaybePromise<void>
   if (dvp.v_type !== VDIR) throw errno(E.ENOTDIR);
   mnt_check_rw(dvp.v_mount);
   const dva = new Vattr();
-  const wait = dvp.v_op.getattr(dvp, dva, l.cred);
+  const wait = dvp.v_op.getattr(dvp, dva, l);
   if (wait instanceof Promise) return wait.then(() => checked(l, dvp, dva, va));
   return checked(l, dvp, dva, va);
 }

@@ -18,7 +18,7 @@ async function searchable_dir(l: Lwp, fd: number, path: Path | undefined): Promi
   const vp = await at_namei(l, fd, path === undefined ? '' : copyinpath(path), true, path === undefined);
   try {
     if (vp.v_type !== VDIR) throw errno(E.ENOTDIR);
-    await vop_access_locked(vp, X_OK, l.cred);
+    await vop_access_locked(vp, X_OK, l);
     return vp;
   } catch (thrown) {
     await l.kernel.vrele(vp);
@@ -71,21 +71,21 @@ async function name_in_parent(l: Lwp, dvp: Vnode, vp: Vnode): Promise<string> {
   const cached = k.namecache.revlookup(vp);
   if (cached !== undefined && cached.nc_dvp === dvp) return cached.nc_name;
   return vn_locked(dvp, false, async () => {
-    await vop_access(dvp, R_OK | X_OK, l.cred);
+    await vop_access(dvp, R_OK | X_OK, l);
     const va = new Vattr();
-    await vp.v_op.getattr(vp, va, l.cred);
+    await vp.v_op.getattr(vp, va, l);
     let cookie = 0;
     for (;;) {
       const names: string[] = [];
       const before = cookie;
-      const eof = await dvp.v_op.readdir(dvp, cookie, l.cred, (fileno, _type, name, next) => {
+      const eof = await dvp.v_op.readdir(dvp, cookie, l, (fileno, _type, name, next) => {
         cookie = next;
         if (BigInt(fileno) !== va.va_fileid || name === '.' || name === '..') return true;
         names.push(name);
         return false;
       });
       for (const name of names) {
-        const found = await cache_vop_lookup(k, dvp, name, l.cred);
+        const found = await cache_vop_lookup(k, dvp, name, l);
         await k.vrele(found);
         if (found === vp) return name;
       }
@@ -136,8 +136,8 @@ export async function sys_getcwd(l: Lwp): Promise<Uint8Array> {
 /** The directory that holds `vp`, in the same volume; referenced. */
 async function parent_of(l: Lwp, vp: Vnode): Promise<Vnode> {
   return vn_locked(vp, false, async () => {
-    await vop_access(vp, X_OK, l.cred);
-    const dvp = await cache_vop_lookup(l.kernel, vp, '..', l.cred);
+    await vop_access(vp, X_OK, l);
+    const dvp = await cache_vop_lookup(l.kernel, vp, '..', l);
     if (dvp === vp) {
       await l.kernel.vrele(dvp);
       throw errno(E.ENOENT);

@@ -51,7 +51,7 @@ async function read_entries(l: Lwp, fp: File, max: number): Promise<Dirent[]> {
     return true;
   };
   try {
-    const read = fp.f_vnode.v_op.readdir(fp.f_vnode, fp.f_offset, l.cred, emit);
+    const read = fp.f_vnode.v_op.readdir(fp.f_vnode, fp.f_offset, l, emit);
     if (read instanceof Promise) await read;
   } catch (thrown) {
     // Entries that came before the damage are returned first; the next call meets the error again.
@@ -93,7 +93,7 @@ export async function sys_getdirentriesattr(l: Lwp, fd: number, max: number, st:
 
 async function may_search(l: Lwp, dvp: Vnode): Promise<boolean> {
   try {
-    await vop_access(dvp, X_OK, l.cred);
+    await vop_access(dvp, X_OK, l);
     return true;
   } catch (thrown) {
     if (thrown instanceof Errno) return false;
@@ -108,7 +108,7 @@ function entry_attributes(l: Lwp, dvp: Vnode, entry: Dirent, va: Vattr): MaybePr
   const ops = mp.mnt_op;
   try {
     if (ops.attributes === undefined) {
-      const found = cache_vop_lookup_or_null(k, dvp, entry.d_name, l.cred);
+      const found = cache_vop_lookup_or_null(k, dvp, entry.d_name, l);
       if (found instanceof Promise) return found.then((vp) => vp !== null && vnode_attributes(l, vp, va)).catch(refused);
       return found !== null && vnode_attributes(l, found, va);
     }
@@ -137,7 +137,7 @@ function vnode_attributes(l: Lwp, vp: Vnode, va: Vattr): MaybePromise<boolean> {
   if (vp.v_mountedhere !== null || !vp.v_lock.tryenter(false)) return released(l, vp, false);
   let got: MaybePromise<void>;
   try {
-    got = vp.v_op.getattr(vp, va, l.cred);
+    got = vp.v_op.getattr(vp, va, l);
   } catch (thrown) {
     vp.v_lock.exit(false);
     refused(thrown);

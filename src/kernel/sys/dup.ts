@@ -41,11 +41,11 @@ export async function sys_dup3(l: Lwp, from: number, to: number, flags: number):
 }
 
 export async function sys_fcntl(
-  l: Lwp, fd: number, command: number, arg: number | Flock, owner: bigint | undefined, signal: AbortSignal | undefined,
+  l: Lwp, fd: number, command: number, arg: number | Flock, owner: bigint | undefined,
 ): Promise<number | Flock> {
   if (LOCK_COMMANDS.includes(command)) {
     if (typeof arg === 'number') throw errno(E.EFAULT);
-    return file_advlock(l, fd, command, arg, owner, signal);
+    return file_advlock(l, fd, command, arg, owner);
   }
   if (typeof arg !== 'number') throw errno(E.EINVAL);
   const fds = l.p.p_fd;

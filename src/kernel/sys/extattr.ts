@@ -56,7 +56,7 @@ async function reading<T>(l: Lwp, vp: Vnode, namespace: number, body: () => Mayb
   try {
     vn_alive(vp);
     if (vp.v_op.getextattr === undefined) throw errno(E.EOPNOTSUPP);
-    await genfs_can_extattr(vp, R_OK, l.cred, namespace);
+    await genfs_can_extattr(vp, R_OK, l, namespace);
     return await body();
   } finally {
     vp.v_lock.exit(false);
@@ -68,7 +68,7 @@ export async function extattr_writing(l: Lwp, vp: Vnode, namespace: number, body
   check_namespace(namespace);
   await vn_change(l.kernel, vp, async () => {
     if (vp.v_op.setextattr === undefined) throw errno(E.EOPNOTSUPP);
-    await genfs_can_extattr(vp, W_OK, l.cred, namespace);
+    await genfs_can_extattr(vp, W_OK, l, namespace);
     await body();
     return true;
   });
@@ -76,21 +76,21 @@ export async function extattr_writing(l: Lwp, vp: Vnode, namespace: number, body
 
 export async function extattr_get(l: Lwp, target: Target, namespace: number, name: Path): Promise<Uint8Array> {
   const attr = copyinattrname(name);
-  return with_target(l, target, (vp) => reading(l, vp, namespace, () => vp.v_op.getextattr!(vp, namespace, attr, l.cred)));
+  return with_target(l, target, (vp) => reading(l, vp, namespace, () => vp.v_op.getextattr!(vp, namespace, attr, l)));
 }
 
 /** Returns the number of bytes set. */
 export async function extattr_set(l: Lwp, target: Target, namespace: number, name: Path, value: Uint8Array): Promise<number> {
   const attr = copyinattrname(name);
-  await with_target(l, target, (vp) => extattr_writing(l, vp, namespace, () => vp.v_op.setextattr!(vp, namespace, attr, value, l.cred)));
+  await with_target(l, target, (vp) => extattr_writing(l, vp, namespace, () => vp.v_op.setextattr!(vp, namespace, attr, value, l)));
   return value.length;
 }
 
 export async function extattr_delete(l: Lwp, target: Target, namespace: number, name: Path): Promise<void> {
   const attr = copyinattrname(name);
-  return with_target(l, target, (vp) => extattr_writing(l, vp, namespace, () => vp.v_op.deleteextattr!(vp, namespace, attr, l.cred)));
+  return with_target(l, target, (vp) => extattr_writing(l, vp, namespace, () => vp.v_op.deleteextattr!(vp, namespace, attr, l)));
 }
 
 export async function extattr_list(l: Lwp, target: Target, namespace: number): Promise<string[]> {
-  return with_target(l, target, (vp) => reading(l, vp, namespace, () => vp.v_op.listextattr!(vp, namespace, l.cred)));
+  return with_target(l, target, (vp) => reading(l, vp, namespace, () => vp.v_op.listextattr!(vp, namespace, l)));
 }

@@ -27,7 +27,7 @@ function vn_fh(vp: Vnode): Fhandle {
 
 /** The vnode of a handle, referenced. @throws ESTALE EPERM */
 function fhtovp(l: Lwp, fh: Fhandle): MaybePromise<Vnode> {
-  if (!privileged(l.cred)) throw errno(E.EPERM);
+  if (!privileged(l)) throw errno(E.EPERM);
   const mp = l.kernel.mountlist.peekByFsid(fh.fh_fsid);
   if (mp === undefined) return fhtovp_wait(l, fh);
   // While the driver looks for the file nobody holds anything of the volume.
@@ -60,7 +60,7 @@ function fhtovp_entered(mp: Mount, fh: Fhandle): MaybePromise<Vnode> {
 
 /** Symlinks are not followed: a handle of the link itself is what a caller with O_PATH wants. */
 export async function sys_getfh(l: Lwp, path: Path): Promise<Fhandle> {
-  if (!privileged(l.cred)) throw errno(E.EPERM);
+  if (!privileged(l)) throw errno(E.EPERM);
   const vp = await at_namei(l, AT_FDCWD, copyinpath(path), false);
   try {
     return vn_fh(vp);

@@ -44,7 +44,7 @@ async function range_of(l: Lwp, fp: File, flock: Flock, owner: LockOwner, pid: n
 
 /** F_GETLK, F_SETLK, F_SETLKW. */
 export async function file_advlock(
-  l: Lwp, fd: number, command: number, flock: Flock, owner: bigint | undefined, signal: AbortSignal | undefined,
+  l: Lwp, fd: number, command: number, flock: Flock, owner: bigint | undefined,
 ): Promise<0 | Flock> {
   const fp = fd_getopen(l, fd);
   const vp = fp.f_vnode;
@@ -57,7 +57,7 @@ export async function file_advlock(
     const want = await range_of(l, fp, flock, owner ?? l.p, owner === undefined ? l.p.p_pid : flock.l_pid);
     const lockf = lockf_of(vp);
     if (command === F_GETLK) return getlk(l, lockf, want, flock);
-    await l.kernel.locks.setlk(lockf, true, want, command === F_SETLKW, signal);
+    await l.kernel.locks.setlk(lockf, true, want, command === F_SETLKW, l.signal);
     // The descriptor may have been closed while we waited: close has released the locks of the process, so must we.
     if (owner === undefined && type !== F_UNLCK && !still_open(l, fd, fp)) {
       l.kernel.locks.release(lockf, true, l.p);
@@ -92,21 +92,21 @@ function getlk(l: Lwp, lockf: Lockf, want: LockRange, flock: Flock): Flock {
 }
 
 /** flock(2) on an open file. */
-export async function file_flock(l: Lwp, fp: File, operation: number, owner?: bigint, signal?: AbortSignal): Promise<void> {
+export async function file_flock(l: Lwp, fp: File, operation: number, owner?: bigint): Promise<void> {
   const kind = operation & ~LOCK_NB;
   if (kind !== LOCK_SH && kind !== LOCK_EX && kind !== LOCK_UN) throw errno(E.EINVAL);
   const who: LockOwner = owner ?? fp;
   const lf_type = kind === LOCK_UN ? F_UNLCK : kind === LOCK_EX ? F_WRLCK : F_RDLCK;
   const want: LockRange = { lf_start: 0, lf_end: Infinity, lf_type, lf_owner: who, lf_pid: l.p.p_pid };
   if (kind !== LOCK_UN) (fp.f_flockowners ??= new Set()).add(who);
-  await l.kernel.locks.setlk(lockf_of(fp.f_vnode), false, want, (operation & LOCK_NB) === 0, signal);
+  await l.kernel.locks.setlk(lockf_of(fp.f_vnode), false, want, (operation & LOCK_NB) === 0, l.signal);
 }
 
-export async function sys_flock(l: Lwp, fd: number, operation: number, owner?: bigint, signal?: AbortSignal): Promise<void> {
+export async function sys_flock(l: Lwp, fd: number, operation: number, owner?: bigint): Promise<void> {
   const fp = fd_getopen(l, fd);
   fp.f_count++;
   try {
-    await file_flock(l, fp, operation, owner, signal);
+    await file_flock(l, fp, operation, owner);
   } finally {
     await closef(l, fp);
   }

@@ -43,7 +43,7 @@ async function make(l: Lwp, parent: Parent, va: Vattr, dir: boolean, vop: (dvp: 
       wait = dvp.v_lock.enter(true);
       if (wait) await wait;
       try {
-        const found = cache_vop_lookup_or_null(k, dvp, name, l.cred);
+        const found = cache_vop_lookup_or_null(k, dvp, name, l);
         if (found !== null) await refuse_existing(l, found);
         if (parent.mustbedir && !dir) throw errno(E.ENOENT);
         const checks = create_checks(l, dvp, va);
@@ -82,7 +82,7 @@ export async function sys_mkdirat(l: Lwp, fd: number, path: Path, mode: number):
   const va = new Vattr();
   va.va_type = VDIR;
   va.va_mode = mode & (0o777 | S_ISVTX) & ~l.p.p_umask;
-  return make(l, parent, va, true, (dvp, name) => dvp.v_op.mkdir(dvp, name, va, l.cred));
+  return make(l, parent, va, true, (dvp, name) => dvp.v_op.mkdir(dvp, name, va, l));
 }
 
 /** `mode` carries the type. Devices are for the superuser. @throws EPERM EINVAL */
@@ -90,7 +90,7 @@ export async function sys_mknodat(l: Lwp, fd: number, path: Path, mode: number, 
   const type = iftovt(mode);
   if (type !== VREG && type !== VBLK && type !== VCHR && type !== VFIFO && type !== VSOCK) throw errno(E.EINVAL);
   const device = type === VBLK || type === VCHR;
-  if (device && !privileged(l.cred)) throw errno(E.EPERM);
+  if (device && !privileged(l)) throw errno(E.EPERM);
   const looked = at_parent(l, fd, copyinpath(path));
   const parent = looked instanceof Promise ? await looked : looked;
   const va = new Vattr();
@@ -98,7 +98,7 @@ export async function sys_mknodat(l: Lwp, fd: number, path: Path, mode: number, 
   va.va_mode = mode & ALLPERMS & ~l.p.p_umask & ~((mode & S_IFMT) === S_IFREG ? S_ISVTX : 0);
   if (device) va.va_rdev = dev;
   return make(l, parent, va, false, (dvp, name) =>
-    type === VREG ? dvp.v_op.create(dvp, name, va, l.cred) : dvp.v_op.mknod(dvp, name, va, l.cred),
+    type === VREG ? dvp.v_op.create(dvp, name, va, l) : dvp.v_op.mknod(dvp, name, va, l),
   );
 }
 
@@ -111,7 +111,7 @@ export async function sys_symlinkat(l: Lwp, target: Path, fd: number, path: Path
   const va = new Vattr();
   va.va_type = VLNK;
   va.va_mode = 0o777 & ~l.p.p_umask;
-  return make(l, parent, va, false, (dvp, name) => dvp.v_op.symlink(dvp, name, va, to, l.cred));
+  return make(l, parent, va, false, (dvp, name) => dvp.v_op.symlink(dvp, name, va, to, l));
 }
 
 export async function sys_linkat(l: Lwp, fromfd: number, from: Path, tofd: number, to: Path, flags = 0): Promise<void> {
@@ -126,10 +126,10 @@ export async function sys_linkat(l: Lwp, fromfd: number, from: Path, tofd: numbe
       if (wait) await wait;
       try {
         const va = new Vattr();
-        await vp.v_op.getattr(vp, va, l.cred);
+        await vp.v_op.getattr(vp, va, l);
         if (va.va_nlink === 0) throw errno(E.ENOENT);
         if ((va.va_flags & (IMMUTABLE | APPEND)) !== 0) throw errno(E.EPERM);
-        await dvp.v_op.link(dvp, vp, name, l.cred);
+        await dvp.v_op.link(dvp, vp, name, l);
         await vn_syncmount(vp);
       } finally {
         vp.v_lock.exit(true);
@@ -145,20 +145,20 @@ export async function sys_linkat(l: Lwp, fromfd: number, from: Path, tofd: numbe
 /** May `vp`, called something in `dvp`, lose that name? Both are locked. Fills `dva` and `va`. @throws EROFS EACCES EPERM */
 export function remove_checks(l: Lwp, dvp: Vnode, vp: Vnode, dva: Vattr, va: Vattr): MaybePromise<void> {
   mnt_check_rw(dvp.v_mount);
-  const got = dvp.v_op.getattr(dvp, dva, l.cred);
-  const allowed = got instanceof Promise ? got.then(() => genfs_access_va(dvp, dva, W_OK, l.cred)) : genfs_access_va(dvp, dva, W_OK, l.cred);
+  const got = dvp.v_op.getattr(dvp, dva, l);
+  const allowed = got instanceof Promise ? got.then(() => genfs_access_va(dvp, dva, W_OK, l)) : genfs_access_va(dvp, dva, W_OK, l);
   if (allowed instanceof Promise) return allowed.then(() => remove_checks_file(l, vp, dva, va));
   return remove_checks_file(l, vp, dva, va);
 }
 
 function remove_checks_file(l: Lwp, vp: Vnode, dva: Vattr, va: Vattr): MaybePromise<void> {
-  const got = vp.v_op.getattr(vp, va, l.cred);
+  const got = vp.v_op.getattr(vp, va, l);
   if (got instanceof Promise) return got.then(() => remove_checks_va(l, dva, va));
   return remove_checks_va(l, dva, va);
 }
 
 function remove_checks_va(l: Lwp, dva: Vattr, va: Vattr): void {
-  genfs_can_sticky(dva, va, l.cred);
+  genfs_can_sticky(dva, va, l);
   if ((va.va_flags & (IMMUTABLE | APPEND)) !== 0 || (dva.va_flags & APPEND) !== 0) throw errno(E.EPERM);
 }
 
@@ -180,7 +180,7 @@ async function remove(l: Lwp, parent: Parent, dir: boolean): Promise<void> {
       wait = dvp.v_lock.enter(true);
       if (wait) await wait;
       try {
-        const found = cache_vop_lookup(k, dvp, name, l.cred);
+        const found = cache_vop_lookup(k, dvp, name, l);
         vp = found instanceof Promise ? await found : found;
         await remove_found(l, parent, vp, dir);
       } finally {
@@ -207,8 +207,8 @@ async function remove(l: Lwp, parent: Parent, dir: boolean): Promise<void> {
 async function refuse_directory(l: Lwp, dvp: Vnode): Promise<never> {
   mnt_check_rw(dvp.v_mount);
   const dva = new Vattr();
-  await dvp.v_op.getattr(dvp, dva, l.cred);
-  await genfs_access_va(dvp, dva, W_OK, l.cred);
+  await dvp.v_op.getattr(dvp, dva, l);
+  await genfs_access_va(dvp, dva, W_OK, l);
   throw errno(E.EPERM);
 }
 
@@ -226,7 +226,7 @@ async function remove_found(l: Lwp, parent: Parent, vp: Vnode, dir: boolean): Pr
     const allowed = remove_checks(l, dvp, vp, new Vattr(), new Vattr());
     if (allowed) await allowed;
     try {
-      const done = dir ? dvp.v_op.rmdir(dvp, vp, name, l.cred) : dvp.v_op.remove(dvp, vp, name, l.cred);
+      const done = dir ? dvp.v_op.rmdir(dvp, vp, name, l) : dvp.v_op.remove(dvp, vp, name, l);
       if (done instanceof Promise) await done;
     } catch (thrown) {
       k.namecache.remove(dvp, name);
@@ -259,7 +259,7 @@ export async function sys_unlinkat(l: Lwp, fd: number, path: Path, flags = 0): P
 export async function sys_readlinkat(l: Lwp, fd: number, path: Path): Promise<Uint8Array> {
   const vp = await at_namei(l, fd, copyinpath(path), false, true);
   try {
-    return await vn_readlink(vp, l.cred);
+    return await vn_readlink(vp, l);
   } finally {
     await l.kernel.vrele(vp);
   }

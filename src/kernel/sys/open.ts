@@ -52,7 +52,7 @@ async function open_vnode(l: Lwp, vp: Vnode, flags: number, created: boolean): P
     if (type === VBLK || type === VCHR || type === VFIFO) throw errno(E.ENXIO, 'devices and fifos are opened by the host, not by this kernel');
     if ((flags & O_TRUNC) !== 0 && !created && type === VREG) await open_truncate(l, vp);
     if (vp.v_op.open !== undefined) {
-      const opened = vp.v_op.open(vp, flags, l.cred);
+      const opened = vp.v_op.open(vp, flags, l);
       if (opened instanceof Promise) await opened;
     }
     if (fp.f_write) {
@@ -68,7 +68,7 @@ async function open_vnode(l: Lwp, vp: Vnode, flags: number, created: boolean): P
 function open_permitted(l: Lwp, vp: Vnode, fp: File, flags: number, writing: boolean): MaybePromise<void> {
   if (!writing && (l.cred.cr_uid === 0 || l.cred.cr_hostchecked)) return undefined;
   const va = new Vattr();
-  const got = vp.v_op.getattr(vp, va, l.cred);
+  const got = vp.v_op.getattr(vp, va, l);
   if (got instanceof Promise) return got.then(() => open_permitted_va(l, vp, va, fp, flags, writing));
   return open_permitted_va(l, vp, va, fp, flags, writing);
 }
@@ -79,18 +79,18 @@ function open_permitted_va(l: Lwp, vp: Vnode, va: Vattr, fp: File, flags: number
     fp.f_appendonly = true;
   }
   const mode = (fp.f_read ? R_OK : 0) | (writing ? W_OK : 0) | ((flags & O_SEARCH) !== 0 ? X_OK : 0);
-  return genfs_access_va(vp, va, mode, l.cred);
+  return genfs_access_va(vp, va, mode, l);
 }
 
 async function open_truncate(l: Lwp, vp: Vnode): Promise<void> {
   const va = new Vattr();
-  await vp.v_op.getattr(vp, va, l.cred);
+  await vp.v_op.getattr(vp, va, l);
   const change = new Vattr();
   change.va_size = 0;
-  const mode = genfs_clear_setid(vp.v_type, va.va_mode, l.cred);
+  const mode = genfs_clear_setid(vp.v_type, va.va_mode, l);
   if (mode !== va.va_mode) change.va_mode = mode;
   try {
-    await vp.v_op.setattr(vp, change, l.cred);
+    await vp.v_op.setattr(vp, change, l);
   } finally {
     mnt_dirtied(l.kernel, vp.v_mount);
   }
@@ -164,7 +164,7 @@ async function open_creat(l: Lwp, fd: number, path: string, flags: number, mode:
         let target: string;
         try {
           if (parent.links >= MAXSYMLINKS) throw errno(E.ELOOP);
-          target = bytestrFromBytes(await vn_readlink(vp, l.cred));
+          target = bytestrFromBytes(await vn_readlink(vp, l));
         } finally {
           await k.vrele(vp);
         }
@@ -195,7 +195,7 @@ async function open_or_create(l: Lwp, parent: Parent, flags: number, mode: numbe
     wait = dvp.v_lock.enter(true);
     if (wait) await wait;
     try {
-      const looked = cache_vop_lookup_or_null(k, dvp, name, l.cred);
+      const looked = cache_vop_lookup_or_null(k, dvp, name, l);
       const found = looked instanceof Promise ? await looked : looked;
       if (found !== null) return found;
       if (parent.mustbedir) throw errno(E.ENOENT);
@@ -205,7 +205,7 @@ async function open_or_create(l: Lwp, parent: Parent, flags: number, mode: numbe
       const checks = create_checks(l, dvp, va);
       if (checks) await checks;
       try {
-        const made = dvp.v_op.create(dvp, name, va, l.cred);
+        const made = dvp.v_op.create(dvp, name, va, l);
         vp = made instanceof Promise ? await made : made;
       } catch (thrown) {
         k.namecache.remove(dvp, name);

@@ -57,7 +57,7 @@ async function is_ancestor(l: Lwp, vp: Vnode, dvp: Vnode, locks: Locks): Promise
       }
       let up: Vnode;
       try {
-        up = await cache_vop_lookup(k, at, '..', l.cred);
+        up = await cache_vop_lookup(k, at, '..', l);
       } finally {
         if (!locked) at.v_lock.exit(false);
       }
@@ -92,15 +92,15 @@ async function check_allowed(l: Lwp, from: Parent, fvp: Vnode, to: Parent, tvp: 
   let wait = remove_checks(l, fdvp, fvp, new Vattr(), va);
   if (wait) await wait;
   // The moved directory's ".." is rewritten, which is a write to it.
-  if (directory && fdvp !== tdvp) await genfs_access_va(fvp, va, W_OK, l.cred);
+  if (directory && fdvp !== tdvp) await genfs_access_va(fvp, va, W_OK, l);
   const tdva = new Vattr();
   if (tvp !== null) {
     wait = remove_checks(l, tdvp, tvp, tdva, new Vattr());
     if (wait) await wait;
   } else {
-    wait = tdvp.v_op.getattr(tdvp, tdva, l.cred);
+    wait = tdvp.v_op.getattr(tdvp, tdva, l);
     if (wait) await wait;
-    wait = genfs_access_va(tdvp, tdva, W_OK, l.cred);
+    wait = genfs_access_va(tdvp, tdva, W_OK, l);
     if (wait) await wait;
   }
   if (tdva.va_nlink === 0) throw errno(E.ENOENT);
@@ -119,9 +119,9 @@ async function rename_names(l: Lwp, from: Parent, to: Parent, flags: number): Pr
     if (wait) await wait;
     wait = locks.take(tdvp);
     if (wait) await wait;
-    const source = cache_vop_lookup(k, fdvp, from.name, l.cred);
+    const source = cache_vop_lookup(k, fdvp, from.name, l);
     fvp = source instanceof Promise ? await source : source;
-    const target = cache_vop_lookup_or_null(k, tdvp, to.name, l.cred);
+    const target = cache_vop_lookup_or_null(k, tdvp, to.name, l);
     tvp = target instanceof Promise ? await target : target;
     if (tvp !== null && (flags & RENAME_NOREPLACE) !== 0) throw errno(E.EEXIST);
     if (fvp === tvp && (fvp.v_type !== VDIR || (fdvp === tdvp && from.name === to.name))) {
@@ -141,7 +141,7 @@ async function rename_names(l: Lwp, from: Parent, to: Parent, flags: number): Pr
     if (wait) await wait;
     await check_allowed(l, from, fvp, to, tvp, locks);
     try {
-      const done = fdvp.v_op.rename(fdvp, fvp, from.name, tdvp, tvp, to.name, l.cred);
+      const done = fdvp.v_op.rename(fdvp, fvp, from.name, tdvp, tvp, to.name, l);
       if (done instanceof Promise) await done;
     } catch (thrown) {
       k.namecache.remove(fdvp, from.name);

@@ -45,6 +45,12 @@ export interface RumpSys {
   /** The same process, acting as somebody else. */
   withCred(uid: number, gid: number, groups?: readonly number[], hostchecked?: boolean): RumpSys;
 
+  /**
+   * The same process and credential, for a caller who may give up: calls that take long end with EINTR once `signal` is
+   * aborted. Cheap: to be made for one call.
+   */
+  withSignal(signal: AbortSignal): RumpSys;
+
   /** The process ends: its descriptors are closed, its locks go. Nothing may be called on it afterwards. */
   exit(): Promise<void>;
 
@@ -154,13 +160,13 @@ export interface RumpSys {
   dup2(from: number, to: number): Promise<number>;
   dup3(from: number, to: number, flags: number): Promise<number>;
   /** F_GETLK returns the Flock filled; F_DUPFD and F_GET* a number; others 0. `owner` names the lock owner where it is not the process (FUSE). */
-  fcntl(fd: number, command: number, arg?: number | Flock, owner?: bigint, signal?: AbortSignal): Promise<number | Flock>;
-  flock(fd: number, operation: number, owner?: bigint, signal?: AbortSignal): Promise<void>;
+  fcntl(fd: number, command: number, arg?: number | Flock, owner?: bigint): Promise<number | Flock>;
+  flock(fd: number, operation: number, owner?: bigint): Promise<void>;
   pathconf(path: Path, name: number): Promise<number>;
   fpathconf(fd: number, name: number): Promise<number>;
-  /** `signal` ends it with EINTR; the size is then as before. */
-  posix_fallocate(fd: number, position: number, length: number, signal?: AbortSignal): Promise<void>;
-  fdiscard(fd: number, position: number, length: number, signal?: AbortSignal): Promise<void>;
+  /** Interrupted it fails with EINTR; the size is then as before. */
+  posix_fallocate(fd: number, position: number, length: number): Promise<void>;
+  fdiscard(fd: number, position: number, length: number): Promise<void>;
 
   extattr_get_fd(fd: number, namespace: number, name: Path): Promise<Uint8Array>;
   extattr_set_fd(fd: number, namespace: number, name: Path, value: Uint8Array): Promise<number>;

@@ -1,7 +1,7 @@
 /** read, write and their families, lseek. */
 import { E, Errno, errno } from '../errno.js';
 import { MNT_SYNCHRONOUS, O_DSYNC, O_SYNC, SEEK_CUR, SEEK_DATA, SEEK_END, SEEK_HOLE, SEEK_SET } from '../fcntl.js';
-import type { Cred } from '../cred.js';
+import type { Context } from '../context.js';
 import type { Lwp } from '../proc.js';
 import type { MaybePromise } from '../rumpuser/rumpuser.js';
 import { IO_APPEND, IO_DSYNC, IO_SYNC, Uio } from '../vfs/uio.js';
@@ -32,13 +32,13 @@ function partial(thrown: unknown, uio: Uio, wanted: number): void {
 }
 
 /** VOP_READ under the shared lock. */
-function vn_read(vp: Vnode, uio: Uio, cred: Cred): MaybePromise<void> {
+function vn_read(vp: Vnode, uio: Uio, ctx: Context): MaybePromise<void> {
   const wait = vp.v_lock.enter(false);
-  if (wait) return vn_read_wait(vp, uio, cred, wait);
+  if (wait) return vn_read_wait(vp, uio, ctx, wait);
   const wanted = uio.uio_resid;
   let done: MaybePromise<void>;
   try {
-    done = vp.v_op.read(vp, uio, 0, cred);
+    done = vp.v_op.read(vp, uio, 0, ctx);
   } catch (thrown) {
     vp.v_lock.exit(false);
     partial(thrown, uio, wanted);
@@ -49,11 +49,11 @@ function vn_read(vp: Vnode, uio: Uio, cred: Cred): MaybePromise<void> {
   return undefined;
 }
 
-async function vn_read_wait(vp: Vnode, uio: Uio, cred: Cred, wait: Promise<void>): Promise<void> {
+async function vn_read_wait(vp: Vnode, uio: Uio, ctx: Context, wait: Promise<void>): Promise<void> {
   await wait;
   const wanted = uio.uio_resid;
   try {
-    await vp.v_op.read(vp, uio, 0, cred);
+    await vp.v_op.read(vp, uio, 0, ctx);
   } catch (thrown) {
     partial(thrown, uio, wanted);
   } finally {
@@ -82,7 +82,7 @@ async function vn_write(l: Lwp, fp: File, uio: Uio, append: boolean): Promise<vo
   const wait = vp.v_lock.enter(true);
   if (wait) await wait;
   try {
-    const done = vp.v_op.write(vp, uio, ioflag, l.cred);
+    const done = vp.v_op.write(vp, uio, ioflag, l);
     if (done instanceof Promise) await done;
   } catch (thrown) {
     partial(thrown, uio, wanted);
@@ -104,7 +104,7 @@ async function readv_at(l: Lwp, fp: File, bufs: readonly Uint8Array[], position:
   for (const buf of bufs) {
     const uio = new Uio(buf, 0, buf.length, position + done);
     try {
-      await vn_read(fp.f_vnode, uio, l.cred);
+      await vn_read(fp.f_vnode, uio, l);
     } catch (thrown) {
       if (done > 0 && thrown instanceof Errno) return done;
       throw thrown;
@@ -134,7 +134,7 @@ export async function sys_pread(l: Lwp, fd: number, buf: Uint8Array, position: n
   const uio = new Uio(buf, offset, length, position);
   fp.f_count++;
   try {
-    const wait = vn_read(fp.f_vnode, uio, l.cred);
+    const wait = vn_read(fp.f_vnode, uio, l);
     if (wait) await wait;
   } finally {
     const closed = closef(l, fp);
@@ -240,9 +240,9 @@ async function vn_seek(l: Lwp, vp: Vnode, offset: number, whence: number): Promi
   const wait = vp.v_lock.enter(false);
   if (wait) await wait;
   try {
-    if (vp.v_op.seek !== undefined) return await vp.v_op.seek(vp, offset, whence, l.cred);
+    if (vp.v_op.seek !== undefined) return await vp.v_op.seek(vp, offset, whence, l);
     const va = new Vattr();
-    await vp.v_op.getattr(vp, va, l.cred);
+    await vp.v_op.getattr(vp, va, l);
     if (offset >= va.va_size) throw errno(E.ENXIO);
     return whence === SEEK_DATA ? offset : va.va_size;
   } finally {
@@ -255,7 +255,7 @@ async function vn_size(l: Lwp, vp: Vnode): Promise<number> {
   if (wait) await wait;
   try {
     const va = new Vattr();
-    await vp.v_op.getattr(vp, va, l.cred);
+    await vp.v_op.getattr(vp, va, l);
     return va.va_size;
   } finally {
     vp.v_lock.exit(false);

@@ -1,5 +1,5 @@
 /** The stat and access families. */
-import type { Cred } from '../cred.js';
+import type { Context } from '../context.js';
 import { E, errno } from '../errno.js';
 import { AT_EACCESS, AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW, R_OK, W_OK, X_OK } from '../fcntl.js';
 import type { Lwp } from '../proc.js';
@@ -46,10 +46,10 @@ function fill(vp: Vnode, va: Vattr, st: Stat): void {
   if (spare.length < SPARE_MAX) spare.push(va);
 }
 
-async function vn_stat_wait(vp: Vnode, st: Stat, cred: Cred, va: Vattr, wait: Promise<void>): Promise<void> {
+async function vn_stat_wait(vp: Vnode, st: Stat, ctx: Context, va: Vattr, wait: Promise<void>): Promise<void> {
   await wait;
   try {
-    await vp.v_op.getattr(vp, va, cred);
+    await vp.v_op.getattr(vp, va, ctx);
   } finally {
     vp.v_lock.exit(false);
   }
@@ -66,13 +66,13 @@ async function vn_stat_finish(vp: Vnode, st: Stat, va: Vattr, got: Promise<void>
 }
 
 /** VOP_GETATTR under the shared lock, as a Stat. */
-function vn_stat(vp: Vnode, st: Stat, cred: Cred): MaybePromise<void> {
+function vn_stat(vp: Vnode, st: Stat, ctx: Context): MaybePromise<void> {
   const va = spare.pop() ?? new Vattr();
   const wait = vp.v_lock.enter(false);
-  if (wait) return vn_stat_wait(vp, st, cred, va, wait);
+  if (wait) return vn_stat_wait(vp, st, ctx, va, wait);
   let got: MaybePromise<void>;
   try {
-    got = vp.v_op.getattr(vp, va, cred);
+    got = vp.v_op.getattr(vp, va, ctx);
   } catch (thrown) {
     vp.v_lock.exit(false);
     throw thrown;
@@ -86,7 +86,7 @@ function vn_stat(vp: Vnode, st: Stat, cred: Cred): MaybePromise<void> {
 /** stat of a referenced vnode; gives the reference back. */
 export async function stat_referenced(l: Lwp, vp: Vnode, st: Stat): Promise<Stat> {
   try {
-    const wait = vn_stat(vp, st, l.cred);
+    const wait = vn_stat(vp, st, l);
     if (wait) await wait;
   } finally {
     const released = l.kernel.vrele(vp);
@@ -112,7 +112,7 @@ function lookup_stat(l: Lwp, vp: Vnode | null, st: Stat): MaybePromise<boolean> 
   if (vp === null) return false;
   let wait: MaybePromise<void>;
   try {
-    wait = vn_stat(vp, st, l.cred);
+    wait = vn_stat(vp, st, l);
   } catch (thrown) {
     const released = l.kernel.vrele(vp);
     if (!(released instanceof Promise)) throw thrown;
@@ -134,7 +134,7 @@ async function lookup_finish(l: Lwp, vp: Vnode, wait: Promise<void>): Promise<bo
 
 export function sys_fgetattr(l: Lwp, fd: number, st: Stat): MaybePromise<void> {
   const fp = l.p.p_fd.get(fd);
-  const wait = vn_stat(fp.f_vnode, st, l.cred);
+  const wait = vn_stat(fp.f_vnode, st, l);
   if (wait === undefined) return undefined;
   // The descriptor may be closed while we wait. Nothing else has run so far, so it is not too late to hold it.
   fp.f_count++;
@@ -153,7 +153,7 @@ export async function sys_faccessat(l: Lwp, fd: number, path: Path, mode: number
   if ((flags & ~(AT_EACCESS | AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)) !== 0) throw errno(E.EINVAL);
   const vp = await at_namei(l, fd, copyinpath(path), (flags & AT_SYMLINK_NOFOLLOW) === 0, (flags & AT_EMPTY_PATH) !== 0);
   try {
-    if (mode !== 0) await vop_access_locked(vp, mode, l.cred);
+    if (mode !== 0) await vop_access_locked(vp, mode, l);
   } finally {
     await l.kernel.vrele(vp);
   }

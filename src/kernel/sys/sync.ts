@@ -71,7 +71,7 @@ export async function sys_fsync(l: Lwp, fd: number, datasync: boolean): Promise<
     const vp = fp.f_vnode;
     await vn_locked(vp, true, () => {
       vn_alive(vp);
-      return vp.v_op.fsync(vp, l.cred, datasync);
+      return vp.v_op.fsync(vp, l, datasync);
     });
   } finally {
     await closef(l, fp);

@@ -73,12 +73,17 @@ export class Syscalls implements RumpSys {
     p: Proc,
     cred: Cred,
     private readonly faces: Faces = new Faces(),
+    signal?: AbortSignal,
   ) {
-    this.l = new Lwp(p, cred);
+    this.l = new Lwp(p, cred, signal);
   }
 
   withCred(uid: number, gid: number, groups: readonly number[] = NOGROUPS, hostchecked = false): RumpSys {
     return this.faces.get(this.l.p, uid, gid, groups, hostchecked);
+  }
+
+  withSignal(signal: AbortSignal): RumpSys {
+    return new Syscalls(this.l.p, this.l.cred, this.faces, signal);
   }
 
   exit(): Promise<void> {
@@ -338,11 +343,11 @@ export class Syscalls implements RumpSys {
   dup3(from: number, to: number, flags: number): Promise<number> {
     return sys_dup3(this.l, from, to, flags);
   }
-  fcntl(fd: number, command: number, arg: number | Flock = 0, owner?: bigint, signal?: AbortSignal): Promise<number | Flock> {
-    return sys_fcntl(this.l, fd, command, arg, owner, signal);
+  fcntl(fd: number, command: number, arg: number | Flock = 0, owner?: bigint): Promise<number | Flock> {
+    return sys_fcntl(this.l, fd, command, arg, owner);
   }
-  flock(fd: number, operation: number, owner?: bigint, signal?: AbortSignal): Promise<void> {
-    return sys_flock(this.l, fd, operation, owner, signal);
+  flock(fd: number, operation: number, owner?: bigint): Promise<void> {
+    return sys_flock(this.l, fd, operation, owner);
   }
   pathconf(path: Path, name: number): Promise<number> {
     return sys_pathconf(this.l, path, name);
@@ -350,11 +355,11 @@ export class Syscalls implements RumpSys {
   fpathconf(fd: number, name: number): Promise<number> {
     return sys_fpathconf(this.l, fd, name);
   }
-  posix_fallocate(fd: number, position: number, length: number, signal?: AbortSignal): Promise<void> {
-    return sys_posix_fallocate(this.l, fd, position, length, signal);
+  posix_fallocate(fd: number, position: number, length: number): Promise<void> {
+    return sys_posix_fallocate(this.l, fd, position, length);
   }
-  fdiscard(fd: number, position: number, length: number, signal?: AbortSignal): Promise<void> {
-    return sys_fdiscard(this.l, fd, position, length, signal);
+  fdiscard(fd: number, position: number, length: number): Promise<void> {
+    return sys_fdiscard(this.l, fd, position, length);
   }
 
   extattr_get_fd(fd: number, namespace: number, name: Path): Promise<Uint8Array> {

@@ -41,7 +41,7 @@ export async function xattr_set(l: Lwp, target: Target, name: Path, value: Uint8
       if (flags !== 0) {
         let there = true;
         try {
-          await vp.v_op.getextattr!(vp, namespace, key, l.cred);
+          await vp.v_op.getextattr!(vp, namespace, key, l);
         } catch (thrown) {
           if (!(thrown instanceof Errno) || thrown.errno !== E.ENOATTR) throw thrown;
           there = false;
@@ -49,7 +49,7 @@ export async function xattr_set(l: Lwp, target: Target, name: Path, value: Uint8
         if (there && flags === XATTR_CREATE) throw errno(E.EEXIST);
         if (!there && flags === XATTR_REPLACE) throw errno(E.ENOATTR);
       }
-      await vp.v_op.setextattr!(vp, namespace, key, value, l.cred);
+      await vp.v_op.setextattr!(vp, namespace, key, value, l);
     }),
   );
 }

@@ -1,5 +1,5 @@
 /** One component of a path: the name cache, VOP_LOOKUP, mount points. Paths are namei.ts. */
-import type { Cred } from '../cred.js';
+import type { Context } from '../context.js';
 import { E, Errno, errno } from '../errno.js';
 import { NAME_MAX, X_OK } from '../fcntl.js';
 import type { MaybePromise } from '../rumpuser/rumpuser.js';
@@ -10,9 +10,8 @@ import type { VfsKernel } from './vfskernel.js';
 import type { Vnode } from './vnode.js';
 
 /** Where a walk begins. */
-export interface Walker {
+export interface Walker extends Context {
   readonly kernel: VfsKernel;
-  readonly cred: Cred;
   /** The root directory of the process. */
   readonly rootdir: Vnode;
 }
@@ -26,13 +25,13 @@ function there(vp: Vnode | null): Vnode {
  * VOP_LOOKUP through the name cache; the caller holds the lock of `dvp`. The answer is referenced; null where the name does
  * not exist: throwing costs more than the lookup.
  */
-export function cache_vop_lookup_or_null(k: VfsKernel, dvp: Vnode, name: string, cred: Cred): MaybePromise<Vnode | null> {
+export function cache_vop_lookup_or_null(k: VfsKernel, dvp: Vnode, name: string, ctx: Context): MaybePromise<Vnode | null> {
   const cached = k.namecache.lookup(dvp, name);
   if (cached === null) return null;
   if (cached !== undefined && k.vcache.tryref(cached)) return cached;
   let found: MaybePromise<Vnode | null>;
   try {
-    found = dvp.v_op.lookup(dvp, name, cred);
+    found = dvp.v_op.lookup(dvp, name, ctx);
   } catch (thrown) {
     found = null_if_missing(thrown);
   }
@@ -52,22 +51,22 @@ function remember(k: VfsKernel, dvp: Vnode, name: string, vp: Vnode | null): Vno
 }
 
 /** The same. @throws ENOENT */
-export function cache_vop_lookup(k: VfsKernel, dvp: Vnode, name: string, cred: Cred): MaybePromise<Vnode> {
-  const found = cache_vop_lookup_or_null(k, dvp, name, cred);
+export function cache_vop_lookup(k: VfsKernel, dvp: Vnode, name: string, ctx: Context): MaybePromise<Vnode> {
+  const found = cache_vop_lookup_or_null(k, dvp, name, ctx);
   return found instanceof Promise ? found.then(there) : there(found);
 }
 
-function search_locked(k: VfsKernel, dvp: Vnode, name: string, cred: Cred): MaybePromise<Vnode | null> {
+function search_locked(k: VfsKernel, dvp: Vnode, name: string, ctx: Context): MaybePromise<Vnode | null> {
   if (dvp.v_type !== VDIR) throw errno(E.ENOTDIR);
-  const allowed = vop_access(dvp, X_OK, cred);
-  if (allowed instanceof Promise) return allowed.then(() => cache_vop_lookup_or_null(k, dvp, name, cred));
-  return cache_vop_lookup_or_null(k, dvp, name, cred);
+  const allowed = vop_access(dvp, X_OK, ctx);
+  if (allowed instanceof Promise) return allowed.then(() => cache_vop_lookup_or_null(k, dvp, name, ctx));
+  return cache_vop_lookup_or_null(k, dvp, name, ctx);
 }
 
-async function search_wait(k: VfsKernel, dvp: Vnode, name: string, cred: Cred, wait: Promise<void>): Promise<Vnode | null> {
+async function search_wait(k: VfsKernel, dvp: Vnode, name: string, ctx: Context, wait: Promise<void>): Promise<Vnode | null> {
   await wait;
   try {
-    return await search_locked(k, dvp, name, cred);
+    return await search_locked(k, dvp, name, ctx);
   } finally {
     dvp.v_lock.exit(false);
   }
@@ -86,18 +85,18 @@ async function search_finish(dvp: Vnode, found: Promise<Vnode | null>): Promise<
  * permission. The answer is referenced, unlocked, and not followed into a mount; null where the name does not exist.
  * @throws ENOTDIR EACCES
  */
-export function search_or_null(k: VfsKernel, dvp: Vnode, name: string, cred: Cred): MaybePromise<Vnode | null> {
+export function search_or_null(k: VfsKernel, dvp: Vnode, name: string, ctx: Context): MaybePromise<Vnode | null> {
   // Who needs no permission check needs no lock either when the name cache knows the answer.
-  if (cred.cr_uid === 0 || cred.cr_hostchecked) {
+  if (ctx.cred.cr_uid === 0 || ctx.cred.cr_hostchecked) {
     const cached = k.namecache.lookup(dvp, name);
     if (cached === null) return null;
     if (cached !== undefined && k.vcache.tryref(cached)) return cached;
   }
   const wait = dvp.v_lock.enter(false);
-  if (wait) return search_wait(k, dvp, name, cred, wait);
+  if (wait) return search_wait(k, dvp, name, ctx, wait);
   let found: MaybePromise<Vnode | null>;
   try {
-    found = search_locked(k, dvp, name, cred);
+    found = search_locked(k, dvp, name, ctx);
   } catch (thrown) {
     dvp.v_lock.exit(false);
     throw thrown;
@@ -108,8 +107,8 @@ export function search_or_null(k: VfsKernel, dvp: Vnode, name: string, cred: Cre
 }
 
 /** The same. @throws ENOENT */
-export function search(k: VfsKernel, dvp: Vnode, name: string, cred: Cred): MaybePromise<Vnode> {
-  const found = search_or_null(k, dvp, name, cred);
+export function search(k: VfsKernel, dvp: Vnode, name: string, ctx: Context): MaybePromise<Vnode> {
+  const found = search_or_null(k, dvp, name, ctx);
   return found instanceof Promise ? found.then(there) : there(found);
 }
 
@@ -139,7 +138,7 @@ export function lookup_once(w: Walker, dvp: Vnode, name: string): MaybePromise<V
   const k = w.kernel;
   if (name === '..') return lookup_dotdot(w, dvp);
   if (name.length > NAME_MAX) throw errno(E.ENAMETOOLONG);
-  const found = search(k, dvp, name, w.cred);
+  const found = search(k, dvp, name, w);
   if (found instanceof Promise) return found.then((vp) => cross_mounts(k, vp));
   return cross_mounts(k, found);
 }
@@ -153,36 +152,36 @@ async function lookup_dotdot(w: Walker, start: Vnode): Promise<Vnode> {
     dvp = covered;
   }
   if (dvp === w.rootdir || dvp === k.rootvnode) {
-    await vop_access_locked(dvp, X_OK, w.cred);
+    await vop_access_locked(dvp, X_OK, w);
     k.vcache.ref(dvp);
     return dvp;
   }
   // `dvp` may be a covered directory that only its mount holds: keep it while we wait.
   k.vcache.ref(dvp);
   try {
-    return await cross_mounts(k, await search(k, dvp, '..', w.cred));
+    return await cross_mounts(k, await search(k, dvp, '..', w));
   } finally {
     await k.vcache.rele(dvp);
   }
 }
 
-export async function vop_access_locked(vp: Vnode, mode: number, cred: Cred): Promise<void> {
+export async function vop_access_locked(vp: Vnode, mode: number, ctx: Context): Promise<void> {
   const wait = vp.v_lock.enter(false);
   if (wait) await wait;
   try {
-    await vop_access(vp, mode, cred);
+    await vop_access(vp, mode, ctx);
   } finally {
     vp.v_lock.exit(false);
   }
 }
 
 /** The target of a symlink as a byte string; the caller has referenced it. @throws EINVAL for what is no symlink */
-export async function vn_readlink(vp: Vnode, cred: Cred): Promise<Uint8Array> {
+export async function vn_readlink(vp: Vnode, ctx: Context): Promise<Uint8Array> {
   const wait = vp.v_lock.enter(false);
   if (wait) await wait;
   try {
     if (vp.v_type !== VLNK) throw errno(E.EINVAL);
-    return await vp.v_op.readlink(vp, cred);
+    return await vp.v_op.readlink(vp, ctx);
   } finally {
     vp.v_lock.exit(false);
   }

@@ -3,7 +3,7 @@
  * time and one reference. Rules of POSIX (XBD 4.13): a trailing slash asks for a directory and follows a symlink there.
  */
 import { bytestrFromBytes } from '../bytestr.js';
-import { NOCRED } from '../cred.js';
+import { KERNEL_CONTEXT } from '../context.js';
 import { E, Errno, errno } from '../errno.js';
 import { MAXSYMLINKS, NAME_MAX, PATH_MAX, X_OK } from '../fcntl.js';
 import type { MaybePromise } from '../rumpuser/rumpuser.js';
@@ -53,7 +53,7 @@ class Walk {
   async step(name: string): Promise<void> {
     if (name === '.') {
       if (this.dvp.v_type !== VDIR) throw errno(E.ENOTDIR);
-      if (!this.searched) await vop_access_locked(this.dvp, X_OK, this.w.cred);
+      if (!this.searched) await vop_access_locked(this.dvp, X_OK, this.w);
       return;
     }
     const vp = await this.find(name);
@@ -64,7 +64,7 @@ class Walk {
   find(name: string): MaybePromise<Vnode> {
     if (!this.searched) return lookup_once(this.w, this.dvp, name);
     this.searched = false;
-    return lookup_once({ kernel: this.w.kernel, rootdir: this.w.rootdir, cred: NOCRED }, this.dvp, name);
+    return lookup_once({ kernel: this.w.kernel, rootdir: this.w.rootdir, ...KERNEL_CONTEXT }, this.dvp, name);
   }
 
   async findOrMissing(name: string): Promise<Vnode | undefined> {
@@ -90,7 +90,7 @@ class Walk {
     let target: Uint8Array;
     try {
       if (++this.links > MAXSYMLINKS) throw errno(E.ELOOP);
-      target = await vn_readlink(vp, this.w.cred);
+      target = await vn_readlink(vp, this.w);
     } finally {
       await k.vcache.rele(vp);
     }
@@ -142,7 +142,7 @@ export function is_component(path: string): boolean {
 export function namei(w: Walker, start: Vnode, path: string, follow: boolean, searched = false): MaybePromise<Vnode> {
   // One component, the usual case of calls relative to a descriptor.
   if (!searched && is_component(path)) {
-    const found = search(w.kernel, start, path, w.cred);
+    const found = search(w.kernel, start, path, w);
     if (!(found instanceof Promise)) {
       if (found.v_mountedhere === null && (!follow || found.v_type !== VLNK)) return found;
       return namei_finish(w, start, found, follow);
@@ -157,7 +157,7 @@ async function namei_finish(w: Walker, start: Vnode, found: Vnode, follow: boole
   if (!follow || vp.v_type !== VLNK) return vp;
   let target: Uint8Array;
   try {
-    target = await vn_readlink(vp, w.cred);
+    target = await vn_readlink(vp, w);
   } finally {
     await w.kernel.vcache.rele(vp);
   }
@@ -172,7 +172,7 @@ async function namei_walk(w: Walker, start: Vnode, path: string, follow: boolean
       const slash = walk.path !== '';
       if (name === '' || name === '.') {
         if (walk.dvp.v_type !== VDIR) throw errno(E.ENOTDIR);
-        if (name === '.' && !walk.searched) await vop_access_locked(walk.dvp, X_OK, w.cred);
+        if (name === '.' && !walk.searched) await vop_access_locked(walk.dvp, X_OK, w);
         w.kernel.vcache.ref(walk.dvp);
         return walk.dvp;
       }
@@ -207,7 +207,7 @@ export function nameiparent(w: Walker, start: Vnode, path: string, searched = fa
 }
 
 async function nameiparent_search(w: Walker, start: Vnode, name: string, links: number): Promise<Parent> {
-  await vop_access_locked(start, X_OK, w.cred);
+  await vop_access_locked(start, X_OK, w);
   w.kernel.vcache.ref(start);
   return { dvp: start, name, mustbedir: false, links };
 }
@@ -218,7 +218,7 @@ async function nameiparent_walk(w: Walker, start: Vnode, path: string, searched:
     for (;;) {
       const name = await walk.toLast();
       if (walk.dvp.v_type !== VDIR) throw errno(E.ENOTDIR);
-      if (!walk.searched) await vop_access_locked(walk.dvp, X_OK, w.cred);
+      if (!walk.searched) await vop_access_locked(walk.dvp, X_OK, w);
       const mustbedir = walk.path !== '';
       if (mustbedir && name !== '.' && name !== '..') {
         const vp = await walk.findOrMissing(name);

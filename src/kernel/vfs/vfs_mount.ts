@@ -1,6 +1,6 @@
 /** Mounting and unmounting, below the system calls: what boot and halt use too. */
 import type { BlockDevice } from '../blkdev.js';
-import { NOCRED } from '../cred.js';
+import { KERNEL_CONTEXT } from '../context.js';
 import { E, errno, errnoName, errnoOf } from '../errno.js';
 import { MNT_FORCE, MNT_LOG, MNT_RDONLY, MNT_RELOAD, MNT_UPDATE } from '../fcntl.js';
 import { Mount } from './mount.js';
@@ -177,7 +177,7 @@ async function is_unlinked(vp: Vnode): Promise<boolean> {
   try {
     if (vp.v_state !== VS_ACTIVE) return false;
     const va = new Vattr();
-    await vp.v_op.getattr(vp, va, NOCRED);
+    await vp.v_op.getattr(vp, va, KERNEL_CONTEXT);
     return va.va_nlink === 0;
   } finally {
     vp.v_lock.exit(false);

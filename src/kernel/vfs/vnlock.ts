@@ -1,4 +1,4 @@
-import { NOCRED } from '../cred.js';
+import { KERNEL_CONTEXT } from '../context.js';
 import { E, errno } from '../errno.js';
 import { MNT_RDONLY, MNT_SYNCHRONOUS } from '../fcntl.js';
 import type { MaybePromise } from '../rumpuser/rumpuser.js';
@@ -63,7 +63,7 @@ export function mnt_dirtied(k: VfsKernel, mp: Mount): void {
 /** On a synchronous mount: brings what a call changed to stable storage before it returns. The caller holds the exclusive lock. */
 export function vn_syncmount(vp: Vnode): MaybePromise<void> {
   if ((vp.v_mount.mnt_flag & MNT_SYNCHRONOUS) === 0 || vp.v_state !== VS_ACTIVE) return undefined;
-  return vp.v_op.fsync(vp, NOCRED, false);
+  return vp.v_op.fsync(vp, KERNEL_CONTEXT, false);
 }
 
 /** Runs `change` on a referenced vnode that can be written, under its exclusive lock. It returns false if it has changed nothing. */

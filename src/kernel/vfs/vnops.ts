@@ -1,4 +1,4 @@
-import type { Cred } from '../cred.js';
+import type { Context } from '../context.js';
 import type { MaybePromise } from '../rumpuser/rumpuser.js';
 import type { Uio } from './uio.js';
 import type { Vattr } from './vattr.js';
@@ -31,54 +31,54 @@ export type ReaddirEmit = (fileno: number | bigint, d_type: number, name: string
  */
 export interface Vnops {
   /** null (or ENOENT thrown, which costs more) when the name is not there. ".." of the root of the volume is never asked. */
-  lookup(dvp: Vnode, name: string, cred: Cred): MaybePromise<Vnode | null>;
-  /** va_type is VREG or VSOCK; va_mode set; owner from cred, group from the directory (BSD). */
-  create(dvp: Vnode, name: string, vap: Vattr, cred: Cred): MaybePromise<Vnode>;
+  lookup(dvp: Vnode, name: string, ctx: Context): MaybePromise<Vnode | null>;
+  /** va_type is VREG or VSOCK; va_mode set; owner from ctx, group from the directory (BSD). */
+  create(dvp: Vnode, name: string, vap: Vattr, ctx: Context): MaybePromise<Vnode>;
   /** va_type is VBLK, VCHR, VFIFO or VSOCK; va_rdev set. */
-  mknod(dvp: Vnode, name: string, vap: Vattr, cred: Cred): MaybePromise<Vnode>;
-  mkdir(dvp: Vnode, name: string, vap: Vattr, cred: Cred): MaybePromise<Vnode>;
+  mknod(dvp: Vnode, name: string, vap: Vattr, ctx: Context): MaybePromise<Vnode>;
+  mkdir(dvp: Vnode, name: string, vap: Vattr, ctx: Context): MaybePromise<Vnode>;
   /** `target` is a byte string, 1..PATH_MAX-1 bytes. */
-  symlink(dvp: Vnode, name: string, vap: Vattr, target: string, cred: Cred): MaybePromise<Vnode>;
-  link(dvp: Vnode, vp: Vnode, name: string, cred: Cred): MaybePromise<void>;
-  remove(dvp: Vnode, vp: Vnode, name: string, cred: Cred): MaybePromise<void>;
+  symlink(dvp: Vnode, name: string, vap: Vattr, target: string, ctx: Context): MaybePromise<Vnode>;
+  link(dvp: Vnode, vp: Vnode, name: string, ctx: Context): MaybePromise<void>;
+  remove(dvp: Vnode, vp: Vnode, name: string, ctx: Context): MaybePromise<void>;
   /** @throws ENOTEMPTY */
-  rmdir(dvp: Vnode, vp: Vnode, name: string, cred: Cred): MaybePromise<void>;
+  rmdir(dvp: Vnode, vp: Vnode, name: string, ctx: Context): MaybePromise<void>;
   /** `tvp` is what `tname` named before and is replaced (an empty directory by a directory, a file by a file). */
-  rename(fdvp: Vnode, fvp: Vnode, fname: string, tdvp: Vnode, tvp: Vnode | null, tname: string, cred: Cred): MaybePromise<void>;
+  rename(fdvp: Vnode, fvp: Vnode, fname: string, tdvp: Vnode, tvp: Vnode | null, tname: string, ctx: Context): MaybePromise<void>;
 
-  getattr(vp: Vnode, vap: Vattr, cred: Cred): MaybePromise<void>;
+  getattr(vp: Vnode, vap: Vattr, ctx: Context): MaybePromise<void>;
   /** Permission rules of chmod, chown, chflags and utimes are the VFS layer's (genfs_can_*); va_size grows or truncates. */
-  setattr(vp: Vnode, vap: Vattr, cred: Cred): MaybePromise<void>;
+  setattr(vp: Vnode, vap: Vattr, ctx: Context): MaybePromise<void>;
   /** Reads from uio_offset until uio_resid is 0 or the end of the file; updates the access time as the mount asks. */
-  read(vp: Vnode, uio: Uio, ioflag: number, cred: Cred): MaybePromise<void>;
+  read(vp: Vnode, uio: Uio, ioflag: number, ctx: Context): MaybePromise<void>;
   /** Writes all or throws; what was moved before an error stays (uio tells). Clears set-id bits for others than the superuser. */
-  write(vp: Vnode, uio: Uio, ioflag: number, cred: Cred): MaybePromise<void>;
+  write(vp: Vnode, uio: Uio, ioflag: number, ctx: Context): MaybePromise<void>;
   /** From cookie 0 (start) or a cookie handed out before, "." and ".." included. Returns whether the end was reached. */
-  readdir(vp: Vnode, cookie: number, cred: Cred, emit: ReaddirEmit): MaybePromise<boolean>;
+  readdir(vp: Vnode, cookie: number, ctx: Context, emit: ReaddirEmit): MaybePromise<boolean>;
   /** The target, exact bytes. */
-  readlink(vp: Vnode, cred: Cred): MaybePromise<Uint8Array>;
+  readlink(vp: Vnode, ctx: Context): MaybePromise<Uint8Array>;
   /** On stable storage when it returns: data and all metadata needed to find it, the file's name included. */
-  fsync(vp: Vnode, cred: Cred, datasync: boolean): MaybePromise<void>;
+  fsync(vp: Vnode, ctx: Context, datasync: boolean): MaybePromise<void>;
   /** The last reference is going. Returns true if the vnode is to be reclaimed at once (the file has no link left). */
   inactive(vp: Vnode): MaybePromise<boolean>;
   /** Nobody knows the vnode any more: detach v_data. */
   reclaim(vp: Vnode): MaybePromise<void>;
 
   /** Optional: without it the VFS layer uses genfs_access on VOP_GETATTR. `mode` is R_OK | W_OK | X_OK. @throws EACCES EPERM EROFS */
-  access?(vp: Vnode, mode: number, cred: Cred): MaybePromise<void>;
-  open?(vp: Vnode, flags: number, cred: Cred): MaybePromise<void>;
-  close?(vp: Vnode, flags: number, cred: Cred): MaybePromise<void>;
+  access?(vp: Vnode, mode: number, ctx: Context): MaybePromise<void>;
+  open?(vp: Vnode, flags: number, ctx: Context): MaybePromise<void>;
+  close?(vp: Vnode, flags: number, ctx: Context): MaybePromise<void>;
   /** SEEK_DATA or SEEK_HOLE from `offset`. @throws ENXIO. Without it a file is all data. */
-  seek?(vp: Vnode, offset: number, whence: number, cred: Cred): MaybePromise<number>;
-  /** Reserves blocks; extends the size. `signal`: whoever asked has given up. Without it EOPNOTSUPP. @throws EINTR when `signal` came before the end */
-  fallocate?(vp: Vnode, offset: number, length: number, cred: Cred, signal?: AbortSignal): MaybePromise<void>;
+  seek?(vp: Vnode, offset: number, whence: number, ctx: Context): MaybePromise<number>;
+  /** Reserves blocks; extends the size. Without it EOPNOTSUPP. @throws EINTR when the caller gave up before the end */
+  fallocate?(vp: Vnode, offset: number, length: number, ctx: Context): MaybePromise<void>;
   /** Punches a hole; the size stays. Without it EOPNOTSUPP. @throws EINTR: a part of it is there */
-  fdiscard?(vp: Vnode, offset: number, length: number, cred: Cred, signal?: AbortSignal): MaybePromise<void>;
+  fdiscard?(vp: Vnode, offset: number, length: number, ctx: Context): MaybePromise<void>;
   /** `namespace` is EXTATTR_NAMESPACE_*. @throws ENOATTR. Without the four: EOPNOTSUPP. */
-  getextattr?(vp: Vnode, namespace: number, name: string, cred: Cred): MaybePromise<Uint8Array>;
-  setextattr?(vp: Vnode, namespace: number, name: string, value: Uint8Array, cred: Cred): MaybePromise<void>;
-  deleteextattr?(vp: Vnode, namespace: number, name: string, cred: Cred): MaybePromise<void>;
-  listextattr?(vp: Vnode, namespace: number, cred: Cred): MaybePromise<string[]>;
+  getextattr?(vp: Vnode, namespace: number, name: string, ctx: Context): MaybePromise<Uint8Array>;
+  setextattr?(vp: Vnode, namespace: number, name: string, value: Uint8Array, ctx: Context): MaybePromise<void>;
+  deleteextattr?(vp: Vnode, namespace: number, name: string, ctx: Context): MaybePromise<void>;
+  listextattr?(vp: Vnode, namespace: number, ctx: Context): MaybePromise<string[]>;
   /** `name` is a _PC_* number; undefined leaves the answer to the VFS layer. */
   pathconf?(vp: Vnode, name: number): MaybePromise<number | undefined>;
 }

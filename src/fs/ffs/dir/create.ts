@@ -1,4 +1,4 @@
-import type { Cred } from '../../../kernel/cred.js';
+import type { Context } from '../../../kernel/context.js';
 import { kauth_ismember, kauth_issuser } from '../../../kernel/cred.js';
 import { E, errno } from '../../../kernel/errno.js';
 import { LINK_MAX } from '../../../kernel/fcntl.js';
@@ -24,9 +24,9 @@ import { ffs_write1 } from '../file/write.js';
 /** VOP_CREATE, VOP_MKNOD, VOP_MKDIR, VOP_SYMLINK, VOP_LINK. */
 
 /** The mode of a new file: set-group-id only for members of the group. */
-function newmode(type: number, mode: number, gid: number, cred: Cred): number {
+function newmode(type: number, mode: number, gid: number, ctx: Context): number {
   const perms = mode & ALLPERMS;
-  const keep = (perms & S_ISGID) === 0 || kauth_issuser(cred) || kauth_ismember(cred, gid);
+  const keep = (perms & S_ISGID) === 0 || kauth_issuser(ctx.cred) || kauth_ismember(ctx.cred, gid);
   return vttoif(type) | (keep ? perms : perms & ~S_ISGID);
 }
 
@@ -38,7 +38,7 @@ export function depthbelow(dp: Inode): number {
 }
 
 /** Allocates an inode and fills it in on its (buffered) block. @throws ENOSPC EIO */
-async function newinode(dp: Inode, mode: number, vap: Vattr, cred: Cred, rdev: number): Promise<number> {
+async function newinode(dp: Inode, mode: number, vap: Vattr, ctx: Context, rdev: number): Promise<number> {
   const { i_ump: ump, i_fs: fs } = dp;
   const ino = await ffs_valloc(dp, mode);
   try {
@@ -50,7 +50,7 @@ async function newinode(dp: Inode, mode: number, vap: Vattr, cred: Cred, rdev: n
       d.i_mode = mode;
       d.i_nlink = vap.va_type === VDIR ? 2 : 1;
       if (vap.va_type === VDIR) d.i_dirdepth = depthbelow(dp);
-      d.i_uid = cred.cr_uid;
+      d.i_uid = ctx.cred.cr_uid;
       d.i_gid = dp.i_gid;
       const now = ump.um_kernel.now();
       d.i_atime = d.i_mtime = d.i_ctime = now.sec;
@@ -93,7 +93,7 @@ async function newvnode(dvp: Vnode, ino: number, mode: number): Promise<Vnode> {
  * A new file with the name `name`. `prepare` gives it what it must have before it is named; if that fails, the file
  * goes again.
  */
-async function makeinode(dvp: Vnode, name: string, vap: Vattr, cred: Cred, rdev: number, prepare: ((ip: Inode) => Promise<void>) | null): Promise<Vnode> {
+async function makeinode(dvp: Vnode, name: string, vap: Vattr, ctx: Context, rdev: number, prepare: ((ip: Inode) => Promise<void>) | null): Promise<Vnode> {
   const dp = VTOI(dvp);
   const order = ORDER(dp.i_ump);
   const orphans: Vnode[] = [];
@@ -101,10 +101,10 @@ async function makeinode(dvp: Vnode, name: string, vap: Vattr, cred: Cred, rdev:
     return await order.run(async () => {
       if (dp.i_nlink === 0) throw errno(E.ENOENT);
       if (vap.va_type === VDIR && dp.i_nlink >= LINK_MAX) throw errno(E.EMLINK);
-      const mode = newmode(vap.va_type, vap.va_mode, dp.i_gid, cred);
-      const slot = await ufs_dirslot(dp, name.length, cred);
+      const mode = newmode(vap.va_type, vap.va_mode, dp.i_gid, ctx);
+      const slot = await ufs_dirslot(dp, name.length, ctx);
       try {
-        const ino = await newinode(dp, mode, vap, cred, rdev);
+        const ino = await newinode(dp, mode, vap, ctx, rdev);
         const vp = await newvnode(dvp, ino, mode);
         if (prepare !== null) {
           try {
@@ -139,24 +139,24 @@ function named(dp: Inode, slot: DirSlot, name: string, ip: Inode): void {
   order.touch(dp, IN_CHANGE);
 }
 
-export function ffs_create(dvp: Vnode, name: string, vap: Vattr, cred: Cred): Promise<Vnode> {
-  return makeinode(dvp, name, vap, cred, 0, null);
+export function ffs_create(dvp: Vnode, name: string, vap: Vattr, ctx: Context): Promise<Vnode> {
+  return makeinode(dvp, name, vap, ctx, 0, null);
 }
 
 /** @throws EINVAL for a device number that the format cannot hold */
-export function ffs_mknod(dvp: Vnode, name: string, vap: Vattr, cred: Cred): Promise<Vnode> {
+export function ffs_mknod(dvp: Vnode, name: string, vap: Vattr, ctx: Context): Promise<Vnode> {
   const { i_ump: ump } = VTOI(dvp);
   let rdev: number | undefined = 0;
   if (vap.va_type === VBLK || vap.va_type === VCHR) rdev = rdev_encode(vap.va_rdev, ump.um_dialect, ump.um_fs.ufs2);
   if (rdev === undefined) throw errno(E.EINVAL, `device number ${vap.va_rdev} does not fit the format`);
-  return makeinode(dvp, name, vap, cred, rdev, null);
+  return makeinode(dvp, name, vap, ctx, rdev, null);
 }
 
-export function ffs_mkdir(dvp: Vnode, name: string, vap: Vattr, cred: Cred): Promise<Vnode> {
+export function ffs_mkdir(dvp: Vnode, name: string, vap: Vattr, ctx: Context): Promise<Vnode> {
   const dp = VTOI(dvp);
-  return makeinode(dvp, name, vap, cred, 0, async (ip) => {
+  return makeinode(dvp, name, vap, ctx, 0, async (ip) => {
     const { um_dirfmt: fmt, um_bufcache, um_dirblksiz } = ip.i_ump;
-    const bp = await ffs_dirgrow(ip, cred);
+    const bp = await ffs_dirgrow(ip, ctx);
     const type = IFTODT(S_IFDIR);
     dirent_put(bp.b_data, bp.b_view, 0, fmt, ip.i_number, DIRECTSIZ(1), type, '.');
     dirent_put(bp.b_data, bp.b_view, DIRECTSIZ(1), fmt, dp.i_number, um_dirblksiz - DIRECTSIZ(1), type, '..');
@@ -165,37 +165,37 @@ export function ffs_mkdir(dvp: Vnode, name: string, vap: Vattr, cred: Cred): Pro
   });
 }
 
-export function ffs_symlink(dvp: Vnode, name: string, vap: Vattr, target: string, cred: Cred): Promise<Vnode> {
+export function ffs_symlink(dvp: Vnode, name: string, vap: Vattr, target: string, ctx: Context): Promise<Vnode> {
   const { i_ump: ump, i_fs: fs } = VTOI(dvp);
   const bytes = bytestrToBytes(target);
   if (bytes.length > fs.fs_bsize) throw errno(E.ENAMETOOLONG);
-  return makeinode(dvp, name, vap, cred, 0, async (ip) => {
+  return makeinode(dvp, name, vap, ctx, 0, async (ip) => {
     if (bytes.length < ump.um_maxsymlinklen) {
       ip.i_shortlink = bytes;
       ip.i_size = bytes.length;
     } else {
       ip.i_shortlink = null; // an empty target was taken for a short one
-      await ffs_write1(ip, new Uio(bytes, 0, bytes.length, 0), cred);
+      await ffs_write1(ip, new Uio(bytes, 0, bytes.length, 0), ctx);
     }
     ORDER(ump).touchmeta(ip, IN_CHANGE | IN_UPDATE);
   });
 }
 
-export async function ffs_link(dvp: Vnode, vp: Vnode, name: string, cred: Cred): Promise<void> {
+export async function ffs_link(dvp: Vnode, vp: Vnode, name: string, ctx: Context): Promise<void> {
   const dp = VTOI(dvp);
   const ip = VTOI(vp);
   const order = ORDER(dp.i_ump);
   await order.run(async () => {
     if (dp.i_nlink === 0 || ip.i_nlink === 0) throw errno(E.ENOENT);
     if (ip.i_nlink >= LINK_MAX) throw errno(E.EMLINK);
-    await addname(dp, ip, name, cred);
+    await addname(dp, ip, name, ctx);
   });
 }
 
 /** Gives `ip` another name. @throws ENOSPC EFBIG EIO */
-export async function addname(dp: Inode, ip: Inode, name: string, cred: Cred): Promise<void> {
+export async function addname(dp: Inode, ip: Inode, name: string, ctx: Context): Promise<void> {
   const order = ORDER(dp.i_ump);
-  const slot = await ufs_dirslot(dp, name.length, cred);
+  const slot = await ufs_dirslot(dp, name.length, ctx);
   try {
     const chunk = ufs_direnter(dp, slot, name, ip.i_number, IFTODT(ip.i_mode));
     order.linkup(ip, dp, slot.bp, chunk);

@@ -1,4 +1,4 @@
-import type { Cred } from '../../../kernel/cred.js';
+import type { Context } from '../../../kernel/context.js';
 import { E, errno } from '../../../kernel/errno.js';
 import type { Buf } from '../../../kernel/vfs/bio.js';
 import { UFS_MAXDIRSIZE } from '../../ufs/dir.js';
@@ -23,7 +23,7 @@ function emptychunk(bp: Buf, at: number, dirblksiz: number, le: boolean): void {
  * @returns the buffer of the block that holds it, referenced
  * @throws ENOSPC EFBIG EIO; the directory is then as before
  */
-export async function ffs_dirgrow(dp: Inode, cred: Cred): Promise<Buf> {
+export async function ffs_dirgrow(dp: Inode, ctx: Context): Promise<Buf> {
   const { i_ump: ump, i_fs: fs } = dp;
   const order = ORDER(ump);
   const { um_dirblksiz } = ump;
@@ -36,7 +36,7 @@ export async function ffs_dirgrow(dp: Inode, cred: Cred): Promise<Buf> {
   const nsize = fs.sblksize(newsize, lbn);
   let bp: Buf;
   try {
-    bp = off === 0 ? await newblock(dp, lbn, nsize, cred) : await largerblock(dp, lbn, off, nsize, cred);
+    bp = off === 0 ? await newblock(dp, lbn, nsize, ctx) : await largerblock(dp, lbn, off, nsize, ctx);
   } catch (error) {
     await ffs_shrink(dp, osize);
     throw error;
@@ -52,15 +52,15 @@ export async function ffs_dirgrow(dp: Inode, cred: Cred): Promise<Buf> {
   return bp;
 }
 
-async function newblock(dp: Inode, lbn: number, nsize: number, cred: Cred): Promise<Buf> {
+async function newblock(dp: Inode, lbn: number, nsize: number, ctx: Context): Promise<Buf> {
   const { i_ump: ump, i_fs: fs } = dp;
-  const row = (await ffs_row(dp, lbn, cred))!;
+  const row = (await ffs_row(dp, lbn, ctx))!;
   try {
     const i = lbn - row.first;
     if (row.get(i) !== 0) throw ORDER(ump).damage(`directory inode ${dp.i_number}: block ${lbn} behind its end is at frag ${row.get(i)}`);
     const pref = ffs_blkpref(dp, lbn, i, i > 0 ? row.get(i - 1) : 0);
     const frags = nsize / fs.fs_fsize;
-    const fsb = frags === fs.fs_frag ? (await ffs_allocblks(dp, pref, 1, cred)).fsb : await ffs_allocfrags(dp, pref, frags, cred);
+    const fsb = frags === fs.fs_frag ? (await ffs_allocblks(dp, pref, 1, ctx)).fsb : await ffs_allocfrags(dp, pref, frags, ctx);
     row.set(i, 1, fsb);
     const bp = ump.um_bufcache.getblk(ump.um_dev, fs.fsbtob(fsb), nsize);
     bp.b_data.fill(0);
@@ -71,7 +71,7 @@ async function newblock(dp: Inode, lbn: number, nsize: number, cred: Cred): Prom
   }
 }
 
-async function largerblock(dp: Inode, lbn: number, off: number, nsize: number, cred: Cred): Promise<Buf> {
+async function largerblock(dp: Inode, lbn: number, off: number, nsize: number, ctx: Context): Promise<Buf> {
   const { i_ump: ump, i_fs: fs } = dp;
   const { um_bufcache: cache, um_dev: dev } = ump;
   const order = ORDER(ump);
@@ -88,7 +88,7 @@ async function largerblock(dp: Inode, lbn: number, off: number, nsize: number, c
     if (nfrags === ofrags) return old;
     let to = 0;
     try {
-      to = await ffs_realloccg(dp, from, ofrags, nfrags, 0, cred);
+      to = await ffs_realloccg(dp, from, ofrags, nfrags, 0, ctx);
       // A moved block appears on the disk at once, with all that it lost: too early for names that must wait.
       if (to !== from && old.b_private instanceof DirDep && old.b_private.maxrank > 0) await order.reopen();
     } catch (error) {

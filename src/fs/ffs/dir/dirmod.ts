@@ -1,4 +1,4 @@
-import type { Cred } from '../../../kernel/cred.js';
+import type { Context } from '../../../kernel/context.js';
 import type { MaybePromise } from '../../../kernel/rumpuser/rumpuser.js';
 import type { Buf } from '../../../kernel/vfs/bio.js';
 import { ffs_dirgrow, ffs_dirshrink } from './dirgrow.js';
@@ -75,7 +75,7 @@ export function ufs_dirread(dp: Inode): void {
  * is taken first; only then, and if nobody reads the directory, are the names of a chunk pushed together.
  * @throws ENOSPC EFBIG EIO
  */
-export async function ufs_dirslot(dp: Inode, namlen: number, cred: Cred): Promise<DirSlot> {
+export async function ufs_dirslot(dp: Inode, namlen: number, ctx: Context): Promise<DirSlot> {
   const need = DIRECTSIZ(namlen);
   const fs = dp.i_fs;
   let offset = -1;
@@ -100,7 +100,7 @@ export async function ufs_dirslot(dp: Inode, namlen: number, cred: Cred): Promis
     return { bp, base: offset - fs.blkoff(offset), at: fs.blkoff(offset) };
   }
   offset = dp.i_size;
-  const bp = await ffs_dirgrow(dp, cred);
+  const bp = await ffs_dirgrow(dp, ctx);
   return { bp, base: offset - fs.blkoff(offset), at: fs.blkoff(offset) };
 }
 

@@ -1,4 +1,4 @@
-import type { Cred } from '../../../kernel/cred.js';
+import type { Context } from '../../../kernel/context.js';
 import { E, errno } from '../../../kernel/errno.js';
 import { LINK_MAX } from '../../../kernel/fcntl.js';
 import { IFTODT } from '../../../kernel/stat.js';
@@ -106,7 +106,7 @@ export async function ffs_rmdir(dvp: Vnode, vp: Vnode, name: string): Promise<vo
  * First the new name, then the old one's removal: whatever the disk holds in between is one of the two, or both.
  * @throws ENOTEMPTY EMLINK ENOENT ENOSPC EIO
  */
-export async function ffs_rename(fdvp: Vnode, fvp: Vnode, fname: string, tdvp: Vnode, tvp: Vnode | null, tname: string, cred: Cred): Promise<void> {
+export async function ffs_rename(fdvp: Vnode, fvp: Vnode, fname: string, tdvp: Vnode, tvp: Vnode | null, tname: string, ctx: Context): Promise<void> {
   const [fdp, fip, tdp] = [VTOI(fdvp), VTOI(fvp), VTOI(tdvp)];
   const tip = tvp === null ? null : VTOI(tvp);
   const order = ORDER(fdp.i_ump);
@@ -125,7 +125,7 @@ export async function ffs_rename(fdvp: Vnode, fvp: Vnode, fname: string, tdvp: V
     const dotdot = reparent ? await parententry(fip) : null;
     try {
       if (!entered) {
-        if (tip === null) await addname(tdp, fip, tname, cred);
+        if (tip === null) await addname(tdp, fip, tname, ctx);
         else await replacename(tdp, fip, tip, tname, isdir);
         entered = true; // nothing below fails for lack of room
         if (reparent) {

@@ -1,4 +1,4 @@
-import type { Cred } from '../../../kernel/cred.js';
+import type { Context } from '../../../kernel/context.js';
 import type { Inode } from '../../ufs/inode.js';
 import { ffs_allocblks, ffs_allocfrags, ffs_blkpref, ffs_realloccg, ffs_unrealloc } from '../space/alloc.js';
 import { ffs_blkfree } from '../space/blkfree.js';
@@ -32,7 +32,7 @@ export async function ffs_zero(ip: Inode, at: number, length: number): Promise<v
  * offsets). The size becomes `newsize`, or the end of the block. A hole at the end stays one.
  * @throws ENOSPC EIO; the size is then as before
  */
-export async function ffs_growtail(ip: Inode, newsize: number, cred: Cred, dataoff: number, dataend: number): Promise<void> {
+export async function ffs_growtail(ip: Inode, newsize: number, ctx: Context, dataoff: number, dataend: number): Promise<void> {
   const { i_ump: ump, i_fs: fs } = ip;
   const order = ORDER(ump);
   const used = fs.blkoff(ip.i_size);
@@ -51,7 +51,7 @@ export async function ffs_growtail(ip: Inode, newsize: number, cred: Cred, datao
     let stale = ofrags * fs.fs_fsize;
     if (nfrags > ofrags) {
       const pref = ffs_blkpref(ip, lbn, i, i > 0 ? row.get(i - 1) : 0);
-      to = await ffs_realloccg(ip, from, ofrags, nfrags, pref, cred);
+      to = await ffs_realloccg(ip, from, ofrags, nfrags, pref, ctx);
       order.newdata = true;
       if (to !== from) stale = used;
     }
@@ -92,14 +92,14 @@ async function copy(ip: Inode, from: number, to: number, length: number): Promis
  * is the present last block, are ffs_growtail's business. The size does not change.
  * @throws ENOSPC EFBIG EIO
  */
-export async function ffs_ensureblock(ip: Inode, lbn: number, newsize: number, cred: Cred): Promise<void> {
+export async function ffs_ensureblock(ip: Inode, lbn: number, newsize: number, ctx: Context): Promise<void> {
   const { i_fs: fs } = ip;
-  const row = (await ffs_row(ip, lbn, cred))!;
+  const row = (await ffs_row(ip, lbn, ctx))!;
   try {
     const i = lbn - row.first;
     if (row.get(i) !== 0) return;
     const frags = fs.sblksize(Math.max(newsize, ip.i_size), lbn) / fs.fs_fsize;
-    const fsb = await ffs_newblock(ip, lbn, i, i > 0 ? row.get(i - 1) : 0, frags, cred);
+    const fsb = await ffs_newblock(ip, lbn, i, i > 0 ? row.get(i - 1) : 0, frags, ctx);
     row.set(i, 1, fsb);
   } finally {
     row.release();
@@ -107,11 +107,11 @@ export async function ffs_ensureblock(ip: Inode, lbn: number, newsize: number, c
 }
 
 /** Allocates a block of `frags` fragments filled with zeros, for pointer `indx` of a row whose pointer before it is `prev`. */
-async function ffs_newblock(ip: Inode, lbn: number, indx: number, prev: number, frags: number, cred: Cred): Promise<number> {
+async function ffs_newblock(ip: Inode, lbn: number, indx: number, prev: number, frags: number, ctx: Context): Promise<number> {
   const { i_ump: ump, i_fs: fs } = ip;
   const order = ORDER(ump);
   const pref = ffs_blkpref(ip, lbn, indx, prev);
-  const fsb = frags === fs.fs_frag ? (await ffs_allocblks(ip, pref, 1, cred)).fsb : await ffs_allocfrags(ip, pref, frags, cred);
+  const fsb = frags === fs.fs_frag ? (await ffs_allocblks(ip, pref, 1, ctx)).fsb : await ffs_allocfrags(ip, pref, frags, ctx);
   order.newdata = true;
   try {
     await ffs_zero(ip, fs.fsbtob(fsb), frags * fs.fs_fsize);

@@ -1,4 +1,4 @@
-import type { Cred } from '../../../kernel/cred.js';
+import type { Context } from '../../../kernel/context.js';
 import { E, errno } from '../../../kernel/errno.js';
 import { W_OK, X_OK } from '../../../kernel/fcntl.js';
 import { vop_access } from '../../../kernel/vfs/genfs.js';
@@ -26,7 +26,7 @@ import { ORDER } from '../volume/writestate.js';
 const AUTOCREATE_ROOM = 1024;
 
 /** The file of a new attribute, empty and referenced. @throws ENOATTR EACCES ENOSPC EIO */
-async function autocreate(vp: Vnode, subdir: Vnode, name: string, length: number, cred: Cred): Promise<Vnode> {
+async function autocreate(vp: Vnode, subdir: Vnode, name: string, length: number, ctx: Context): Promise<Vnode> {
   if (VTOI(vp).i_ump.um_dialect !== 'netbsd') throw errno(E.ENOATTR, 'the attribute has no file under /.attribute');
   if (length > AUTOCREATE_ROOM) throw errno(E.ENOSPC, `a new extended attribute has room for ${AUTOCREATE_ROOM} bytes`);
   return beside(vp, subdir, true, async () => {
@@ -36,11 +36,11 @@ async function autocreate(vp: Vnode, subdir: Vnode, name: string, length: number
       if (file === null) throw errno(E.EIO, `/.attribute: ${name} is no file`);
       return file;
     }
-    await vop_access(subdir, W_OK | X_OK, cred);
+    await vop_access(subdir, W_OK | X_OK, ctx);
     const vap = new Vattr();
     vap.va_type = VREG;
     vap.va_mode = 0o600;
-    const file = await ffs_create(subdir, name, vap, cred);
+    const file = await ffs_create(subdir, name, vap, ctx);
     subdir.v_mount.mnt_kernel.cache_enter(subdir, name, file);
     return file;
   });
@@ -55,15 +55,15 @@ function three(le: boolean, a: number, b: number, c: number, more = 0): Uint8Arr
   return bytes;
 }
 
-async function writeat(file: Vnode, bytes: Uint8Array, offset: number, cred: Cred): Promise<void> {
-  await ffs_write(file, new Uio(bytes, 0, bytes.length, offset), 0, cred);
+async function writeat(file: Vnode, bytes: Uint8Array, offset: number, ctx: Context): Promise<void> {
+  await ffs_write(file, new Uio(bytes, 0, bytes.length, offset), 0, ctx);
 }
 
 /** The file of an attribute, with a header if it had none yet. @throws EIO */
-async function ready(file: Vnode, name: string, cred: Cred): Promise<Backing> {
+async function ready(file: Vnode, name: string, ctx: Context): Promise<Backing> {
   const { i_ump: ump, i_size } = VTOI(file);
   if (i_size === 0 && ump.um_dialect === 'netbsd') {
-    await writeat(file, three(ump.um_le, UFS_EXTATTR_MAGIC, UFS_EXTATTR_VERSION, AUTOCREATE_ROOM), 0, cred);
+    await writeat(file, three(ump.um_le, UFS_EXTATTR_MAGIC, UFS_EXTATTR_VERSION, AUTOCREATE_ROOM), 0, ctx);
   }
   const backing = await openbacking(file, name);
   if (backing === undefined) throw errno(E.EIO, `/.attribute: the file of ${name} has no valid header`);
@@ -86,21 +86,21 @@ async function changing(
 }
 
 /** @throws EINVAL ENOATTR EACCES ENOSPC EIO; EOPNOTSUPP the volume has no attributes of that namespace */
-export async function ufs1_setextattr(vp: Vnode, namespace: number, name: string, value: Uint8Array, cred: Cred): Promise<void> {
+export async function ufs1_setextattr(vp: Vnode, namespace: number, name: string, value: Uint8Array, ctx: Context): Promise<void> {
   if (name === '.' || name === '..' || name.includes('/')) throw errno(E.EINVAL);
-  const open = async (subdir: Vnode) => (await child(subdir, name, VREG)) ?? (await autocreate(vp, subdir, name, value.length, cred));
+  const open = async (subdir: Vnode) => (await child(subdir, name, VREG)) ?? (await autocreate(vp, subdir, name, value.length, ctx));
   await changing(vp, namespace, open, async (file) => {
-    const backing = await ready(file, name, cred);
+    const backing = await ready(file, name, ctx);
     if (value.length > backing.room) throw errno(E.ENOSPC, `extended attribute ${name} has room for ${backing.room} bytes`);
     const { i_number, i_gen } = VTOI(vp);
     const bytes = three(backing.le, UFS_EXTATTR_ATTR_FLAG_INUSE, value.length, i_gen, value.length);
     bytes.set(value, UFS_EXTATTR_HEADER);
-    await writeat(file, bytes, recordplace(backing, i_number), cred);
+    await writeat(file, bytes, recordplace(backing, i_number), ctx);
   });
 }
 
 /** @throws ENOATTR EIO; EOPNOTSUPP the volume has no attributes of that namespace */
-export async function ufs1_deleteextattr(vp: Vnode, namespace: number, name: string, cred: Cred): Promise<void> {
+export async function ufs1_deleteextattr(vp: Vnode, namespace: number, name: string, ctx: Context): Promise<void> {
   const open = async (subdir: Vnode) => {
     const file = await child(subdir, name, VREG);
     if (file === null) throw errno(E.ENOATTR);
@@ -110,6 +110,6 @@ export async function ufs1_deleteextattr(vp: Vnode, namespace: number, name: str
     const backing = await openbacking(file, name);
     if (backing === undefined || (await record(backing, VTOI(vp))) === undefined) throw errno(E.ENOATTR);
     const { i_number, i_gen } = VTOI(vp);
-    await writeat(file, three(backing.le, 0, 0, i_gen), recordplace(backing, i_number), cred);
+    await writeat(file, three(backing.le, 0, 0, i_gen), recordplace(backing, i_number), ctx);
   });
 }

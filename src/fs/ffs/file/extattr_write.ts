@@ -1,4 +1,4 @@
-import type { Cred } from '../../../kernel/cred.js';
+import type { Context } from '../../../kernel/context.js';
 import { bytestrInto } from '../../../kernel/bytestr.js';
 import { E, errno } from '../../../kernel/errno.js';
 import { VBLK, VCHR } from '../../../kernel/vfs/vattr.js';
@@ -62,7 +62,7 @@ function entry(le: boolean, namespace: number, name: string, value: Uint8Array):
 }
 
 /** Gives the inode the area `area` in place of the one it has. @throws ENOSPC EIO; nothing has changed then */
-async function replace(ip: Inode, area: Uint8Array, cred: Cred): Promise<void> {
+async function replace(ip: Inode, area: Uint8Array, ctx: Context): Promise<void> {
   const { i_ump: ump, i_fs: fs } = ip;
   const order = ORDER(ump);
   if (area.length > UFS_NXADDR * fs.fs_bsize) throw errno(E.ENOSPC, `extended attributes of one file take at most ${UFS_NXADDR * fs.fs_bsize} bytes`);
@@ -71,7 +71,7 @@ async function replace(ip: Inode, area: Uint8Array, cred: Cred): Promise<void> {
     for (let i = 0; i * fs.fs_bsize < area.length; i++) {
       const size = fs.sblksize(area.length, i);
       const frags = size / fs.fs_fsize;
-      const fsb = await ffs_allocfrags(ip, i > 0 ? blocks[0]!.fsb + fs.fs_frag : 0, frags, cred);
+      const fsb = await ffs_allocfrags(ip, i > 0 ? blocks[0]!.fsb + fs.fs_frag : 0, frags, ctx);
       blocks.push({ fsb, frags });
       const bytes = new Uint8Array(size);
       bytes.set(area.subarray(i * fs.fs_bsize, i * fs.fs_bsize + size));
@@ -99,29 +99,29 @@ async function replace(ip: Inode, area: Uint8Array, cred: Cred): Promise<void> {
 }
 
 /** @throws EOPNOTSUPP ENAMETOOLONG ENOSPC EIO */
-export async function ffs_setextattr(vp: Vnode, namespace: number, name: string, value: Uint8Array, cred: Cred): Promise<void> {
+export async function ffs_setextattr(vp: Vnode, namespace: number, name: string, value: Uint8Array, ctx: Context): Promise<void> {
   const ip = supported(vp);
   if (name.length === 0) throw errno(E.EINVAL);
   if (name.length > EA_MAXNAMELEN) throw errno(E.ENAMETOOLONG);
   const le = ip.i_ump.um_le;
-  if (!ip.i_fs.ufs2) return ufs1_setextattr(vp, namespace, name, value, cred);
+  if (!ip.i_fs.ufs2) return ufs1_setextattr(vp, namespace, name, value, ctx);
   await ORDER(ip.i_ump).run(async () => {
     const { rest } = without(await ufs_extread(ip), le, namespace, name);
     const added = entry(le, namespace, name, value);
     const area = new Uint8Array(rest.length + added.length);
     area.set(rest);
     area.set(added, rest.length);
-    await replace(ip, area, cred);
+    await replace(ip, area, ctx);
   });
 }
 
 /** @throws EOPNOTSUPP ENOATTR ENOSPC EIO */
-export async function ffs_deleteextattr(vp: Vnode, namespace: number, name: string, cred: Cred): Promise<void> {
+export async function ffs_deleteextattr(vp: Vnode, namespace: number, name: string, ctx: Context): Promise<void> {
   const ip = supported(vp);
-  if (!ip.i_fs.ufs2) return ufs1_deleteextattr(vp, namespace, name, cred);
+  if (!ip.i_fs.ufs2) return ufs1_deleteextattr(vp, namespace, name, ctx);
   await ORDER(ip.i_ump).run(async () => {
     const { rest, found } = without(await ufs_extread(ip), ip.i_ump.um_le, namespace, name);
     if (!found) throw errno(E.ENOATTR);
-    await replace(ip, rest, cred);
+    await replace(ip, rest, ctx);
   });
 }

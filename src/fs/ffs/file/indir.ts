@@ -1,4 +1,4 @@
-import type { Cred } from '../../../kernel/cred.js';
+import type { Context } from '../../../kernel/context.js';
 import { E, errno } from '../../../kernel/errno.js';
 import type { MaybePromise } from '../../../kernel/rumpuser/rumpuser.js';
 import type { Buf } from '../../../kernel/vfs/bio.js';
@@ -108,9 +108,9 @@ function place(ip: Inode, lbn: number): { level: number; span: number; rel: numb
 }
 
 /** A new indirect block, all zero, on no disk yet. Referenced. */
-async function newindir(ip: Inode, lbn: number, cred: Cred): Promise<{ bp: Buf; fsb: number }> {
+async function newindir(ip: Inode, lbn: number, ctx: Context): Promise<{ bp: Buf; fsb: number }> {
   const { i_ump: ump, i_fs: fs } = ip;
-  const { fsb } = await ffs_allocblks(ip, ffs_blkpref(ip, lbn, 0, 0), 1, cred);
+  const { fsb } = await ffs_allocblks(ip, ffs_blkpref(ip, lbn, 0, 0), 1, ctx);
   const bp = ump.um_bufcache.getblk(ump.um_dev, fs.fsbtob(fsb), fs.fs_bsize);
   bp.b_data.fill(0);
   ORDER(ump).bdwrite(bp, BK_NEW);
@@ -130,24 +130,24 @@ function readindir(ump: FfsMount, addr: number, owner: Inode | null): MaybePromi
  * fails: who extends a file cuts it back then). Without, null if an indirect block is missing: all its blocks are holes.
  * @throws ENOSPC EFBIG EIO
  */
-export function ffs_row(ip: Inode, lbn: number, cred: Cred | null): MaybePromise<Row | null> {
+export function ffs_row(ip: Inode, lbn: number, ctx: Context | null): MaybePromise<Row | null> {
   if (lbn < UFS_NDADDR) return new Row(ip, null, 0, UFS_NDADDR);
   const { i_ump: ump, i_fs: fs } = ip;
   // The first tree has one indirect block, which is in memory but for the first time.
   const rel = lbn - UFS_NDADDR;
-  if (rel >= fs.fs_nindir || ip.i_ib[0] === 0) return deeprow(ip, lbn, cred);
+  if (rel >= fs.fs_nindir || ip.i_ib[0] === 0) return deeprow(ip, lbn, ctx);
   const bp = readindir(ump, ip.i_ib[0]!, ip);
   return bp instanceof Promise ? bp.then((got) => new Row(ip, got, UFS_NDADDR, fs.fs_nindir)) : new Row(ip, bp, UFS_NDADDR, fs.fs_nindir);
 }
 
-async function deeprow(ip: Inode, lbn: number, cred: Cred | null): Promise<Row | null> {
+async function deeprow(ip: Inode, lbn: number, ctx: Context | null): Promise<Row | null> {
   const { i_ump: ump, i_fs: fs } = ip;
   const { level, span, rel } = place(ip, lbn);
   const order = ORDER(ump);
   let bp: Buf;
   if (ip.i_ib[level] === 0) {
-    if (cred === null) return null;
-    const made = await newindir(ip, lbn, cred);
+    if (ctx === null) return null;
+    const made = await newindir(ip, lbn, ctx);
     ip.i_ib[level] = made.fsb;
     order.touchmeta(ip, 0);
     bp = made.bp;
@@ -163,8 +163,8 @@ async function deeprow(ip: Inode, lbn: number, cred: Cred | null): Promise<Row |
     try {
       const addr = getptr(ump, bp.b_view, i);
       if (addr === 0) {
-        if (cred === null) return null;
-        const made = await newindir(ip, lbn, cred);
+        if (ctx === null) return null;
+        const made = await newindir(ip, lbn, ctx);
         putptr(ump, bp.b_view, i, made.fsb);
         order.bdwrite(bp, BK_INODE);
         next = made.bp;

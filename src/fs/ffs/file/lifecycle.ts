@@ -1,4 +1,4 @@
-import type { Cred } from '../../../kernel/cred.js';
+import type { Context } from '../../../kernel/context.js';
 import { E, errno } from '../../../kernel/errno.js';
 import { MNT_RDONLY } from '../../../kernel/fcntl.js';
 import type { MaybePromise } from '../../../kernel/rumpuser/rumpuser.js';
@@ -81,7 +81,7 @@ export function ffs_reclaim(vp: Vnode): MaybePromise<void> {
 }
 
 /** Data has been written as it came; what is left are metadata and the barrier. @throws EIO also for a write that failed before */
-export function ffs_fsync(vp: Vnode, _cred: Cred, datasync: boolean): MaybePromise<void> {
+export function ffs_fsync(vp: Vnode, _ctx: Context, datasync: boolean): MaybePromise<void> {
   const ip = VTOI(vp);
   if (!writable(ip)) return undefined;
   const order = ORDER(ip.i_ump);

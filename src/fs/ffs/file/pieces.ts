@@ -1,4 +1,4 @@
-import type { Cred } from '../../../kernel/cred.js';
+import type { Context } from '../../../kernel/context.js';
 import { E, errno } from '../../../kernel/errno.js';
 import type { Inode } from '../../ufs/inode.js';
 import { ffs_fallocate, ffs_punch, ffs_truncate } from './truncate.js';
@@ -6,7 +6,7 @@ import { ORDER } from '../volume/writestate.js';
 
 /**
  * Operations on ranges of files of any size, piece by piece: in transactions that a journal can hold, and with a pause
- * after each in which others get on and `signal` may come.
+ * after each in which others get on and the caller may give up.
  */
 
 /** A piece is not larger, bytes: they are written. */
@@ -26,12 +26,12 @@ async function pause(ip: Inode, signal: AbortSignal | undefined): Promise<void> 
 }
 
 /** @throws EIO; EINTR: what lies before is a hole */
-export async function ffs_punch_pieces(ip: Inode, offset: number, length: number, signal?: AbortSignal): Promise<void> {
+export async function ffs_punch_pieces(ip: Inode, offset: number, length: number, ctx: Context): Promise<void> {
   const order = ORDER(ip.i_ump);
   const { fs_nindir, fs_bsize } = ip.i_fs;
   const end = Math.min(offset + length, ip.i_size);
   for (let at = offset; at < end; ) {
-    if (at > offset) await pause(ip, signal);
+    if (at > offset) await pause(ip, ctx.signal);
     const got = order.punchreach(ip, at, pieceend(ip, at, end, PUNCH_ROWS * fs_nindir * fs_bsize));
     const to = got instanceof Promise ? await got : got;
     await order.run(() => ffs_punch(ip, at, to - at));
@@ -40,22 +40,22 @@ export async function ffs_punch_pieces(ip: Inode, offset: number, length: number
 }
 
 /** @throws EFBIG ENOSPC EIO EINTR; the size is then as before, though holes of the range may have been filled */
-export async function ffs_fallocate_pieces(ip: Inode, offset: number, length: number, cred: Cred, signal?: AbortSignal): Promise<void> {
+export async function ffs_fallocate_pieces(ip: Inode, offset: number, length: number, ctx: Context): Promise<void> {
   const order = ORDER(ip.i_ump);
   const osize = ip.i_size;
   const end = offset + length;
   if (end > ip.i_ump.um_maxfilesize) throw errno(E.EFBIG);
   try {
     for (let at = offset; at < end; ) {
-      if (at > offset) await pause(ip, signal);
+      if (at > offset) await pause(ip, ctx.signal);
       const to = pieceend(ip, at, end, Math.min(order.mostalloc, ALLOC_BYTES));
-      await order.run(() => ffs_fallocate(ip, at, to - at, cred));
+      await order.run(() => ffs_fallocate(ip, at, to - at, ctx));
       at = to;
     }
   } catch (error) {
     if (ip.i_size > osize) {
       await order.reduce(ip, osize);
-      await order.run(() => ffs_truncate(ip, osize, cred));
+      await order.run(() => ffs_truncate(ip, osize, ctx));
     }
     throw error;
   }

@@ -1,4 +1,4 @@
-import type { Cred } from '../../../kernel/cred.js';
+import type { Context } from '../../../kernel/context.js';
 import { E, errno } from '../../../kernel/errno.js';
 import { ALLPERMS } from '../../../kernel/stat.js';
 import { genfs_clear_setid } from '../../../kernel/vfs/genfs.js';
@@ -16,7 +16,7 @@ function seconds(ip: Inode, sec: number): number {
 }
 
 /** VOP_SETATTR. The size first: it alone can fail for lack of room, and then nothing has changed. */
-export async function ffs_setattr(vp: Vnode, vap: Vattr, cred: Cred): Promise<void> {
+export async function ffs_setattr(vp: Vnode, vap: Vattr, ctx: Context): Promise<void> {
   const ip = VTOI(vp);
   const order = ORDER(ip.i_ump);
   if (vap.va_size !== VNOVAL) {
@@ -24,17 +24,17 @@ export async function ffs_setattr(vp: Vnode, vap: Vattr, cred: Cred): Promise<vo
     if (vp.v_type !== VREG) throw errno(E.EINVAL);
     if (!(vap.va_size >= 0)) throw errno(E.EINVAL);
     if (vap.va_size < ip.i_size) await order.reduce(ip, vap.va_size);
-    await order.run(() => ffs_truncate(ip, vap.va_size, cred));
+    await order.run(() => ffs_truncate(ip, vap.va_size, ctx));
   }
   const wait = order.begin();
   if (wait) await wait;
   try {
     let changed = false;
-    if (vap.va_size !== VNOVAL) ip.i_mode = genfs_clear_setid(vp.v_type, ip.i_mode, cred);
+    if (vap.va_size !== VNOVAL) ip.i_mode = genfs_clear_setid(vp.v_type, ip.i_mode, ctx);
     if (vap.va_uid !== VNOVAL || vap.va_gid !== VNOVAL) {
       if (vap.va_uid !== VNOVAL) ip.i_uid = vap.va_uid;
       if (vap.va_gid !== VNOVAL) ip.i_gid = vap.va_gid;
-      ip.i_mode = genfs_clear_setid(vp.v_type, ip.i_mode, cred);
+      ip.i_mode = genfs_clear_setid(vp.v_type, ip.i_mode, ctx);
       changed = true;
     }
     if (vap.va_mode !== VNOVAL) {

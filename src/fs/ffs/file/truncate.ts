@@ -1,5 +1,5 @@
-import type { Cred } from '../../../kernel/cred.js';
-import { NOCRED } from '../../../kernel/cred.js';
+import type { Context } from '../../../kernel/context.js';
+import { KERNEL_CONTEXT } from '../../../kernel/context.js';
 import { E, errno, errnoOf } from '../../../kernel/errno.js';
 import { S_IFDIR, S_IFMT, S_IFREG } from '../../../kernel/stat.js';
 import { UFS_NDADDR, UFS_NIADDR } from '../../ufs/dinode.js';
@@ -16,20 +16,20 @@ import { ORDER } from '../volume/writestate.js';
  * allocated: the format wants it so.
  * @throws EFBIG ENOSPC EIO; the size is then as before
  */
-export async function ffs_truncate(ip: Inode, length: number, cred: Cred): Promise<void> {
+export async function ffs_truncate(ip: Inode, length: number, ctx: Context): Promise<void> {
   const order = ORDER(ip.i_ump);
   if (length > ip.i_ump.um_maxfilesize) throw errno(E.EFBIG);
-  if (length > ip.i_size) await extend(ip, length, cred);
+  if (length > ip.i_size) await extend(ip, length, ctx);
   else if (length < ip.i_size) await ffs_shrink(ip, length);
   order.touchmeta(ip, IN_CHANGE | IN_UPDATE);
 }
 
-async function extend(ip: Inode, length: number, cred: Cred): Promise<void> {
+async function extend(ip: Inode, length: number, ctx: Context): Promise<void> {
   const osize = ip.i_size;
   const order = ORDER(ip.i_ump);
   try {
-    await ffs_growtail(ip, length, cred, length, length);
-    await ffs_ensureblock(ip, ip.i_fs.lblkno(length - 1), length, cred);
+    await ffs_growtail(ip, length, ctx, length, length);
+    await ffs_ensureblock(ip, ip.i_fs.lblkno(length - 1), length, ctx);
     ip.i_size = length;
   } catch (error) {
     await ffs_shrink(ip, osize);
@@ -74,7 +74,7 @@ export async function ffs_shrink(ip: Inode, length: number): Promise<void> {
   }
   if (length === 0 || length === osize || (ip.i_mode & S_IFMT) !== S_IFREG) return;
   try {
-    await ffs_ensureblock(ip, fs.lblkno(length - 1), length, NOCRED);
+    await ffs_ensureblock(ip, fs.lblkno(length - 1), length, KERNEL_CONTEXT);
   } catch (error) {
     // No room for the block of a hole that has become the last: checkers of some systems will cut it off.
     if (errnoOf(error) !== E.ENOSPC) throw error;
@@ -170,15 +170,15 @@ export async function ffs_punch(ip: Inode, offset: number, length: number): Prom
 }
 
 /** Allocates what is missing in offset..offset+length-1, as zeros, and extends the size. @throws EFBIG ENOSPC EIO */
-export async function ffs_fallocate(ip: Inode, offset: number, length: number, cred: Cred): Promise<void> {
+export async function ffs_fallocate(ip: Inode, offset: number, length: number, ctx: Context): Promise<void> {
   const { i_ump: ump, i_fs: fs } = ip;
   const end = offset + length;
   if (end > ump.um_maxfilesize) throw errno(E.EFBIG);
   const osize = ip.i_size;
   try {
-    if (end > osize) await ffs_growtail(ip, end, cred, end, end);
+    if (end > osize) await ffs_growtail(ip, end, ctx, end, end);
     for (let lbn = fs.lblkno(offset); lbn <= fs.lblkno(end - 1); lbn++) {
-      await ffs_ensureblock(ip, lbn, Math.max(end, ip.i_size), cred);
+      await ffs_ensureblock(ip, lbn, Math.max(end, ip.i_size), ctx);
       ip.i_size = Math.max(ip.i_size, Math.min(end, fs.lblktosize(lbn + 1)));
     }
   } catch (error) {

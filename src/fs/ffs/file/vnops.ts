@@ -1,4 +1,4 @@
-import type { Cred } from '../../../kernel/cred.js';
+import type { Context } from '../../../kernel/context.js';
 import { E, errno, errnoOf } from '../../../kernel/errno.js';
 import { LINK_MAX, PATH_MAX } from '../../../kernel/fcntl.js';
 import type { MaybePromise } from '../../../kernel/rumpuser/rumpuser.js';
@@ -21,7 +21,7 @@ import { ffs_accessed, ffs_read, ffs_seek } from './read.js';
 /** Names of pathconf(2); values of NetBSD sys/sys/unistd.h. */
 const PC = { LINK_MAX: 1, NAME_MAX: 4, PATH_MAX: 5, CHOWN_RESTRICTED: 7, NO_TRUNC: 8, SYNC_IO: 10, FILESIZEBITS: 11, SYMLINK_MAX: 12, TWO_SYMLINKS: 13, MIN_HOLE_SIZE: 15 } as const;
 
-function lookup(dvp: Vnode, name: string, _cred: Cred): MaybePromise<Vnode | null> {
+function lookup(dvp: Vnode, name: string, _ctx: Context): MaybePromise<Vnode | null> {
   const hit = ufs_dirlookup(VTOI(dvp), name);
   return hit instanceof Promise ? hit.then((h) => enter(dvp, name, h)) : enter(dvp, name, hit);
 }
@@ -70,13 +70,13 @@ function entered(dvp: Vnode, name: string, hit: DirHit, vp: Vnode): MaybePromise
   });
 }
 
-function getattr(vp: Vnode, vap: Vattr, _cred: Cred): void {
+function getattr(vp: Vnode, vap: Vattr, _ctx: Context): void {
   const ip = VTOI(vp);
   ufs_itimes(ip);
   ffs_fillattr(ip.i_ump, ip, vp.v_type, ip.i_fileid, vap);
 }
 
-function read(vp: Vnode, uio: Uio, _ioflag: number, _cred: Cred): MaybePromise<void> {
+function read(vp: Vnode, uio: Uio, _ioflag: number, _ctx: Context): MaybePromise<void> {
   if (vp.v_type !== VREG) throw errno(vp.v_type === VDIR ? E.EISDIR : E.EINVAL);
   if (!(uio.uio_offset >= 0)) throw errno(E.EINVAL);
   const ip = VTOI(vp);
@@ -84,14 +84,14 @@ function read(vp: Vnode, uio: Uio, _ioflag: number, _cred: Cred): MaybePromise<v
   return ffs_read(ip, uio);
 }
 
-function readdir(vp: Vnode, cookie: number, _cred: Cred, emit: ReaddirEmit): MaybePromise<boolean> {
+function readdir(vp: Vnode, cookie: number, _ctx: Context, emit: ReaddirEmit): MaybePromise<boolean> {
   const ip = VTOI(vp);
   ffs_accessed(ip);
   ufs_dirread(ip);
   return ufs_readdir(ip, cookie, emit);
 }
 
-function readlink(vp: Vnode, _cred: Cred): MaybePromise<Uint8Array> {
+function readlink(vp: Vnode, _ctx: Context): MaybePromise<Uint8Array> {
   const ip = VTOI(vp);
   if (vp.v_type !== VLNK) throw errno(E.EINVAL);
   ffs_accessed(ip);
@@ -102,7 +102,7 @@ function readlink(vp: Vnode, _cred: Cred): MaybePromise<Uint8Array> {
   return reading instanceof Promise ? reading.then(() => target) : target;
 }
 
-function seek(vp: Vnode, offset: number, whence: number, _cred: Cred): MaybePromise<number> {
+function seek(vp: Vnode, offset: number, whence: number, _ctx: Context): MaybePromise<number> {
   if (vp.v_type !== VREG) throw errno(E.EINVAL);
   return ffs_seek(VTOI(vp), offset, whence);
 }
@@ -138,12 +138,12 @@ export const ffs_readops = {
   readlink,
   seek,
   pathconf,
-  getextattr(vp: Vnode, namespace: number, name: string, _cred: Cred): MaybePromise<Uint8Array> {
+  getextattr(vp: Vnode, namespace: number, name: string, _ctx: Context): MaybePromise<Uint8Array> {
     extattrs(vp);
     const ip = VTOI(vp);
     return ip.i_ump.um_dinofmt.ufs2 ? ufs_getextattr(ip, namespace, name) : ufs1_getextattr(vp, namespace, name);
   },
-  listextattr(vp: Vnode, namespace: number, _cred: Cred): MaybePromise<string[]> {
+  listextattr(vp: Vnode, namespace: number, _ctx: Context): MaybePromise<string[]> {
     extattrs(vp);
     const ip = VTOI(vp);
     return ip.i_ump.um_dinofmt.ufs2 ? ufs_listextattr(ip, namespace) : ufs1_listextattr(vp, namespace);

@@ -1,4 +1,4 @@
-import type { Cred } from '../../../kernel/cred.js';
+import type { Context } from '../../../kernel/context.js';
 import { E, errno } from '../../../kernel/errno.js';
 import { VREG } from '../../../kernel/vfs/vattr.js';
 import type { Vnode } from '../../../kernel/vfs/vnode.js';
@@ -39,16 +39,16 @@ export const ffs_writeops: FfsWriteOps = {
   fsync: ffs_fsync,
   inactive: ffs_inactive,
   reclaim: ffs_reclaim,
-  fallocate(vp: Vnode, offset: number, length: number, cred: Cred, signal?: AbortSignal) {
+  fallocate(vp: Vnode, offset: number, length: number, ctx: Context) {
     range(vp, offset, length);
     const ip = VTOI(vp);
-    return ffs_fallocate_pieces(ip, offset, length, cred, signal);
+    return ffs_fallocate_pieces(ip, offset, length, ctx);
   },
-  fdiscard(vp: Vnode, offset: number, length: number, _cred: Cred, signal?: AbortSignal) {
+  fdiscard(vp: Vnode, offset: number, length: number, ctx: Context) {
     range(vp, offset, length);
     const ip = VTOI(vp);
     if (offset >= ip.i_size) return undefined;
-    return ffs_punch_pieces(ip, offset, length, signal);
+    return ffs_punch_pieces(ip, offset, length, ctx);
   },
   setextattr: ffs_setextattr,
   deleteextattr: ffs_deleteextattr,

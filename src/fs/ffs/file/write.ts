@@ -1,4 +1,4 @@
-import type { Cred } from '../../../kernel/cred.js';
+import type { Context } from '../../../kernel/context.js';
 import { E, errno } from '../../../kernel/errno.js';
 import { genfs_clear_setid } from '../../../kernel/vfs/genfs.js';
 import type { MaybePromise } from '../../../kernel/rumpuser/rumpuser.js';
@@ -26,7 +26,7 @@ import { ffs_shrink } from './truncate.js';
 /** Bytes of one transfer at most. */
 const MAXRUN = 1024 * 1024;
 
-export async function ffs_write(vp: Vnode, uio: Uio, ioflag: number, cred: Cred): Promise<void> {
+export async function ffs_write(vp: Vnode, uio: Uio, ioflag: number, ctx: Context): Promise<void> {
   const ip = VTOI(vp);
   if (vp.v_type !== VREG) throw errno(E.EISDIR);
   if ((ioflag & IO_APPEND) !== 0) uio.uio_offset = ip.i_size;
@@ -41,7 +41,7 @@ export async function ffs_write(vp: Vnode, uio: Uio, ioflag: number, cred: Cred)
     const before = uio.uio_resid;
     try {
       // A few steps a transaction: enough not to feel it, few enough not to keep a flush waiting.
-      for (let steps = 0; steps < 8 && uio.uio_resid > 0 && !(steps > 0 && order.crowded); steps++) await step(ip, uio, cred);
+      for (let steps = 0; steps < 8 && uio.uio_resid > 0 && !(steps > 0 && order.crowded); steps++) await step(ip, uio, ctx);
       flushed = false;
     } catch (error) {
       if (device_failed(error)) order.lose(ip.i_number);
@@ -56,7 +56,7 @@ export async function ffs_write(vp: Vnode, uio: Uio, ioflag: number, cred: Cred)
     } finally {
       if (uio.uio_resid < resid) {
         order.touch(ip, IN_CHANGE | IN_UPDATE);
-        ip.i_mode = genfs_clear_setid(vp.v_type, ip.i_mode, cred);
+        ip.i_mode = genfs_clear_setid(vp.v_type, ip.i_mode, ctx);
       }
       order.end();
     }
@@ -66,22 +66,22 @@ export async function ffs_write(vp: Vnode, uio: Uio, ioflag: number, cred: Cred)
 }
 
 /** Writes all of `uio` inside a transaction of the caller. */
-export async function ffs_write1(ip: Inode, uio: Uio, cred: Cred): Promise<void> {
-  while (uio.uio_resid > 0) await step(ip, uio, cred);
+export async function ffs_write1(ip: Inode, uio: Uio, ctx: Context): Promise<void> {
+  while (uio.uio_resid > 0) await step(ip, uio, ctx);
 }
 
 /** Writes one run. The size covers what was written; nothing stays behind it if the step throws. */
-async function step(ip: Inode, uio: Uio, cred: Cred): Promise<void> {
+async function step(ip: Inode, uio: Uio, ctx: Context): Promise<void> {
   const { i_fs: fs } = ip;
   const osize = ip.i_size;
   const end = uio.uio_offset + uio.uio_resid;
   try {
-    if (end > osize && fs.blkoff(osize) !== 0) await ffs_growtail(ip, end, cred, uio.uio_offset, end);
+    if (end > osize && fs.blkoff(osize) !== 0) await ffs_growtail(ip, end, ctx, uio.uio_offset, end);
     const lbn = fs.lblkno(uio.uio_offset);
-    const got = ffs_row(ip, lbn, cred);
+    const got = ffs_row(ip, lbn, ctx);
     const row = (got instanceof Promise ? await got : got)!;
     try {
-      const wait = row.get(lbn - row.first) !== 0 ? overwrite(ip, row, lbn, uio) : fill(ip, row, lbn, uio, cred);
+      const wait = row.get(lbn - row.first) !== 0 ? overwrite(ip, row, lbn, uio) : fill(ip, row, lbn, uio, ctx);
       if (wait) await wait;
     } finally {
       row.release();
@@ -129,7 +129,7 @@ function overwritten(ip: Inode, uio: Uio, n: number): void {
 }
 
 /** Gives the file the blocks that it lacks from `lbn` on, as many as lie in a row, and writes them. */
-function fill(ip: Inode, row: Row, lbn: number, uio: Uio, cred: Cred): MaybePromise<void> {
+function fill(ip: Inode, row: Row, lbn: number, uio: Uio, ctx: Context): MaybePromise<void> {
   const { i_fs: fs } = ip;
   const { fs_bsize } = fs;
   const i = lbn - row.first;
@@ -139,7 +139,7 @@ function fill(ip: Inode, row: Row, lbn: number, uio: Uio, cred: Cred): MaybeProm
   const pref = ffs_blkpref(ip, lbn, i, i > 0 ? row.get(i - 1) : 0);
   if (isfragment(ip, finalsize, lbn)) {
     const frags = fs.sblksize(finalsize, lbn) / fs.fs_fsize;
-    const fsb = ffs_allocfrags(ip, pref, frags, cred);
+    const fsb = ffs_allocfrags(ip, pref, frags, ctx);
     return fsb instanceof Promise ? fsb.then((got) => put(ip, row, i, got, frags, uio, end)) : put(ip, row, i, fsb, frags, uio, end);
   }
   let want = row.holes(i, Math.min(row.length - i, Math.ceil((end - fs.lblktosize(lbn)) / fs_bsize)));
@@ -147,7 +147,7 @@ function fill(ip: Inode, row: Row, lbn: number, uio: Uio, cred: Cred): MaybeProm
   if (want > 1 && isfragment(ip, finalsize, lbn + want - 1)) want--;
   // A section of the file ends (ffs_blkpref): the next step moves on to another group.
   if (fs.fs_maxbpg > 0 && lbn >= UFS_NDADDR) want = Math.min(want, fs.fs_maxbpg - (i % fs.fs_maxbpg));
-  const got = ffs_allocblks(ip, pref, want, cred);
+  const got = ffs_allocblks(ip, pref, want, ctx);
   if (got instanceof Promise) return got.then(({ fsb, blks }) => put(ip, row, i, fsb, blks * fs.fs_frag, uio, end));
   return put(ip, row, i, got.fsb, got.blks * fs.fs_frag, uio, end);
 }

@@ -1,4 +1,4 @@
-import { NOCRED } from '../../../kernel/cred.js';
+import { KERNEL_CONTEXT } from '../../../kernel/context.js';
 import { E, errno } from '../../../kernel/errno.js';
 import { S_IFMT, S_IFREG } from '../../../kernel/stat.js';
 import { Vnode } from '../../../kernel/vfs/vnode.js';
@@ -127,7 +127,7 @@ export async function wapbl_create(ump: FfsMount, bytes: number, le: boolean): P
     try {
       const meta = indirects(fs, blocks);
       // The place was seen to be free, and nothing has waited since but for reads.
-      const extent = await ffs_allocblks(ip, found.fsb, meta + blocks, NOCRED);
+      const extent = await ffs_allocblks(ip, found.fsb, meta + blocks, KERNEL_CONTEXT);
       if (extent.fsb !== found.fsb || extent.blks !== meta + blocks) throw order.damage(`blocks at frag ${found.fsb} are free and cannot be allocated`);
       const data = found.fsb + meta * fs.fs_frag;
       setpointers(ip, order, found.fsb, data, blocks);

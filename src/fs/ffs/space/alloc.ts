@@ -1,4 +1,4 @@
-import type { Cred } from '../../../kernel/cred.js';
+import type { Context } from '../../../kernel/context.js';
 import { kauth_issuser } from '../../../kernel/cred.js';
 import { E, errno } from '../../../kernel/errno.js';
 import type { MaybePromise } from '../../../kernel/rumpuser/rumpuser.js';
@@ -54,9 +54,9 @@ function prefgroup(ip: Inode, pref: number): number {
 }
 
 /** Of `frags`, how many `cred` may allocate; 0 or less: none. */
-function available(order: Order, cred: Cred, frags: number): number {
+function available(order: Order, ctx: Context, frags: number): number {
   const { um_fs: fs, um_mountp } = order.ump;
-  const free = Math.min(frags, fs.freespace(kauth_issuser(cred) ? 0 : fs.fs_minfree));
+  const free = Math.min(frags, fs.freespace(kauth_issuser(ctx.cred) ? 0 : fs.fs_minfree));
   const { mnt_dev } = um_mountp;
   return mnt_dev === null || free <= 0 ? free : Math.floor(mnt_dev.spare(free * fs.fs_fsize) / fs.fs_fsize);
 }
@@ -91,9 +91,9 @@ function alloccgblks(order: Order, bp: Buf, c: number, pref: number, want: numbe
  * Allocates up to `want` consecutive blocks, as near behind `pref` (see ffs_blkpref) as can be; at least one.
  * @throws ENOSPC
  */
-export function ffs_allocblks(ip: Inode, pref: number, want: number, cred: Cred): MaybePromise<Extent> {
+export function ffs_allocblks(ip: Inode, pref: number, want: number, ctx: Context): MaybePromise<Extent> {
   const { i_fs: fs } = ip;
-  const room = available(ORDER(ip.i_ump), cred, want * fs.fs_frag);
+  const room = available(ORDER(ip.i_ump), ctx, want * fs.fs_frag);
   if (fs.fs_cstotal.cs_nbfree <= 0 || room <= 0) throw errno(E.ENOSPC);
   return allocblksfrom(ip, pref, Math.max(1, Math.min(want, Math.floor(room / fs.fs_frag))), 0);
 }
@@ -160,12 +160,12 @@ function alloccgfrags(order: Order, bp: Buf, c: number, pref: number, frags: num
  * @returns the first frag
  * @throws ENOSPC
  */
-export function ffs_allocfrags(ip: Inode, pref: number, frags: number, cred: Cred): MaybePromise<number> {
+export function ffs_allocfrags(ip: Inode, pref: number, frags: number, ctx: Context): MaybePromise<number> {
   if (frags === ip.i_fs.fs_frag) {
-    const got = ffs_allocblks(ip, pref, 1, cred);
+    const got = ffs_allocblks(ip, pref, 1, ctx);
     return got instanceof Promise ? got.then(({ fsb }) => fsb) : got.fsb;
   }
-  if (available(ORDER(ip.i_ump), cred, frags) <= 0) throw errno(E.ENOSPC);
+  if (available(ORDER(ip.i_ump), ctx, frags) <= 0) throw errno(E.ENOSPC);
   return allocfragsfrom(ip, pref, frags, 0);
 }
 
@@ -255,17 +255,17 @@ export async function ffs_unrealloc(ip: Inode, fsb: number, ofrags: number, to: 
  * @returns the first frag
  * @throws ENOSPC
  */
-export async function ffs_realloccg(ip: Inode, fsb: number, ofrags: number, nfrags: number, pref: number, cred: Cred): Promise<number> {
+export async function ffs_realloccg(ip: Inode, fsb: number, ofrags: number, nfrags: number, pref: number, ctx: Context): Promise<number> {
   const { i_ump: ump, i_fs: fs } = ip;
   const order = ORDER(ump);
-  if (available(order, cred, nfrags - ofrags) <= 0) throw errno(E.ENOSPC);
+  if (available(order, ctx, nfrags - ofrags) <= 0) throw errno(E.ENOSPC);
   if (await fragextend(ip, fsb, ofrags, nfrags)) {
     ip.i_blocks += ((nfrags - ofrags) * fs.fs_fsize) / 512;
     return fsb;
   }
   let want = request(fs, nfrags);
   if (fs.fs_cstotal.cs_nbfree <= 0) want = nfrags;
-  const to = await ffs_allocfrags(ip, pref > 0 ? pref : fsb, want, cred);
+  const to = await ffs_allocfrags(ip, pref > 0 ? pref : fsb, want, ctx);
   if (want > nfrags) {
     await ffs_blkfree(ump, to + nfrags, want - nfrags);
     ip.i_blocks -= ((want - nfrags) * fs.fs_fsize) / 512;
