@@ -2,9 +2,11 @@
 module.exports = {
   forbidden: [
     { name: 'no-circular', severity: 'error', comment: 'A cycle that vanishes at run time (types only) is allowed.', from: {}, to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } } },
-    { name: 'fs-only-kernel', severity: 'error', comment: 'A driver knows the kernel and itself (and src/fs/ufs, which ffs shares on purpose).', from: { path: '^src/fs/([^/]+)/', pathNot: '^src/fs/ufs/' }, to: { pathNot: ['^src/kernel/', '^src/fs/$1/', '^src/fs/ufs/'] } },
-    { name: 'ufs-only-kernel', severity: 'error', comment: 'ufs knows the types of ffs (see ufs-below-ffs), nothing else.', from: { path: '^src/fs/ufs/' }, to: { pathNot: ['^src/kernel/', '^src/fs/ufs/', '^src/fs/ffs/'] } },
-    { name: 'ufs-below-ffs', severity: 'error', from: { path: '^src/fs/ufs/' }, to: { path: '^src/fs/', pathNot: '^src/fs/ufs/', dependencyTypesNot: ['type-only'] } },
+    { name: 'driver-only-kernel-and-lib', severity: 'error', comment: 'A driver knows the kernel, what drivers share, what a format is, and itself.', from: { path: '^src/fs/([^/]+)/', pathNot: '^src/fs/(lib|ufs|ffs|lfs)/' }, to: { pathNot: ['^src/kernel/', '^src/fs/lib/', '^src/fs/format\\.ts$', '^src/fs/$1/'] } },
+    { name: 'ufs-family-over-ufs', severity: 'error', comment: 'FFS and LFS share ufs besides.', from: { path: '^src/fs/(ffs|lfs)/' }, to: { pathNot: ['^src/kernel/', '^src/fs/lib/', '^src/fs/ufs/', '^src/fs/format\\.ts$', '^src/fs/$1/'] } },
+    { name: 'ufs-only-kernel-and-lib', severity: 'error', comment: 'ufs knows the types of ffs (see ufs-below-ffs), nothing else.', from: { path: '^src/fs/ufs/' }, to: { pathNot: ['^src/kernel/', '^src/fs/lib/', '^src/fs/ufs/', '^src/fs/ffs/'] } },
+    { name: 'ufs-below-ffs', severity: 'error', from: { path: '^src/fs/ufs/' }, to: { path: '^src/fs/', pathNot: '^src/fs/(ufs|lib)/', dependencyTypesNot: ['type-only'] } },
+    { name: 'lib-only-kernel', severity: 'error', comment: 'What drivers share knows no driver.', from: { path: '^src/fs/lib/' }, to: { pathNot: ['^src/kernel/', '^src/fs/lib/'] } },
     { name: 'blockdev-only-kernel', severity: 'error', from: { path: '^src/blockdev/' }, to: { pathNot: ['^src/kernel/', '^src/blockdev/'] } },
     { name: 'kernel-stands-alone', severity: 'error', comment: 'Hosts behind src/kernel/rumpuser may use node: and koffi; nothing else may.', from: { path: '^src/kernel/', pathNot: '^src/kernel/rumpuser/node' }, to: { pathNot: '^src/kernel/' } },
     { name: 'fuse-by-system-calls', severity: 'error', comment: 'The bridge sees system calls and their plain types, never drivers or the VFS.', from: { path: '^src/fuse/' }, to: { path: '^src/(fs|blockdev|cli|kernel/vfs)/' } },

@@ -4,7 +4,7 @@ import { DIRECTSIZ, dirent_ino, dirent_is, dirent_name, dirent_namlen, dirent_pu
 import type { DirFormat } from '../../src/fs/ufs/dir.js';
 import type { DinodeFormat } from '../../src/fs/ufs/dinode.js';
 import { Dinode, dinode_load, dinode_store } from '../../src/fs/ufs/dinode.js';
-import { geti64, getu64, put64 } from '../../src/fs/ufs/endian.js';
+import { geti64, getu64, put64 } from '../../src/fs/lib/endian.js';
 import { extattr_base, extattr_entries } from '../../src/fs/ufs/extattr.js';
 import { isappleufs } from '../../src/fs/ffs/disk/dialect.js';
 import { calculate_crc32c } from '../../src/fs/ffs/disk/ckhash.js';

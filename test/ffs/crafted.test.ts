@@ -2,7 +2,7 @@ import t from 'tap';
 import { sb_ckhash_verifies, calculate_crc32c } from '../../src/fs/ffs/disk/ckhash.js';
 import { Fs } from '../../src/fs/ffs/disk/fs.js';
 import { Dinode, dinode_load, dinode_store } from '../../src/fs/ufs/dinode.js';
-import { put64 } from '../../src/fs/ufs/endian.js';
+import { put64 } from '../../src/fs/lib/endian.js';
 import { extattr_base } from '../../src/fs/ufs/extattr.js';
 import { EXTATTR_NAMESPACE_SYSTEM, EXTATTR_NAMESPACE_USER, MNT_RDONLY, O_RDONLY, SEEK_DATA, SEEK_HOLE } from '../../src/kernel/fcntl.js';
 import { MOUNTPOINT, disk, failure, fixture, fixtureManifest, has, manifest, mountFfs, readFile } from './volumes.js';

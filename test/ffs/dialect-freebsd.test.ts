@@ -12,7 +12,7 @@ import { fsck } from '../../src/fs/ffs/tools/fsck/index.js';
 import { newfs } from '../../src/fs/ffs/tools/newfs.js';
 import type { NewfsVolumeOptions } from '../../src/fs/ffs/tools/newfs.js';
 import { ffs_superblock_search } from '../../src/fs/ffs/disk/sbsearch.js';
-import { crc32c } from '../../src/fs/ufs/crc32c.js';
+import { crc32c } from '../../src/fs/lib/crc32c.js';
 import { EXTATTR_NAMESPACE_USER, MNT_RDONLY, O_RDONLY, SEEK_DATA, SEEK_HOLE } from '../../src/kernel/fcntl.js';
 import type { RumpSys } from '../../src/kernel/sys/rumpsys.js';
 import { FS_DOSOFTDEP, FS_METACKHASH, FS_NEEDSFSCK, FS_SUJ, badhashes, freebsdise, look, rehashall, slowcrc32c, superblock } from './freebsd.js';

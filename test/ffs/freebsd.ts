@@ -5,7 +5,7 @@
  */
 import type { MemoryDevice } from '../../src/blockdev/memory.js';
 import { Fs } from '../../src/fs/ffs/disk/fs.js';
-import { put64 } from '../../src/fs/ufs/endian.js';
+import { put64 } from '../../src/fs/lib/endian.js';
 import { bytesOf } from './write-support.js';
 
 export const FS_DOSOFTDEP = 0x2;

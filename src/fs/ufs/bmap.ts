@@ -2,7 +2,7 @@ import type { MaybePromise } from '../../kernel/rumpuser/rumpuser.js';
 import { SF_SNAPSHOT } from '../../kernel/stat.js';
 import type { Buf } from '../../kernel/vfs/bio.js';
 import { UFS_NDADDR, UFS_NIADDR } from './dinode.js';
-import { geti64 } from './endian.js';
+import { geti64 } from '../lib/endian.js';
 import type { Inode } from './inode.js';
 
 /**

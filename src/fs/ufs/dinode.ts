@@ -1,6 +1,6 @@
 import { S_IFDIR, S_IFLNK, S_IFMT } from '../../kernel/stat.js';
-import { checkhash } from './crc32c.js';
-import { geti64, getu64, put64 } from './endian.js';
+import { checkhash } from '../lib/crc32c.js';
+import { geti64, getu64, put64 } from '../lib/endian.js';
 
 /**
  * Inodes as the disk holds them. Source of the layout: NetBSD sys/ufs/ufs/dinode.h (struct ufs1_dinode of 128 bytes,

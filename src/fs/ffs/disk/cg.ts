@@ -1,5 +1,5 @@
 import { E, errno } from '../../../kernel/errno.js';
-import { geti64, put64 } from '../../ufs/endian.js';
+import { geti64, put64 } from '../../lib/endian.js';
 import { CK_CYLGRP, cg_ckhash_verifies } from './ckhash.js';
 import type { Fs } from './fs.js';
 import { FS_42POSTBLFMT, MAXFRAG } from './fs_const.js';

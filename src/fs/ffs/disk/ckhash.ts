@@ -1,4 +1,4 @@
-import { checkhash, crc32c } from '../../ufs/crc32c.js';
+import { checkhash, crc32c } from '../../lib/crc32c.js';
 import type { FfsDialect } from '../volume/ffsmount.js';
 import type { Fs } from './fs.js';
 import { FS_METACKHASH, SBLOCKSIZE } from './fs_const.js';

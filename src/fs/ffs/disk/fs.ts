@@ -1,5 +1,5 @@
 import { E, errno } from '../../../kernel/errno.js';
-import { MAX_EXACT, geti64, put64 } from '../../ufs/endian.js';
+import { MAX_EXACT, geti64, put64 } from '../../lib/endian.js';
 import { CK_SUPERBLOCK, SB_CKHASH_OFFSET, sb_ckhash } from './ckhash.js';
 import { SUN_MAXFILESIZE, sun_layout, sun_state } from './solaris.js';
 import {

@@ -1,4 +1,4 @@
-import { geti64, getu64, put64 } from '../../ufs/endian.js';
+import { geti64, getu64, put64 } from '../../lib/endian.js';
 import type { Fs } from './fs.js';
 import { SBLOCK_UFS1 } from './fs_const.js';
 

@@ -1,4 +1,4 @@
-import { MAX_EXACT } from '../../ufs/endian.js';
+import { MAX_EXACT } from '../../lib/endian.js';
 import type { Fs } from './fs.js';
 import { CSUM_SIZE, DINODE1_SIZE, DINODE2_SIZE, FS_42POSTBLFMT, FS_MAXCONTIG, FS_STRUCT_SIZE, MAXBSIZE, MAXFRAG, MINBSIZE, SBLOCKSIZE } from './fs_const.js';
 

@@ -3,7 +3,7 @@ import { E, errno } from '../../../kernel/errno.js';
 import type { MaybePromise } from '../../../kernel/rumpuser/rumpuser.js';
 import type { Buf } from '../../../kernel/vfs/bio.js';
 import { UFS_NDADDR, UFS_NIADDR } from '../../ufs/dinode.js';
-import { geti64, put64 } from '../../ufs/endian.js';
+import { geti64, put64 } from '../../lib/endian.js';
 import type { Inode } from '../../ufs/inode.js';
 import { ffs_allocblks, ffs_blkpref } from '../space/alloc.js';
 import type { FfsMount } from '../volume/ffsmount.js';

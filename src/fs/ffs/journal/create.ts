@@ -4,7 +4,7 @@ import { S_IFMT, S_IFREG } from '../../../kernel/stat.js';
 import { Vnode } from '../../../kernel/vfs/vnode.js';
 import { UFS_ROOTINO } from '../../ufs/dir.js';
 import { UFS_NDADDR, dinode_load, dinode_store } from '../../ufs/dinode.js';
-import { put64 } from '../../ufs/endian.js';
+import { put64 } from '../../lib/endian.js';
 import { Inode } from '../../ufs/inode.js';
 import { ufs_bmaprun } from '../../ufs/bmap.js';
 import { ffs_allocblks } from '../space/alloc.js';

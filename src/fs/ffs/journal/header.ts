@@ -1,5 +1,5 @@
 import type { BlockDevice } from '../../../kernel/blkdev.js';
-import { getu64 } from '../../ufs/endian.js';
+import { getu64 } from '../../lib/endian.js';
 import type { Fs } from '../disk/fs.js';
 
 /**

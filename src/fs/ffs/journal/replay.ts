@@ -1,6 +1,6 @@
 import type { BlockDevice } from '../../../kernel/blkdev.js';
 import { E, errno } from '../../../kernel/errno.js';
-import { geti64 } from '../../ufs/endian.js';
+import { geti64 } from '../../lib/endian.js';
 import type { WapblLog } from './header.js';
 import { WAPBL_WC_BLOCKS, WAPBL_WC_INODES, WAPBL_WC_REVOCATIONS } from './header.js';
 

@@ -1,6 +1,6 @@
 import type { BlockDevice } from '../../../kernel/blkdev.js';
 import type { MaybePromise } from '../../../kernel/rumpuser/rumpuser.js';
-import { put64 } from '../../ufs/endian.js';
+import { put64 } from '../../lib/endian.js';
 import { WAPBL_WC_BLOCKS, WAPBL_WC_HEADER, WAPBL_WC_INODES, WAPBL_WC_REVOCATIONS } from './header.js';
 import type { WapblPlace } from './header.js';
 import type { Piece } from './shadows.js';

@@ -5,7 +5,7 @@ import type { MountedDevice } from '../../../kernel/vfs/mntdev.js';
 import type { Mount } from '../../../kernel/vfs/mount.js';
 import type { DinodeFormat } from '../../ufs/dinode.js';
 import { UFS1_MAXSYMLINKLEN, UFS2_MAXSYMLINKLEN } from '../../ufs/dinode.js';
-import { DamageLog } from '../../ufs/damage.js';
+import { DamageLog } from '../../lib/damage.js';
 import type { DirFormat } from '../../ufs/dir.js';
 import { APPLEUFS_DIRBLKSIZ, UFS_DIRBLKSIZ } from '../../ufs/dir.js';
 import { DirIndexCache } from '../../ufs/dirindex.js';

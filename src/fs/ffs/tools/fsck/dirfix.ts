@@ -1,4 +1,4 @@
-import { put64 } from '../../../ufs/endian.js';
+import { put64 } from '../../../lib/endian.js';
 import { UFS_NDADDR } from '../../disk/fs.js';
 import { allocFrags, freeFrags } from './alloc.js';
 import type { FsckBuf, FsckContext } from './context.js';

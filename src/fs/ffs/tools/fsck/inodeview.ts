@@ -1,6 +1,6 @@
 import { S_IFBLK, S_IFCHR, S_IFLNK, S_IFMT } from '../../../../kernel/stat.js';
 import { UFS1_MAXSYMLINKLEN, isshortlink } from '../../../ufs/dinode.js';
-import { geti64, getu64, put64 } from '../../../ufs/endian.js';
+import { geti64, getu64, put64 } from '../../../lib/endian.js';
 import { DINODE1_SIZE, DINODE2_SIZE, UFS_NDADDR, UFS_NIADDR, UFS_NXADDR } from '../../disk/fs.js';
 import type { Fs } from '../../disk/fs.js';
 

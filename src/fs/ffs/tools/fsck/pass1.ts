@@ -1,7 +1,7 @@
 import { IFTODT, S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFREG, S_IFSOCK } from '../../../../kernel/stat.js';
 import { UFS_MAXDIRSIZE } from '../../../ufs/dir.js';
 import { dinode_ckhash_verifies } from '../../../ufs/dinode.js';
-import { put64 } from '../../../ufs/endian.js';
+import { put64 } from '../../../lib/endian.js';
 import { CG_MAGIC } from '../../disk/cg.js';
 import { CK_INODE } from '../../disk/ckhash.js';
 import { UFS_NDADDR, UFS_NIADDR, UFS_NXADDR, UFS_ROOTINO } from '../../disk/fs.js';

@@ -2,7 +2,7 @@ import { CgBuilder } from '../cg_build.js';
 import type { CgKept } from '../cg_build.js';
 import { CG_MAGIC } from '../../disk/cg.js';
 import { CK_CYLGRP, cg_ckhash_verifies } from '../../disk/ckhash.js';
-import { geti64 } from '../../../ufs/endian.js';
+import { geti64 } from '../../../lib/endian.js';
 import { csum_store } from '../../disk/csum.js';
 import { UFS_ROOTINO } from '../../disk/fs.js';
 import type { FsckBuf, FsckContext } from './context.js';

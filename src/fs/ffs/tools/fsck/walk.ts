@@ -1,4 +1,4 @@
-import { geti64 } from '../../../ufs/endian.js';
+import { geti64 } from '../../../lib/endian.js';
 import { UFS_NDADDR, UFS_NIADDR, UFS_NXADDR } from '../../disk/fs.js';
 import type { FsckBuf, FsckContext } from './context.js';
 import { InodeView, blockless, directFrags, indirectReach } from './inodeview.js';

@@ -1,6 +1,6 @@
 /**
  * Field access in both byte orders. DataView takes the order as an argument, which the compiler folds away; what is
- * here are the 64-bit fields, which UFS uses for sizes, block numbers and times.
+ * here are the 64-bit fields.
  *
  * Numbers stay exact up to 2^53 - 1. Beyond that a getter returns the nearest double, never an exception: no check is
  * possible here that says what is wrong. Every caller compares the value with a bound that lies far below 2^53.
