@@ -9,11 +9,12 @@ const PIECE_BYTES = 4096;
 export class Look {
   readonly size_bytes: number;
   readonly sector_bytes: number;
-  readonly #dev: BlockDevice;
+  /** For a driver's own probe, which bounds itself. */
+  readonly device: BlockDevice;
   readonly #pieces = new Map<number, Uint8Array>();
 
   constructor(dev: BlockDevice) {
-    this.#dev = dev;
+    this.device = dev;
     this.size_bytes = dev.size_bytes;
     this.sector_bytes = dev.sector_bytes;
   }
@@ -45,7 +46,7 @@ export class Look {
     let piece = this.#pieces.get(start);
     if (piece === undefined) {
       piece = new Uint8Array(Math.min(PIECE_BYTES, this.size_bytes - start));
-      await this.#dev.read(piece, 0, piece.length, start);
+      await this.device.read(piece, 0, piece.length, start);
       this.#pieces.set(start, piece);
     }
     return piece;

@@ -1,4 +1,4 @@
-import type { BlockDevice } from '../../kernel/blkdev.js';
+import type { BlockDevice } from '../kernel/blkdev.js';
 
 /** Devices up to this size are read as a whole, bytes. */
 const WHOLE_BYTES = 256 << 20;
