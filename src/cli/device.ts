@@ -3,7 +3,7 @@ import type { Rumpuser } from '../kernel/rumpuser/rumpuser.js';
 import { createImage, openImage, type ImageDevice, type OpenImageOptions } from '../blockdev/image.js';
 import { PartitionDevice } from '../blockdev/partition.js';
 import { listPartitions, scan, selectPartition } from '../blockdev/label/scan.js';
-import { describe } from '../fs/ffs/tools/describe.js';
+import { detect } from '../fs/detect.js';
 import { Failure, words } from './failure.js';
 import { listMounts } from './mounts.js';
 import { parseBytes } from './units.js';
@@ -55,7 +55,7 @@ function withMountpoint(said: string): string {
  */
 export async function selectExisting(disk: BlockDevice, where: Where): Promise<BlockDevice> {
   const device = await selectVolume(disk, where);
-  if (device !== disk || (await describe(disk).catch(() => undefined)) !== undefined) return device;
+  if (device !== disk || (await detect(disk)).length > 0) return device;
   await refusePartitioned(disk, where, 'choose one with --partition');
   return device;
 }
@@ -64,6 +64,13 @@ export async function selectExisting(disk: BlockDevice, where: Where): Promise<B
 export async function refusePartitioned(disk: BlockDevice, where: Where, advice: string): Promise<void> {
   const { partitions } = await scan(disk).catch(() => ({ partitions: [] }));
   if (partitions.length > 0) throw new Failure(`${where.image} is divided into partitions: ${advice} (${listPartitions(partitions)})`);
+}
+
+/** Where a device lies on the disk that it is a part of, bytes. */
+export function placeOf(device: BlockDevice): { start: number; end: number } {
+  let start = 0;
+  for (let outer = device; outer instanceof PartitionDevice; outer = outer.disk) start += outer.offset_bytes;
+  return { start, end: start + device.size_bytes };
 }
 
 /** The part of the disk that was asked for: by name, by offset, or the whole. @throws Failure that lists what there is */

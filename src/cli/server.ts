@@ -10,19 +10,22 @@ import { listPartitions, scan } from '../blockdev/label/scan.js';
 import { imageFromFd } from '../blockdev/image.js';
 import { OVERLAY_BLOCK_BYTES } from '../blockdev/overlay-format.js';
 import { overlayOn } from '../blockdev/overlay.js';
-import { PartitionDevice, placeOf } from '../blockdev/partition.js';
+import { PartitionDevice } from '../blockdev/partition.js';
 import { tmpfs } from '../fs/tmpfs/index.js';
 import type { Reach } from '../fuse/sandbox/filter.js';
 import { DEVICE_FD, serverMain, type OpenVolume, type ServedVolume } from '../fuse/server-process.js';
-import { selectVolume } from './device.js';
-import { driverOf } from './drivers.js';
+import { placeOf, selectVolume } from './device.js';
+import { checkOptions, choose, loadFormats } from './volume-format.js';
 import type { LogLevel } from '../kernel/rumpuser/rumpuser.js';
 import { openLog } from './log.js';
 
 /** What `mount` hands to the server; JSON. */
 export interface ServerArguments {
-  readonly type: string;
-  /** For messages; the file itself comes as a descriptor. */
+  /** undefined: what the disk holds. */
+  readonly type?: string;
+  /** It lies on a disk, which comes as a descriptor. */
+  readonly disk: boolean;
+  /** For messages. */
   readonly image: string;
   /** On the host; absolute. */
   readonly mountpoint: string;
@@ -111,22 +114,26 @@ const open: OpenVolume = async (raw, how) => {
       else log(level, message, fields);
     },
   });
-  const { name, driver } = driverOf(args.type);
   const flags = how.readonly ? args.flags | MNT_RDONLY : args.flags;
   const options = new Map(args.options);
-  if (args.mustWrite && !how.readonly && driver.disk) options.set('force-rw', true);
-  const disks = driver.disk ? await openDisks(ru, args, how.readonly) : undefined;
+  const disks = args.disk ? await openDisks(ru, args, how.readonly) : undefined;
+  const loaded = await loadFormats(how.fstype ?? args.type, disks?.disk, args.partition === undefined ? (args.offset ?? 0) : undefined, how.heir);
   await prepareNodeRumpuser();
-  const components = name === 'tmpfs' ? [tmpfs] : [tmpfs, driver.component];
+  const components = [...new Set([tmpfs, ...loaded.map(({ component }) => component)])];
   const rehearsal = how.heir ? await import('./rehearsal.js') : undefined;
-  await how.lockDown(disks?.file_bytes ?? 0, async (goOn) => rehearsal?.rehearse(ru, name, components, goOn));
+  await how.lockDown(disks?.file_bytes ?? 0, async (goOn) => rehearsal?.rehearse(ru, loaded, components, goOn));
   const rump = await RumpKernel.boot({
     rumpuser: ru, components, bufcache_bytes: BUFCACHE_BYTES, ...(how.keep !== undefined ? { keep: how.keep } : {}),
   });
   // The same path as on the host: FFS keeps on the disk where it was mounted.
   await makePath(rump.sys, args.mountpoint);
   const device = disks === undefined ? undefined : await volumeOf(ru, disks, args);
+  let name: string;
   try {
+    const { format } = await choose(loaded, device);
+    ({ name } = format);
+    checkOptions(format, options);
+    if (args.mustWrite && !how.readonly && args.disk) options.set('force-rw', true);
     await rump.sys.mount(name, args.mountpoint, flags, device !== undefined ? { fspec: device, options } : { options });
   } catch (error) {
     throw await partitionsInstead(error, args, device);

@@ -124,7 +124,7 @@ async function attempt(options: SuperviseOptions, mount: HostMount): Promise<Up 
     if (info !== undefined && readonly !== mount.readonly) return undefined;
     const ready = expect(server, 'ready');
     ready.catch(() => {}); // looked at below, whatever happens before
-    const order: ServeOrder = { type: 'serve', mountpoint: info?.mountpoint ?? mount.mountpoint, readonly, default_permissions: mount.default_permissions };
+    const order: ServeOrder = { type: 'serve', mountpoint: info?.mountpoint ?? mount.mountpoint, readonly, default_permissions: mount.default_permissions, fstype: volume.fstype };
     if (native) {
       server.send({ type: 'serve-native', mount: { ...mount, readonly } });
       await ready;

@@ -13,6 +13,8 @@ export interface ServeOrder {
   readonly mountpoint: string;
   readonly readonly: boolean;
   readonly default_permissions: boolean;
+  /** What the first server found the volume to be, as mount -t names it. */
+  readonly fstype: string;
 }
 
 /** The memory that outlives a server, and what goes with it. Descriptors are the server's. */

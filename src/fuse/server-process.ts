@@ -46,6 +46,8 @@ export interface OpenHow {
   readonly keep: Keep | undefined;
   /** It will have to take over from another server. */
   readonly heir: boolean;
+  /** What that one served, as it said (ServedVolume.fstype). */
+  readonly fstype: string | undefined;
   /**
    * To be called when everything is loaded and every file open, and before the first byte of the disk is looked at: gives up
    * all else, where that is wanted, and waits, where another server is still at work. `file_bytes`: size of the largest plain
@@ -137,7 +139,7 @@ export function serverMain(open: OpenVolume): void {
     };
     let waited: Promise<void> | undefined;
     const how: OpenHow = {
-      readonly: order.readonly, heir: order.heir !== undefined,
+      readonly: order.readonly, heir: order.heir !== undefined, fstype: order.heir?.fstype,
       get keep() {
         return keep;
       },

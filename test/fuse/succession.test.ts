@@ -5,6 +5,7 @@ import type { Socket } from 'node:net';
 import t from 'tap';
 import { MemoryDevice } from '../../src/blockdev/memory.js';
 import { rehearse } from '../../src/cli/rehearsal.js';
+import { loadFormats } from '../../src/cli/volume-format.js';
 import { ffs } from '../../src/fs/ffs/index.js';
 import { newfs } from '../../src/fs/ffs/tools/newfs.js';
 import { tmpfs } from '../../src/fs/tmpfs/index.js';
@@ -171,12 +172,13 @@ t.test('a stand-by rehearses what there is to be done', async (t) => {
   // Without handles there are no OPENDIR, no names that are not there are errors.
   t.same(await rehearseServing(rump.sys, '/v'), ['opendir']);
   await rump.halt();
+  const loaded = await loadFormats('ffs', undefined, undefined, true);
   let scenes = 0;
-  await rehearse(ru, 'ffs', [tmpfs, ffs], async () => ++scenes > 0);
+  await rehearse(ru, loaded, [tmpfs, ffs], async () => ++scenes > 0);
   t.equal(scenes, 5, 'to the end');
   for (let last = 1; last < 5; last++) {
     scenes = 0;
-    await rehearse(ru, 'ffs', [tmpfs, ffs], async () => ++scenes < last);
+    await rehearse(ru, loaded, [tmpfs, ffs], async () => ++scenes < last);
     t.equal(scenes, last, 'or not');
   }
 });

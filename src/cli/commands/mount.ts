@@ -1,6 +1,7 @@
 import { existsSync, fstatSync, readFileSync, realpathSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { Format } from '../../fs/format.js';
 import { MNT_NOATIME, MNT_RDONLY } from '../../kernel/fcntl.js';
 import { nodeRumpuser } from '../../kernel/rumpuser/node.js';
 import type { LogLevel } from '../../kernel/rumpuser/rumpuser.js';
@@ -12,9 +13,9 @@ import { MountFailure } from '../../fuse/mount/failure.js';
 import type { SandboxOptions } from '../../fuse/sandbox/start.js';
 import { supervise, type SuperviseOptions } from '../../fuse/supervisor.js';
 import { openDisk, type Where } from '../device.js';
-import { driverOf, type Driver } from '../drivers.js';
 import { EXIT_MOUNT, Failure, words } from '../failure.js';
 import { openLog } from '../log.js';
+import { allFormats, formatOf } from '../formats.js';
 import { newRecordFiles, removeRecord, writeRecord, type RecordFiles } from '../mounts.js';
 import { parseMountOptions, type MountOptions } from '../options.js';
 import type { ServerArguments } from '../server.js';
@@ -37,8 +38,6 @@ export interface MountArguments extends Where {
   readonly untrusted: boolean;
 }
 
-/** Without -t every disk is taken for FFS, the one disk format there is. */
-const DEFAULT_TYPE = 'ffs';
 /**
  * A small young generation: 141 MB instead of 167 for all processes of a busy mount; a larger one gains nothing that could be measured.
  * One thread for V8's own work instead of four: program and server take turns, and more threads that compile and collect take the
@@ -46,21 +45,40 @@ const DEFAULT_TYPE = 'ffs';
  */
 const SERVER_FLAGS = ['--max-semi-space-size=4', '--v8-pool-size=1'];
 
-/** What -o, the flags and the driver say together. @throws Failure */
-function settle(argv: MountArguments): { options: MountOptions; type: string; driver: Driver } {
+/** What was asked for. */
+interface Asked {
+  readonly options: MountOptions;
+  /** undefined: the server looks at the disk for what it is. */
+  readonly format: Format | undefined;
+}
+
+/** Does the volume lie on an image or device? */
+function onDisk({ format }: Asked): boolean {
+  return format === undefined || format.source === 'disk' || format.source === 'disks';
+}
+
+/** Names of the options that a driver may take. Those of a format that is not known yet are looked over by the server. */
+async function driverOptions(format: Format | undefined): Promise<Set<string>> {
+  const formats = format !== undefined ? [format] : (await allFormats()).filter(({ source }) => source === 'disk' || source === 'disks');
+  return new Set(formats.flatMap(({ options }) => options.map(({ name }) => name)));
+}
+
+/** What -o, the flags and the format say together. @throws Failure */
+async function settle(argv: MountArguments): Promise<Asked> {
   const root = process.getuid?.() === 0;
   const asked = argv.readOnly ? [...argv.options, 'ro'] : argv.options;
   const early = parseMountOptions(asked, root, undefined);
   const lists = argv.untrusted ? [...(early.overlay === undefined ? ['ro'] : []), ...asked, 'nosuid,nodev,noexec'] : asked;
-  const { name, driver } = driverOf(argv.type ?? early.type ?? DEFAULT_TYPE);
-  const options = parseMountOptions(lists, root, new Set(driver.options));
+  const type = argv.type ?? early.type;
+  const format = type === undefined ? undefined : await formatOf(type);
+  const options = parseMountOptions(lists, root, early.driver.size === 0 ? undefined : await driverOptions(format));
   if (argv.partition !== undefined) options.partition = argv.partition;
   if (argv.offset !== undefined) options.offset = parseBytes(String(argv.offset), '--offset');
   if (argv.channel !== undefined) options.channel = argv.channel;
   if (!root) refuseToUsers(options);
   // mount(8) always says rw; a volume that can only be read is then mounted read-only, as it is without.
   if (argv.helper) options.mustWrite = false;
-  return { options, type: name, driver };
+  return { options, format };
 }
 
 /** The host makes the mounts of ordinary users without them, whatever is asked for. @throws Failure */
@@ -103,17 +121,19 @@ async function openOverlay(argv: MountArguments, options: MountOptions, disk: Im
   }
 }
 
-function confinement(argv: MountArguments, driver: Driver): SandboxOptions {
+function confinement(argv: MountArguments, asked: Asked): SandboxOptions {
   if (!argv.sandbox && (argv.untrusted || argv.requireSandbox)) throw new Failure(`--no-sandbox contradicts ${argv.untrusted ? '--untrusted' : '--require-sandbox'}`);
   const mode = argv.requireSandbox || argv.untrusted ? 'required' : argv.sandbox ? 'on' : 'off';
-  return { mode, ...(driver.disk ? {} : { memory_bytes: null }) };
+  return { mode, ...(onDisk(asked) ? {} : { memory_bytes: null }) };
 }
 
-function plan(argv: MountArguments, options: MountOptions, type: string, driver: Driver, disk: ImageDevice | undefined, overlay: ImageDevice | undefined): SuperviseOptions {
+function plan(argv: MountArguments, asked: Asked, disk: ImageDevice | undefined, overlay: ImageDevice | undefined): SuperviseOptions {
+  const { options, format } = asked;
   const image = disk === undefined ? argv.image : realpathSync(argv.image);
   const readonly = (options.flags & MNT_RDONLY) !== 0 || (overlay === undefined && disk?.readonly === true);
   const args: ServerArguments = {
-    type, image, mountpoint: path.resolve(argv.dir),
+    ...(format !== undefined ? { type: format.name } : {}),
+    disk: disk !== undefined, image, mountpoint: path.resolve(argv.dir),
     ...(options.partition !== undefined ? { partition: options.partition } : {}),
     ...(options.offset !== undefined ? { offset: options.offset } : {}),
     ...(overlay !== undefined ? { overlay: overlay.name } : {}),
@@ -134,7 +154,7 @@ function plan(argv: MountArguments, options: MountOptions, type: string, driver:
     channel: options.channel,
     server: { entry: fileURLToPath(new URL('../server.js', import.meta.url)), args, execArgv: SERVER_FLAGS },
     ...(disk !== undefined ? { descriptors: overlay === undefined ? [disk.fd] : [disk.fd, overlay.fd] } : {}),
-    sandbox: confinement(argv, driver),
+    sandbox: confinement(argv, asked),
     survive: options.survive, standby: options.standby,
     ...(options.watchdog_s !== undefined ? { watchdog_s: options.watchdog_s } : {}),
   };
@@ -176,9 +196,10 @@ function checkFileSize(file: ImageDevice, disk: ImageDevice): void {
 
 /** `rumpfuse mount IMAGE DIR`. Returns when the mount can be used, or with --foreground when it has ended. */
 export async function mount(argv: MountArguments): Promise<number> {
-  const { options, type, driver } = settle(argv);
+  const asked = await settle(argv);
+  const { options } = asked;
   checkOpenFiles();
-  const disk = driver.disk ? await openImage(argv, options) : undefined;
+  const disk = onDisk(asked) ? await openImage(argv, options) : undefined;
   let overlay: { device: ImageDevice; made: boolean } | undefined;
   let mounted = false;
   const log = openLog(argv.logLevel, argv.logJson);
@@ -194,7 +215,7 @@ export async function mount(argv: MountArguments): Promise<number> {
   try {
     overlay = await openOverlay(argv, options, disk);
     if (disk !== undefined) checkFileSize(overlay?.device ?? disk, disk);
-    const superviseOptions = plan(argv, options, type, driver, disk, overlay?.device);
+    const superviseOptions = plan(argv, asked, disk, overlay?.device);
     if (!argv.foreground && !argv.trace) {
       await inBackground(superviseOptions, up);
       return 0;

@@ -1,5 +1,7 @@
 import type { BlockDevice } from '../../../kernel/blkdev.js';
 import { bytestrToUnicode } from '../../../kernel/bytestr.js';
+import type { VolumeFacts } from '../../format.js';
+import { dateInWords, sizeInWords } from '../../lib/words.js';
 import { ffs_evidence } from '../disk/dialect.js';
 import type { FfsDialect } from '../volume/ffsmount.js';
 import type { Fs } from '../disk/fs.js';
@@ -11,8 +13,7 @@ import { ffs_superblock_search } from '../disk/sbsearch.js';
 import { UFS_WAPBL_FLAGS_CREATE_LOG, wapbl_open } from '../journal/header.js';
 
 /** What a volume says of itself, for programs: plain data. Sizes in bytes, times in seconds since 1970. */
-export interface FfsFacts {
-  readonly format: string;
+export interface FfsFacts extends VolumeFacts {
   readonly byte_order: 'little' | 'big';
   /** Which system wrote it, as far as evidence goes. */
   readonly dialect: FfsDialect;
@@ -72,20 +73,6 @@ export function flagNames(fs: Fs, dialect: FfsDialect): string[] {
   return found;
 }
 
-function size(bytes: number): string {
-  const units = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
-  let unit = 0;
-  let n = bytes;
-  for (; n >= 1024 && unit < units.length - 1; unit++) n /= 1024;
-  return `${unit === 0 || Number.isInteger(n) ? n : n.toFixed(n < 10 ? 2 : 1)} ${units[unit]}`;
-}
-
-/** UTC; the number itself where it is no date. */
-export function date(seconds: number): string {
-  const at = new Date(seconds * 1000);
-  return Number.isNaN(at.getTime()) ? String(seconds) : at.toISOString().replace('.000Z', ' UTC').replace('T', ' ');
-}
-
 /**
  * What FFS volume is on `dev`, without reading more than its superblock and journal header.
  * @throws EFTYPE there is none, or its superblock is damaged: the message says what is wrong. EIO
@@ -128,13 +115,13 @@ export async function describe(dev: BlockDevice): Promise<Description> {
 
 function linesOf(facts: FfsFacts): (readonly [string, string])[] {
   const foreign = facts.features.includes('soft-updates journal') ? 'of soft updates (SU+J)' : facts.features.includes('gjournal') ? 'gjournal, outside of the volume' : 'none';
-  const journals = { none: 'none', wanted: 'WAPBL, to be made by the next mount that writes', empty: `WAPBL, ${size(facts.journal_bytes)}, empty`, dirty: `WAPBL, ${size(facts.journal_bytes)}, holds work to be replayed`, damaged: 'WAPBL, its header cannot be read' };
+  const journals = { none: 'none', wanted: 'WAPBL, to be made by the next mount that writes', empty: `WAPBL, ${sizeInWords(facts.journal_bytes)}, empty`, dirty: `WAPBL, ${sizeInWords(facts.journal_bytes)}, holds work to be replayed`, damaged: 'WAPBL, its header cannot be read' };
   const lines: [string, string][] = [
     ['format', `${facts.format}, ${facts.byte_order}-endian, superblock at ${facts.superblock_at}`],
     ['dialect', facts.dialect],
     ['label', facts.label === '' ? '(none)' : facts.label],
-    ['size', `${size(facts.size)} in ${facts.groups} group${facts.groups === 1 ? '' : 's'}, blocks of ${facts.block_size}, fragments of ${facts.frag_size}`],
-    ['free', `${size(facts.free)}, ${size(facts.available)} of it for everybody (minfree ${facts.minfree_percent}%)`],
+    ['size', `${sizeInWords(facts.size)} in ${facts.groups} group${facts.groups === 1 ? '' : 's'}, blocks of ${facts.block_size}, fragments of ${facts.frag_size}`],
+    ['free', `${sizeInWords(facts.free)}, ${sizeInWords(facts.available)} of it for everybody (minfree ${facts.minfree_percent}%)`],
     ['inodes', `${facts.inodes}, ${facts.free_inodes} free, ${facts.directories} director${facts.directories === 1 ? 'y' : 'ies'}`],
     ['state', facts.clean ? 'clean' : 'not cleanly unmounted'],
     ['journal', facts.journal === 'none' ? foreign : journals[facts.journal]],
@@ -142,7 +129,7 @@ function linesOf(facts: FfsFacts): (readonly [string, string])[] {
   ];
   if (facts.snapshots > 0) lines.push(['snapshots', String(facts.snapshots)]);
   lines.push(['last mounted', facts.last_mounted_on === '' ? '(never, or not said)' : `on ${facts.last_mounted_on}`]);
-  lines.push(['last written', date(facts.last_written)]);
+  lines.push(['last written', dateInWords(facts.last_written)]);
   if (facts.readonly_because !== undefined) lines.push(['read-only', facts.readonly_because]);
   return lines;
 }

@@ -1,9 +1,10 @@
 import type { BlockDevice } from '../../../kernel/blkdev.js';
 import { bytestrToUnicode } from '../../../kernel/bytestr.js';
 import { S_IFMT } from '../../../kernel/stat.js';
+import { dateInWords } from '../../lib/words.js';
 import { Dinode, dinode_load } from '../../ufs/dinode.js';
 import { Cg } from '../disk/cg.js';
-import { date, flagNames, formatName } from './describe.js';
+import { flagNames, formatName } from './describe.js';
 import { ffs_ckhashes } from '../disk/ckhash.js';
 import { ffs_evidence } from '../disk/dialect.js';
 import { alternates, freelist, newfscommand, summaries } from './dumpfs_more.js';
@@ -96,7 +97,7 @@ function superblock(fs: Fs, dialect: FfsDialect, out: string[]): void {
   const t = fs.fs_cstotal;
   row(out, 'format', formatName(fs));
   row(out, 'endian', fs.le ? 'little' : 'big', 'dialect', dialect);
-  row(out, 'magic', hex(fs.fs_magic), 'time', date(fs.fs_time));
+  row(out, 'magic', hex(fs.fs_magic), 'time', dateInWords(fs.fs_time));
   row(out, 'sblockloc', fs.fs_sblockloc, 'id', `[ ${hex(fs.fs_id0)} ${hex(fs.fs_id1)} ]`);
   row(out, 'nbfree', t.cs_nbfree, 'ndir', t.cs_ndir, 'nifree', t.cs_nifree, 'nffree', t.cs_nffree);
   row(out, 'ncg', fs.fs_ncg, 'size', fs.fs_size, 'dsize', fs.fs_dsize);
@@ -120,7 +121,7 @@ function superblock(fs: Fs, dialect: FfsDialect, out: string[]): void {
     if (dialect === 'freebsd') {
       const [providersize, metaspace] = fs.fs_journallocs;
       row(out, 'metackhash', hex(fs.fs_metackhash), 'ckhash', hex(fs.fs_ckhash), 'sujfree', fs.fs_sujfree);
-      row(out, 'mtime', date(fs.fs_mtime), 'providersize', providersize!, 'metaspace', metaspace!);
+      row(out, 'mtime', dateInWords(fs.fs_mtime), 'providersize', providersize!, 'metaspace', metaspace!);
     } else if (fs.fs_journal_version !== 0 || fs.fs_journal_flags !== 0) row(out, 'wapbl version', fs.fs_journal_version, 'location', fs.fs_journal_location, 'flags', hex(fs.fs_journal_flags), 'locs', fs.fs_journallocs.join(' '));
     const snapshots = fs.fs_snapinum.filter((ino) => ino !== 0);
     if (snapshots.length > 0) row(out, 'snapshots', snapshots.join(' '));
@@ -150,7 +151,7 @@ function ranges(count: number, is: (i: number) => boolean): string {
 
 function group(fs: Fs, cg: Cg, c: number, out: string[]): void {
   out.push('', `cg ${c}:`);
-  row(out, 'offset', fs.fsbtob(fs.cgtod(c)), 'time', date(fs.ufs2 ? cg.cg_time : cg.view.getInt32(8, fs.le)));
+  row(out, 'offset', fs.fsbtob(fs.cgtod(c)), 'time', dateInWords(fs.ufs2 ? cg.cg_time : cg.view.getInt32(8, fs.le)));
   row(out, 'cgx', cg.cg_cgx, 'ndblk', cg.cg_ndblk, 'niblk', fs.ufs2 ? cg.cg_niblk : fs.fs_ipg, ...(fs.ufs2 ? ['initediblk', cg.cg_initediblk] : []));
   row(out, 'nbfree', cg.cs_nbfree, 'ndir', cg.cs_ndir, 'nifree', cg.cs_nifree, 'nffree', cg.cs_nffree);
   row(out, 'rotor', cg.cg_rotor, 'irotor', cg.cg_irotor, 'frotor', cg.cg_frotor);
@@ -184,7 +185,7 @@ async function inodes(dev: BlockDevice, fs: Fs, cg: Cg, c: number, out: string[]
       const blocks = [...inode.i_db, ...inode.i_ib].join(' ').replace(/( 0)+$/, '');
       out.push([
         String(c * fs.fs_ipg + i).padStart(10), inode.i_mode.toString(8).padStart(6), String(inode.i_nlink).padStart(5), String(inode.i_uid).padStart(10), String(inode.i_gid).padStart(10),
-        String(inode.i_size).padStart(16), String(inode.i_blocks).padStart(10), hex(inode.i_flags).padEnd(8), (inode.i_gen >>> 0).toString(16).padEnd(8), `${date(inode.i_mtime)};`, blocks,
+        String(inode.i_size).padStart(16), String(inode.i_blocks).padStart(10), hex(inode.i_flags).padEnd(8), (inode.i_gen >>> 0).toString(16).padEnd(8), `${dateInWords(inode.i_mtime)};`, blocks,
       ].join(' '));
     }
   }

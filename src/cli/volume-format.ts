@@ -1,0 +1,50 @@
+/**
+ * Which format a server serves. What may be needed is loaded before the server is locked down, by bytes at fixed places, of which none is
+ * interpreted; what is really there is decided afterwards.
+ */
+import type { BlockDevice } from '../kernel/blkdev.js';
+import { E, errno } from '../kernel/errno.js';
+import type { Component } from '../kernel/rump.js';
+import { candidates, rank } from '../fs/detect.js';
+import type { Format, Make } from '../fs/format.js';
+import { FORMATS, formatNamed } from '../fs/registry.js';
+import { mostLikely } from './formats.js';
+
+/** A format with its driver. */
+export interface Loaded {
+  readonly format: Format;
+  readonly component: Component;
+  /** For rehearsing, where it was asked for. */
+  readonly make?: Make | undefined;
+}
+
+async function load(format: Format, rehearse: boolean): Promise<Loaded> {
+  return { format, component: await format.load(), ...(rehearse ? { make: await format.tools.make?.load() } : {}) };
+}
+
+/** What is asked for, or what the disk may hold. @throws ENODEV no such format; EIO */
+export async function loadFormats(type: string | undefined, disk: BlockDevice | undefined, from: number | undefined, rehearse: boolean): Promise<Loaded[]> {
+  const named = type === undefined ? undefined : formatNamed(type);
+  if (type !== undefined && named === undefined) throw errno(E.ENODEV, `no file system ${type}`);
+  // Where a partition begins is not known before its table is read.
+  const wanted = named !== undefined ? [named] : disk === undefined || from === undefined ? FORMATS.filter(({ hints }) => hints.length > 0) : await candidates(disk, from);
+  const loaded: Loaded[] = [];
+  for (const format of wanted) loaded.push(await load(await format.load(), rehearse));
+  return loaded;
+}
+
+/** The one to mount; for the only one that may be, the mount itself says what is wrong with it. @throws EFTYPE there is none; EINVAL there are several; EIO */
+export async function choose(loaded: readonly Loaded[], device: BlockDevice | undefined): Promise<Loaded> {
+  if (loaded.length === 1 || device === undefined) return loaded[0]!;
+  const found = await rank(device, loaded.map(({ format }) => format));
+  if (found.length === 0) throw errno(E.EFTYPE, `${device.name}: no file system that rumpfuse knows`);
+  const format = mostLikely(found, device.name);
+  return loaded.find((one) => one.format === format)!;
+}
+
+/** @throws EINVAL an option that the format does not have */
+export function checkOptions({ name, options }: Format, given: ReadonlyMap<string, string | true>): void {
+  for (const option of given.keys()) {
+    if (!options.some((known) => known.name === option)) throw errno(E.EINVAL, `-o ${option}: ${name} has no such option (rumpfuse mount -t ${name} --help lists them)`);
+  }
+}

@@ -1,0 +1,47 @@
+/**
+ * All formats: the only list. What stands here is loaded by every command and every server, so it is names and a few bytes; the formats
+ * themselves are loaded when they are needed.
+ */
+import type { Format } from './format.js';
+
+/** One of these byte strings stands at one of these places; a negative place counts from the end of the device. */
+export interface Place {
+  readonly at: readonly number[];
+  readonly bytes: readonly string[];
+}
+
+export interface Registered {
+  readonly name: string;
+  readonly aliases: readonly string[];
+  /**
+   * Which devices are worth loading the format for: on each of them all places of at least one hint have their bytes. Only a choice: whether
+   * it is that format says its probe. None: it is not found by looking.
+   */
+  readonly hints: readonly (readonly Place[])[];
+  load(): Promise<Format>;
+}
+
+/** A hint of one place. */
+function magic(at: readonly number[], ...bytes: string[]): readonly Place[] {
+  return [{ at, bytes }];
+}
+
+/** Where FFS has its superblocks, and the first copies of the usual geometries; fs_magic stands at their end. Bytes. */
+const FFS_MAGICS = [65536, 8192, 0, 262144, 16384, 81920].map((superblock) => superblock + 1372);
+/** UFS1, UFS2, UFS2 with extended attributes, Solaris's beyond a terabyte, FreeBSD's while newfs is at work: both byte orders. */
+const FFS = magic(
+  FFS_MAGICS, '\x54\x19\x01\x00', '\x00\x01\x19\x54', '\x19\x01\x54\x19', '\x19\x54\x01\x19', '\x38\x20\x01\x19', '\x19\x01\x20\x38',
+  '\xde\xca\xde\x00', '\x00\xde\xca\xde', '\x08\x04\x96\x19', '\x19\x96\x04\x08',
+);
+
+export const FORMATS: readonly Registered[] = [
+  { name: 'ffs', aliases: ['ufs', 'ufs1', 'ufs2', 'ffsv1', 'ffsv2'], hints: [FFS], load: async () => (await import('./ffs/format.js')).ffsFormat },
+  { name: 'tmpfs', aliases: [], hints: [], load: async () => (await import('./tmpfs/format.js')).tmpfsFormat },
+  { name: 'zerofs', aliases: [], hints: [], load: async () => (await import('./zerofs/format.js')).zerofsFormat },
+];
+
+/** The format of that name or alias, in any case. */
+export function formatNamed(type: string): Registered | undefined {
+  const name = type.toLowerCase();
+  return FORMATS.find((format) => format.name === name || format.aliases.includes(name));
+}
