@@ -39,7 +39,7 @@ function judgeStat(probe: Probe, st: Stat): void {
 
 function judgeName(probe: Probe, entry: Dirent): void {
   const name = entry.d_name;
-  if (name.length === 0 || name.length > 255 || name.includes('/') || name.includes('\0') || !sane(entry.d_off)) probe.violation('answer', 'getdents', 'name', JSON.stringify(name));
+  if (name.length === 0 || name.length > 255 || name.includes('/') || name.includes('\0') || !sane(Number(entry.d_off))) probe.violation('answer', 'getdents', 'name', JSON.stringify(name));
 }
 
 async function file(probe: Probe, sys: RumpSys, path: Uint8Array, st: Stat): Promise<void> {

@@ -130,6 +130,10 @@ export class HostileHost implements Transport {
     setImmediate(look);
   }
 
+  writeLater(from: OutBuf, length: number): void {
+    this.write(from, length);
+  }
+
   write(from: OutBuf, length: number): boolean {
     const view = new DataView(from.u8.buffer, from.u8.byteOffset, length);
     const unique = view.getBigUint64(8, true);

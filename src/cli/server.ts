@@ -1,7 +1,7 @@
 /** The program of a server process: a kernel with the one driver that the mount needs, on the descriptor it was given. */
 import type { BlockDevice } from '../kernel/blkdev.js';
 import { E, Errno, errno } from '../kernel/errno.js';
-import { MNT_RDONLY } from '../kernel/fcntl.js';
+import { MNT_RDONLY, O_PATH } from '../kernel/fcntl.js';
 import { RumpKernel } from '../kernel/rump.js';
 import { BOOT_ID_PARAM, nodeRumpuser, prepareNodeRumpuser } from '../kernel/rumpuser/node.js';
 import type { Rumpuser } from '../kernel/rumpuser/rumpuser.js';
@@ -141,6 +141,9 @@ const open: OpenVolume = async (raw, how) => {
   mounting = false;
   const { f_flag } = await rump.sys.statvfs(args.mountpoint);
   const readonly = (f_flag & MNT_RDONLY) !== 0;
+  const root = await rump.sys.open(args.mountpoint, O_PATH);
+  const { survives } = rump.sys.fmounttraits(root);
+  await rump.sys.close(root);
   const volume: ServedVolume = {
     sys: rump.sys,
     root: args.mountpoint,
@@ -150,7 +153,7 @@ const open: OpenVolume = async (raw, how) => {
     ...(args.owner !== undefined ? { timeouts: { owner: args.owner } } : {}),
     fstype: name,
     // An overlay that does not know whether the host ran on forgets what has not been flushed.
-    survives: name !== 'tmpfs' && (args.overlay === undefined || ru.rumpuser_getparam(BOOT_ID_PARAM) !== undefined),
+    survives: survives !== 'no' && (args.overlay === undefined || ru.rumpuser_getparam(BOOT_ID_PARAM) !== undefined),
     log,
     close: () => rump.halt(),
     ...(notice !== undefined ? { notice } : {}),

@@ -1,19 +1,20 @@
 import type { LogLevel } from '../kernel/rumpuser/rumpuser.js';
 import type { Path, RumpSys } from '../kernel/sys/rumpsys.js';
 import { Bridge } from './bridge/bridge.js';
+import { passOnChanges } from './bridge/changes.js';
 import { dispatch } from './bridge/index.js';
 import { DevFuse } from './channel/dev-fuse.js';
 import { Loop } from './channel/loop.js';
+import { Notifier } from './channel/notifier.js';
 import { libc } from './mount/libc.js';
 import type { Transport } from './channel/transport.js';
 import { Wakeup } from './channel/wakeup.js';
 import type { Timeouts } from './protocol/encode.js';
 import { E, errno } from '../kernel/errno.js';
-import { FUSE2_HAS_RESEND, FUSE_NOTIFY_INVAL_INODE, fuse_init_out, fuse_notify_inval_inode_out } from './protocol/fuse_kernel.js';
+import { FUSE2_HAS_RESEND, fuse_init_out } from './protocol/fuse_kernel.js';
 import { negotiate } from './protocol/init.js';
 import type { InitResult } from './protocol/init.js';
 import { OPERATIONS } from './protocol/opcodes.js';
-import { OutBuf, sealNotification } from './protocol/message.js';
 import type { Message } from './protocol/message.js';
 import type { KeepForServer } from '../kernel/keep/keep.js';
 import type { Notes } from './succession/notes.js';
@@ -52,7 +53,7 @@ export interface ServeOptions {
   readonly readonly?: boolean;
   /** As the host's mount has it; default true. */
   readonly default_permissions?: boolean;
-  /** Seconds that the host may keep names, attributes, and the knowledge that a name is not there; default 600 each: only this mount writes the volume. */
+  /** Seconds that the host may keep names, attributes, and the knowledge that a name is not there; by default as the traits of the mount allow. */
   readonly timeouts?: Partial<Timeouts>;
   /** Keep POSIX and flock locks in the kernel; default false: the host does. */
   readonly remote_locks?: boolean;
@@ -70,7 +71,6 @@ export interface ServeOptions {
   readonly onReady?: (agreed: InitResult) => void;
 }
 
-const KEEP_SECONDS = 600;
 const PAGE_BYTES = 4096;
 const NODES_MAX = 4096;
 const INIT = OPERATIONS.findIndex((operation) => operation?.handler === 'init');
@@ -83,26 +83,20 @@ export async function serve(options: ServeOptions): Promise<void> {
   const transport = device ?? (options.channel as Transport);
   const max_write = options.max_write ?? 1 << 20;
   const trace = options.trace !== undefined ? new Trace(options.trace) : undefined;
-  const timeouts: Timeouts = {
-    entry: options.timeouts?.entry ?? KEEP_SECONDS, attr: options.timeouts?.attr ?? KEEP_SECONDS, negative: options.timeouts?.negative ?? KEEP_SECONDS,
-    owner: options.timeouts?.owner,
-  };
-  const notification = new OutBuf(fuse_notify_inval_inode_out.SIZEOF);
+  const notifier = new Notifier(transport);
 
   const bridge = await Bridge.open(options.sys, {
     root: options.root ?? '/', readonly: options.readonly ?? false, default_permissions: options.default_permissions ?? true,
-    timeouts, remote_locks: options.remote_locks ?? false, handles: options.handles ?? false, nodes_max: NODES_MAX,
+    timeouts: options.timeouts ?? {}, remote_locks: options.remote_locks ?? false, handles: options.handles ?? false, nodes_max: NODES_MAX,
   }, {
     large: (m, bytes) => loop.large(m, bytes),
     interrupt: (lo, hi) => loop.interrupt(lo, hi),
-    invalidate(lo, hi) {
-      const I = fuse_notify_inval_inode_out;
-      notification.set64words(I.ino, lo, hi);
-      notification.set64(I.off, -1); // attributes only, no pages
-      notification.set64(I.len, 0);
-      transport.write(notification, sealNotification(notification, FUSE_NOTIFY_INVAL_INODE, I.SIZEOF));
-    },
+    invalidate: (lo, hi) => notifier.invalidate(lo, hi),
+    invalidateData: (lo, hi, offset, length) => notifier.invalidateData(lo, hi, offset, length),
+    invalidateName: (lo, hi, name) => notifier.invalidateName(lo, hi, name),
+    epoch: () => notifier.epoch(),
   });
+  passOnChanges(bridge);
 
   function init(m: Message): number {
     const agreed = negotiate(m, {
@@ -116,6 +110,7 @@ export async function serve(options: ServeOptions): Promise<void> {
     if (agreed !== 'again') {
       m.sent = () => {
         if (succession !== undefined) agree(succession, agreed);
+        bridge.agreed();
         options.onReady?.(agreed);
       };
     }
@@ -136,10 +131,11 @@ export async function serve(options: ServeOptions): Promise<void> {
 
   async function takeOver({ notes, keep }: SuccessionOptions): Promise<void> {
     notes.suspectPredecessor();
-    for (const { fid_ino, fid_gen } of keep?.nameless ?? []) await bridge.nodes.inherit(fid_ino, fid_gen);
+    for (const fid of keep?.nameless ?? []) await bridge.nodes.inherit(fid);
     await keep?.adopted();
     if (notes.agreement!.resend) device!.resend();
     else readThroughClone(succession!.clone_fd);
+    bridge.agreed();
     // Nothing of what the host knows is news to it: it has been mounted all the time.
     options.onReady?.({ flags: 0, flags2: 0, ...notes.agreement! });
   }

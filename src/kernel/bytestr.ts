@@ -6,6 +6,7 @@
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder('utf-8');
+const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 // eslint-disable-next-line no-control-regex -- the ASCII test is the point
 const ASCII = /^[\x00-\x7f]*$/;
 
@@ -31,6 +32,16 @@ export function bytestrToBytes(name: string): Uint8Array {
   const bytes = new Uint8Array(name.length);
   bytestrInto(name, bytes, 0);
   return bytes;
+}
+
+/** The name as Unicode; undefined if it is no valid UTF-8. */
+export function bytestrDecode(name: string): string | undefined {
+  if (ASCII.test(name)) return name;
+  try {
+    return strict.decode(bytestrToBytes(name));
+  } catch {
+    return undefined;
+  }
 }
 
 /** For people: the name as Unicode, with U+FFFD for what is not UTF-8. */

@@ -94,7 +94,10 @@ export const EXTATTR_NAMESPACE_SYSTEM = 2;
 export const UTIME_NOW = (1 << 30) - 1;
 export const UTIME_OMIT = (1 << 30) - 2;
 
+/** What most formats take, and pathconf says where a driver says nothing else; bytes. */
 export const NAME_MAX = 255;
+/** No name of any format is longer: 255 UTF-16 units take up to 765 bytes of UTF-8. Each mount has its own limit (MountTraits). */
+export const COMPONENT_MAX = 1023;
 export const PATH_MAX = 1024;
 export const MAXSYMLINKS = 32;
 export const LINK_MAX = 32767;

@@ -18,8 +18,17 @@ export interface Kernel {
   vcache_get(mp: Mount, key: number): Vnode | Promise<Vnode>;
   /** The vnode only if it is cached and active, referenced. */
   vcache_lookup(mp: Mount, key: number): Vnode | undefined;
+  /**
+   * The key of a living vnode changes (what it was made from lies elsewhere now); under its exclusive lock. Its file handle
+   * stays what it is. @throws EEXIST there is a vnode of that key
+   */
+  vcache_rekey(vp: Vnode, key: number): void;
   vref(vp: Vnode): void;
   vrele(vp: Vnode): void | Promise<void>;
+  /** Somebody else changed something: see changes.ts. */
+  vn_changed(vp: Vnode, data?: { readonly offset: number; readonly length: number }): void;
+  name_changed(dvp: Vnode, name: string): void;
+  mount_changed(mp: Mount): void;
   /** What `name` in `dvp` is from now on, where a driver has made it by itself; under the exclusive lock of `dvp`. */
   cache_enter(dvp: Vnode, name: string, vp: Vnode): void;
 }

@@ -8,6 +8,7 @@ import type { LogLevel, MaybePromise, Rumpuser, Timespec } from './rumpuser/rump
 import { RUMPUSER_VERSION } from './rumpuser/rumpuser.js';
 import type { RumpSys } from './sys/rumpsys.js';
 import { Syscalls } from './sys/syscalls.js';
+import type { Change, ChangeListener } from './vfs/changes.js';
 import { BufCache } from './vfs/bio.js';
 import type { BufferCache } from './vfs/bio.js';
 import { LockManager } from './vfs/lockf.js';
@@ -69,6 +70,7 @@ export class RumpKernel implements RumpKernelShape, VfsKernel {
   readonly syncer: Syncer;
   readonly locks = new LockManager();
   readonly procs = new Set<Proc>();
+  readonly changelisteners = new Set<ChangeListener>();
   readonly etfs = new Map<string, BlockDevice>();
   /** Set by boot before anybody sees the kernel. */
   rootvnode!: Vnode;
@@ -176,12 +178,35 @@ export class RumpKernel implements RumpKernelShape, VfsKernel {
     return this.vcache.lookup(mp, key);
   }
 
+  vcache_rekey(vp: Vnode, key: number): void {
+    this.vcache.rekey(vp, key);
+  }
+
   vref(vp: Vnode): void {
     this.vcache.ref(vp);
   }
 
   vrele(vp: Vnode): MaybePromise<void> {
     return this.vcache.rele(vp);
+  }
+
+  vn_changed(vp: Vnode, data?: { readonly offset: number; readonly length: number }): void {
+    const { mnt_fsid: fsid, mnt_op } = vp.v_mount;
+    this.changed({ kind: 'file', fsid, fid: mnt_op.vptofh(vp), ...(data !== undefined ? { data } : {}) });
+  }
+
+  name_changed(dvp: Vnode, name: string): void {
+    const { mnt_fsid: fsid, mnt_op } = dvp.v_mount;
+    this.namecache.remove(dvp, name);
+    this.changed({ kind: 'name', fsid, fid: mnt_op.vptofh(dvp), name });
+  }
+
+  mount_changed(mp: Mount): void {
+    this.changed({ kind: 'mount', fsid: mp.mnt_fsid });
+  }
+
+  private changed(change: Change): void {
+    for (const listener of this.changelisteners) listener(change);
   }
 
   cache_enter(dvp: Vnode, name: string, vp: Vnode): void {

@@ -85,8 +85,8 @@ export interface Dirent {
   d_type: number;
   /** A byte string: one character 0..255 for each byte (see bytestr.ts). */
   d_name: string;
-  /** Pass to lseek to go on behind this entry. */
-  d_off: number;
+  /** Pass to lseek to go on behind this entry. A bigint where a number is not exact. */
+  d_off: number | bigint;
 }
 
 export const ST_RDONLY = 0x1;

@@ -178,7 +178,7 @@ export const tmpfs_vnodeops: Vnops = {
     if (node.tn_parent === null) return true; // removed: not even "." is left
     if (cookie <= 0 && !emit(node.tn_id, IFTODT(vttoif(VDIR)), '.', 1)) return false;
     if (cookie <= 1 && !emit(node.tn_parent.tn_id, IFTODT(vttoif(VDIR)), '..', FIRST_COOKIE)) return false;
-    for (let index = dir.find(cookie); ; index++) {
+    for (let index = dir.find(Number(cookie)); ; index++) {
       const entry = dir.at(index);
       if (entry === undefined) return true;
       if (entry.node === null) continue;

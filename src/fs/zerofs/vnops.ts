@@ -140,7 +140,7 @@ export const zerofs_vnodeops: Vnops = {
     if (dir.parent === null) return true;
     if (cookie <= 0 && !emit(dir.id, IFTODT(vttoif(VDIR)), '.', 1)) return false;
     if (cookie <= 1 && !emit(dir.parent.id, IFTODT(vttoif(VDIR)), '..', 2)) return false;
-    for (let index = Math.max(0, cookie - 2); index < dir.order.length; index++) {
+    for (let index = Math.max(0, Number(cookie) - 2); index < dir.order.length; index++) {
       const entry = dir.order[index];
       if (!entry) continue;
       if (!emit(entry.node.id, IFTODT(vttoif(entry.node.type)), entry.name, index + 3)) return false;

@@ -21,12 +21,12 @@ export function getattr(b: Bridge, m: Message): MaybePromise<number> {
 }
 
 function attrOf(b: Bridge, m: Message, fd: number): MaybePromise<number> {
-  const known = b.sys.fgetattr(fd, m.stat);
+  const known = b.own(m).fgetattr(fd, m.stat);
   return known instanceof Promise ? known.then(() => putAttrOut(m.out, m.stat, b.timeouts)) : putAttrOut(m.out, m.stat, b.timeouts);
 }
 
 export async function statx(b: Bridge, m: Message): Promise<number> {
-  await b.sys.fstat(await attrFd(b, m, m.u32(F.fuse_statx_in.getattr_flags), F.fuse_statx_in.fh), m.stat);
+  await b.own(m).fstat(await attrFd(b, m, m.u32(F.fuse_statx_in.getattr_flags), F.fuse_statx_in.fh), m.stat);
   return putStatxOut(m.out, m.stat, b.timeouts);
 }
 
@@ -72,7 +72,7 @@ export async function setattr(b: Bridge, m: Message): Promise<number> {
     if (atime.nsec === UTIME_NOW && mtime.nsec === UTIME_NOW) await sys.futimens(node.fd);
     else await sys.futimens(node.fd, atime, mtime);
   }
-  await b.sys.fstat(node.fd, m.stat);
+  await b.own(m).fstat(node.fd, m.stat);
   return putAttrOut(m.out, m.stat, b.timeouts);
 }
 
@@ -83,7 +83,7 @@ function timestamp(m: Message, valid: number, now: number, sec: number, nsec: nu
 }
 
 export async function statfs(b: Bridge, m: Message): Promise<number> {
-  return putStatfsOut(m.out, await b.sys.fstatvfs(b.nodes.root.fd, new Statvfs()));
+  return putStatfsOut(m.out, await b.own(m).fstatvfs(b.nodes.root.fd, new Statvfs()));
 }
 
 /** Asked only where the host does not check permissions itself. */

@@ -2,12 +2,14 @@ import { E, Errno } from '../../kernel/errno.js';
 import { AT_SYMLINK_NOFOLLOW, O_DIRECTORY, O_PATH } from '../../kernel/fcntl.js';
 import type { MaybePromise } from '../../kernel/rumpuser/rumpuser.js';
 import type { Stat } from '../../kernel/stat.js';
-import type { Path, RumpSys } from '../../kernel/sys/rumpsys.js';
+import type { MountFacts, Path, RumpSys } from '../../kernel/sys/rumpsys.js';
 import { putEntryOut } from '../protocol/encode.js';
 import type { Timeouts } from '../protocol/encode.js';
 import type { Message, OutBuf } from '../protocol/message.js';
+import { cancelSignal } from './cancel.js';
 import { Credentials } from './cred.js';
 import { Nodes, isDirectory } from './nodes.js';
+import { timeoutsOf } from './timeouts.js';
 import type { Node } from './nodes.js';
 
 export interface BridgeOptions {
@@ -16,11 +18,8 @@ export interface BridgeOptions {
   readonly readonly: boolean;
   /** The host checks permissions before it asks (its mount option of that name). */
   readonly default_permissions: boolean;
-  /**
-   * How long the host may keep what it knows. On a volume that only this mount writes, every change passes through the
-   * host, so it may be long.
-   */
-  readonly timeouts: Timeouts;
+  /** How long the host may keep what it knows; what is not given follows from the traits of the mount (timeouts.ts). */
+  readonly timeouts: Partial<Timeouts>;
   /** POSIX and flock locks are kept by the kernel instead of the host: something else uses the volume too. */
   readonly remote_locks: boolean;
   /** OPEN and OPENDIR are answered with descriptors. Without, the host reads and writes by node (see open.ts). */
@@ -37,11 +36,21 @@ export interface Channel {
   interrupt(uniqueLo: number, uniqueHi: number): void;
   /** Tells the host that the attributes it keeps of a node are no longer right. */
   invalidate(lo: number, hi: number): void;
+  /**
+   * The host is to look all names up again that it remembers, before the reply to the request at work has any effect. False: it
+   * does not know how (before Linux 6.16).
+   */
+  epoch(): boolean;
+  /** Also its content from `offset` on (`length` 0: to the end); and what a name, a byte string, means in a directory. Soon. */
+  invalidateData(lo: number, hi: number, offset: number, length: number): void;
+  invalidateName(lo: number, hi: number, name: string): void;
 }
 
 /** Serves requests by system calls: one request, one or two calls. What all handlers share. */
 export class Bridge {
-  readonly timeouts: Timeouts;
+  timeouts: Timeouts;
+  /** For a name that is not spelled as its directory has it: what it means may change without the host's knowing of it. */
+  private spelledOtherwise: Timeouts;
   readonly handles: boolean;
   private readonly credentials: Credentials;
 
@@ -51,10 +60,12 @@ export class Bridge {
     readonly options: BridgeOptions,
     readonly channel: Channel,
     readonly nodes: Nodes,
+    readonly traits: MountFacts,
     /** The volume keeps extended attributes. */
     readonly xattr: boolean,
   ) {
-    this.timeouts = options.timeouts;
+    this.timeouts = timeoutsOf(traits, options.timeouts, false);
+    this.spelledOtherwise = { ...this.timeouts, entry: 0 };
     // What is locked by handle is unlocked when the handle is released.
     this.handles = options.handles || options.remote_locks || !options.default_permissions;
     this.credentials = new Credentials(sys, options.default_permissions);
@@ -66,9 +77,18 @@ export class Bridge {
     const rootfd = await sys.open(options.root, O_PATH | O_DIRECTORY);
     const st = await sys.fstat(rootfd);
     const fh = await sys.getfh(options.root);
+    const traits = sys.fmounttraits(rootfd);
     const compact = fh.fh_fid.fid_data === undefined && BigInt(fh.fh_fid.fid_ino) === st.st_ino && fh.fh_fid.fid_gen === st.st_gen;
-    const nodes = new Nodes(sys, rootfd, st.st_ino, st.st_gen, fh.fh_fsid, compact, options.readonly, options.nodes_max);
-    return new Bridge(sys, options, channel, nodes, await keepsXattrs(sys, rootfd, options.readonly));
+    const ids = compact ? (traits.wideids ? 'wide' : 'compact') : 'numbered';
+    const nodes = new Nodes(sys, rootfd, st.st_ino, st.st_gen, fh.fh_fsid, ids, options.readonly, options.nodes_max);
+    return new Bridge(sys, options, channel, nodes, traits, await keepsXattrs(sys, rootfd, options.readonly));
+  }
+
+  /** The host has been agreed with: it can be told things. */
+  agreed(): void {
+    if (!this.traits.folds || !this.channel.epoch()) return;
+    this.timeouts = timeoutsOf(this.traits, this.options.timeouts, true);
+    this.spelledOtherwise = { ...this.timeouts, entry: 0 };
   }
 
   /** Closes every descriptor, so that the volume can be unmounted. */
@@ -78,7 +98,13 @@ export class Bridge {
 
   /** The system calls as whoever asks. */
   as(m: Message): RumpSys {
-    return this.credentials.of(m);
+    const sys = this.credentials.of(m);
+    return this.traits.interruptible ? sys.withSignal(cancelSignal(m)) : sys;
+  }
+
+  /** The system calls as the superuser, for what a request needs beyond what its caller asked. */
+  own(m: Message): RumpSys {
+    return this.traits.interruptible ? this.sys.withSignal(cancelSignal(m)) : this.sys;
   }
 
   /** The node that the request is about, held until its reply. @throws ESTALE */
@@ -88,22 +114,55 @@ export class Bridge {
 
   /** The reply that tells the host of a directory's entry. `st` are its attributes. */
   entry(m: Message, dirfd: number, name: Path, st: Stat): MaybePromise<number> {
+    if (this.traits.folds) return this.entryFolded(m, dirfd, name, st);
     const { nodes } = this;
     if (nodes.identify(st)) return putEntryOut(m.out, 0, nodes.lo, nodes.hi, 0, st, this.timeouts);
-    return this.entryNumbered(m, dirfd, name, st);
+    return this.entryNumbered(m, dirfd, name, st, this.timeouts);
   }
 
-  private async entryNumbered(m: Message, dirfd: number, name: Path, st: Stat): Promise<number> {
-    return this.entryOf(m, await this.nodes.byName(m, this.sys, dirfd, name, st), st);
+  private async entryFolded(m: Message, dirfd: number, name: Path, st: Stat): Promise<number> {
+    const timeouts = (await this.isspelled(dirfd, name)) ? this.timeouts : this.spelledOtherwise;
+    const { nodes } = this;
+    if (nodes.identify(st)) return putEntryOut(m.out, 0, nodes.lo, nodes.hi, 0, st, timeouts);
+    return this.entryNumbered(m, dirfd, name, st, timeouts);
+  }
+
+  private async entryNumbered(m: Message, dirfd: number, name: Path, st: Stat, timeouts: Timeouts): Promise<number> {
+    return this.entryOf(m, await this.nodes.byName(m, this.sys, dirfd, name, st), st, timeouts);
+  }
+
+  /** Does the directory spell the name so? True where it is not there. */
+  private async isspelled(dirfd: number, name: Path): Promise<boolean> {
+    try {
+      return await this.sys.isspelled(dirfd, name);
+    } catch (thrown) {
+      if (thrown instanceof Errno) return true;
+      throw thrown;
+    }
+  }
+
+  /**
+   * Before `name` loses what it means: where the directory spells it otherwise, the host may remember it under that spelling, and
+   * must look it up again once this request has been answered. To be called with the outcome when the name has lost it.
+   */
+  async losing(dirfd: number, name: Path): Promise<() => void> {
+    if (!this.traits.folds || (await this.isspelled(dirfd, name))) return () => {};
+    return () => void this.channel.epoch();
+  }
+
+  /** The same for a node at hand, whose file was just made under `name` or got it. */
+  async entryNamed(m: Message, node: Node, dirfd: number, name: Path, st: Stat): Promise<number> {
+    const exact = !this.traits.folds || (await this.isspelled(dirfd, name));
+    return this.entryOf(m, node, st, exact ? this.timeouts : this.spelledOtherwise);
   }
 
   /** The same for a node at hand. */
-  entryOf(m: Message, node: Node, st: Stat): number {
+  entryOf(m: Message, node: Node, st: Stat, timeouts = this.timeouts): number {
     if (node.lo === 0) {
       node.nlookup++;
       m.undo = async () => this.nodes.forget(node.lo, node.hi, 1);
     }
-    return putEntryOut(m.out, 0, node.lo, node.hi, 0, st, this.timeouts);
+    return putEntryOut(m.out, 0, node.lo, node.hi, 0, st, timeouts);
   }
 
   /**

@@ -25,7 +25,7 @@ export function readdirplus(b: Bridge, m: Message): Promise<number> {
 }
 
 async function list(b: Bridge, m: Message, plus: boolean): Promise<number> {
-  const cookie = m.offset64(R.offset);
+  const cookie = m.cookie(R.offset);
   const room = Math.min(m.u32(R.size), ROOM_MAX);
   const fh = b.handles ? handleFd(m, R.fh) : -1;
   b.channel.large(m, room);
@@ -50,7 +50,7 @@ async function list(b: Bridge, m: Message, plus: boolean): Promise<number> {
 }
 
 /** `position`: the node whose dirpos knows where `fd` stands; null if nobody does. */
-async function fill(b: Bridge, m: Message, node: Node, fd: number, cookie: number, room: number, plus: boolean, position: Node | null): Promise<number> {
+async function fill(b: Bridge, m: Message, node: Node, fd: number, cookie: number | bigint, room: number, plus: boolean, position: Node | null): Promise<number> {
   if (position === null || position.dirpos !== cookie) await b.sys.lseek(fd, cookie, SEEK_SET);
   if (position !== null) position.dirpos = -1;
   const reply = new Listing(b, m, room);
@@ -58,7 +58,7 @@ async function fill(b: Bridge, m: Message, node: Node, fd: number, cookie: numbe
     const max = Math.max(1, Math.min(BATCH_MAX, Math.floor(room / (F.ENTRY_OUT_SIZEOF + SHORTEST))));
     await b.as(m).getdirentriesattr(fd, max, m.stat, (entry, known) => reply.putPlus(entry, known));
   } else {
-    for (const entry of await b.sys.getdents(fd, Math.max(1, Math.min(BATCH_MAX, Math.floor(room / SHORTEST))))) {
+    for (const entry of await b.own(m).getdents(fd, Math.max(1, Math.min(BATCH_MAX, Math.floor(room / SHORTEST))))) {
       // The entries that were read in vain are read again by the next request.
       if (!reply.put(entry)) return reply.at;
     }
@@ -72,7 +72,7 @@ class Listing {
   /** Bytes of payload. */
   at = 0;
   /** Cookie behind the last entry; -1 before the first. */
-  last = -1;
+  last: number | bigint = -1;
 
   constructor(
     private readonly b: Bridge,

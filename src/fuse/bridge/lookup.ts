@@ -18,7 +18,7 @@ export function lookup(b: Bridge, m: Message): MaybePromise<number> {
 function lookupIn(b: Bridge, m: Message, dir: Node, name: Path): MaybePromise<number> {
   // The host looks these up where it has a node but no name for it (file handles of NFS, open_by_handle_at).
   if (name === '.' || (name === '..' && dir === b.nodes.root)) {
-    const known = b.sys.fgetattr(dir.fd, m.stat);
+    const known = b.own(m).fgetattr(dir.fd, m.stat);
     return known instanceof Promise ? known.then(() => b.entryOf(m, dir, m.stat)) : b.entryOf(m, dir, m.stat);
   }
   const there = b.as(m).lookupat(dir.fd, name, m.stat);

@@ -13,7 +13,7 @@ import type { Node } from './nodes.js';
 
 /** The reply for a name that has just been made. */
 async function made(b: Bridge, m: Message, dir: Node, name: Path): Promise<number> {
-  await b.sys.fstatat(dir.fd, name, m.stat, AT_SYMLINK_NOFOLLOW);
+  await b.own(m).fstatat(dir.fd, name, m.stat, AT_SYMLINK_NOFOLLOW);
   return b.entry(m, dir.fd, name, m.stat);
 }
 
@@ -28,8 +28,9 @@ export async function mknod(b: Bridge, m: Message): Promise<number> {
     // mknod(2) makes no plain files here.
     const how = m.halfdone ? O_CREAT | O_RDWR : O_CREAT | O_EXCL | O_RDWR;
     const fd = await sys.openat(dir.fd, name, how, mode & 0o7777);
-    await b.sys.fstat(fd, m.stat);
-    return b.entryOf(m, b.nodes.created(m, m.stat, fd), m.stat);
+    await b.own(m).fstat(fd, m.stat);
+    const node = b.nodes.created(m, m.stat, fd);
+    return b.traits.folds ? b.entryNamed(m, node, dir.fd, name, m.stat) : b.entryOf(m, node, m.stat);
   }
   await unlessDone(m, sys.mknodat(dir.fd, name, mode, decodeDev(rdev)), 'EEXIST');
   return made(b, m, dir, name);
@@ -65,8 +66,8 @@ export async function link(b: Bridge, m: Message): Promise<number> {
   const dir = await b.node(m);
   const node = await b.nodes.get(m, lo, hi);
   await unlessDone(m, b.as(m).linkat(node.fd, '', dir.fd, name, AT_EMPTY_PATH), 'EEXIST');
-  await b.sys.fstat(node.fd, m.stat);
-  return b.entryOf(m, node, m.stat);
+  await b.own(m).fstat(node.fd, m.stat);
+  return b.traits.folds ? b.entryNamed(m, node, dir.fd, name, m.stat) : b.entryOf(m, node, m.stat);
 }
 
 export function unlink(b: Bridge, m: Message): Promise<number> {
@@ -82,7 +83,9 @@ async function remove(b: Bridge, m: Message, flags: number): Promise<number> {
   const found = b.node(m);
   const dir = found instanceof Promise ? await found : found;
   const victim = await b.victim(m, dir.fd, name, m.stat);
+  const lost = b.traits.folds ? await b.losing(dir.fd, name) : undefined;
   await unlessDone(m, b.as(m).unlinkat(dir.fd, name, flags), 'ENOENT');
+  lost?.();
   if (victim !== null) b.nodes.pin(victim);
   return 0;
 }
@@ -127,6 +130,7 @@ async function move(b: Bridge, m: Message, names: number, flags: number): Promis
     return 0;
   }
   const victim = flags === 0 ? await b.victim(m, todir.fd, to, m.stat) : null;
+  const lost = b.traits.folds ? await Promise.all([b.losing(dir.fd, from), b.losing(todir.fd, to)]) : undefined;
   const sys = b.as(m);
   try {
     if (flags === 0) await sys.renameat(dir.fd, from, todir.fd, to);
@@ -135,6 +139,7 @@ async function move(b: Bridge, m: Message, names: number, flags: number): Promis
     if (!doneAlready(m, thrown, 'ENOENT', 'EEXIST') || !(await there(b, m, todir, to)) || (await there(b, m, dir, from))) throw thrown;
     return 0;
   }
+  for (const name of lost ?? []) name();
   if (victim !== null) b.nodes.pin(victim);
   return 0;
 }

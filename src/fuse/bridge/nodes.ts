@@ -1,7 +1,7 @@
 import { E, errno } from '../../kernel/errno.js';
 import { O_DIRECTORY, O_EMPTY_PATH, O_NOFOLLOW, O_PATH, O_RDONLY, O_RDWR } from '../../kernel/fcntl.js';
 import { S_IFDIR, S_IFMT } from '../../kernel/stat.js';
-import type { Stat } from '../../kernel/stat.js';
+import type { Fid, Stat } from '../../kernel/stat.js';
 import type { MaybePromise } from '../../kernel/rumpuser/rumpuser.js';
 import type { Path, RumpSys } from '../../kernel/sys/rumpsys.js';
 import { FUSE_ROOT_ID } from '../protocol/fuse_kernel.js';
@@ -23,7 +23,7 @@ export class Node implements Held {
   /** Known to have no set-id bits. */
   plain = false;
   /** Of an open directory: the cookie that `io` stands at, -1 unknown. */
-  dirpos = -1;
+  dirpos: number | bigint = -1;
   /** A READDIR is at work on `io`. */
   busy = false;
   /** Nodes of the second kind: how often the host has been told of it, and under which identity. */
@@ -42,9 +42,18 @@ export class Node implements Held {
 const SCAN_MAX = 64;
 
 /**
+ * What nodeids are made of. compact: file number (32 bits) and generation (32). wide: file number (48 bits, the low 32 first) and
+ * generation (16). numbered: neither finds a file of this volume, all nodes are of the second kind.
+ */
+export type NodeIds = 'compact' | 'wide' | 'numbered';
+
+const TWO32 = 2 ** 32;
+const WIDE_INO_MAX = 2 ** 48;
+
+/**
  * Nodes by nodeid. Two kinds:
  *
- * - The nodeid is file number (low 32 bits) and generation (high 32 bits), where these name the file for ever and the
+ * - The nodeid is file number (low bits) and generation (high bits), where these name the file for ever and the
  *   volume finds it by them (NetBSD's getfh and fhopen). Nothing is kept for such a node: what the table holds of it is
  *   a cache of descriptors, and FORGET needs no count.
  * - Other files get a number: low 32 bits 0, high 32 bits counted up. They keep a descriptor until FORGET.
@@ -63,15 +72,19 @@ export class Nodes {
     rootfd: number,
     private readonly rootIno: bigint,
     private readonly rootGen: number,
-    private readonly fsid: number,
-    /** The volume finds files by number and generation. */
-    readonly compact: boolean,
+    readonly fsid: number,
+    private readonly ids: NodeIds,
     private readonly readonly: boolean,
     /** Nodes of the first kind whose descriptors are kept open. */
     readonly limit: number,
   ) {
     this.root = new Node(FUSE_ROOT_ID, 0, rootfd);
     this.root.pinned = true;
+  }
+
+  /** The volume finds files by number and generation. */
+  get compact(): boolean {
+    return this.ids !== 'numbered';
   }
 
   /** Descriptors kept. For tests. */
@@ -92,7 +105,7 @@ export class Nodes {
   cached(lo: number, hi: number): Node | undefined {
     if (lo === 0) return this.byNumber.get(hi);
     if (lo === FUSE_ROOT_ID && hi === 0) return this.root;
-    const node = this.byIno.get(lo);
+    const node = this.byIno.get(this.numberOf(lo, hi));
     return node !== undefined && node.hi === hi ? node : undefined;
   }
 
@@ -103,7 +116,9 @@ export class Nodes {
   }
 
   private fhopen(lo: number, hi: number, flags: number): Promise<number> {
-    return this.sys.fhopen({ fh_fsid: this.fsid, fh_fid: { fid_ino: lo, fid_gen: hi } }, flags);
+    const fid_ino = this.numberOf(lo, hi);
+    const fid_gen = this.ids === 'wide' ? hi >>> 16 : hi;
+    return this.sys.fhopen({ fh_fsid: this.fsid, fh_fid: { fid_ino, fid_gen } }, flags);
   }
 
   /**
@@ -111,7 +126,8 @@ export class Nodes {
    * written. The node is held by `m`.
    */
   private adopt(m: Message, lo: number, hi: number, fd: number, io: boolean): Node {
-    let node = this.byIno.get(lo);
+    const number = this.numberOf(lo, hi);
+    let node = this.byIno.get(number);
     if (node !== undefined && node.hi !== hi) {
       // Another generation of the same number. The one that is in use or pinned is alive, hence this one cannot be.
       if (node.refs > 0 || node.pinned) {
@@ -124,7 +140,7 @@ export class Nodes {
     if (node === undefined) {
       if (this.byIno.size >= this.limit) this.shrink();
       node = new Node(lo, hi, fd);
-      this.byIno.set(lo, node);
+      this.byIno.set(number, node);
       if (io) node.io = fd;
     } else if (io && node.io < 0) {
       node.io = fd;
@@ -140,16 +156,40 @@ export class Nodes {
   /** Nodeid of the first kind for a file, in `lo` and `hi`; false if it needs the second kind. */
   lo = 0;
   hi = 0;
-  identify(st: Stat): boolean {
+  identify(st: Pick<Stat, 'st_ino' | 'st_gen'>): boolean {
     if (st.st_ino === this.rootIno && st.st_gen === this.rootGen) {
       this.lo = FUSE_ROOT_ID;
       this.hi = 0;
       return true;
     }
-    if (!this.compact || st.st_ino > 0xffffffffn || st.st_ino <= 0n) return false;
+    if (!this.compact || st.st_ino <= 0n) return false;
+    if (this.ids === 'wide') return this.identifyWide(Number(st.st_ino), st.st_gen);
+    if (st.st_ino > 0xffffffffn) return false;
     this.lo = Number(st.st_ino);
     this.hi = st.st_gen >>> 0;
     return this.lo !== FUSE_ROOT_ID || this.hi !== 0;
+  }
+
+  private identifyWide(ino: number, gen: number): boolean {
+    this.lo = ino % TWO32;
+    this.hi = (Math.floor(ino / TWO32) + gen * 65536) >>> 0;
+    return ino < WIDE_INO_MAX && gen <= 0xffff && this.lo !== 0 && (this.lo !== FUSE_ROOT_ID || this.hi !== 0);
+  }
+
+  /** The file number in a nodeid of the first kind. */
+  private numberOf(lo: number, hi: number): number {
+    return this.ids === 'wide' ? (hi & 0xffff) * TWO32 + lo : lo;
+  }
+
+  /** The nodeid by which the host may know the file of a handle: in `lo` and `hi`. False: it has none, or none that is known. */
+  find(fid: Fid): boolean {
+    const st_ino = BigInt(fid.fid_ino);
+    if (this.identify({ st_ino, st_gen: fid.fid_gen })) return true;
+    const node = this.byIdentity.get(`${st_ino}.${fid.fid_gen}`);
+    if (node === undefined) return false;
+    this.lo = node.lo;
+    this.hi = node.hi;
+    return true;
   }
 
   /** Takes over the descriptor of a file that has just been created and is open for reading and writing. */
@@ -252,11 +292,13 @@ export class Nodes {
   }
 
   /** A file without a name that the host knows from a server before this one. @throws ESTALE */
-  async inherit(lo: number, hi: number): Promise<void> {
+  async inherit(fid: Fid): Promise<void> {
+    if (!this.find(fid)) throw errno(E.ESTALE);
+    const { lo, hi } = this;
     if (this.cached(lo, hi) !== undefined) return;
     const node = new Node(lo, hi, await this.fhopen(lo, hi, O_PATH));
     node.pinned = true;
-    this.byIno.set(lo, node);
+    this.byIno.set(this.numberOf(lo, hi), node);
   }
 
   /** The file lost its last name. */
@@ -301,8 +343,9 @@ export class Nodes {
       if (++scanned > SCAN_MAX) return; // all in use: the table grows
       // A second chance, at the end of the line.
       node.used = false;
-      this.byIno.delete(node.lo);
-      this.byIno.set(node.lo, node);
+      const number = this.numberOf(node.lo, node.hi);
+      this.byIno.delete(number);
+      this.byIno.set(number, node);
     }
   }
 
@@ -311,7 +354,7 @@ export class Nodes {
       this.byNumber.delete(node.hi);
       this.byIdentity.delete(node.identity);
     } else {
-      this.byIno.delete(node.lo);
+      this.byIno.delete(this.numberOf(node.lo, node.hi));
     }
     return this.closeAll(node);
   }

@@ -45,7 +45,7 @@ export async function write(b: Bridge, m: Message): Promise<number> {
     done = await sys.pwrite(fd, m.in.u8, offset, m.at(W.SIZEOF), size);
   }
   // A handle was opened with these flags; a node was not.
-  if (!b.handles && open_flags & O_DSYNC) await ((open_flags & O_SYNC) === O_SYNC ? b.sys.fsync(fd) : b.sys.fdatasync(fd));
+  if (!b.handles && open_flags & O_DSYNC) await ((open_flags & O_SYNC) === O_SYNC ? b.own(m).fsync(fd) : b.own(m).fdatasync(fd));
   m.out.set32(F.fuse_write_out.size, done);
   m.out.set32(F.fuse_write_out.padding, 0);
   return F.fuse_write_out.SIZEOF;
@@ -54,12 +54,12 @@ export async function write(b: Bridge, m: Message): Promise<number> {
 export async function fsync(b: Bridge, m: Message): Promise<number> {
   const datasync = m.u32(F.fuse_fsync_in.fsync_flags) & F.FUSE_FSYNC_FDATASYNC;
   const fd = await ioFd(b, m, F.fuse_fsync_in.fh, false);
-  await (datasync ? b.sys.fdatasync(fd) : b.sys.fsync(fd));
+  await (datasync ? b.own(m).fdatasync(fd) : b.own(m).fsync(fd));
   return 0;
 }
 
 export async function fsyncdir(b: Bridge, m: Message): Promise<number> {
-  await b.sys.fsync(b.handles ? handleFd(m, F.fuse_fsync_in.fh) : await b.nodes.dirIo(await b.node(m)));
+  await b.own(m).fsync(b.handles ? handleFd(m, F.fuse_fsync_in.fh) : await b.nodes.dirIo(await b.node(m)));
   return 0;
 }
 
@@ -89,7 +89,7 @@ export async function lseek(b: Bridge, m: Message): Promise<number> {
   const whence = m.u32(F.fuse_lseek_in.whence);
   const offset = m.offset64(F.fuse_lseek_in.offset);
   const fd = await ioFd(b, m, F.fuse_lseek_in.fh, false);
-  m.out.set64(F.fuse_lseek_out.offset, await b.sys.lseek(fd, offset, whence));
+  m.out.set64(F.fuse_lseek_out.offset, await b.own(m).lseek(fd, offset, whence));
   return F.fuse_lseek_out.SIZEOF;
 }
 

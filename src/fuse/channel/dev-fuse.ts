@@ -1,4 +1,4 @@
-import { closeSync, read, readSync, writeSync } from 'node:fs';
+import { closeSync, read, readSync, write, writeSync } from 'node:fs';
 import { FUSE_NOTIFY_RESEND } from '../protocol/fuse_kernel.js';
 import { libc } from '../mount/libc.js';
 import type { InBuf } from '../protocol/message.js';
@@ -69,6 +69,11 @@ export class DevFuse implements Transport {
         throw error;
       }
     }
+  }
+
+  writeLater(from: OutBuf, length: number): void {
+    // ENOENT: the host knows nothing of the file any more.
+    write(this.fd, from.u8, 0, length, null, () => {});
   }
 
   close(): void {

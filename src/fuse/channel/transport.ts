@@ -15,4 +15,6 @@ export interface Transport {
   read(into: InBuf, done: (length: number) => void): void;
   /** Sends the first `length` bytes. False when the host no longer waits for this reply. */
   write(from: OutBuf, length: number): boolean;
+  /** The same with the thread free, for messages whose fate nobody asks about. `from` belongs to the transport from now on. */
+  writeLater(from: OutBuf, length: number): void;
 }

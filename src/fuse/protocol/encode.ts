@@ -123,7 +123,8 @@ export function putDirent(out: OutBuf, at: number, entry: Dirent): number {
   const namelen = entry.d_name.length;
   const size = direntBytes(namelen);
   out.setBig(at + F.fuse_dirent.ino, entry.d_fileno);
-  out.set64(at + F.fuse_dirent.off, entry.d_off);
+  if (typeof entry.d_off === 'number') out.set64(at + F.fuse_dirent.off, entry.d_off);
+  else out.setBig(at + F.fuse_dirent.off, entry.d_off);
   out.set32(at + F.fuse_dirent.namelen, namelen);
   out.set32(at + F.fuse_dirent.type, entry.d_type);
   // The padding first: the name overwrites its beginning. (A name is never empty.)

@@ -95,6 +95,7 @@ export const fuse_statx = layout('fuse_statx', {
 export const STATX_OUT_SIZEOF = fuse_statx_out.SIZEOF + fuse_statx.SIZEOF;
 /** Followed by the name, padded to 8 bytes. In a READDIRPLUS reply an entry_out stands before each. */
 export const fuse_dirent = layout('fuse_dirent', { ino: 8, off: 8, namelen: 4, type: 4 });
+export const fuse_notify_inval_entry_out = layout('fuse_notify_inval_entry_out', { parent: 8, namelen: 4, flags: 4 });
 export const fuse_notify_inval_inode_out = layout('fuse_notify_inval_inode_out', { ino: 8, off: 8, len: 8 });
 
 /** fuse_setattr_in.valid */
@@ -146,4 +147,7 @@ export const FUSE_FSYNC_FDATASYNC = 1 << 0;
 export const FUSE_OPEN_KILL_SUIDGID = 1 << 0;
 
 export const FUSE_NOTIFY_INVAL_INODE = 2;
+export const FUSE_NOTIFY_INVAL_ENTRY = 3;
 export const FUSE_NOTIFY_RESEND = 7;
+/** Linux 6.16: all names that the host remembers are looked up again when they are used next. */
+export const FUSE_NOTIFY_INC_EPOCH = 8;

@@ -130,6 +130,8 @@ export class Message {
   parked = false;
   /** Called when the host gives the request up (INTERRUPT). */
   cancel: (() => void) | null = null;
+  /** Aborted by `cancel`, where that is so. */
+  signal: AbortSignal | null = null;
   /** Called when the host has the reply. */
   sent: (() => void) | null = null;
   /** Called when the host did not take the reply: what has been done for it is to be undone (a handle to be closed). */
@@ -163,6 +165,7 @@ export class Message {
     this.parked = false;
     this.halfdone = false;
     this.cancel = null;
+    this.signal = null;
     this.sent = null;
     this.undo = null;
     return true;
@@ -224,6 +227,11 @@ export class Message {
     const at = (IN_BODY + offset) >> 2;
     return (this.in.u32[at + HI]! | 0) * TWO32 + this.in.u32[at + LO]!;
   }
+  /** A place in a directory: a number where that is exact. */
+  cookie(offset: number): number | bigint {
+    return this.hi(offset) < 0x20_0000 ? this.u64(offset) : this.big(offset);
+  }
+
   big(offset: number): bigint {
     return this.in.u64[(IN_BODY + offset) >> 3]!;
   }

@@ -82,6 +82,10 @@ class Script implements Transport {
     setImmediate(() => done(this.readSync(into)));
   }
 
+  writeLater(from: OutBuf, length: number): void {
+    this.write(from, length);
+  }
+
   write(from: OutBuf, length: number): boolean {
     const body = F.fuse_out_header.SIZEOF / 4;
     const { name } = PLAY[this.at - 1]!;

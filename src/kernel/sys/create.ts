@@ -1,3 +1,4 @@
+import { bytestrDecode } from '../bytestr.js';
 import { kauth_ismember, kauth_issuser } from '../cred.js';
 import { E, errno } from '../errno.js';
 import { W_OK } from '../fcntl.js';
@@ -18,13 +19,21 @@ function checked(l: Lwp, dvp: Vnode, dva: Vattr, va: Vattr): MaybePromise<void> 
   return genfs_access_va(dvp, dva, W_OK, l);
 }
 
+/** Can the volume have an entry of that name? Its length has been looked at. @throws EILSEQ no valid UTF-8 where names are Unicode */
+export function check_newname(dvp: Vnode, name: string): void {
+  if (dvp.v_mount.mnt_traits.unicode && bytestrDecode(name) === undefined) {
+    throw errno(E.EILSEQ, 'names on this volume are Unicode; this one is no valid UTF-8');
+  }
+}
+
 /**
  * May `l` make something with attributes `va` in `dvp`, whose lock is held, under a name that does not exist? Takes away
- * the set-gid bit where it may not be given. @throws ENOENT a removed directory; EROFS EACCES EPERM ENOTDIR
+ * the set-gid bit where it may not be given. @throws ENOENT a removed directory; EROFS EACCES EPERM ENOTDIR EILSEQ
  */
-export function create_checks(l: Lwp, dvp: Vnode, va: Vattr): MaybePromise<void> {
+export function create_checks(l: Lwp, dvp: Vnode, name: string, va: Vattr): MaybePromise<void> {
   if (dvp.v_type !== VDIR) throw errno(E.ENOTDIR);
   mnt_check_rw(dvp.v_mount);
+  check_newname(dvp, name);
   const dva = new Vattr();
   const wait = dvp.v_op.getattr(dvp, dva, l);
   if (wait instanceof Promise) return wait.then(() => checked(l, dvp, dva, va));

@@ -4,13 +4,14 @@ import { kauth_issuser } from '../cred.js';
 import { E, errno } from '../errno.js';
 import { AT_FDCWD, PATH_MAX, R_OK, X_OK } from '../fcntl.js';
 import type { Lwp } from '../proc.js';
-import { cache_vop_lookup, vop_access_locked } from '../vfs/lookup.js';
+import { cache_vop_lookup, vn_spelling, vop_access_locked } from '../vfs/lookup.js';
 import { vop_access } from '../vfs/genfs.js';
 import { VDIR, Vattr } from '../vfs/vattr.js';
 import { vn_locked } from '../vfs/vnlock.js';
 import type { Vnode } from '../vfs/vnode.js';
 import { VS_ACTIVE } from '../vfs/vnode.js';
 import { at_namei, copyinpath } from './at.js';
+import type { Cookie } from '../vfs/vnops.js';
 import type { Path } from './rumpsys.js';
 
 /** A directory that `l` may search, referenced: by path, or by descriptor if `path` is undefined. */
@@ -69,15 +70,18 @@ export function sys_umask(l: Lwp, mask: number): number {
 async function name_in_parent(l: Lwp, dvp: Vnode, vp: Vnode): Promise<string> {
   const k = l.kernel;
   const cached = k.namecache.revlookup(vp);
-  if (cached !== undefined && cached.nc_dvp === dvp) return cached.nc_name;
+  if (cached !== undefined && cached.nc_dvp === dvp) {
+    if (dvp.v_mount.mnt_traits.foldname === null) return cached.nc_name;
+    return vn_locked(dvp, false, () => vn_spelling(k, dvp, cached.nc_name, vp, l));
+  }
   return vn_locked(dvp, false, async () => {
     await vop_access(dvp, R_OK | X_OK, l);
     const va = new Vattr();
     await vp.v_op.getattr(vp, va, l);
-    let cookie = 0;
+    let cookie: Cookie = 0;
     for (;;) {
       const names: string[] = [];
-      const before = cookie;
+      const before: Cookie = cookie;
       const eof = await dvp.v_op.readdir(dvp, cookie, l, (fileno, _type, name, next) => {
         cookie = next;
         if (BigInt(fileno) !== va.va_fileid || name === '.' || name === '..') return true;

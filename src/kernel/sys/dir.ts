@@ -8,6 +8,7 @@ import { vop_access } from '../vfs/genfs.js';
 import { cache_vop_lookup_or_null } from '../vfs/lookup.js';
 import { VDIR, Vattr } from '../vfs/vattr.js';
 import type { Vnode } from '../vfs/vnode.js';
+import type { Cookie } from '../vfs/vnops.js';
 import { closef } from './close.js';
 import type { File } from './file.js';
 import type { TakeDirent } from './rumpsys.js';
@@ -45,13 +46,13 @@ async function with_directory<T>(l: Lwp, fd: number, body: (fp: File) => Promise
 /** Up to `max` entries from the position on. It stays. */
 async function read_entries(l: Lwp, fp: File, max: number): Promise<Dirent[]> {
   const entries: Dirent[] = [];
-  const emit = (fileno: number | bigint, d_type: number, d_name: string, d_off: number): boolean => {
+  const emit = (fileno: number | bigint, d_type: number, d_name: string, d_off: Cookie): boolean => {
     if (entries.length >= max) return false;
     entries.push({ d_fileno: typeof fileno === 'bigint' ? fileno : BigInt(fileno), d_type, d_name, d_off });
     return true;
   };
   try {
-    const read = fp.f_vnode.v_op.readdir(fp.f_vnode, fp.f_offset, l, emit);
+    const read = fp.f_vnode.v_op.readdir(fp.f_vnode, fp.f_cookie, l, emit);
     if (read instanceof Promise) await read;
   } catch (thrown) {
     // Entries that came before the damage are returned first; the next call meets the error again.
@@ -65,7 +66,7 @@ export async function sys_getdents(l: Lwp, fd: number, max = DEFAULT_MAX): Promi
   if (!(max > 0)) throw errno(E.EINVAL);
   return with_directory(l, fd, async (fp) => {
     const entries = await read_entries(l, fp, max);
-    if (entries.length > 0) fp.f_offset = entries[entries.length - 1]!.d_off;
+    if (entries.length > 0) fp.f_cookie = entries[entries.length - 1]!.d_off;
     return entries;
   });
 }
@@ -84,7 +85,7 @@ export async function sys_getdirentriesattr(l: Lwp, fd: number, max: number, st:
       if (known instanceof Promise) known = await known;
       if (known) stat_fill(dvp.v_mount, va, st);
       if (!take(entry, known)) break;
-      fp.f_offset = entry.d_off;
+      fp.f_cookie = entry.d_off;
       taken++;
     }
     return taken;

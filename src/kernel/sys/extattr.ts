@@ -7,7 +7,8 @@ import type { MaybePromise } from '../rumpuser/rumpuser.js';
 import { genfs_can_extattr } from '../vfs/genfs.js';
 import { vn_alive, vn_change } from '../vfs/vnlock.js';
 import type { Vnode } from '../vfs/vnode.js';
-import { at_namei, copyinpath } from './at.js';
+import { Uio } from '../vfs/uio.js';
+import { at_namei, check_offset, copyinpath } from './at.js';
 import { closef } from './close.js';
 import type { Path } from './rumpsys.js';
 
@@ -77,6 +78,58 @@ export async function extattr_writing(l: Lwp, vp: Vnode, namespace: number, body
 export async function extattr_get(l: Lwp, target: Target, namespace: number, name: Path): Promise<Uint8Array> {
   const attr = copyinattrname(name);
   return with_target(l, target, (vp) => reading(l, vp, namespace, () => vp.v_op.getextattr!(vp, namespace, attr, l)));
+}
+
+/** A piece of a value: fills `into` from `position` on. Returns how many bytes it got; less than it has room for at the end. */
+export async function extattr_pread(
+  l: Lwp, target: Target, namespace: number, name: Path, into: Uint8Array, position: number,
+): Promise<number> {
+  const attr = copyinattrname(name);
+  check_offset(position);
+  return with_target(l, target, (vp) => reading(l, vp, namespace, async () => {
+    const uio = new Uio(into, 0, into.length, position);
+    if (vp.v_op.readextattr !== undefined) {
+      await vp.v_op.readextattr(vp, namespace, attr, uio, l);
+      return into.length - uio.uio_resid;
+    }
+    const value = (await vp.v_op.getextattr!(vp, namespace, attr, l)).subarray(position, position + into.length);
+    into.set(value);
+    return value.length;
+  }));
+}
+
+/** Bytes of a value. */
+export async function extattr_size(l: Lwp, target: Target, namespace: number, name: Path): Promise<number> {
+  const attr = copyinattrname(name);
+  return with_target(l, target, (vp) => reading(l, vp, namespace, async () => {
+    const uio = new Uio(new Uint8Array(0), 0, 0, 0);
+    if (vp.v_op.readextattr !== undefined) return vp.v_op.readextattr(vp, namespace, attr, uio, l);
+    return (await vp.v_op.getextattr!(vp, namespace, attr, l)).length;
+  }));
+}
+
+/** Largest value that is changed piece by piece where the driver only takes whole ones, bytes. */
+const WHOLE_MAX = 1 << 24;
+
+/** Writes a piece of a value that is there; it grows if need be. Returns the number of bytes written. @throws EFBIG */
+export async function extattr_pwrite(
+  l: Lwp, target: Target, namespace: number, name: Path, piece: Uint8Array, position: number,
+): Promise<number> {
+  const attr = copyinattrname(name);
+  check_offset(position);
+  await with_target(l, target, (vp) => extattr_writing(l, vp, namespace, async () => {
+    if (vp.v_op.writeextattr !== undefined) {
+      return vp.v_op.writeextattr(vp, namespace, attr, new Uio(piece, 0, piece.length, position), l);
+    }
+    const end = position + piece.length;
+    if (end > WHOLE_MAX) throw errno(E.EFBIG);
+    const old = await vp.v_op.getextattr!(vp, namespace, attr, l);
+    const value = new Uint8Array(Math.max(old.length, end));
+    value.set(old);
+    value.set(piece, position);
+    return vp.v_op.setextattr!(vp, namespace, attr, value, l);
+  }));
+  return piece.length;
 }
 
 /** Returns the number of bytes set. */

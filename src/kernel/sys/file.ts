@@ -2,13 +2,16 @@ import { O_ACCMODE, O_APPEND, O_PATH, O_RDONLY, O_SEARCH, O_WRONLY } from '../fc
 import type { LockOwner } from '../vfs/lockf.js';
 import { RwLock } from '../vfs/rwlock.js';
 import type { Vnode } from '../vfs/vnode.js';
+import type { Cookie } from '../vfs/vnops.js';
 
 /** An open file: what descriptors point to. dup(2) shares it, position and flags included. */
 export class File {
   /** Descriptors, and calls at work, that hold it. */
   f_count = 1;
-  /** Byte position; of a directory, the cookie of the next entry. */
+  /** Byte position. */
   f_offset = 0;
+  /** Of a directory: the cookie of the next entry. */
+  f_cookie: Cookie = 0;
   /** O_* flags of open(2); fcntl(F_SETFL) changes some. */
   f_flag: number;
   readonly f_read: boolean;

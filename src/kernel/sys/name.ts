@@ -46,7 +46,7 @@ async function make(l: Lwp, parent: Parent, va: Vattr, dir: boolean, vop: (dvp: 
         const found = cache_vop_lookup_or_null(k, dvp, name, l);
         if (found !== null) await refuse_existing(l, found);
         if (parent.mustbedir && !dir) throw errno(E.ENOENT);
-        const checks = create_checks(l, dvp, va);
+        const checks = create_checks(l, dvp, name, va);
         if (checks) await checks;
         try {
           const answer = vop(dvp, name);
@@ -97,9 +97,11 @@ export async function sys_mknodat(l: Lwp, fd: number, path: Path, mode: number, 
   va.va_type = type;
   va.va_mode = mode & ALLPERMS & ~l.p.p_umask & ~((mode & S_IFMT) === S_IFREG ? S_ISVTX : 0);
   if (device) va.va_rdev = dev;
-  return make(l, parent, va, false, (dvp, name) =>
-    type === VREG ? dvp.v_op.create(dvp, name, va, l) : dvp.v_op.mknod(dvp, name, va, l),
-  );
+  return make(l, parent, va, false, (dvp, name) => {
+    if (type === VREG) return dvp.v_op.create(dvp, name, va, l);
+    if (!dvp.v_mount.mnt_traits.specials) throw errno(E.EPERM, 'this file system has no devices, fifos and sockets');
+    return dvp.v_op.mknod(dvp, name, va, l);
+  });
 }
 
 export async function sys_symlinkat(l: Lwp, target: Path, fd: number, path: Path): Promise<void> {
@@ -111,7 +113,10 @@ export async function sys_symlinkat(l: Lwp, target: Path, fd: number, path: Path
   const va = new Vattr();
   va.va_type = VLNK;
   va.va_mode = 0o777 & ~l.p.p_umask;
-  return make(l, parent, va, false, (dvp, name) => dvp.v_op.symlink(dvp, name, va, to, l));
+  return make(l, parent, va, false, (dvp, name) => {
+    if (!dvp.v_mount.mnt_traits.symlinks) throw errno(E.EPERM, 'this file system has no symbolic links');
+    return dvp.v_op.symlink(dvp, name, va, to, l);
+  });
 }
 
 export async function sys_linkat(l: Lwp, fromfd: number, from: Path, tofd: number, to: Path, flags = 0): Promise<void> {
@@ -122,6 +127,7 @@ export async function sys_linkat(l: Lwp, fromfd: number, from: Path, tofd: numbe
     const parent = await at_parent(l, tofd, copyinpath(to));
     await make(l, parent, new Vattr(), false, async (dvp, name) => {
       if (dvp.v_mount !== vp.v_mount) throw errno(E.EXDEV);
+      if (!dvp.v_mount.mnt_traits.hardlinks) throw errno(E.EPERM, 'this file system has no hard links');
       const wait = vp.v_lock.enter(true);
       if (wait) await wait;
       try {
@@ -234,7 +240,7 @@ async function remove_found(l: Lwp, parent: Parent, vp: Vnode, dir: boolean): Pr
     } finally {
       mnt_dirtied(k, dvp.v_mount);
     }
-    k.namecache.enter(dvp, name, null);
+    k.namecache.gone(dvp, name, vp);
     if (dir) k.namecache.purgeChildren(vp);
     const synced = vn_syncmount(dvp);
     if (synced) await synced;

@@ -9,6 +9,7 @@ import { VDIR, Vattr } from '../vfs/vattr.js';
 import { mnt_check_rw, mnt_dirtied, mnt_done_write, mnt_start_write, vn_syncmount } from '../vfs/vnlock.js';
 import type { Vnode } from '../vfs/vnode.js';
 import { at_parent, copyinpath } from './at.js';
+import { check_newname } from './create.js';
 import { remove_checks } from './name.js';
 import type { Path } from './rumpsys.js';
 
@@ -104,6 +105,14 @@ async function check_allowed(l: Lwp, from: Parent, fvp: Vnode, to: Parent, tvp: 
     if (wait) await wait;
   }
   if (tdva.va_nlink === 0) throw errno(E.ENOENT);
+  check_newname(tdvp, to.name);
+}
+
+/** Do both names name the same entry of a directory whose names fold, in two spellings? */
+function respelling(from: Parent, to: Parent): boolean {
+  if (from.dvp !== to.dvp || from.name === to.name) return false;
+  const { foldname } = from.dvp.v_mount.mnt_traits;
+  return foldname !== null && foldname(from.name) === foldname(to.name);
 }
 
 /** Locks the directories, looks the names up and carries the rename out. The caller has the mount's rename lock. */
@@ -123,6 +132,12 @@ async function rename_names(l: Lwp, from: Parent, to: Parent, flags: number): Pr
     fvp = source instanceof Promise ? await source : source;
     const target = cache_vop_lookup_or_null(k, tdvp, to.name, l);
     tvp = target instanceof Promise ? await target : target;
+    if (tvp !== null && respelling(from, to)) {
+      // What the directory finds under the new name is the entry that is to be spelled anew: nothing is replaced.
+      const released = k.vrele(tvp);
+      tvp = null;
+      if (released) await released;
+    }
     if (tvp !== null && (flags & RENAME_NOREPLACE) !== 0) throw errno(E.EEXIST);
     if (fvp === tvp && (fvp.v_type !== VDIR || (fdvp === tdvp && from.name === to.name))) {
       // Two names of one file, or twice the same name: nothing to do, says POSIX. (Two names of a directory are a rename that was
@@ -151,7 +166,8 @@ async function rename_names(l: Lwp, from: Parent, to: Parent, flags: number): Pr
       if (fvp.v_type === VDIR && fdvp !== tdvp) k.namecache.remove(fvp, '..');
       mnt_dirtied(k, fdvp.v_mount);
     }
-    k.namecache.enter(fdvp, from.name, null);
+    if (tvp !== null) k.namecache.gone(tdvp, to.name, tvp);
+    k.namecache.gone(fdvp, from.name, fvp);
     k.namecache.enter(tdvp, to.name, fvp);
     if (tvp !== null && tvp.v_type === VDIR) k.namecache.purgeChildren(tvp);
     if ((fdvp.v_mount.mnt_flag & MNT_SYNCHRONOUS) !== 0) for (const vp of new Set([fvp, tdvp, fdvp])) await vn_syncmount(vp);

@@ -1,6 +1,16 @@
 import type { MaybePromise } from '../rumpuser/rumpuser.js';
 import type { Dirent, Fhandle, Stat, Statvfs } from '../stat.js';
-import type { MountArgs } from '../vfs/vfsops.js';
+import type { ChangeListener } from '../vfs/changes.js';
+import type { MountTraits } from '../vfs/traits.js';
+import type { MountArgs, Survives } from '../vfs/vfsops.js';
+
+/** The traits of a mount as plain data. */
+export interface MountFacts extends Pick<MountTraits,
+  'aliases' | 'unicode' | 'namemax' | 'shared' | 'timeouts' | 'interruptible' | 'access' | 'wideids'> {
+  /** Different names may be the same to the format. */
+  readonly folds: boolean;
+  readonly survives: Survives;
+}
 
 /** A Unicode string (becomes UTF-8) or exact bytes. */
 export type Path = string | Uint8Array;
@@ -67,7 +77,8 @@ export interface RumpSys {
   pwrite(fd: number, buf: Uint8Array, position: number, offset?: number, length?: number): Promise<number>;
   writev(fd: number, bufs: readonly Uint8Array[]): Promise<number>;
   pwritev(fd: number, bufs: readonly Uint8Array[], position: number): Promise<number>;
-  lseek(fd: number, offset: number, whence: number): Promise<number>;
+  /** Of a directory: `offset` is the d_off of an entry, or 0; only SEEK_SET moves. */
+  lseek(fd: number, offset: number | bigint, whence: number): Promise<number>;
 
   stat(path: Path, into?: Stat): Promise<Stat>;
   lstat(path: Path, into?: Stat): Promise<Stat>;
@@ -79,6 +90,13 @@ export interface RumpSys {
    */
   fgetattr(fd: number, into: Stat): MaybePromise<void>;
   lookupat(fd: number, path: Path, into: Stat): MaybePromise<boolean>;
+  /**
+   * Ours, for servers. What is particular to the mount that holds the file `fd` stands for; whether the entry that `name` finds in
+   * a directory is spelled just so (where names do not fold, always); who is to hear of what others changed.
+   */
+  fmounttraits(fd: number): MountFacts;
+  isspelled(fd: number, name: Path): Promise<boolean>;
+  onchange(listener: ChangeListener): void;
   /** Entries from the descriptor's position, which moves; at most `max` (default 128); an empty array at the end. */
   getdents(fd: number, max?: number): Promise<Dirent[]>;
   /**
@@ -170,6 +188,10 @@ export interface RumpSys {
 
   extattr_get_fd(fd: number, namespace: number, name: Path): Promise<Uint8Array>;
   extattr_set_fd(fd: number, namespace: number, name: Path, value: Uint8Array): Promise<number>;
+  /** Ours: values in pieces, and their size, for attributes that are too large to be had whole (streams, forks). */
+  extattr_pread_fd(fd: number, namespace: number, name: Path, into: Uint8Array, position: number): Promise<number>;
+  extattr_pwrite_fd(fd: number, namespace: number, name: Path, piece: Uint8Array, position: number): Promise<number>;
+  extattr_size_fd(fd: number, namespace: number, name: Path): Promise<number>;
   extattr_delete_fd(fd: number, namespace: number, name: Path): Promise<void>;
   extattr_list_fd(fd: number, namespace: number): Promise<string[]>;
   extattr_get_file(path: Path, namespace: number, name: Path): Promise<Uint8Array>;

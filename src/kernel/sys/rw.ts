@@ -8,6 +8,7 @@ import { IO_APPEND, IO_DSYNC, IO_SYNC, Uio } from '../vfs/uio.js';
 import { VDIR, VREG, Vattr } from '../vfs/vattr.js';
 import { mnt_dirtied } from '../vfs/vnlock.js';
 import type { Vnode } from '../vfs/vnode.js';
+import type { Cookie } from '../vfs/vnops.js';
 import { VS_ACTIVE } from '../vfs/vnode.js';
 import { check_buffer, check_offset, fd_getopen } from './at.js';
 import type { File } from './file.js';
@@ -267,9 +268,30 @@ export async function file_size(l: Lwp, fp: File): Promise<number> {
   return vn_size(l, fp.f_vnode);
 }
 
-export async function sys_lseek(l: Lwp, fd: number, offset: number, whence: number): Promise<number> {
+/** Of a directory: to the cookie behind an entry, or to its start. */
+async function seekdir(l: Lwp, fp: File, cookie: Cookie): Promise<number> {
+  if (cookie < 0 || cookie >= 2n ** 64n) throw errno(E.EINVAL);
+  fp.f_count++;
+  try {
+    const wait = fp.f_lock.enter(true);
+    if (wait) await wait;
+    fp.f_cookie = cookie;
+    fp.f_lock.exit(true);
+    return Number(cookie);
+  } finally {
+    await closef(l, fp);
+  }
+}
+
+export async function sys_lseek(l: Lwp, fd: number, offset: Cookie, whence: number): Promise<number> {
   const fp = fd_getopen(l, fd);
-  if (!Number.isSafeInteger(offset)) throw errno(E.EINVAL);
+  if (fp.f_vnode.v_type === VDIR && (whence === SEEK_SET || whence === SEEK_CUR)) {
+    if (typeof offset === 'number' && !Number.isSafeInteger(offset)) throw errno(E.EINVAL);
+    if (whence === SEEK_SET) return seekdir(l, fp, offset);
+    if (Number(offset) === 0) return Number(fp.f_cookie);
+    throw errno(E.EINVAL, 'a position in a directory is no number that could be added to');
+  }
+  if (typeof offset !== 'number' || !Number.isSafeInteger(offset)) throw errno(E.EINVAL);
   fp.f_count++;
   try {
     const wait = fp.f_lock.enter(true);

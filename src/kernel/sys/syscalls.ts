@@ -15,7 +15,9 @@ import { sys_close } from './close.js';
 import { sys_chdir, sys_chroot, sys_fchdir, sys_fchroot, sys_getcwd, sys_umask } from './cwd.js';
 import { sys_getdents, sys_getdirentriesattr } from './dir.js';
 import { sys_dup, sys_dup3, sys_exit, sys_fcntl } from './dup.js';
-import { extattr_delete, extattr_get, extattr_list, extattr_set } from './extattr.js';
+import {
+  extattr_delete, extattr_get, extattr_list, extattr_pread, extattr_pwrite, extattr_set, extattr_size,
+} from './extattr.js';
 import { sys_fhopen, sys_fhstat, sys_fhstatvfs, sys_getfh } from './fh.js';
 import { sys_flock } from './lock.js';
 import { sys_mount, sys_unmount } from './mount.js';
@@ -23,7 +25,9 @@ import { sys_linkat, sys_mkdirat, sys_mknodat, sys_readlinkat, sys_symlinkat, sy
 import { sys_openat } from './open.js';
 import { sys_fpathconf, sys_pathconf } from './pathconf.js';
 import { sys_renameat2 } from './rename.js';
-import type { Flock, Path, RumpSys, TakeDirent, Timestamp } from './rumpsys.js';
+import { sys_fmounttraits, sys_isspelled, sys_onchange } from './traits.js';
+import type { ChangeListener } from '../vfs/changes.js';
+import type { Flock, MountFacts, Path, RumpSys, TakeDirent, Timestamp } from './rumpsys.js';
 import { sys_lseek, sys_pread, sys_preadv, sys_pwrite, sys_pwritev, sys_read, sys_readv, sys_write, sys_writev } from './rw.js';
 import { sys_faccessat, sys_fgetattr, sys_fstat, sys_fstatat, sys_lookupat } from './stat.js';
 import { sys_fstatvfs, sys_fsync, sys_fsync_range, sys_getvfsstat, sys_statvfs, sys_sync } from './sync.js';
@@ -127,7 +131,7 @@ export class Syscalls implements RumpSys {
   pwritev(fd: number, bufs: readonly Uint8Array[], position: number): Promise<number> {
     return sys_pwritev(this.l, fd, bufs, position);
   }
-  lseek(fd: number, offset: number, whence: number): Promise<number> {
+  lseek(fd: number, offset: number | bigint, whence: number): Promise<number> {
     return sys_lseek(this.l, fd, offset, whence);
   }
 
@@ -145,6 +149,15 @@ export class Syscalls implements RumpSys {
   }
   fgetattr(fd: number, into: Stat): MaybePromise<void> {
     return sys_fgetattr(this.l, fd, into);
+  }
+  fmounttraits(fd: number): MountFacts {
+    return sys_fmounttraits(this.l, fd);
+  }
+  isspelled(fd: number, name: Path): Promise<boolean> {
+    return sys_isspelled(this.l, fd, name);
+  }
+  onchange(listener: ChangeListener): void {
+    sys_onchange(this.l, listener);
   }
   lookupat(fd: number, path: Path, into: Stat): MaybePromise<boolean> {
     return sys_lookupat(this.l, fd, path, into);
@@ -367,6 +380,15 @@ export class Syscalls implements RumpSys {
   }
   extattr_set_fd(fd: number, namespace: number, name: Path, value: Uint8Array): Promise<number> {
     return extattr_set(this.l, { fd }, namespace, name, value);
+  }
+  extattr_pread_fd(fd: number, namespace: number, name: Path, into: Uint8Array, position: number): Promise<number> {
+    return extattr_pread(this.l, { fd }, namespace, name, into, position);
+  }
+  extattr_pwrite_fd(fd: number, namespace: number, name: Path, piece: Uint8Array, position: number): Promise<number> {
+    return extattr_pwrite(this.l, { fd }, namespace, name, piece, position);
+  }
+  extattr_size_fd(fd: number, namespace: number, name: Path): Promise<number> {
+    return extattr_size(this.l, { fd }, namespace, name);
   }
   extattr_delete_fd(fd: number, namespace: number, name: Path): Promise<void> {
     return extattr_delete(this.l, { fd }, namespace, name);

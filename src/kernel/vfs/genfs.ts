@@ -44,7 +44,7 @@ function genfs_check_writable(vp: Vnode, flags: number): void {
 /** VOP_ACCESS where the attributes are known already. */
 export function genfs_access_va(vp: Vnode, va: Vattr, mode: number, ctx: Context): MaybePromise<void> {
   if ((mode & W_OK) !== 0) genfs_check_writable(vp, va.va_flags);
-  if (ctx.cred.cr_hostchecked) return undefined;
+  if (ctx.cred.cr_hostchecked && !vp.v_mount.mnt_traits.access) return undefined;
   if (vp.v_op.access !== undefined) return vp.v_op.access(vp, mode, ctx);
   if (!genfs_can_access(vp.v_type, va.va_mode, va.va_uid, va.va_gid, mode, ctx.cred)) throw errno(E.EACCES);
   return undefined;
@@ -52,6 +52,7 @@ export function genfs_access_va(vp: Vnode, va: Vattr, mode: number, ctx: Context
 
 /** VOP_ACCESS: may the caller read, write, execute or search `vp`, whose lock the caller holds? @throws EACCES EPERM EROFS */
 export function vop_access(vp: Vnode, mode: number, ctx: Context): MaybePromise<void> {
+  if (vp.v_mount.mnt_traits.access && vp.v_op.access !== undefined) return vp.v_op.access(vp, mode, ctx);
   // Nothing can forbid these, so the attributes are not worth asking for.
   if ((mode & W_OK) === 0 && (ctx.cred.cr_hostchecked || (ctx.cred.cr_uid === 0 && ((mode & X_OK) === 0 || vp.v_type === VDIR)))) return undefined;
   const va = new Vattr();

@@ -1,7 +1,8 @@
 /** One component of a path: the name cache, VOP_LOOKUP, mount points. Paths are namei.ts. */
 import type { Context } from '../context.js';
+import { bytestrDecode } from '../bytestr.js';
 import { E, Errno, errno } from '../errno.js';
-import { NAME_MAX, X_OK } from '../fcntl.js';
+import { X_OK } from '../fcntl.js';
 import type { MaybePromise } from '../rumpuser/rumpuser.js';
 import { vop_access } from './genfs.js';
 import { mount_settled, mounted_root } from './mountlist.js';
@@ -29,6 +30,9 @@ export function cache_vop_lookup_or_null(k: VfsKernel, dvp: Vnode, name: string,
   const cached = k.namecache.lookup(dvp, name);
   if (cached === null) return null;
   if (cached !== undefined && k.vcache.tryref(cached)) return cached;
+  const { mnt_traits: traits } = dvp.v_mount;
+  if (traits.namelength(name) > traits.namemax) throw errno(E.ENAMETOOLONG);
+  if (traits.unicode && bytestrDecode(name) === undefined) return null;
   let found: MaybePromise<Vnode | null>;
   try {
     found = dvp.v_op.lookup(dvp, name, ctx);
@@ -48,6 +52,22 @@ function remember(k: VfsKernel, dvp: Vnode, name: string, vp: Vnode | null): Vno
   // A vnode whose volume went away says of every name that it is not there.
   if (vp !== null || dvp.v_type === VDIR) k.namecache.enter(dvp, name, vp);
   return vp;
+}
+
+/**
+ * How `dvp` spells the entry that `name` finds and that is `vp`; the caller holds the lock of `dvp`. Where names do not fold,
+ * just so.
+ */
+export function vn_spelling(k: VfsKernel, dvp: Vnode, name: string, vp: Vnode, ctx: Context): MaybePromise<string> {
+  if (dvp.v_mount.mnt_traits.foldname === null || dvp.v_op.spelling === undefined) return name;
+  const known = k.namecache.spelling(dvp, name);
+  if (known !== undefined) return known;
+  const remembered = (spelling: string): string => {
+    k.namecache.enterspelling(dvp, name, spelling);
+    return spelling;
+  };
+  const asked = dvp.v_op.spelling(dvp, name, vp, ctx);
+  return asked instanceof Promise ? asked.then(remembered) : remembered(asked);
 }
 
 /** The same. @throws ENOENT */
@@ -80,6 +100,11 @@ async function search_finish(dvp: Vnode, found: Promise<Vnode | null>): Promise<
   }
 }
 
+/** May the caller read and search `dvp` whatever its mode bits say? */
+export function permitted_anyway(dvp: Vnode, ctx: Context): boolean {
+  return (ctx.cred.cr_uid === 0 || ctx.cred.cr_hostchecked) && !dvp.v_mount.mnt_traits.access;
+}
+
 /**
  * One component, not ".", in a directory that the caller has referenced; ".." stays inside the volume. Checks search
  * permission. The answer is referenced, unlocked, and not followed into a mount; null where the name does not exist.
@@ -87,7 +112,7 @@ async function search_finish(dvp: Vnode, found: Promise<Vnode | null>): Promise<
  */
 export function search_or_null(k: VfsKernel, dvp: Vnode, name: string, ctx: Context): MaybePromise<Vnode | null> {
   // Who needs no permission check needs no lock either when the name cache knows the answer.
-  if (ctx.cred.cr_uid === 0 || ctx.cred.cr_hostchecked) {
+  if (permitted_anyway(dvp, ctx)) {
     const cached = k.namecache.lookup(dvp, name);
     if (cached === null) return null;
     if (cached !== undefined && k.vcache.tryref(cached)) return cached;
@@ -137,7 +162,6 @@ async function cross_mounts_slow(k: VfsKernel, start: Vnode): Promise<Vnode> {
 export function lookup_once(w: Walker, dvp: Vnode, name: string): MaybePromise<Vnode> {
   const k = w.kernel;
   if (name === '..') return lookup_dotdot(w, dvp);
-  if (name.length > NAME_MAX) throw errno(E.ENAMETOOLONG);
   const found = search(k, dvp, name, w);
   if (found instanceof Promise) return found.then((vp) => cross_mounts(k, vp));
   return cross_mounts(k, found);

@@ -21,6 +21,8 @@ export class MountImpl {
   readonly vnodes = new VnodeTable();
   /** Taken shared by every call that changes the volume, exclusively by unmount and by changes between rw and ro (fstrans(9)). */
   readonly trans = new RwLock();
+  /** Changes are kept for a successor (survive.ts). */
+  keeping = false;
   /** One VFS_SYNC at a time. */
   readonly synclock = new RwLock();
   /** The last sync failed, and that was said. */

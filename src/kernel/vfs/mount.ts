@@ -1,6 +1,9 @@
+import type { KeptState } from '../keep/state.js';
 import type { Kernel } from '../kernel.js';
 import type { MountedDevice } from './mntdev.js';
 import { RwLock } from './rwlock.js';
+import { UNIX_TRAITS } from './traits.js';
+import type { MountTraits } from './traits.js';
 import type { Vfsops } from './vfsops.js';
 import type { Vnode } from './vnode.js';
 
@@ -14,8 +17,12 @@ export class Mount {
   readonly mnt_fsid: number;
   /** The device, null for file systems without. */
   readonly mnt_dev: MountedDevice | null;
+  /** Set by the driver while it mounts, constant afterwards. */
+  mnt_traits: MountTraits = UNIX_TRAITS;
   /** The driver's volume. */
   mnt_data: unknown = null;
+  /** For a driver that survives by its buffers: where it puts what a successor needs beside them. null: nobody would have it. */
+  mnt_kept: KeptState | null = null;
   /** The directory that this mount covers; null for the root of the kernel. Referenced. */
   mnt_vnodecovered: Vnode | null = null;
   mnt_mntonname: string;

@@ -1,7 +1,10 @@
 import { vimpl } from './vnimpl.js';
 import type { Vnode } from './vnode.js';
 
-/** One remembered answer of VOP_LOOKUP: `nc_name` in `nc_dvp` is `nc_vp`, or is not there (null). */
+/**
+ * One remembered answer of VOP_LOOKUP: `nc_name` in `nc_dvp` is `nc_vp`, or is not there (null). Where names fold, `nc_name` is the
+ * key of the name.
+ */
 export class Ncentry {
   /** Order of use among all entries. */
   nc_lruprev: Ncentry | null = null;
@@ -9,6 +12,8 @@ export class Ncentry {
   /** Other names of nc_vp. */
   nc_vprev: Ncentry | null = null;
   nc_vnext: Ncentry | null = null;
+  /** How the directory spells the name, where that was asked (VOP_SPELLING). */
+  nc_spelling: string | null = null;
 
   constructor(
     readonly nc_dvp: Vnode,
@@ -18,10 +23,17 @@ export class Ncentry {
   ) {}
 }
 
+/** What the children of `dvp` are remembered by. */
+function keyof(dvp: Vnode, name: string): string {
+  const { foldname } = dvp.v_mount.mnt_traits;
+  return foldname === null ? name : foldname(name);
+}
+
 /**
  * The name cache: a bounded memory of lookups, found and not found. It holds no references; a vnode that is reclaimed
  * takes its entries along, so an entry never leads to a dead vnode. Entries are made under the lock of the directory
- * and removed under its exclusive lock by whoever changes the directory, hence they are never stale.
+ * and removed under its exclusive lock by whoever changes the directory, hence they are never stale. It obeys the traits of
+ * the mount: names that fold share an entry, and of a volume that others change it remembers nothing.
  */
 export class Namecache {
   private head: Ncentry | null = null;
@@ -33,7 +45,7 @@ export class Namecache {
 
   /** The vnode (no reference taken), null for a name known not to exist, undefined for an unknown one. */
   lookup(dvp: Vnode, name: string): Vnode | null | undefined {
-    const entry = vimpl(dvp).nc_children?.get(name);
+    const entry = vimpl(dvp).nc_children?.get(keyof(dvp, name));
     if (entry === undefined) return undefined;
     if (entry !== this.tail) {
       this.lruRemove(entry);
@@ -43,10 +55,18 @@ export class Namecache {
   }
 
   enter(dvp: Vnode, name: string, vp: Vnode | null): void {
+    const { mnt_traits: traits } = dvp.v_mount;
+    if (traits.shared) return;
+    if (vp === null && traits.aliases) return this.remove(dvp, name);
+    this.enterKey(dvp, keyof(dvp, name), vp);
+  }
+
+  private enterKey(dvp: Vnode, name: string, vp: Vnode | null): void {
     const impl = vimpl(dvp);
     const children = (impl.nc_children ??= new Map());
     const old = children.get(name);
     if (old !== undefined) {
+      old.nc_spelling = null;
       if (old.nc_vp === vp) return;
       this.unlinkName(old);
       old.nc_vp = vp;
@@ -62,8 +82,34 @@ export class Namecache {
 
   /** Forgets what is known of `name` in `dvp`. */
   remove(dvp: Vnode, name: string): void {
-    const entry = vimpl(dvp).nc_children?.get(name);
+    const entry = vimpl(dvp).nc_children?.get(keyof(dvp, name));
     if (entry !== undefined) this.drop(entry);
+  }
+
+  /** `vp` is not called `name` in `dvp` any more, and nothing else is. */
+  gone(dvp: Vnode, name: string, vp: Vnode): void {
+    if (dvp.v_mount.mnt_traits.aliases) this.dropNamesIn(dvp, vp);
+    this.enter(dvp, name, null);
+  }
+
+  /** How the directory spells the name; undefined if nobody has asked it yet. */
+  spelling(dvp: Vnode, name: string): string | undefined {
+    return vimpl(dvp).nc_children?.get(keyof(dvp, name))?.nc_spelling ?? undefined;
+  }
+
+  /** Remembers the spelling of an entry that is remembered. */
+  enterspelling(dvp: Vnode, name: string, spelling: string): void {
+    const entry = vimpl(dvp).nc_children?.get(keyof(dvp, name));
+    if (entry !== undefined) entry.nc_spelling = spelling;
+  }
+
+  /** Forgets every name by which `vp` was found in `dvp`. */
+  private dropNamesIn(dvp: Vnode, vp: Vnode): void {
+    for (let entry = vimpl(vp).nc_names; entry !== null; ) {
+      const next = entry.nc_vnext;
+      if (entry.nc_dvp === dvp) this.drop(entry);
+      entry = next;
+    }
   }
 
   /** Forgets what is known of the entries of a directory. */

@@ -5,9 +5,9 @@
 import { bytestrFromBytes } from '../bytestr.js';
 import { KERNEL_CONTEXT } from '../context.js';
 import { E, Errno, errno } from '../errno.js';
-import { MAXSYMLINKS, NAME_MAX, PATH_MAX, X_OK } from '../fcntl.js';
+import { COMPONENT_MAX, MAXSYMLINKS, PATH_MAX, X_OK } from '../fcntl.js';
 import type { MaybePromise } from '../rumpuser/rumpuser.js';
-import { cross_mounts, lookup_once, search, vn_readlink, vop_access_locked } from './lookup.js';
+import { cross_mounts, lookup_once, search, permitted_anyway, vn_readlink, vop_access_locked } from './lookup.js';
 import type { Walker } from './lookup.js';
 import { VDIR, VLNK } from './vattr.js';
 import type { Vnode } from './vnode.js';
@@ -120,7 +120,7 @@ class Walk {
       let end = path.indexOf('/', at);
       if (end < 0) end = path.length;
       const name = path.slice(at, end);
-      if (name.length > NAME_MAX) throw errno(E.ENAMETOOLONG);
+      if (name.length > COMPONENT_MAX) throw errno(E.ENAMETOOLONG);
       let next = end;
       while (next < path.length && path.charCodeAt(next) === 0x2f) next++;
       this.path = path.slice(end);
@@ -132,7 +132,7 @@ class Walk {
 
 /** Is the path one name, and not "." or ".."? */
 export function is_component(path: string): boolean {
-  return path.length !== 0 && path.length <= NAME_MAX && path.indexOf('/') < 0 && path !== '.' && path !== '..';
+  return path.length !== 0 && path.length <= COMPONENT_MAX && path.indexOf('/') < 0 && path !== '.' && path !== '..';
 }
 
 /**
@@ -199,9 +199,9 @@ async function namei_walk(w: Walker, start: Vnode, path: string, follow: boolean
  */
 export function nameiparent(w: Walker, start: Vnode, path: string, searched = false, links = 0): MaybePromise<Parent> {
   if (path.indexOf('/') >= 0 || path.length === 0 || path.length >= PATH_MAX) return nameiparent_walk(w, start, path, searched, links);
-  if (path.length > NAME_MAX) throw errno(E.ENAMETOOLONG);
+  if (path.length > COMPONENT_MAX) throw errno(E.ENAMETOOLONG);
   if (start.v_type !== VDIR) throw errno(E.ENOTDIR);
-  if (!searched && w.cred.cr_uid !== 0 && !w.cred.cr_hostchecked) return nameiparent_search(w, start, path, links);
+  if (!searched && !permitted_anyway(start, w)) return nameiparent_search(w, start, path, links);
   w.kernel.vcache.ref(start);
   return { dvp: start, name: path, mustbedir: false, links };
 }

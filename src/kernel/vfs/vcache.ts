@@ -51,6 +51,16 @@ export class Vcache {
     return mimpl(mp).vnodes.get(key) !== undefined;
   }
 
+  /** @throws EEXIST */
+  rekey(vp: Vnode, key: number): void {
+    if (key === vp.v_key) return;
+    const { vnodes } = mimpl(vp.v_mount);
+    if (vnodes.get(key) !== undefined) throw errno(E.EEXIST, `there is a file of the key ${key} in memory already`);
+    vnodes.remove(vp);
+    vp.v_key = key;
+    vnodes.insert(vp);
+  }
+
   /** Takes a reference to a vnode that the caller may not hold one to; false if it is coming or going. */
   tryref(vp: Vnode): boolean {
     if (vp.v_usecount > 0 && vp.v_state === VS_ACTIVE) {

@@ -10,6 +10,7 @@ import { Vattr } from './vattr.js';
 import type { VfsKernel } from './vfskernel.js';
 import type { MountArgs, Vfsops } from './vfsops.js';
 import { MNT_GONE, MNT_LIVE, MNT_UNMOUNTING, MountImpl, mimpl } from './mntimpl.js';
+import { survive_attach, survive_detach, survive_inherit } from './survive.js';
 import { vimpl } from './vnimpl.js';
 import type { Vnode } from './vnode.js';
 import { VS_ACTIVE } from './vnode.js';
@@ -26,7 +27,9 @@ export async function vfs_domount(
   const impl = new MountImpl();
   mp.mnt_private = impl;
   try {
+    await survive_inherit(k, mp);
     await ops.mount(mp, dev === null ? args : { ...args, fspec: dev });
+    survive_attach(k, mp);
     // What a predecessor has left waits to be written.
     if (k.keep?.inherited === true && (mp.mnt_flag & MNT_RDONLY) === 0 && dev !== null) k.syncer.dirtied(mp);
     try {
@@ -121,6 +124,7 @@ async function finish_unmount(k: VfsKernel, mp: Mount, impl: MountImpl, force: b
   } catch (thrown) {
     failure = { thrown };
   }
+  if (failure === undefined) survive_detach(k, mp);
   k.syncer.forget(mp);
   if (mp.mnt_dev !== null) {
     try {
@@ -153,7 +157,12 @@ export async function vfs_doupdate(k: VfsKernel, mp: Mount, flags: number, args:
     await mp.mnt_op.update(mp, newflags, args);
     // Whether it logs, the driver has said.
     mp.mnt_flag = (newflags & ~MNT_LOG) | (mp.mnt_flag & MNT_LOG);
-    if (be_ro) k.syncer.forget(mp);
+    if (be_ro) {
+      k.syncer.forget(mp);
+      survive_detach(k, mp);
+    } else {
+      survive_attach(k, mp);
+    }
   } finally {
     impl.trans.exit(true);
   }

@@ -1,6 +1,7 @@
 import type { BlockDevice } from '../blkdev.js';
 import type { Kernel } from '../kernel.js';
 import type { Proc } from '../proc.js';
+import type { ChangeListener } from './changes.js';
 import type { LockManager } from './lockf.js';
 import type { Mountlist } from './mountlist.js';
 import type { Namecache } from './namecache.js';
@@ -19,6 +20,8 @@ export interface VfsKernel extends Kernel {
   /** The root directory of the kernel. */
   readonly rootvnode: Vnode;
   readonly procs: Set<Proc>;
+  /** Who hears of what changed elsewhere. */
+  readonly changelisteners: Set<ChangeListener>;
   /** Devices by the name that mount(2) knows them by. */
   readonly etfs: ReadonlyMap<string, BlockDevice>;
   vfs_getopsbyname(name: string): Vfsops | undefined;

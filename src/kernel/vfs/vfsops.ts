@@ -13,10 +13,21 @@ export interface MountArgs {
   readonly options: ReadonlyMap<string, string | true>;
 }
 
+export type Survives = 'no' | 'buffers' | 'kept';
+
 /** What a driver does with a volume; names and meanings of NetBSD's vfsops(9). A driver is the component `{ name, vfsops }` that the kernel boots with. */
 export interface Vfsops {
   /** As mount -t takes it: "ffs", "tmpfs", "msdos", ... */
   readonly vfs_name: string;
+
+  /**
+   * What another process needs to go on where this one is killed (kernel/keep/keep.ts):
+   *   no       the volume is in this process alone, or its file handles mean nothing to another one; the default
+   *   buffers  nothing but the volume and the dirty blocks of the buffer cache: the kernel keeps these by itself. At the end of
+   *            every operation that changed something the buffers have all of it; VFS_MOUNT reads metadata through them
+   *   kept     the driver records what it must, by a KeptDriver of its own
+   */
+  readonly vfs_survives?: Survives;
 
   /**
    * Reads the volume and fills mp.mnt_data. May set MNT_RDONLY in mp.mnt_flag when the volume cannot be written
@@ -43,6 +54,11 @@ export interface Vfsops {
    * whatever reason; VOP_LOOKUP then says why.
    */
   attributes?(mp: Mount, fileno: number, vap: Vattr): MaybePromise<boolean>;
+  /**
+   * Optional, for drivers that survive by their buffers and hand file data to the device by `post` (mntdev.ts): a write of this
+   * owner, which `post` was told, has failed after all. Without it nothing is put off.
+   */
+  lostwrite?(mp: Mount, owner: number): void;
   /** File handle of a vnode. */
   vptofh(vp: Vnode): Fid;
   /** The vnode of a handle, referenced. @throws ESTALE */

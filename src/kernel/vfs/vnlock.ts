@@ -52,7 +52,9 @@ export function mnt_check_rw(mp: Mount): void {
 }
 
 export function mnt_done_write(mp: Mount): void {
-  mimpl(mp).trans.exit(false);
+  const impl = mimpl(mp);
+  impl.trans.exit(false);
+  if (impl.keeping && !impl.trans.shared) mp.mnt_kernel.keep!.quieted();
 }
 
 /** The volume was changed: the syncer is to write it. Called after the change, so that a sync at work at the time does not hide it. */

@@ -24,8 +24,8 @@ export const VS_RECLAIMED = 3;
 
 export class Vnode {
   readonly v_mount: Mount;
-  /** vcache key: unique in the mount; the file number for most drivers. */
-  readonly v_key: number;
+  /** vcache key: unique in the mount; the file number for most drivers. Changed by vcache_rekey only. */
+  v_key: number;
   v_state = VS_LOADING;
   /** Set by loadvnode, constant afterwards until reclaimed. */
   v_type = VNON;

@@ -4,12 +4,15 @@ import type { Uio } from './uio.js';
 import type { Vattr } from './vattr.js';
 import type { Vnode } from './vnode.js';
 
+/** A place in a directory, 64 bits, of which only the driver knows what it means: a number where that is exact, else a bigint. 0 is the start. */
+export type Cookie = number | bigint;
+
 /** Called by VOP_READDIR for each entry; false means that the caller has no room: the entry was not taken. `name` is a byte string, `next` the cookie behind this entry. */
-export type ReaddirEmit = (fileno: number | bigint, d_type: number, name: string, next: number) => boolean;
+export type ReaddirEmit = (fileno: number | bigint, d_type: number, name: string, next: Cookie) => boolean;
 
 /**
  * What a driver does with its files; names and meanings of NetBSD's vnodeops(9). Names of entries are byte strings
- * (bytestr.ts), one component, 1..NAME_MAX bytes, no '/', never "." and, but for VOP_LOOKUP, never "..".
+ * (bytestr.ts), one component of at most mnt_traits.namemax units, no '/', never "." and, but for VOP_LOOKUP, never "..".
  *
  * Locks: the caller (the VFS layer) holds what the table says; a driver locks vnodes itself never, except those that
  * it has just created and nobody else can know, and in the four of extended attributes the files that hold them, for
@@ -43,7 +46,10 @@ export interface Vnops {
   remove(dvp: Vnode, vp: Vnode, name: string, ctx: Context): MaybePromise<void>;
   /** @throws ENOTEMPTY */
   rmdir(dvp: Vnode, vp: Vnode, name: string, ctx: Context): MaybePromise<void>;
-  /** `tvp` is what `tname` named before and is replaced (an empty directory by a directory, a file by a file). */
+  /**
+   * `tvp` is what `tname` named before and is replaced (an empty directory by a directory, a file by a file). Where names fold and
+   * both names are the same entry, only its spelling changes: then fdvp is tdvp and tvp null.
+   */
   rename(fdvp: Vnode, fvp: Vnode, fname: string, tdvp: Vnode, tvp: Vnode | null, tname: string, ctx: Context): MaybePromise<void>;
 
   getattr(vp: Vnode, vap: Vattr, ctx: Context): MaybePromise<void>;
@@ -54,7 +60,7 @@ export interface Vnops {
   /** Writes all or throws; what was moved before an error stays (uio tells). Clears set-id bits for others than the superuser. */
   write(vp: Vnode, uio: Uio, ioflag: number, ctx: Context): MaybePromise<void>;
   /** From cookie 0 (start) or a cookie handed out before, "." and ".." included. Returns whether the end was reached. */
-  readdir(vp: Vnode, cookie: number, ctx: Context, emit: ReaddirEmit): MaybePromise<boolean>;
+  readdir(vp: Vnode, cookie: Cookie, ctx: Context, emit: ReaddirEmit): MaybePromise<boolean>;
   /** The target, exact bytes. */
   readlink(vp: Vnode, ctx: Context): MaybePromise<Uint8Array>;
   /** On stable storage when it returns: data and all metadata needed to find it, the file's name included. */
@@ -79,6 +85,18 @@ export interface Vnops {
   setextattr?(vp: Vnode, namespace: number, name: string, value: Uint8Array, ctx: Context): MaybePromise<void>;
   deleteextattr?(vp: Vnode, namespace: number, name: string, ctx: Context): MaybePromise<void>;
   listextattr?(vp: Vnode, namespace: number, ctx: Context): MaybePromise<string[]>;
+  /**
+   * For mounts whose names fold: how the entry of `dvp` is spelled that `name` finds and that is `vp`. Asked under the lock of
+   * `dvp`, right after VOP_LOOKUP or what made the name.
+   */
+  spelling?(dvp: Vnode, name: string, vp: Vnode, ctx: Context): MaybePromise<string>;
+  /**
+   * For attributes that may be large (streams, forks): reads from uio_offset until uio_resid is 0 or the end; returns the size of
+   * the whole, bytes. Without it the VFS layer takes a piece of what getextattr gives. @throws ENOATTR
+   */
+  readextattr?(vp: Vnode, namespace: number, name: string, uio: Uio, ctx: Context): MaybePromise<number>;
+  /** Writes a piece at uio_offset; the attribute is there already, and grows if need be. Without it: get, change, set. @throws ENOATTR ENOSPC EFBIG */
+  writeextattr?(vp: Vnode, namespace: number, name: string, uio: Uio, ctx: Context): MaybePromise<void>;
   /** `name` is a _PC_* number; undefined leaves the answer to the VFS layer. */
   pathconf?(vp: Vnode, name: number): MaybePromise<number | undefined>;
 }

@@ -307,4 +307,5 @@ function fresh(mp: Mount, fid: Fid, vp: Vnode): MaybePromise<Vnode> {
   });
 }
 
-export const ffs_vfsops: Vfsops = { vfs_name: 'ffs', mount, update, unmount, root, statvfs, sync, loadvnode: ffs_loadvnode, attributes: ffs_attributes, vptofh, fhtovp };
+export const ffs_vfsops: Vfsops = { vfs_name: 'ffs',
+  vfs_survives: 'kept', mount, update, unmount, root, statvfs, sync, loadvnode: ffs_loadvnode, attributes: ffs_attributes, vptofh, fhtovp };
