@@ -20,7 +20,8 @@ export { partitionDevice, scan, selectPartition } from './blockdev/label/scan.js
 export type { Partition } from './blockdev/label/partition-table.js';
 
 export { ffs } from './fs/ffs/index.js';
-export { newfs, type NewfsResult, type NewfsVolumeOptions } from './fs/ffs/tools/newfs.js';
+export { fsck, newfs, tunefs, type Force } from './care/index.js';
+export type { NewfsResult, NewfsVolumeOptions } from './fs/ffs/tools/newfs.js';
 export { describe, type Description, type FfsFacts } from './fs/ffs/tools/describe.js';
-export { fsck } from './fs/ffs/tools/fsck/index.js';
+export { recognise, type Recognised } from './fs/recognise/index.js';
 export { tmpfs } from './fs/tmpfs/index.js';

@@ -6,7 +6,7 @@ import { checkRange, checkWritable } from './range.js';
 export interface OpenImageOptions {
   /** Never write to it. */
   readonly readonly?: boolean;
-  /** Fail with the host's error instead of falling back to read-only when the file cannot be opened for writing. */
+  /** Fail instead of falling back to read-only, with one line in the log, when the file or device cannot be written. */
   readonly writable?: boolean;
   /** Keep others from writing to it meanwhile; default true. */
   readonly exclusive?: boolean;
@@ -195,12 +195,18 @@ async function openFd(ru: Rumpuser, path: string, options: OpenImageOptions): Pr
 
 /**
  * Opens a disk image or block device of the host, for writing if that is possible and not unwanted.
- * @throws ENOENT, EACCES, EBUSY, EISDIR... as {@link Rumpuser.rumpuser_open} does; EINVAL an empty file
+ * @throws ENOENT, EACCES, EBUSY, EISDIR... as {@link Rumpuser.rumpuser_open} does; EROFS a read-only device, with `writable`; EINVAL an empty file
  */
 export async function openImage(ru: Rumpuser, path: string, options: OpenImageOptions = {}): Promise<ImageDevice> {
   const { fd, readonly } = await openFd(ru, path, options);
   try {
-    return await imageFromFd(ru, fd, path, { readonly });
+    const image = await imageFromFd(ru, fd, path, { readonly });
+    // A device may be opened for writing and refuse the first write (losetup -r, blockdev --setro, a write-protected card).
+    if (image.readonly && !readonly) {
+      if (options.writable === true) throw errno(E.EROFS, `${path} is a read-only device (write-protected, or set so by the host)`);
+      ru.rumpuser_dprintf('warn', `${path} is a read-only device: opened read-only`);
+    }
+    return image;
   } catch (e) {
     await ru.rumpuser_close(fd);
     throw e;

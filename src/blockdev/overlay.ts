@@ -7,6 +7,7 @@ import type { OverlayHeader, OverlayLayout } from './overlay-format.js';
 import {
   BLOCKS_PER_MAP_BYTE, BLOCK_WRITTEN, OVERLAY_BLOCK_BYTES, OVERLAY_HEADER_BYTES, OVERLAY_SECTOR_BYTES, addSamples, chooseSamples, decodeHeader, encodeHeader, overlayLayout, sampleOf,
 } from './overlay-format.js';
+import { contentAt } from './content.js';
 import { checkRange } from './range.js';
 
 const PAGE_BYTES = 4096;
@@ -83,6 +84,7 @@ export class OverlayDevice implements BlockDevice {
     // Without samples: made, and the power went before they were written.
     if (old === undefined || old.samples.size === 0) {
       if (!(await isUnused(store, layout))) throw errno(E.EFTYPE, `the overlay ${store.name} is damaged: its header does not say what it was made over; it is left as it is`);
+      if (old === undefined && (await contentAt(store)) !== undefined) throw errno(E.EFTYPE, `${store.name} is no overlay file: it is not empty; it is left as it is`);
     } else {
       if (![...old.samples].every(([block, sum]) => samples.get(block) === sum)) {
         throw errno(E.EINVAL, `the overlay ${store.name} was made over another disk than ${disk.name}, or ${disk.name} was written to since; take a new overlay file`);

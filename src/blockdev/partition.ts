@@ -61,3 +61,11 @@ export class PartitionDevice implements BlockDevice {
     return this.disk.close();
   }
 }
+
+/** Where a device lies on the disk that it is a part of (itself, if it is none), bytes. */
+export function placeOf(device: BlockDevice): { disk: BlockDevice; start: number; end: number } {
+  let disk = device;
+  let start = 0;
+  for (; disk instanceof PartitionDevice; disk = disk.disk) start += disk.offset_bytes;
+  return { disk, start, end: start + device.size_bytes };
+}

@@ -66,13 +66,6 @@ export async function refusePartitioned(disk: BlockDevice, where: Where, advice:
   if (partitions.length > 0) throw new Failure(`${where.image} is divided into partitions: ${advice} (${listPartitions(partitions)})`);
 }
 
-/** Where a device lies on the disk that it is a part of, bytes. */
-export function placeOf(device: BlockDevice): { start: number; end: number } {
-  let start = 0;
-  for (let outer = device; outer instanceof PartitionDevice; outer = outer.disk) start += outer.offset_bytes;
-  return { start, end: start + device.size_bytes };
-}
-
 /** The part of the disk that was asked for: by name, by offset, or the whole. @throws Failure that lists what there is */
 export async function selectVolume(disk: BlockDevice, where: Where): Promise<BlockDevice> {
   if (where.partition !== undefined && where.offset !== undefined) throw new Failure('--partition and --offset exclude each other');

@@ -17,6 +17,8 @@ interface Filler {
   readonly sys: RumpSys;
   /** Copies of files with several links: host device and inode to path on the volume. */
   readonly links: Map<string, Buffer>;
+  /** Throws when who waits for it has given up. */
+  readonly check: () => Promise<void>;
   entries: number;
   bytes: number;
 }
@@ -44,6 +46,7 @@ async function copyFile(filler: Filler, from: Buffer, to: Buffer): Promise<void>
     let position = 0;
     for await (const chunk of createReadStream(from, { highWaterMark: CHUNK_BYTES }) as AsyncIterable<Buffer>) {
       position += await sys.pwrite(fd, chunk, position);
+      await filler.check();
     }
     filler.bytes += position;
   } finally {
@@ -86,6 +89,7 @@ async function copyTree(filler: Filler, from: Buffer, to: Buffer): Promise<void>
       const source = join(dir.from, name);
       const target = join(dir.to, name);
       const st = lstatSync(source, { bigint: true });
+      await filler.check();
       if (st.isDirectory()) {
         await filler.sys.mkdir(target, 0o700);
         filler.entries++;
@@ -129,13 +133,13 @@ class LentDevice implements BlockDevice {
   }
 }
 
-/** Fills a new volume with a copy of a directory of the host (`newfs --from`). */
-export async function fill(ru: Rumpuser, volume: BlockDevice, directory: string): Promise<{ entries: number; bytes: number }> {
+/** Fills a new volume with a copy of a directory of the host (`newfs --from`). `check` is asked before each entry and each MiB, and ends it by throwing. */
+export async function fill(ru: Rumpuser, volume: BlockDevice, directory: string, check: () => Promise<void>): Promise<{ entries: number; bytes: number }> {
   const rump = await RumpKernel.boot({ rumpuser: ru, components: [tmpfs, ffs] });
   rump.sys.umask(0);
   await rump.sys.mkdir('/volume', 0o755);
   await rump.sys.mount('ffs', '/volume', MNT_ASYNC, { fspec: new LentDevice(volume) });
-  const filler: Filler = { sys: rump.sys, links: new Map(), entries: 0, bytes: 0 };
+  const filler: Filler = { sys: rump.sys, links: new Map(), check, entries: 0, bytes: 0 };
   try {
     await copyTree(filler, Buffer.from(path.resolve(directory)), Buffer.from('/volume'));
   } finally {

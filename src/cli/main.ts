@@ -155,7 +155,7 @@ await cli
       .option('label', { alias: 'L', type: 'string', requiresArg: true, describe: 'volume name' })
       .option('log', { type: 'string', describe: 'with a journal (WAPBL): of this size, or without one of the size that suits' })
       .option('from', { type: 'string', requiresArg: true, describe: 'fill the volume with a copy of this directory' })
-      .option('force', { alias: 'F', type: 'boolean', default: false, describe: 'even if there is a file system or a partition table already' }),
+      .option('force', { alias: 'F', type: 'boolean', default: false, describe: 'even if it is not empty: a file system, a partition table, other partitions, data' }),
     (argv) => run(async () => (await import('./commands/newfs.js')).newfs(argv)),
   )
   .command(
@@ -168,7 +168,8 @@ await cli
       .option('p', { type: 'boolean', default: false, describe: 'preen: repair what is harmless, without questions' })
       .option('y', { type: 'boolean', default: false, describe: 'repair everything' })
       .option('superblock', { alias: 'b', type: 'number', describe: 'use this alternate superblock (sector number)' })
-      .option('f', { type: 'boolean', default: false, describe: 'with -p: check even a volume that is marked clean' }),
+      .option('f', { type: 'boolean', default: false, describe: 'with -p: check even a volume that is marked clean' })
+      .option('force', { type: 'boolean', default: false, describe: 'repair even if something else seems to be there as well' }),
     (argv) => run(async () => (await import('./commands/fsck.js')).fsckCommand(argv)),
   )
   .command(
@@ -202,7 +203,8 @@ await cli
       .option('avgfpdir', { alias: 'h', type: 'number', describe: 'expected files in a directory' })
       .option('log', { alias: 'l', type: 'string', describe: 'journal (WAPBL) of this size, without one of the size that suits, 0 to remove it; the next mount does it' })
       .option('alternates', { alias: 'A', type: 'boolean', default: false, describe: 'the copies of the superblock too' })
-      .option('dry-run', { alias: 'N', type: 'boolean', default: false, describe: 'say what would change' }),
+      .option('dry-run', { alias: 'N', type: 'boolean', default: false, describe: 'say what would change' })
+      .option('force', { alias: 'F', type: 'boolean', default: false, describe: 'even if something else seems to be there as well' }),
     (argv) => run(async () => (await import('./commands/tunefs.js')).tunefsCommand(argv)),
   )
   .middleware(tidy, true)

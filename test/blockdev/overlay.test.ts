@@ -245,3 +245,10 @@ t.test('a file on the host: sparse, kept, mounted again', async (t) => {
   t.equal(fs.statSync(over).mode & 0o777, 0o600, 'for nobody else to read');
   t.ok(fs.statSync(over).blocks * 512 < 4 << 20, 'takes the room of what was changed');
 });
+
+t.test('a file of the right size that begins with zeros and holds something is no new overlay', async (t) => {
+  const disk = new MemoryDevice({ size_bytes: 1 << 20 });
+  const store = new MemoryDevice({ size_bytes: overlayLayout(1 << 20).file_bytes, name: 'other.img' });
+  store.write(Uint8Array.of(7), 0, 1, 700_000);
+  await t.rejects(OverlayDevice.open(disk, store, ''), { code: 'EFTYPE', message: /other\.img is no overlay file: it is not empty/ });
+});

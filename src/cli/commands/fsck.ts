@@ -2,6 +2,7 @@ import { nodeRumpuser } from '../../kernel/rumpuser/node.js';
 import { fsck } from '../../fs/ffs/tools/fsck/index.js';
 import type { FsckMode } from '../../fs/ffs/tools/fsck/context.js';
 import { openDisk, selectExisting, selectVolume, type Where } from '../device.js';
+import { refuseAmbiguous } from '../refuse.js';
 import { say } from '../say.js';
 
 export interface FsckArguments extends Where {
@@ -12,6 +13,8 @@ export interface FsckArguments extends Where {
   readonly f: boolean;
   /** Sector number. */
   readonly superblock?: number | undefined;
+  /** Repair although something else seems to be there as well. */
+  readonly force: boolean;
 }
 
 const SECTOR_BYTES = 512;
@@ -22,6 +25,7 @@ export async function fsckCommand(argv: FsckArguments): Promise<number> {
   const disk = await openDisk(nodeRumpuser(), argv, mode === 'check' ? { readonly: true } : { writable: true });
   try {
     const volume = await (argv.superblock === undefined ? selectExisting : selectVolume)(disk, argv);
+    if (mode !== 'check' && !argv.force) await refuseAmbiguous(volume, argv, 'a repair');
     const report = await fsck(volume, { mode, skipClean: mode === 'preen' && !argv.f, ...(argv.superblock !== undefined ? { superblock: argv.superblock * SECTOR_BYTES } : {}) });
     for (const problem of report.problems) say(`${problem.message}${problem.fixed !== undefined ? ` (${problem.fixed})` : ''}`);
     if (report.problemCount > report.problems.length) say(`... and ${report.problemCount - report.problems.length} more problems`);

@@ -1,12 +1,14 @@
 import { existsSync, rmSync, statSync } from 'node:fs';
+import type { BlockDevice } from '../../kernel/blkdev.js';
 import { nodeRumpuser } from '../../kernel/rumpuser/node.js';
 import type { Rumpuser } from '../../kernel/rumpuser/rumpuser.js';
 import { bytestrFromPath } from '../../kernel/bytestr.js';
-import { newfs as makeVolume, type NewfsFormat, type NewfsVolumeOptions } from '../../fs/ffs/tools/newfs.js';
-import { describe } from '../../fs/ffs/tools/describe.js';
-import { createDisk, openDisk, refusePartitioned, selectVolume, type Where } from '../device.js';
-import { Failure } from '../failure.js';
+import { newfs as makeVolume, unmake, type NewfsFormat, type NewfsResult, type NewfsVolumeOptions } from '../../fs/ffs/tools/newfs.js';
+import { createDisk, openDisk, selectVolume, type Where } from '../device.js';
+import { Failure, words } from '../failure.js';
 import { fill } from '../fill.js';
+import { interruptible, type CheckInterrupt } from '../interrupt.js';
+import { refuseOccupied } from '../refuse.js';
 import { complain, say } from '../say.js';
 import { formatBytes, parseBytes } from '../units.js';
 
@@ -50,38 +52,55 @@ export async function newfs(argv: NewfsArguments): Promise<void> {
   if (argv.from !== undefined && !statSync(argv.from, { throwIfNoEntry: false })?.isDirectory()) throw new Failure(`--from ${argv.from}: no such directory`);
   let done = false;
   try {
-    await make(ru, argv, fresh, size);
+    await interruptible(async (check) => make(ru, argv, fresh, size, check));
     done = true;
   } finally {
     if (fresh && !done) rmSync(argv.image, { force: true });
   }
 }
 
-async function make(ru: Rumpuser, argv: NewfsArguments, fresh: boolean, size: number | undefined): Promise<void> {
+async function make(ru: Rumpuser, argv: NewfsArguments, fresh: boolean, size: number | undefined, check: CheckInterrupt): Promise<void> {
   const disk = fresh ? await createDisk(ru, argv.image, size!) : await openDisk(ru, argv, { writable: true });
   try {
     const volume = await selectVolume(disk, argv);
-    if (!argv.force && !fresh) {
-      const there = await describe(volume).catch(() => undefined);
-      if (there !== undefined) throw new Failure(`${argv.image} holds ${there.format} already: everything on it would be lost; --force makes a new one all the same`);
-      if (volume === disk) await refusePartitioned(disk, argv, 'choose one with --partition, or lose them all with --force');
-    }
-    const result = await makeVolume(volume, { ...volumeOptions(argv), ...(size === undefined || fresh ? {} : { size }) });
+    if (!argv.force && !fresh) await refuseOccupied(disk, volume, argv, size);
+    await check();
+    const result = await makeVolume(volume, { ...volumeOptions(argv), ...(size === undefined || fresh ? {} : { size }) }).catch((error: unknown) => {
+      if (fresh || (error as { code?: unknown }).code !== 'EIO') throw error;
+      throw withAftermath(error, `${argv.image} holds no volume now, and what it held before is overwritten in part`);
+    });
     await volume.flush();
     for (const warning of result.warnings) complain(`rumpfuse: warning: ${warning}`);
-    const { layout } = result;
-    say(
-      `${argv.image}: ${formatBytes(layout.fs_size * layout.fs_fsize)} of ${layout.ufs2 ? 'UFS2' : 'UFS1'}, ${layout.littleEndian ? 'little' : 'big'}-endian, ` +
-        `blocks of ${layout.fs_bsize}, fragments of ${layout.fs_fsize}, ${layout.fs_ncg} groups of ${layout.fs_ipg} inodes`,
-    );
     if (argv.from !== undefined) {
-      const copied = await fill(ru, volume, argv.from).catch((error: unknown) => {
-        if ((error as { code?: unknown }).code !== 'ENOSPC') throw error;
-        throw new Failure(`${argv.image} is too small for what ${argv.from} holds: give more with --size, or more inodes with --inode-density`);
-      });
-      say(`copied ${copied.entries} entries, ${formatBytes(copied.bytes)}, from ${argv.from}`);
+      try {
+        await fillFrom(ru, volume, argv, argv.from, check);
+      } catch (error) {
+        if (fresh) throw error;
+        await unmake(volume, result);
+        throw withAftermath(error, `the volume that was begun on ${argv.image} has been taken away again; there is none on it now`);
+      }
     }
+    sayMade(argv, result);
   } finally {
     await disk.close();
   }
+}
+
+function sayMade(argv: NewfsArguments, { layout }: NewfsResult): void {
+  say(
+    `${argv.image}: ${formatBytes(layout.fs_size * layout.fs_fsize)} of ${layout.ufs2 ? 'UFS2' : 'UFS1'}, ${layout.littleEndian ? 'little' : 'big'}-endian, ` +
+      `blocks of ${layout.fs_bsize}, fragments of ${layout.fs_fsize}, ${layout.fs_ncg} groups of ${layout.fs_ipg} inodes`,
+  );
+}
+
+async function fillFrom(ru: Rumpuser, volume: BlockDevice, argv: NewfsArguments, from: string, check: CheckInterrupt): Promise<void> {
+  const copied = await fill(ru, volume, from, check).catch((error: unknown) => {
+    if ((error as { code?: unknown }).code !== 'ENOSPC') throw error;
+    throw new Failure(`${argv.image} is too small for what ${from} holds: give more with --size, or more inodes with --inode-density`);
+  });
+  say(`copied ${copied.entries} entries, ${formatBytes(copied.bytes)}, from ${from}`);
+}
+
+function withAftermath(error: unknown, aftermath: string): Failure {
+  return new Failure(`${words(error)}; ${aftermath}`, error instanceof Failure ? error.exitStatus : undefined);
 }

@@ -3,6 +3,7 @@ import { bytestrFromPath, bytestrToUnicode } from '../../kernel/bytestr.js';
 import { tunefs, type TunefsChanges } from '../../fs/ffs/tools/tunefs.js';
 import { say } from '../say.js';
 import { openDisk, selectExisting, type Where } from '../device.js';
+import { refuseAmbiguous } from '../refuse.js';
 import { Failure } from '../failure.js';
 import { parseBytes } from '../units.js';
 
@@ -17,6 +18,8 @@ export interface TunefsArguments extends Where {
   readonly log?: string | undefined;
   readonly alternates: boolean;
   readonly dryRun: boolean;
+  /** Although something else seems to be there as well. */
+  readonly force: boolean;
 }
 
 /** `rumpfuse tunefs IMAGE`: changes what a volume is tuned by. */
@@ -32,7 +35,9 @@ export async function tunefsCommand(argv: TunefsArguments): Promise<void> {
   if (Object.keys(changes).length === 0) throw new Failure('tunefs: what is to change? (rumpfuse tunefs --help says what can)');
   const disk = await openDisk(nodeRumpuser(), argv, argv.dryRun ? { readonly: true } : { writable: true });
   try {
-    const result = await tunefs(await selectExisting(disk, argv), changes, { alternates: argv.alternates, dryRun: argv.dryRun });
+    const volume = await selectExisting(disk, argv);
+    if (!argv.dryRun && !argv.force) await refuseAmbiguous(volume, argv, 'a change');
+    const result = await tunefs(volume, changes, { alternates: argv.alternates, dryRun: argv.dryRun });
     for (const line of result.lines) say(bytestrToUnicode(line));
   } finally {
     await disk.close();

@@ -3,7 +3,7 @@ import { SF_SNAPSHOT } from '../../kernel/stat.js';
 import type { Buf } from '../../kernel/vfs/bio.js';
 import { UFS_NDADDR, UFS_NIADDR } from './dinode.js';
 import { geti64 } from '../lib/endian.js';
-import type { Inode } from './inode.js';
+import type { UfsInode } from './inode.js';
 
 /**
  * From blocks of a file to places on the disk. A file's first 12 blocks are named by i_db; i_ib[0], i_ib[1] and i_ib[2]
@@ -29,21 +29,21 @@ export class Run {
 }
 
 /** May a block of `frags` frags lie at `fsb`? */
-function inside(ip: Inode, fsb: number, frags: number): boolean {
+function inside(ip: UfsInode, fsb: number, frags: number): boolean {
   return fsb > 0 && fsb + frags <= ip.i_fs.fs_size;
 }
 
-function badpointer(ip: Inode, what: string, fsb: number): Error {
+function badpointer(ip: UfsInode, what: string, fsb: number): Error {
   return ip.i_ump.um_damage.error(`inode ${ip.i_number}: ${what} points to frag ${fsb}, outside 1..${ip.i_fs.fs_size - 1}`);
 }
 
 /** Pointer `i` of an indirect block. */
-function indirptr(ip: Inode, view: DataView, i: number): number {
+function indirptr(ip: UfsInode, view: DataView, i: number): number {
   return ip.i_ump.um_dinofmt.ufs2 ? geti64(view, 8 * i, ip.i_ump.um_le) : view.getInt32(4 * i, ip.i_ump.um_le);
 }
 
 /** Frag of block `lbn`, or 0 for a hole. @throws EIO a pointer out of range; EFBIG no file has that block */
-export function ufs_bmap(ip: Inode, lbn: number): MaybePromise<number> {
+export function ufs_bmap(ip: UfsInode, lbn: number): MaybePromise<number> {
   if (lbn < UFS_NDADDR) {
     const fsb = ip.i_db[lbn];
     if (fsb === 0 || inside(ip, fsb, 1)) return fsb;
@@ -58,13 +58,13 @@ export function ufs_bmap(ip: Inode, lbn: number): MaybePromise<number> {
  * block ends. A missing indirect block makes one long hole.
  * The frags of the last block of a short file are not checked here beyond the first: who reads knows how many he wants.
  */
-export function ufs_bmaprun(ip: Inode, lbn: number, max: number): MaybePromise<Run> {
+export function ufs_bmaprun(ip: UfsInode, lbn: number, max: number): MaybePromise<Run> {
   if ((ip.i_flags & SF_SNAPSHOT) !== 0 && issnapshot(ip)) return snapshotrun(ip, lbn);
   return filerun(ip, lbn, max);
 }
 
 /** One of the volume's snapshots: the flag alone does not make one. */
-function issnapshot(ip: Inode): boolean {
+function issnapshot(ip: UfsInode): boolean {
   return (ip.i_flags & SF_SNAPINVAL) === 0 && ip.i_fs.fs_snapinum.includes(ip.i_number);
 }
 
@@ -72,18 +72,18 @@ function issnapshot(ip: Inode): boolean {
  * A snapshot holds copies of the blocks that have changed since. A block without copy is still where it was on the
  * volume; pointers 1 and 2 (BLK_NOCOPY, BLK_SNAP) stand for blocks that held nothing of interest.
  */
-function snapshotrun(ip: Inode, lbn: number): MaybePromise<Run> {
+function snapshotrun(ip: UfsInode, lbn: number): MaybePromise<Run> {
   const run = filerun(ip, lbn, 1);
   return run instanceof Promise ? run.then((r) => snapshotblock(ip, lbn, r)) : snapshotblock(ip, lbn, run);
 }
 
-function snapshotblock(ip: Inode, lbn: number, run: Run): Run {
+function snapshotblock(ip: UfsInode, lbn: number, run: Run): Run {
   const { fs_frag, fs_size } = ip.i_fs;
   if (run.fsb === 0 && lbn > 0 && lbn * fs_frag < fs_size) return new Run(lbn * fs_frag, 1);
   return run.fsb > 0 && run.fsb <= BLK_SNAP ? new Run(0, 1) : run;
 }
 
-function filerun(ip: Inode, lbn: number, max: number): MaybePromise<Run> {
+function filerun(ip: UfsInode, lbn: number, max: number): MaybePromise<Run> {
   if (lbn < UFS_NDADDR) return directrun(ip, lbn, Math.min(max, UFS_NDADDR - lbn));
   let rel = lbn - UFS_NDADDR;
   let span = 1;
@@ -95,7 +95,7 @@ function filerun(ip: Inode, lbn: number, max: number): MaybePromise<Run> {
   throw ip.i_ump.um_damage.error(`inode ${ip.i_number}: size ${ip.i_size} needs block ${lbn}, which no file can have`);
 }
 
-function directrun(ip: Inode, lbn: number, max: number): Run {
+function directrun(ip: UfsInode, lbn: number, max: number): Run {
   const db = ip.i_db;
   const fsb = db[lbn];
   let n = 1;
@@ -113,7 +113,7 @@ function directrun(ip: Inode, lbn: number, max: number): Run {
  * Inside the tree of indirect blocks at frag `addr`, which maps `span` blocks (a power of fs_nindir), the run from its
  * block `rel` on. Calls itself through {@link indirrun} once a level: at most three times.
  */
-function treerun(ip: Inode, addr: number, span: number, rel: number, max: number): MaybePromise<Run> {
+function treerun(ip: UfsInode, addr: number, span: number, rel: number, max: number): MaybePromise<Run> {
   if (addr === 0) return new Run(0, Math.min(max, span - rel));
   const fs = ip.i_fs;
   if (!inside(ip, addr, fs.fs_frag)) throw badpointer(ip, 'an indirect block', addr);
@@ -123,7 +123,7 @@ function treerun(ip: Inode, addr: number, span: number, rel: number, max: number
 }
 
 /** Takes the reference to `bp`. */
-function indirrun(ip: Inode, bp: Buf, span: number, rel: number, max: number): MaybePromise<Run> {
+function indirrun(ip: UfsInode, bp: Buf, span: number, rel: number, max: number): MaybePromise<Run> {
   const nindir = ip.i_ump.um_nindir;
   if (span === nindir) {
     const run = leafrun(ip, bp.b_view, rel, Math.min(max, nindir - rel));
@@ -139,7 +139,7 @@ function indirrun(ip: Inode, bp: Buf, span: number, rel: number, max: number): M
 }
 
 /** A run of 0 blocks stands for a bad pointer. */
-function leafrun(ip: Inode, view: DataView, i: number, max: number): Run {
+function leafrun(ip: UfsInode, view: DataView, i: number, max: number): Run {
   const { fs_frag, fs_size } = ip.i_fs;
   const fsb = indirptr(ip, view, i);
   let n = 1;
@@ -160,13 +160,13 @@ function leafrun(ip: Inode, view: DataView, i: number, max: number): Run {
  * Block `lbn` of a directory (or of another file whose blocks are metadata), referenced, or null for a hole. Its size is
  * sblksize(i_size, lbn): who makes a directory larger forgets the old buffer first.
  */
-export function ufs_blkatoff(ip: Inode, lbn: number): MaybePromise<Buf | null> {
+export function ufs_blkatoff(ip: UfsInode, lbn: number): MaybePromise<Buf | null> {
   const fsb = ufs_bmap(ip, lbn);
   if (fsb instanceof Promise) return fsb.then((b) => readblk(ip, lbn, b));
   return readblk(ip, lbn, fsb);
 }
 
-function readblk(ip: Inode, lbn: number, fsb: number): MaybePromise<Buf | null> {
+function readblk(ip: UfsInode, lbn: number, fsb: number): MaybePromise<Buf | null> {
   if (fsb === 0) return null;
   const fs = ip.i_fs;
   const size = fs.sblksize(ip.i_size, lbn);

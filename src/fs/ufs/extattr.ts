@@ -2,7 +2,7 @@ import { E, errno } from '../../kernel/errno.js';
 import { bytestrFromBytes } from '../../kernel/bytestr.js';
 import type { MaybePromise } from '../../kernel/rumpuser/rumpuser.js';
 import { UFS_NXADDR } from './dinode.js';
-import type { Inode } from './inode.js';
+import type { UfsInode } from './inode.js';
 
 /**
  * Extended attributes of UFS2: an area of i_extsize bytes in up to two blocks (i_extb), a row of entries. An entry:
@@ -57,13 +57,13 @@ export function extattr_entries(area: Uint8Array, le: boolean): { entries: Extat
 }
 
 /** Reads the whole area into memory of its own: at most two blocks. @throws EIO damage */
-export function ufs_extread(ip: Inode): MaybePromise<Uint8Array> {
+export function ufs_extread(ip: UfsInode): MaybePromise<Uint8Array> {
   const fs = ip.i_fs;
   if (ip.i_extsize > UFS_NXADDR * fs.fs_bsize) throw ip.i_ump.um_damage.error(`inode ${ip.i_number}: di_extsize ${ip.i_extsize} is above ${UFS_NXADDR * fs.fs_bsize}`);
   return extreadfrom(ip, new Uint8Array(ip.i_extsize), 0);
 }
 
-function extreadfrom(ip: Inode, area: Uint8Array, i: number): MaybePromise<Uint8Array> {
+function extreadfrom(ip: UfsInode, area: Uint8Array, i: number): MaybePromise<Uint8Array> {
   const fs = ip.i_fs;
   for (; i < UFS_NXADDR && i * fs.fs_bsize < area.length; i++) {
     const fsb = ip.i_extb[i];
@@ -85,19 +85,19 @@ function extreadfrom(ip: Inode, area: Uint8Array, i: number): MaybePromise<Uint8
 }
 
 /** What the area of a UFS2 inode holds; damage is logged and what is sound returned. */
-function load(ip: Inode): MaybePromise<{ area: Uint8Array; entries: ExtattrEntry[] }> {
+function load(ip: UfsInode): MaybePromise<{ area: Uint8Array; entries: ExtattrEntry[] }> {
   const area = ufs_extread(ip);
   return area instanceof Promise ? area.then((a) => parse(ip, a)) : parse(ip, area);
 }
 
-function parse(ip: Inode, area: Uint8Array): { area: Uint8Array; entries: ExtattrEntry[] } {
+function parse(ip: UfsInode, area: Uint8Array): { area: Uint8Array; entries: ExtattrEntry[] } {
   const { entries, problem } = extattr_entries(area, ip.i_ump.um_le);
   if (problem !== undefined) ip.i_ump.um_damage.note(`inode ${ip.i_number}: extended attributes, ${problem}`);
   return { area, entries };
 }
 
 /** UFS2: the value of an attribute; memory of its own. @throws ENOATTR EIO */
-export function ufs_getextattr(ip: Inode, namespace: number, name: string): MaybePromise<Uint8Array> {
+export function ufs_getextattr(ip: UfsInode, namespace: number, name: string): MaybePromise<Uint8Array> {
   if (ip.i_extsize === 0) throw errno(E.ENOATTR);
   const find = ({ area, entries }: { area: Uint8Array; entries: ExtattrEntry[] }): Uint8Array => {
     for (const e of entries) if (e.namespace === namespace && e.name === name) return area.slice(e.content, e.content + e.size);
@@ -108,7 +108,7 @@ export function ufs_getextattr(ip: Inode, namespace: number, name: string): Mayb
 }
 
 /** UFS2: the names in a namespace. @throws EIO */
-export function ufs_listextattr(ip: Inode, namespace: number): MaybePromise<string[]> {
+export function ufs_listextattr(ip: UfsInode, namespace: number): MaybePromise<string[]> {
   if (ip.i_extsize === 0) return [];
   const names = ({ entries }: { entries: ExtattrEntry[] }): string[] => entries.filter((e) => e.namespace === namespace).map((e) => e.name);
   const loaded = load(ip);

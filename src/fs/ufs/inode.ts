@@ -1,8 +1,7 @@
 import type { Vnode } from '../../kernel/vfs/vnode.js';
-import type { Fs } from '../ffs/disk/fs.js';
-import type { FfsMount } from '../ffs/volume/ffsmount.js';
 import type { DirIndex } from './dirindex.js';
 import { Dinode } from './dinode.js';
+import type { UfsGeometry, UfsMount } from './ufsmount.js';
 
 /** i_flag: what is to be done for the inode (values of NetBSD sys/ufs/ufs/inode.h). */
 /** The access time is to be set. */
@@ -16,10 +15,13 @@ export const IN_MODIFIED = 0x0008;
 /** Only its access time differs: may wait long. */
 export const IN_ACCESSED = 0x0010;
 
-/** An inode in memory: vp.v_data of the vnodes of this driver. Lives from loadvnode (or creation) to reclaim. */
-export class Inode extends Dinode {
-  readonly i_ump: FfsMount;
-  readonly i_fs: Fs;
+/**
+ * An inode in memory: vp.v_data of the vnodes of a file system of this family, which may know more of its mount and
+ * geometry than this code does. Lives from loadvnode (or creation) to reclaim.
+ */
+export class UfsInode extends Dinode {
+  readonly i_ump: UfsMount;
+  readonly i_fs: UfsGeometry;
   readonly i_number: number;
   /** The same, as va_fileid wants it. */
   readonly i_fileid: bigint;
@@ -28,10 +30,14 @@ export class Inode extends Dinode {
   i_flag = 0;
   /** Index of a large directory, or null. */
   i_dirindex: DirIndex | null = null;
-  /** State of the write side. */
+  /** Of a directory on a volume that is written: when it was last read, seconds (ufs_dirread). */
+  i_dirread = 0;
+  /** Of such a directory: the byte where the next search for a chunk to compact begins. */
+  i_compactat = 0;
+  /** What the file system keeps for an inode that it changes. */
   i_private: unknown = null;
 
-  constructor(ump: FfsMount, vp: Vnode, ino: number) {
+  constructor(ump: UfsMount, vp: Vnode, ino: number) {
     super();
     this.i_ump = ump;
     this.i_fs = ump.um_fs;
@@ -41,16 +47,11 @@ export class Inode extends Dinode {
   }
 }
 
-/** NetBSD's VTOI. */
-export function VTOI(vp: Vnode): Inode {
-  return vp.v_data as Inode;
-}
-
 /**
  * Turns IN_ACCESS, IN_UPDATE and IN_CHANGE into times and leaves IN_MODIFIED or IN_ACCESSED (ufs_itimes). Called
  * before anybody looks at the times and before the inode is written.
  */
-export function ufs_itimes(ip: Inode): void {
+export function ufs_itimes(ip: UfsInode): void {
   const flag = ip.i_flag;
   if ((flag & (IN_ACCESS | IN_CHANGE | IN_UPDATE)) === 0) return;
   const now = ip.i_ump.um_kernel.now();

@@ -3,7 +3,7 @@ import type { Buf } from '../../kernel/vfs/bio.js';
 import { ufs_blkatoff } from './bmap.js';
 import { UFS_MAXDIRSIZE, UFS_WINO, dirent_is, dirent_namlen, dirent_type, ufs_dirbadentry } from './dir.js';
 import { DIRINDEX_BYTES, DirIndex, dirhash_name } from './dirindex.js';
-import type { Inode } from './inode.js';
+import type { UfsInode } from './inode.js';
 
 /** Directories of more bytes get an index; a walk over fewer costs less than hashing. */
 export const DIRINDEX_MIN_BYTES = 2048;
@@ -29,7 +29,7 @@ export class DirHit {
  * The entry of a directory with that name, or null. The inode number is in range; whether the inode is in use is for
  * the caller to see. Damaged chunks are logged and skipped from the damage on.
  */
-export function ufs_dirlookup(ip: Inode, name: string): MaybePromise<DirHit | null> {
+export function ufs_dirlookup(ip: UfsInode, name: string): MaybePromise<DirHit | null> {
   const index = ip.i_dirindex;
   if (index !== null) {
     ip.i_ump.um_dirindexes.use(index);
@@ -44,17 +44,17 @@ export function ufs_dirlookup(ip: Inode, name: string): MaybePromise<DirHit | nu
 }
 
 /** Is a directory small enough that its index fits the memory for indexes? */
-export function indexable(ip: Inode): boolean {
+export function indexable(ip: UfsInode): boolean {
   return ip.i_size <= UFS_MAXDIRSIZE && (ip.i_size / TYPICAL_ENTRY_BYTES) * 8 < DIRINDEX_BYTES;
 }
 
 /** Reports damage in a directory, once for each place. */
-export function ufs_dirbad(ip: Inode, offset: number, what: string): void {
+export function ufs_dirbad(ip: UfsInode, offset: number, what: string): void {
   ip.i_ump.um_damage.note(`directory inode ${ip.i_number}, entry at ${offset}: ${what}`);
 }
 
 /** What an entry says, or null if it points nowhere or is a whiteout. */
-function hit(ip: Inode, view: DataView, at: number, offset: number): DirHit | null {
+function hit(ip: UfsInode, view: DataView, at: number, offset: number): DirHit | null {
   const fmt = ip.i_ump.um_dirfmt;
   const ino = view.getUint32(at, fmt.le);
   if (ino === UFS_WINO) return null;
@@ -67,7 +67,7 @@ function hit(ip: Inode, view: DataView, at: number, offset: number): DirHit | nu
 
 // ---- without index
 
-function scan(ip: Inode, name: string, lbn: number): MaybePromise<DirHit | null> {
+function scan(ip: UfsInode, name: string, lbn: number): MaybePromise<DirHit | null> {
   const fs = ip.i_fs;
   const blocks = Math.ceil(Math.min(ip.i_size, UFS_MAXDIRSIZE) / fs.fs_bsize);
   for (; lbn < blocks; lbn++) {
@@ -82,7 +82,7 @@ function scan(ip: Inode, name: string, lbn: number): MaybePromise<DirHit | null>
 }
 
 /** Takes the reference to `bp`. */
-function scanblock(ip: Inode, name: string, lbn: number, bp: Buf | null): DirHit | null {
+function scanblock(ip: UfsInode, name: string, lbn: number, bp: Buf | null): DirHit | null {
   const base = lbn * ip.i_fs.fs_bsize;
   if (bp === null) {
     ufs_dirbad(ip, base, 'the directory has a hole');
@@ -114,7 +114,7 @@ function scanblock(ip: Inode, name: string, lbn: number, bp: Buf | null): DirHit
 // ---- with index
 
 /** Compares the entries of the slots behind `slot` that have the right hash. */
-function probe(ip: Inode, index: DirIndex, name: string, hash: number, slot: number): MaybePromise<DirHit | null> {
+function probe(ip: UfsInode, index: DirIndex, name: string, hash: number, slot: number): MaybePromise<DirHit | null> {
   const bsize = ip.i_fs.fs_bsize;
   for (slot = index.next(hash, slot); slot >= 0; slot = index.next(hash, slot)) {
     const offset = index.offset(slot);
@@ -130,7 +130,7 @@ function probe(ip: Inode, index: DirIndex, name: string, hash: number, slot: num
 }
 
 /** Takes the reference to `bp`. */
-function compare(ip: Inode, bp: Buf | null, offset: number, name: string): DirHit | null {
+function compare(ip: UfsInode, bp: Buf | null, offset: number, name: string): DirHit | null {
   if (bp === null) return null;
   const fmt = ip.i_ump.um_dirfmt;
   const at = offset % ip.i_fs.fs_bsize;
@@ -148,7 +148,7 @@ function compare(ip: Inode, bp: Buf | null, offset: number, name: string): DirHi
  * The index of a directory, built if there is none. The caller holds the directory's lock, so that nothing changes
  * while its blocks are read.
  */
-export function ufs_dirindex(ip: Inode): MaybePromise<DirIndex> {
+export function ufs_dirindex(ip: UfsInode): MaybePromise<DirIndex> {
   if (ip.i_dirindex !== null) return ip.i_dirindex;
   const size = Math.min(ip.i_size, UFS_MAXDIRSIZE);
   const dirblksiz = ip.i_ump.um_dirblksiz;
@@ -158,7 +158,7 @@ export function ufs_dirindex(ip: Inode): MaybePromise<DirIndex> {
   return build(ip, index, 0, Math.ceil(size / ip.i_fs.fs_bsize));
 }
 
-function build(ip: Inode, index: DirIndex, lbn: number, blocks: number): MaybePromise<DirIndex> {
+function build(ip: UfsInode, index: DirIndex, lbn: number, blocks: number): MaybePromise<DirIndex> {
   for (; lbn < blocks; lbn++) {
     const bp = ufs_blkatoff(ip, lbn);
     if (bp instanceof Promise) {
@@ -177,7 +177,7 @@ function build(ip: Inode, index: DirIndex, lbn: number, blocks: number): MaybePr
 }
 
 /** Takes the reference to `bp`. */
-function take(ip: Inode, index: DirIndex, lbn: number, bp: Buf | null): void {
+function take(ip: UfsInode, index: DirIndex, lbn: number, bp: Buf | null): void {
   const base = lbn * ip.i_fs.fs_bsize;
   if (bp === null) {
     ufs_dirbad(ip, base, 'the directory has a hole');
@@ -189,7 +189,7 @@ function take(ip: Inode, index: DirIndex, lbn: number, bp: Buf | null): void {
 }
 
 /** Forgets the index of a directory: for reclaim, and for changes that it is not told of. */
-export function ufs_dirindex_drop(ip: Inode): void {
+export function ufs_dirindex_drop(ip: UfsInode): void {
   const index = ip.i_dirindex;
   if (index === null) return;
   ip.i_dirindex = null;

@@ -4,7 +4,7 @@ import type { Buf } from '../../kernel/vfs/bio.js';
 import type { ReaddirEmit } from '../../kernel/vfs/vnops.js';
 import { ufs_blkatoff } from './bmap.js';
 import { UFS_MAXDIRSIZE, UFS_WINO, dirent_name, dirent_namlen, dirent_type, ufs_badname, ufs_dirbadentry } from './dir.js';
-import type { Inode } from './inode.js';
+import type { UfsInode } from './inode.js';
 import { ufs_dirbad } from './lookup.js';
 
 /**
@@ -12,12 +12,12 @@ import { ufs_dirbad } from './lookup.js';
  * chunk was compacted meanwhile) goes on with the first entry behind it, so that whoever reads on sees no entry twice.
  * @returns whether the end was reached
  */
-export function ufs_readdir(ip: Inode, cookie: number, emit: ReaddirEmit): MaybePromise<boolean> {
+export function ufs_readdir(ip: UfsInode, cookie: number, emit: ReaddirEmit): MaybePromise<boolean> {
   if (!(cookie >= 0 && cookie <= UFS_MAXDIRSIZE) || cookie % 1 !== 0) throw errno(E.EINVAL, `directory offset ${cookie}`);
   return readdirfrom(ip, cookie, Math.floor(cookie / ip.i_fs.fs_bsize), emit);
 }
 
-function readdirfrom(ip: Inode, cookie: number, lbn: number, emit: ReaddirEmit): MaybePromise<boolean> {
+function readdirfrom(ip: UfsInode, cookie: number, lbn: number, emit: ReaddirEmit): MaybePromise<boolean> {
   const blocks = Math.ceil(Math.min(ip.i_size, UFS_MAXDIRSIZE) / ip.i_fs.fs_bsize);
   for (; lbn < blocks; lbn++) {
     const bp = ufs_blkatoff(ip, lbn);
@@ -30,7 +30,7 @@ function readdirfrom(ip: Inode, cookie: number, lbn: number, emit: ReaddirEmit):
 }
 
 /** Takes the reference to `bp`. @returns false when the caller has no more room */
-function emitblock(ip: Inode, bp: Buf | null, cookie: number, lbn: number, emit: ReaddirEmit): boolean {
+function emitblock(ip: UfsInode, bp: Buf | null, cookie: number, lbn: number, emit: ReaddirEmit): boolean {
   const base = lbn * ip.i_fs.fs_bsize;
   if (bp === null) {
     ufs_dirbad(ip, base, 'the directory has a hole');

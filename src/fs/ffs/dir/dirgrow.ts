@@ -2,7 +2,7 @@ import type { Context } from '../../../kernel/context.js';
 import { E, errno } from '../../../kernel/errno.js';
 import type { Buf } from '../../../kernel/vfs/bio.js';
 import { UFS_MAXDIRSIZE } from '../../ufs/dir.js';
-import type { Inode } from '../../ufs/inode.js';
+import type { Inode } from '../volume/inode.js';
 import { ffs_allocblks, ffs_allocfrags, ffs_blkpref, ffs_realloccg, ffs_unrealloc } from '../space/alloc.js';
 import { DirDep } from './dirdep.js';
 import { ffs_row } from '../file/indir.js';

@@ -4,13 +4,14 @@ import { LINK_MAX } from '../../../kernel/fcntl.js';
 import { IFTODT } from '../../../kernel/stat.js';
 import { VDIR } from '../../../kernel/vfs/vattr.js';
 import type { Vnode } from '../../../kernel/vfs/vnode.js';
-import { IN_CHANGE, VTOI } from '../../ufs/inode.js';
-import type { Inode } from '../../ufs/inode.js';
+import { IN_CHANGE } from '../../ufs/inode.js';
+import { VTOI } from '../volume/inode.js';
+import type { Inode } from '../volume/inode.js';
 import { ufs_dirlookup } from '../../ufs/lookup.js';
 import { addname, depthbelow } from './create.js';
 import { DirDep } from './dirdep.js';
-import { chunkof, ufs_dirempty, ufs_direntry, ufs_dirremove, ufs_dirrewrite } from './dirmod.js';
-import type { DirSlot } from './dirmod.js';
+import { chunkof, ufs_dirempty, ufs_direntry, ufs_dirremove, ufs_dirrewrite } from '../../ufs/dirmod.js';
+import type { DirSlot } from '../../ufs/dirmod.js';
 import { ffs_row } from '../file/indir.js';
 import { ORDER } from '../volume/writestate.js';
 

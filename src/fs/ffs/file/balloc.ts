@@ -1,5 +1,5 @@
 import type { Context } from '../../../kernel/context.js';
-import type { Inode } from '../../ufs/inode.js';
+import type { Inode } from '../volume/inode.js';
 import { ffs_allocblks, ffs_allocfrags, ffs_blkpref, ffs_realloccg, ffs_unrealloc } from '../space/alloc.js';
 import { ffs_blkfree } from '../space/blkfree.js';
 import { UFS_NDADDR } from '../disk/fs_const.js';

@@ -5,7 +5,8 @@ import { vop_access } from '../../../kernel/vfs/genfs.js';
 import { Uio } from '../../../kernel/vfs/uio.js';
 import { VREG, Vattr } from '../../../kernel/vfs/vattr.js';
 import type { Vnode } from '../../../kernel/vfs/vnode.js';
-import { IN_CHANGE, VTOI } from '../../ufs/inode.js';
+import { IN_CHANGE } from '../../ufs/inode.js';
+import { VTOI } from '../volume/inode.js';
 import { ufs_dirlookup } from '../../ufs/lookup.js';
 import { ffs_create } from '../dir/create.js';
 import {

@@ -4,7 +4,7 @@ import type { MaybePromise } from '../../../kernel/rumpuser/rumpuser.js';
 import type { Buf } from '../../../kernel/vfs/bio.js';
 import { UFS_NDADDR, UFS_NIADDR } from '../../ufs/dinode.js';
 import { geti64, put64 } from '../../lib/endian.js';
-import type { Inode } from '../../ufs/inode.js';
+import type { Inode } from '../volume/inode.js';
 import { ffs_allocblks, ffs_blkpref } from '../space/alloc.js';
 import type { FfsMount } from '../volume/ffsmount.js';
 import { BK_INODE, BK_NEW } from '../order/dirty.js';

@@ -7,7 +7,7 @@ import type { Vnode } from '../../../kernel/vfs/vnode.js';
 import type { Dinode } from '../../ufs/dinode.js';
 import { dinode_ckhash_verifies, dinode_load } from '../../ufs/dinode.js';
 import { UFS_MAXDIRSIZE, UFS_ROOTINO } from '../../ufs/dir.js';
-import { Inode } from '../../ufs/inode.js';
+import { Inode } from '../volume/inode.js';
 import type { FfsMount } from '../volume/ffsmount.js';
 import { VFSTOUFS } from '../volume/ffsmount.js';
 import { ffs_reloaded } from '../order/order.js';

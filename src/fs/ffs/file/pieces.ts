@@ -1,6 +1,6 @@
 import type { Context } from '../../../kernel/context.js';
 import { E, errno } from '../../../kernel/errno.js';
-import type { Inode } from '../../ufs/inode.js';
+import type { Inode } from '../volume/inode.js';
 import { ffs_fallocate, ffs_punch, ffs_truncate } from './truncate.js';
 import { ORDER } from '../volume/writestate.js';
 

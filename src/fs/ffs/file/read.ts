@@ -4,7 +4,7 @@ import type { MaybePromise } from '../../../kernel/rumpuser/rumpuser.js';
 import type { Uio } from '../../../kernel/vfs/uio.js';
 import type { Run } from '../../ufs/bmap.js';
 import { ufs_bmaprun } from '../../ufs/bmap.js';
-import type { Inode } from '../../ufs/inode.js';
+import type { Inode } from '../volume/inode.js';
 import { IN_ACCESS } from '../../ufs/inode.js';
 
 /** Largest transfer from the device, bytes. */

@@ -5,8 +5,9 @@ import { genfs_clear_setid } from '../../../kernel/vfs/genfs.js';
 import { VDIR, VNOTIME, VNOVAL, VREG } from '../../../kernel/vfs/vattr.js';
 import type { Vattr } from '../../../kernel/vfs/vattr.js';
 import type { Vnode } from '../../../kernel/vfs/vnode.js';
-import { IN_ACCESS, IN_CHANGE, IN_UPDATE, VTOI, ufs_itimes } from '../../ufs/inode.js';
-import type { Inode } from '../../ufs/inode.js';
+import { IN_ACCESS, IN_CHANGE, IN_UPDATE, ufs_itimes } from '../../ufs/inode.js';
+import { VTOI } from '../volume/inode.js';
+import type { Inode } from '../volume/inode.js';
 import { ORDER } from '../volume/writestate.js';
 import { ffs_truncate } from './truncate.js';
 

@@ -4,7 +4,7 @@ import { E, errno, errnoOf } from '../../../kernel/errno.js';
 import { S_IFDIR, S_IFMT, S_IFREG } from '../../../kernel/stat.js';
 import { UFS_NDADDR, UFS_NIADDR } from '../../ufs/dinode.js';
 import { IN_CHANGE, IN_UPDATE } from '../../ufs/inode.js';
-import type { Inode } from '../../ufs/inode.js';
+import type { Inode } from '../volume/inode.js';
 import { ffs_ensureblock, ffs_growtail, ffs_zero } from './balloc.js';
 import { cuttree, ffs_row, freetree } from './indir.js';
 import { ORDER } from '../volume/writestate.js';

@@ -3,7 +3,7 @@ import { E, errno } from '../../../kernel/errno.js';
 import { VREG } from '../../../kernel/vfs/vattr.js';
 import type { Vnode } from '../../../kernel/vfs/vnode.js';
 import type { Vnops } from '../../../kernel/vfs/vnops.js';
-import { VTOI } from '../../ufs/inode.js';
+import { VTOI } from '../volume/inode.js';
 import { ffs_create, ffs_link, ffs_mkdir, ffs_mknod, ffs_symlink } from '../dir/create.js';
 import { ffs_deleteextattr, ffs_setextattr } from './extattr_write.js';
 import type { FfsMount } from '../volume/ffsmount.js';

@@ -5,7 +5,7 @@ import { Vnode } from '../../../kernel/vfs/vnode.js';
 import { UFS_ROOTINO } from '../../ufs/dir.js';
 import { UFS_NDADDR, dinode_load, dinode_store } from '../../ufs/dinode.js';
 import { put64 } from '../../lib/endian.js';
-import { Inode } from '../../ufs/inode.js';
+import { Inode } from '../volume/inode.js';
 import { ufs_bmaprun } from '../../ufs/bmap.js';
 import { ffs_allocblks } from '../space/alloc.js';
 import type { Cg } from '../disk/cg.js';

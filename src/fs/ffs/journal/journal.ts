@@ -4,7 +4,7 @@ import { MNT_RDONLY } from '../../../kernel/fcntl.js';
 import type { MaybePromise } from '../../../kernel/rumpuser/rumpuser.js';
 import type { Buf } from '../../../kernel/vfs/bio.js';
 import { IN_CHANGE } from '../../ufs/inode.js';
-import type { Inode } from '../../ufs/inode.js';
+import type { Inode } from '../volume/inode.js';
 import type { Cg } from '../disk/cg.js';
 import { ffs_cgread, ffs_cgstamp } from '../space/cgupdate.js';
 import { csum_store } from '../disk/csum.js';

@@ -1,6 +1,6 @@
 import { ufs_bmaprun } from '../../ufs/bmap.js';
 import type { Run } from '../../ufs/bmap.js';
-import type { Inode } from '../../ufs/inode.js';
+import type { Inode } from '../volume/inode.js';
 import { UFS_NDADDR } from '../disk/fs_const.js';
 
 /**

@@ -1,5 +1,5 @@
 import { UFS_NDADDR, UFS_NXADDR } from '../../ufs/dinode.js';
-import type { Inode } from '../../ufs/inode.js';
+import type { Inode } from '../volume/inode.js';
 import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFMT } from '../../../kernel/stat.js';
 import { ffs_blkfree } from '../space/blkfree.js';
 import { ffs_clearinode, ffs_freefile } from '../space/ialloc.js';

@@ -1,6 +1,6 @@
 import { S_IFDIR, S_IFMT } from '../../../kernel/stat.js';
 import type { Buf } from '../../../kernel/vfs/bio.js';
-import type { Inode } from '../../ufs/inode.js';
+import type { Inode } from '../volume/inode.js';
 import { DirDep } from '../dir/dirdep.js';
 import { IW } from '../volume/writestate.js';
 import type { InodeWrite } from '../volume/writestate.js';

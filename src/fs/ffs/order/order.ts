@@ -6,7 +6,7 @@ import type { Buf } from '../../../kernel/vfs/bio.js';
 import { RwLock } from '../../../kernel/vfs/rwlock.js';
 import { dinode_store } from '../../ufs/dinode.js';
 import { IN_ACCESS, IN_ACCESSED, IN_CHANGE, IN_MODIFIED, IN_UPDATE, ufs_itimes } from '../../ufs/inode.js';
-import type { Inode } from '../../ufs/inode.js';
+import type { Inode } from '../volume/inode.js';
 import { ffs_blkfree } from '../space/blkfree.js';
 import type { DeadInode } from './dead.js';
 import { BK_INODE, DirtyBuffers } from './dirty.js';

@@ -3,7 +3,7 @@ import { kauth_issuser } from '../../../kernel/cred.js';
 import { E, errno } from '../../../kernel/errno.js';
 import type { MaybePromise } from '../../../kernel/rumpuser/rumpuser.js';
 import type { Buf } from '../../../kernel/vfs/bio.js';
-import type { Inode } from '../../ufs/inode.js';
+import type { Inode } from '../volume/inode.js';
 import { ffs_blkfree } from './blkfree.js';
 import type { Cg } from '../disk/cg.js';
 import { cg_account, ffs_cgread } from './cgupdate.js';

@@ -1,7 +1,7 @@
 import { E, errno } from '../../../kernel/errno.js';
 import { S_IFDIR, S_IFMT } from '../../../kernel/stat.js';
 import type { Buf } from '../../../kernel/vfs/bio.js';
-import type { Inode } from '../../ufs/inode.js';
+import type { Inode } from '../volume/inode.js';
 import { hashgroup } from './alloc.js';
 import type { Cg } from '../disk/cg.js';
 import { cg_account_inodes, ffs_cgread } from './cgupdate.js';

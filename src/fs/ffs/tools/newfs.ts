@@ -213,3 +213,11 @@ export async function newfs(dev: BlockDevice, options: NewfsVolumeOptions = {}):
   if (end instanceof Promise) await end;
   return { ...result, bytesWritten: out.bytesWritten };
 }
+
+/** Takes a volume that newfs has made off the device again: no superblock is left. The rest of what was written stays. @throws EIO */
+export async function unmake(dev: BlockDevice, { layout, superblockCopies }: NewfsResult): Promise<void> {
+  const out = new Writer(dev);
+  for (const offset of new Set([layout.fs_sblockloc, ...superblockCopies])) await out.write(new Uint8Array(SBLOCKSIZE), SBLOCKSIZE, offset);
+  const end = dev.flush();
+  if (end instanceof Promise) await end;
+}

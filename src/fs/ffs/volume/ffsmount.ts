@@ -9,6 +9,7 @@ import { DamageLog } from '../../lib/damage.js';
 import type { DirFormat } from '../../ufs/dir.js';
 import { APPLEUFS_DIRBLKSIZ, UFS_DIRBLKSIZ } from '../../ufs/dir.js';
 import { DirIndexCache } from '../../ufs/dirindex.js';
+import type { UfsMount, UfsOps } from '../../ufs/ufsmount.js';
 import { CK_INODE, ffs_ckhashes } from '../disk/ckhash.js';
 import type { Fs } from '../disk/fs.js';
 import { FS_44INODEFMT } from '../disk/fs.js';
@@ -16,8 +17,11 @@ import { FS_44INODEFMT } from '../disk/fs.js';
 /** Who wrote the volume last, as far as evidence goes (dialect.ts). */
 export type FfsDialect = 'netbsd' | 'freebsd' | 'openbsd' | '4.2bsd' | 'apple' | 'next' | 'solaris' | 'unknown';
 
-/** A mounted FFS volume (NetBSD's struct ufsmount): mp.mnt_data. Immutable but for um_fs's fields and um_private. */
-export class FfsMount {
+/**
+ * A mounted FFS volume (NetBSD's struct ufsmount): mp.mnt_data. Immutable but for um_fs's fields, and what is set when
+ * writing begins and ends.
+ */
+export class FfsMount implements UfsMount {
   readonly um_mountp: Mount;
   readonly um_kernel: Kernel;
   readonly um_dev: BlockDevice;
@@ -48,6 +52,8 @@ export class FfsMount {
   um_oldsoftdep = false;
   /** um_dev, where writes of file data may be put off (mntdev.ts). */
   um_posting: MountedDevice | null = null;
+  /** Set while the volume is mounted for writing. */
+  um_ops: UfsOps | null = null;
   /** State of the write side: locks, pending work, orphans. */
   um_private: unknown = null;
 

@@ -2,7 +2,7 @@ import { DRIVER_RECORDS } from '../../../kernel/keep/keep.js';
 import type { Keep, KeptDriver } from '../../../kernel/keep/keep.js';
 import type { RecordWriter } from '../../../kernel/keep/records.js';
 import { dinode_store } from '../../ufs/dinode.js';
-import type { Inode } from '../../ufs/inode.js';
+import type { Inode } from './inode.js';
 import { ufs_itimes } from '../../ufs/inode.js';
 import type { DeadInode } from '../order/dead.js';
 import type { FfsMount } from './ffsmount.js';

@@ -8,7 +8,7 @@ import { VDIR } from '../../../kernel/vfs/vattr.js';
 import type { MountArgs, Vfsops } from '../../../kernel/vfs/vfsops.js';
 import type { Vnode } from '../../../kernel/vfs/vnode.js';
 import { UFS_ROOTINO } from '../../ufs/dir.js';
-import { VTOI } from '../../ufs/inode.js';
+import { VTOI } from './inode.js';
 import { Cg } from '../disk/cg.js';
 import { ffs_evidence } from '../disk/dialect.js';
 import type { FfsDialect } from './ffsmount.js';

@@ -1,4 +1,5 @@
 import { E, errno } from '../../../kernel/errno.js';
+import { ffs_ufsops } from '../dir/ufsops.js';
 import { csum_load } from '../disk/csum.js';
 import type { FfsMount } from './ffsmount.js';
 import { FS_ISCLEAN, FS_WASCLEAN, MAXMNTLEN } from '../disk/fs_const.js';
@@ -47,6 +48,7 @@ export async function ffs_write_start(ump: FfsMount, wish: JournalWish = NOWISH,
   };
   try {
     ump.um_private = order;
+    ump.um_ops = ffs_ufsops;
     await wapbl_start(ump, wish, replay, mark);
     await ffs_keep(ump, ORDER(ump), from);
   } catch (error) {
@@ -55,6 +57,7 @@ export async function ffs_write_start(ump: FfsMount, wish: JournalWish = NOWISH,
     if (from === undefined) await ffs_write_stop(ump).catch(() => undefined);
     fs.fs_clean = clean;
     ump.um_private = null;
+    ump.um_ops = null;
     throw error;
   }
 }
@@ -70,6 +73,7 @@ export async function ffs_write_stop(ump: FfsMount): Promise<void> {
   if (order.orphans > 0) throw errno(E.EBUSY, `${order.orphans} removed files are still open`);
   if (order instanceof JournalOrder) {
     await wapbl_stop(ump, true);
+    ump.um_ops = null;
     return ffs_unkeep(ump);
   }
   await order.flush(true);
@@ -86,5 +90,6 @@ export async function ffs_write_stop(ump: FfsMount): Promise<void> {
     }
   }
   ump.um_private = null;
+  ump.um_ops = null;
   ffs_unkeep(ump);
 }

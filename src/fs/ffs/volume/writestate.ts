@@ -1,5 +1,5 @@
 import { E, errno } from '../../../kernel/errno.js';
-import type { Inode } from '../../ufs/inode.js';
+import type { Inode } from './inode.js';
 import type { DirDep } from '../dir/dirdep.js';
 import type { FfsMount } from './ffsmount.js';
 import type { Order } from '../order/order.js';
@@ -17,9 +17,6 @@ export class InodeWrite {
   manynames = false;
   /** Size, pointers or attributes changed since the last flush: fdatasync must write the inode. */
   metadirty = false;
-  /** Of a directory: when it was last read, seconds; and where the next search for a chunk to compact begins. */
-  dirread = 0;
-  compactat = 0;
 }
 
 /** The write side's state of an inode. */

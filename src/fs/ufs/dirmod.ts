@@ -1,19 +1,19 @@
-import type { Context } from '../../../kernel/context.js';
-import type { MaybePromise } from '../../../kernel/rumpuser/rumpuser.js';
-import type { Buf } from '../../../kernel/vfs/bio.js';
-import { ffs_dirgrow, ffs_dirshrink } from './dirgrow.js';
-import { BK_DIR } from '../order/dirty.js';
-import { IW, ORDER } from '../volume/writestate.js';
-import { ufs_blkatoff } from '../../ufs/bmap.js';
-import { DIRECTSIZ, UFS_MAXDIRSIZE, UFS_WINO, dirent_is, dirent_name, dirent_namlen, dirent_put, dirent_setino, dirent_setreclen, dirent_settype, ufs_dirbadentry } from '../../ufs/dir.js';
-import { DIRINDEX_MIN_BYTES, indexable, ufs_dirindex } from '../../ufs/lookup.js';
-import { IN_CHANGE, IN_UPDATE } from '../../ufs/inode.js';
-import type { Inode } from '../../ufs/inode.js';
+import type { Context } from '../../kernel/context.js';
+import type { Errno } from '../../kernel/errno.js';
+import { E, errno } from '../../kernel/errno.js';
+import type { MaybePromise } from '../../kernel/rumpuser/rumpuser.js';
+import type { Buf } from '../../kernel/vfs/bio.js';
+import { ufs_blkatoff } from './bmap.js';
+import { DIRECTSIZ, UFS_MAXDIRSIZE, UFS_WINO, dirent_is, dirent_name, dirent_namlen, dirent_put } from './dir.js';
+import { dirent_setino, dirent_setreclen, dirent_settype, ufs_dirbadentry } from './dir.js';
+import type { UfsInode } from './inode.js';
+import { DIRINDEX_MIN_BYTES, indexable, ufs_dirindex } from './lookup.js';
+import type { UfsOps } from './ufsmount.js';
 
 /**
  * Changes of directories (ufs_direnter, ufs_dirremove, ufs_dirrewrite, ufs_dirempty of NetBSD's ufs_lookup.c). The
  * caller holds the directory's lock exclusively and has a transaction open. All of them check the chunk that they
- * change: damage is EIO, and then nothing has changed.
+ * change: damage is EIO, and then nothing has changed. What differs between file systems is {@link UfsOps}.
  */
 
 /** A place in a directory block: the buffer is referenced, its owner releases it. */
@@ -25,6 +25,18 @@ export interface DirSlot {
   readonly at: number;
 }
 
+/** What changes a directory. @throws EROFS on a volume that is only read */
+function writeops(dp: UfsInode): UfsOps {
+  const ops = dp.i_ump.um_ops;
+  if (ops === null) throw errno(E.EROFS);
+  return ops;
+}
+
+/** Reports that directory `dp` contradicts itself; `what` follows its number. Returns the error to throw. */
+function damage(dp: UfsInode, what: string): Errno {
+  return writeops(dp).uo_damage(dp, `directory inode ${dp.i_number}${what}`);
+}
+
 /** What a chunk has to offer a new entry. */
 interface Room {
   /** The largest free space behind an entry, or in a free entry: bytes. Not that behind ".": ".." has to be the next one. */
@@ -34,15 +46,15 @@ interface Room {
 }
 
 /** Looks through a whole chunk. @throws EIO */
-function chunkroom(dp: Inode, bp: Buf, base: number, chunk: number): Room {
+function chunkroom(dp: UfsInode, bp: Buf, base: number, chunk: number): Room {
   const fmt = dp.i_ump.um_dirfmt;
   const end = chunk + fmt.dirblksiz;
-  if (end > bp.b_bcount) throw ORDER(dp.i_ump).damage(`directory inode ${dp.i_number}: its size ${dp.i_size} is no multiple of ${fmt.dirblksiz}`);
+  if (end > bp.b_bcount) throw damage(dp, `: its size ${dp.i_size} is no multiple of ${fmt.dirblksiz}`);
   let gap = 0;
   let total = 0;
   for (let at = chunk; at < end; ) {
     const bad = ufs_dirbadentry(bp.b_data, bp.b_view, at, end, fmt);
-    if (bad !== undefined) throw ORDER(dp.i_ump).damage(`directory inode ${dp.i_number}, entry at ${base + at}: ${bad}`);
+    if (bad !== undefined) throw damage(dp, `, entry at ${base + at}: ${bad}`);
     const reclen = bp.b_view.getUint16(at + 4, fmt.le);
     const room = reclen - (bp.b_view.getUint32(at, fmt.le) === 0 ? 0 : DIRECTSIZ(dirent_namlen(bp.b_view, at, fmt)));
     total += room;
@@ -53,10 +65,10 @@ function chunkroom(dp: Inode, bp: Buf, base: number, chunk: number): Room {
 }
 
 /** The block of a directory that holds byte `offset`. @throws EIO also for a hole */
-async function blockat(dp: Inode, offset: number): Promise<Buf> {
+async function blockat(dp: UfsInode, offset: number): Promise<Buf> {
   const got = ufs_blkatoff(dp, dp.i_fs.lblkno(offset));
   const bp = got instanceof Promise ? await got : got;
-  if (bp === null) throw ORDER(dp.i_ump).damage(`directory inode ${dp.i_number}: hole at ${offset}`);
+  if (bp === null) throw damage(dp, `: hole at ${offset}`);
   return bp;
 }
 
@@ -66,8 +78,8 @@ const READER_PATIENCE = 60;
 const COMPACT_LOOK = 32;
 
 /** The directory is being read: names that stay must be seen exactly once, so none may move for a while. */
-export function ufs_dirread(dp: Inode): void {
-  if (dp.i_ump.um_private !== null) IW(dp).dirread = dp.i_ump.um_kernel.now().sec;
+export function ufs_dirread(dp: UfsInode): void {
+  if (dp.i_ump.um_ops !== null) dp.i_dirread = dp.i_ump.um_kernel.now().sec;
 }
 
 /**
@@ -75,7 +87,7 @@ export function ufs_dirread(dp: Inode): void {
  * is taken first; only then, and if nobody reads the directory, are the names of a chunk pushed together.
  * @throws ENOSPC EFBIG EIO
  */
-export async function ufs_dirslot(dp: Inode, namlen: number, ctx: Context): Promise<DirSlot> {
+export async function ufs_dirslot(dp: UfsInode, namlen: number, ctx: Context): Promise<DirSlot> {
   const need = DIRECTSIZ(namlen);
   const fs = dp.i_fs;
   let offset = -1;
@@ -94,18 +106,18 @@ export async function ufs_dirslot(dp: Inode, namlen: number, ctx: Context): Prom
   } else {
     offset = await scanroom(dp, 0, dp.i_size, need, false);
   }
-  if (offset < 0 && dp.i_ump.um_kernel.now().sec - IW(dp).dirread > READER_PATIENCE) offset = await compactable(dp, need);
+  if (offset < 0 && dp.i_ump.um_kernel.now().sec - dp.i_dirread > READER_PATIENCE) offset = await compactable(dp, need);
   if (offset >= 0) {
     const bp = await blockat(dp, offset);
     return { bp, base: offset - fs.blkoff(offset), at: fs.blkoff(offset) };
   }
   offset = dp.i_size;
-  const bp = await ffs_dirgrow(dp, ctx);
+  const bp = await writeops(dp).uo_dirgrow(dp, ctx);
   return { bp, base: offset - fs.blkoff(offset), at: fs.blkoff(offset) };
 }
 
 /** Like chunkroom, and releases the buffer if it throws. */
-function roomof(dp: Inode, bp: Buf, base: number, at: number): Room {
+function roomof(dp: UfsInode, bp: Buf, base: number, at: number): Room {
   try {
     return chunkroom(dp, bp, base, at);
   } catch (error) {
@@ -115,7 +127,7 @@ function roomof(dp: Inode, bp: Buf, base: number, at: number): Room {
 }
 
 /** The first chunk in from..to-1 with `need` bytes of room, in one piece or (`total`) all together; -1: none. */
-async function scanroom(dp: Inode, from: number, to: number, need: number, total: boolean): Promise<number> {
+async function scanroom(dp: UfsInode, from: number, to: number, need: number, total: boolean): Promise<number> {
   const { um_dirblksiz, um_bufcache } = dp.i_ump;
   const fs = dp.i_fs;
   const end = Math.min(to, dp.i_size, UFS_MAXDIRSIZE);
@@ -137,13 +149,12 @@ async function scanroom(dp: Inode, from: number, to: number, need: number, total
 }
 
 /** A chunk in which compaction makes `need` bytes of room. Looks at a few chunks from where it stopped the last time. */
-async function compactable(dp: Inode, need: number): Promise<number> {
-  const iw = IW(dp);
-  if (iw.compactat >= dp.i_size) iw.compactat = 0;
-  const from = iw.compactat;
-  iw.compactat = from + COMPACT_LOOK * dp.i_ump.um_dirblksiz;
-  const offset = await scanroom(dp, from, iw.compactat, need, true);
-  if (offset >= 0) iw.compactat = offset;
+async function compactable(dp: UfsInode, need: number): Promise<number> {
+  if (dp.i_compactat >= dp.i_size) dp.i_compactat = 0;
+  const from = dp.i_compactat;
+  dp.i_compactat = from + COMPACT_LOOK * dp.i_ump.um_dirblksiz;
+  const offset = await scanroom(dp, from, dp.i_compactat, need, true);
+  if (offset >= 0) dp.i_compactat = offset;
   return offset;
 }
 
@@ -151,7 +162,7 @@ async function compactable(dp: Inode, need: number): Promise<number> {
  * Enters a name into the chunk of a slot, compacting it if need be. Never fails: {@link ufs_dirslot} has checked.
  * @returns number of the chunk in the buffer
  */
-export function ufs_direnter(dp: Inode, slot: DirSlot, name: string, ino: number, type: number): number {
+export function ufs_direnter(dp: UfsInode, slot: DirSlot, name: string, ino: number, type: number): number {
   const { um_dirfmt: fmt, um_dirblksiz } = dp.i_ump;
   const { b_data, b_view } = slot.bp;
   const need = DIRECTSIZ(name.length);
@@ -192,21 +203,19 @@ export function ufs_direnter(dp: Inode, slot: DirSlot, name: string, ino: number
     }
     into = to;
     span = end - to;
-    if (span < need && last >= 0) throw ORDER(dp.i_ump).damage(`directory inode ${dp.i_number}: no room left in chunk at ${slot.base + slot.at}`);
+    if (span < need && last >= 0) throw damage(dp, `: no room left in chunk at ${slot.base + slot.at}`);
   }
   dirent_put(b_data, b_view, into, fmt, ino, span, type, name);
   if (index !== null) {
     index.add(name, slot.base + into);
     index.setfree(slot.base + slot.at, chunkroom(dp, slot.bp, slot.base, slot.at).gap);
   }
-  const order = ORDER(dp.i_ump);
-  order.bdwrite(slot.bp, BK_DIR);
-  order.touch(dp, IN_CHANGE | IN_UPDATE);
+  writeops(dp).uo_dirchanged(dp, slot.bp);
   return Math.floor(into / um_dirblksiz);
 }
 
 /** The entry at byte `offset`, which carries `name`. @throws EIO if it does not */
-export async function ufs_direntry(dp: Inode, offset: number, name: string): Promise<DirSlot> {
+export async function ufs_direntry(dp: UfsInode, offset: number, name: string): Promise<DirSlot> {
   const { um_dirfmt: fmt, um_dirblksiz, um_bufcache } = dp.i_ump;
   const bp = await blockat(dp, offset);
   const at = dp.i_fs.blkoff(offset);
@@ -214,16 +223,16 @@ export async function ufs_direntry(dp: Inode, offset: number, name: string): Pro
   const bad = ufs_dirbadentry(bp.b_data, bp.b_view, at, end, fmt);
   if (bad === undefined && dirent_is(bp.b_data, at, dirent_namlen(bp.b_view, at, fmt), name)) return { bp, base: offset - at, at };
   um_bufcache.brelse(bp);
-  throw ORDER(dp.i_ump).damage(`directory inode ${dp.i_number}, entry at ${offset}: ${bad ?? 'another name than it had'}`);
+  throw damage(dp, `, entry at ${offset}: ${bad ?? 'another name than it had'}`);
 }
 
 /** Number of the chunk, in its buffer, that an entry lies in. */
-export function chunkof(dp: Inode, slot: DirSlot): number {
+export function chunkof(dp: UfsInode, slot: DirSlot): number {
   return Math.floor(slot.at / dp.i_ump.um_dirblksiz);
 }
 
 /** Removes an entry: its room goes to the entry before it, or it becomes a free entry at the start of its chunk. */
-export function ufs_dirremove(dp: Inode, slot: DirSlot, name: string): void {
+export function ufs_dirremove(dp: UfsInode, slot: DirSlot, name: string): void {
   const { um_dirfmt: fmt, um_dirblksiz } = dp.i_ump;
   const { b_view } = slot.bp;
   const chunk = slot.at - (slot.at % um_dirblksiz);
@@ -237,23 +246,19 @@ export function ufs_dirremove(dp: Inode, slot: DirSlot, name: string): void {
     index.remove(name, slot.base + slot.at);
     index.setfree(slot.base + chunk, chunkroom(dp, slot.bp, slot.base, chunk).gap);
   }
-  const order = ORDER(dp.i_ump);
-  order.bdwrite(slot.bp, BK_DIR);
-  order.touch(dp, IN_CHANGE | IN_UPDATE);
+  writeops(dp).uo_dirchanged(dp, slot.bp);
 }
 
 /** Makes an entry name another file. */
-export function ufs_dirrewrite(dp: Inode, slot: DirSlot, ino: number, type: number): void {
+export function ufs_dirrewrite(dp: UfsInode, slot: DirSlot, ino: number, type: number): void {
   const fmt = dp.i_ump.um_dirfmt;
   dirent_setino(slot.bp.b_view, slot.at, fmt, ino);
   dirent_settype(slot.bp.b_view, slot.at, fmt, type);
-  const order = ORDER(dp.i_ump);
-  order.bdwrite(slot.bp, BK_DIR);
-  order.touch(dp, IN_CHANGE | IN_UPDATE);
+  writeops(dp).uo_dirchanged(dp, slot.bp);
 }
 
 /** Holds a directory nothing but "." and ".."? What is damaged counts as something. */
-export async function ufs_dirempty(dp: Inode): Promise<boolean> {
+export async function ufs_dirempty(dp: UfsInode): Promise<boolean> {
   const { um_dirfmt: fmt, um_dirblksiz, um_bufcache } = dp.i_ump;
   const fs = dp.i_fs;
   const size = Math.min(dp.i_size, UFS_MAXDIRSIZE);
@@ -282,10 +287,10 @@ export async function ufs_dirempty(dp: Inode): Promise<boolean> {
 }
 
 /** After a name was entered: cuts blocks without names off the end of a large directory. */
-export function ufs_dirtrim(dp: Inode): MaybePromise<void> {
+export function ufs_dirtrim(dp: UfsInode): MaybePromise<void> {
   const index = dp.i_dirindex;
   if (index === null || dp.i_size <= dp.i_fs.fs_bsize) return undefined;
   const useful = index.enduseful();
   if (dp.i_fs.blkroundup(useful) >= dp.i_size) return undefined;
-  return ffs_dirshrink(dp, useful);
+  return writeops(dp).uo_dirshrink(dp, useful);
 }
