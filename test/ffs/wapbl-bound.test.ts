@@ -185,7 +185,7 @@ t.test('blocks that change whenever they could go home', async (t) => {
       const inside = offset >= place.start && offset < place.start + place.bytes;
       if (op === 'read' && inside) replays++;
       if (op !== 'write' || !inside || orders[0] === undefined) return undefined;
-      const { ump } = orders[0];
+      const { ump } = orders[0].state;
       const bp = ump.um_bufcache.incore(ump.um_dev, ump.um_fs.fsbtob(ump.um_fs.ino_to_fsba(2)));
       if (bp === undefined) return undefined;
       orders[0].bdwrite(bp);

@@ -40,8 +40,8 @@ function kindOf(kernel: RumpKernel, lock: RwLock): Kind | undefined {
     if (lock === mp.mnt_renamelock) return { what: 'rename' };
     const vp = impl.vnodes.all().find((one) => one.v_lock === lock);
     if (vp !== undefined) return { what: 'vnode', vp };
-    const order = (mp.mnt_data as { um_private?: { lock?: RwLock } | null } | null)?.um_private;
-    if (order?.lock === lock) return { what: 'transaction' };
+    const state = (mp.mnt_data as { um_private?: { order?: { lock: RwLock } } | null } | null)?.um_private;
+    if (state?.order?.lock === lock) return { what: 'transaction' };
   }
   return undefined;
 }

@@ -17,8 +17,9 @@ import { ffs_dirgrow } from './dirgrow.js';
 import { ufs_direnter, ufs_dirslot, ufs_dirtrim } from '../../ufs/dirmod.js';
 import type { DirSlot } from '../../ufs/dirmod.js';
 import { ffs_clearinode, ffs_freefile, ffs_valloc, nextgen } from '../space/ialloc.js';
-import { BK_DIR, BK_INODE } from '../order/dirty.js';
-import { IW, ORDER } from '../volume/writestate.js';
+import { BK_DIR, BK_INODE } from '../order/ordering.js';
+import { linkup, touchmeta, transact } from '../order/changes.js';
+import { IW, ORDER, WRITE } from '../volume/writestate.js';
 import { rdev_encode } from '../disk/rdev.js';
 import { ffs_write1 } from '../file/write.js';
 
@@ -81,7 +82,7 @@ async function newvnode(dvp: Vnode, ino: number, mode: number): Promise<Vnode> {
   try {
     const got = ump.um_kernel.vcache_get(dvp.v_mount, ino);
     const vp = got instanceof Promise ? await got : got;
-    IW(VTOI(vp)).newepoch = ORDER(ump).epoch;
+    IW(VTOI(vp)).newepoch = WRITE(ump).epoch;
     return vp;
   } catch (error) {
     await ffs_clearinode(ump, ino);
@@ -99,7 +100,7 @@ async function makeinode(dvp: Vnode, name: string, vap: Vattr, ctx: Context, rde
   const order = ORDER(dp.i_ump);
   const orphans: Vnode[] = [];
   try {
-    return await order.run(async () => {
+    return await transact(dp.i_ump, async () => {
       if (dp.i_nlink === 0) throw errno(E.ENOENT);
       if (vap.va_type === VDIR && dp.i_nlink >= LINK_MAX) throw errno(E.EMLINK);
       const mode = newmode(vap.va_type, vap.va_mode, dp.i_gid, ctx);
@@ -178,15 +179,14 @@ export function ffs_symlink(dvp: Vnode, name: string, vap: Vattr, target: string
       ip.i_shortlink = null; // an empty target was taken for a short one
       await ffs_write1(ip, new Uio(bytes, 0, bytes.length, 0), ctx);
     }
-    ORDER(ump).touchmeta(ip, IN_CHANGE | IN_UPDATE);
+    touchmeta(ip, IN_CHANGE | IN_UPDATE);
   });
 }
 
 export async function ffs_link(dvp: Vnode, vp: Vnode, name: string, ctx: Context): Promise<void> {
   const dp = VTOI(dvp);
   const ip = VTOI(vp);
-  const order = ORDER(dp.i_ump);
-  await order.run(async () => {
+  await transact(dp.i_ump, async () => {
     if (dp.i_nlink === 0 || ip.i_nlink === 0) throw errno(E.ENOENT);
     if (ip.i_nlink >= LINK_MAX) throw errno(E.EMLINK);
     await addname(dp, ip, name, ctx);
@@ -195,11 +195,10 @@ export async function ffs_link(dvp: Vnode, vp: Vnode, name: string, ctx: Context
 
 /** Gives `ip` another name. @throws ENOSPC EFBIG EIO */
 export async function addname(dp: Inode, ip: Inode, name: string, ctx: Context): Promise<void> {
-  const order = ORDER(dp.i_ump);
   const slot = await ufs_dirslot(dp, name.length, ctx);
   try {
     const chunk = ufs_direnter(dp, slot, name, ip.i_number, IFTODT(ip.i_mode));
-    order.linkup(ip, dp, slot.bp, chunk);
+    linkup(ip, dp, slot.bp, chunk);
     const wait = ufs_dirtrim(dp);
     if (wait) await wait;
   } finally {

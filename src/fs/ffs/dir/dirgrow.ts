@@ -4,10 +4,11 @@ import type { Buf } from '../../../kernel/vfs/bio.js';
 import { UFS_MAXDIRSIZE } from '../../ufs/dir.js';
 import type { Inode } from '../volume/inode.js';
 import { ffs_allocblks, ffs_allocfrags, ffs_blkpref, ffs_realloccg, ffs_unrealloc } from '../space/alloc.js';
-import { DirDep } from './dirdep.js';
+import { DirDep } from '../order/dirdep.js';
 import { ffs_row } from '../file/indir.js';
-import { BK_DIR } from '../order/dirty.js';
-import { ORDER } from '../volume/writestate.js';
+import { BK_DIR } from '../order/ordering.js';
+import { release, touchmeta } from '../order/changes.js';
+import { ORDER, WRITE } from '../volume/writestate.js';
 import { ffs_shrink } from '../file/truncate.js';
 
 /** Directories grow by a chunk and shrink by blocks. Their blocks are buffers; see order.ts for when they are written. */
@@ -25,10 +26,11 @@ function emptychunk(bp: Buf, at: number, dirblksiz: number, le: boolean): void {
  */
 export async function ffs_dirgrow(dp: Inode, ctx: Context): Promise<Buf> {
   const { i_ump: ump, i_fs: fs } = dp;
-  const order = ORDER(ump);
+  const state = WRITE(ump);
+  const { order } = state;
   const { um_dirblksiz } = ump;
   const osize = dp.i_size;
-  if (osize % um_dirblksiz !== 0) throw order.damage(`directory inode ${dp.i_number}: size ${osize} is no multiple of ${um_dirblksiz}`);
+  if (osize % um_dirblksiz !== 0) throw state.damage(`directory inode ${dp.i_number}: size ${osize} is no multiple of ${um_dirblksiz}`);
   const newsize = osize + um_dirblksiz;
   if (newsize > UFS_MAXDIRSIZE) throw errno(E.EFBIG);
   const lbn = fs.lblkno(osize);
@@ -43,11 +45,11 @@ export async function ffs_dirgrow(dp: Inode, ctx: Context): Promise<Buf> {
   }
   emptychunk(bp, off, um_dirblksiz, ump.um_le);
   const dep = DirDep.of(bp);
-  if (order.isnew(dp)) dep.isnew = true;
+  if (state.isnew(dp)) dep.isnew = true;
   else if (dep.newchunk < 0) dep.newchunk = off / um_dirblksiz;
   order.bdwrite(bp, BK_DIR);
   dp.i_size = newsize;
-  order.touchmeta(dp, 0);
+  touchmeta(dp, 0);
   dp.i_dirindex?.setfree(osize, um_dirblksiz);
   return bp;
 }
@@ -57,7 +59,7 @@ async function newblock(dp: Inode, lbn: number, nsize: number, ctx: Context): Pr
   const row = (await ffs_row(dp, lbn, ctx))!;
   try {
     const i = lbn - row.first;
-    if (row.get(i) !== 0) throw ORDER(ump).damage(`directory inode ${dp.i_number}: block ${lbn} behind its end is at frag ${row.get(i)}`);
+    if (row.get(i) !== 0) throw WRITE(ump).damage(`directory inode ${dp.i_number}: block ${lbn} behind its end is at frag ${row.get(i)}`);
     const pref = ffs_blkpref(dp, lbn, i, i > 0 ? row.get(i - 1) : 0);
     const frags = nsize / fs.fs_fsize;
     const fsb = frags === fs.fs_frag ? (await ffs_allocblks(dp, pref, 1, ctx)).fsb : await ffs_allocfrags(dp, pref, frags, ctx);
@@ -74,16 +76,17 @@ async function newblock(dp: Inode, lbn: number, nsize: number, ctx: Context): Pr
 async function largerblock(dp: Inode, lbn: number, off: number, nsize: number, ctx: Context): Promise<Buf> {
   const { i_ump: ump, i_fs: fs } = dp;
   const { um_bufcache: cache, um_dev: dev } = ump;
-  const order = ORDER(ump);
+  const state = WRITE(ump);
+  const { order } = state;
   const row = await ffs_row(dp, lbn, null);
-  if (row === null) throw order.damage(`directory inode ${dp.i_number}: block ${lbn} is a hole`);
+  if (row === null) throw state.damage(`directory inode ${dp.i_number}: block ${lbn} is a hole`);
   try {
     const i = lbn - row.first;
     const osize = fs.sblksize(dp.i_size, lbn);
     const ofrags = osize / fs.fs_fsize;
     const nfrags = nsize / fs.fs_fsize;
     const from = row.block(i, ofrags);
-    if (from === 0) throw order.damage(`directory inode ${dp.i_number}: block ${lbn} is a hole`);
+    if (from === 0) throw state.damage(`directory inode ${dp.i_number}: block ${lbn} is a hole`);
     const old = await cache.bread(dev, fs.fsbtob(from), osize);
     if (nfrags === ofrags) return old;
     let to = 0;
@@ -106,7 +109,7 @@ async function largerblock(dp: Inode, lbn: number, off: number, nsize: number, c
     if (to !== from) {
       dep.moved = true;
       row.set(i, 1, to);
-      const wait = order.release(dp, from, ofrags);
+      const wait = release(dp, from, ofrags);
       if (wait) await wait;
     }
     return bp;

@@ -9,11 +9,12 @@ import { VTOI } from '../volume/inode.js';
 import type { Inode } from '../volume/inode.js';
 import { ufs_dirlookup } from '../../ufs/lookup.js';
 import { addname, depthbelow } from './create.js';
-import { DirDep } from './dirdep.js';
+import { DirDep } from '../order/dirdep.js';
 import { chunkof, ufs_dirempty, ufs_direntry, ufs_dirremove, ufs_dirrewrite } from '../../ufs/dirmod.js';
 import type { DirSlot } from '../../ufs/dirmod.js';
 import { ffs_row } from '../file/indir.js';
-import { ORDER } from '../volume/writestate.js';
+import { linkup, transact } from '../order/changes.js';
+import { ORDER, WRITE } from '../volume/writestate.js';
 
 /** VOP_REMOVE, VOP_RMDIR, VOP_RENAME. */
 
@@ -84,7 +85,8 @@ export async function ffs_remove(dvp: Vnode, vp: Vnode, name: string): Promise<v
 export async function ffs_rmdir(dvp: Vnode, vp: Vnode, name: string): Promise<void> {
   const dp = VTOI(dvp);
   const ip = VTOI(vp);
-  const order = ORDER(dp.i_ump);
+  const state = WRITE(dp.i_ump);
+  const { order } = state;
   order.mayorphan();
   const wait = order.begin();
   if (wait) await wait;
@@ -96,7 +98,7 @@ export async function ffs_rmdir(dvp: Vnode, vp: Vnode, name: string): Promise<vo
     } finally {
       dp.i_ump.um_bufcache.brelse(slot.bp);
     }
-    order.linkdown(dp, 1, order.isnew(ip));
+    order.linkdown(dp, 1, state.isnew(ip));
     order.linkdown(ip, ip.i_nlink);
   } finally {
     order.end();
@@ -118,7 +120,7 @@ export async function ffs_rename(fdvp: Vnode, fvp: Vnode, fname: string, tdvp: V
   let entered = tip === fip;
   if (tip !== null && tip !== fip) order.mayorphan();
   if (isdir && !order.mayenter(fip, tdp)) await order.flush(false);
-  await order.run(async () => {
+  await transact(fdp.i_ump, async () => {
     if (tdp.i_nlink === 0) throw errno(E.ENOENT);
     if (fip.i_nlink >= LINK_MAX) throw errno(E.EMLINK);
     if (tip !== null && isdir && !entered && !(await ufs_dirempty(tip))) throw errno(E.ENOTEMPTY);
@@ -156,7 +158,7 @@ export async function ffs_rename(fdvp: Vnode, fvp: Vnode, fname: string, tdvp: V
 /** The ".." of a directory. @throws EIO */
 async function parententry(ip: Inode): Promise<DirSlot> {
   const hit = await ufs_dirlookup(ip, '..');
-  if (hit === null) throw ORDER(ip.i_ump).damage(`directory inode ${ip.i_number} has no ".."`);
+  if (hit === null) throw WRITE(ip.i_ump).damage(`directory inode ${ip.i_number} has no ".."`);
   return ufs_direntry(ip, hit.offset, '..');
 }
 
@@ -166,7 +168,7 @@ async function replacename(dp: Inode, ip: Inode, tip: Inode, name: string, isdir
   const slot = await leaving(dp, tip, name, true);
   try {
     ufs_dirrewrite(dp, slot, ip.i_number, IFTODT(ip.i_mode));
-    order.linkup(ip, dp, slot.bp, chunkof(dp, slot));
+    linkup(ip, dp, slot.bp, chunkof(dp, slot));
   } finally {
     dp.i_ump.um_bufcache.brelse(slot.bp);
   }

@@ -9,7 +9,7 @@ import type { FfsMount } from '../volume/ffsmount.js';
 import { VFSTOUFS } from '../volume/ffsmount.js';
 import { ffs_fillattr } from './fillattr.js';
 import { badinode } from './loadvnode.js';
-import { ffs_linksleft } from '../order/order.js';
+import { ffs_linksleft } from '../order/update.js';
 
 /** Read anew by each call, and used up before it returns. */
 const scratch = new Dinode();

@@ -4,7 +4,8 @@ import { ffs_allocblks, ffs_allocfrags, ffs_blkpref, ffs_realloccg, ffs_unreallo
 import { ffs_blkfree } from '../space/blkfree.js';
 import { UFS_NDADDR } from '../disk/fs_const.js';
 import { ffs_row } from './indir.js';
-import { ORDER } from '../volume/writestate.js';
+import { release, touchmeta } from '../order/changes.js';
+import { WRITE } from '../volume/writestate.js';
 
 /**
  * Giving blocks to files. New blocks are written (with data or zeros, whole) before a pointer to them is set, so that
@@ -16,7 +17,7 @@ const ZEROS = new Uint8Array(65536);
 /** Writes zeros to the device. The caller says in Order.newdata whether the place is new to the disk. */
 export async function ffs_zero(ip: Inode, at: number, length: number): Promise<void> {
   const { um_dev } = ip.i_ump;
-  ORDER(ip.i_ump).unflushed = true;
+  WRITE(ip.i_ump).unflushed = true;
   while (length > 0) {
     const n = Math.min(length, ZEROS.length);
     const wait = um_dev.write(ZEROS, 0, n, at);
@@ -34,7 +35,7 @@ export async function ffs_zero(ip: Inode, at: number, length: number): Promise<v
  */
 export async function ffs_growtail(ip: Inode, newsize: number, ctx: Context, dataoff: number, dataend: number): Promise<void> {
   const { i_ump: ump, i_fs: fs } = ip;
-  const order = ORDER(ump);
+  const state = WRITE(ump);
   const used = fs.blkoff(ip.i_size);
   if (used === 0 || newsize <= ip.i_size) return;
   const lbn = fs.lblkno(ip.i_size);
@@ -52,7 +53,7 @@ export async function ffs_growtail(ip: Inode, newsize: number, ctx: Context, dat
     if (nfrags > ofrags) {
       const pref = ffs_blkpref(ip, lbn, i, i > 0 ? row.get(i - 1) : 0);
       to = await ffs_realloccg(ip, from, ofrags, nfrags, pref, ctx);
-      order.newdata = true;
+      state.newdata = true;
       if (to !== from) stale = used;
     }
     const end = nfrags * fs.fs_fsize;
@@ -68,11 +69,11 @@ export async function ffs_growtail(ip: Inode, newsize: number, ctx: Context, dat
     }
     if (to !== from) {
       row.set(i, 1, to);
-      const wait = order.release(ip, from, ofrags);
+      const wait = release(ip, from, ofrags);
       if (wait) await wait;
     }
     ip.i_size = Math.min(newsize, base + fs.fs_bsize);
-    order.touchmeta(ip, 0);
+    touchmeta(ip, 0);
   } finally {
     row.release();
   }
@@ -83,7 +84,7 @@ async function copy(ip: Inode, from: number, to: number, length: number): Promis
   const { i_ump: ump, i_fs: fs } = ip;
   const bytes = new Uint8Array(fs.fragroundup(length));
   await ump.um_dev.read(bytes, 0, length, fs.fsbtob(from));
-  ORDER(ump).unflushed = true;
+  WRITE(ump).unflushed = true;
   await ump.um_dev.write(bytes, 0, bytes.length, fs.fsbtob(to));
 }
 
@@ -109,10 +110,10 @@ export async function ffs_ensureblock(ip: Inode, lbn: number, newsize: number, c
 /** Allocates a block of `frags` fragments filled with zeros, for pointer `indx` of a row whose pointer before it is `prev`. */
 async function ffs_newblock(ip: Inode, lbn: number, indx: number, prev: number, frags: number, ctx: Context): Promise<number> {
   const { i_ump: ump, i_fs: fs } = ip;
-  const order = ORDER(ump);
+  const state = WRITE(ump);
   const pref = ffs_blkpref(ip, lbn, indx, prev);
   const fsb = frags === fs.fs_frag ? (await ffs_allocblks(ip, pref, 1, ctx)).fsb : await ffs_allocfrags(ip, pref, frags, ctx);
-  order.newdata = true;
+  state.newdata = true;
   try {
     await ffs_zero(ip, fs.fsbtob(fsb), frags * fs.fs_fsize);
   } catch (error) {

@@ -15,7 +15,7 @@ import {
 } from './extattr_ufs1.js';
 import type { Backing } from './extattr_ufs1.js';
 import { ffs_write } from './write.js';
-import { ORDER } from '../volume/writestate.js';
+import { touchmeta, transact } from '../order/changes.js';
 
 /**
  * Changing extended attributes of UFS1 (layout: extattr_ufs1.ts) as NetBSD does: a record is written in place, header and
@@ -81,8 +81,7 @@ async function changing(
   await withsubdir(vp.v_mount, namespace, async (subdir) => {
     const file = await open(subdir);
     await withfile(vp, file, true, () => change(file));
-    const order = ORDER(VTOI(vp).i_ump);
-    await order.run(() => order.touchmeta(VTOI(vp), IN_CHANGE));
+    await transact(VTOI(vp).i_ump, () => touchmeta(VTOI(vp), IN_CHANGE));
   });
 }
 

@@ -12,7 +12,8 @@ import { ffs_allocfrags } from '../space/alloc.js';
 import { unalloc } from './balloc.js';
 import { ufs1_deleteextattr, ufs1_setextattr } from './extattr_ufs1_write.js';
 import { FS_UFS2EA_MAGIC } from '../disk/fs_const.js';
-import { ORDER } from '../volume/writestate.js';
+import { release, touchmeta, transact } from '../order/changes.js';
+import { WRITE } from '../volume/writestate.js';
 
 /**
  * Changing extended attributes of UFS2 (layout: ufs/extattr.ts; those of UFS1: extattr_ufs1_write.ts). The area is small and always written anew to other
@@ -65,7 +66,8 @@ function entry(le: boolean, namespace: number, name: string, value: Uint8Array):
 /** Gives the inode the area `area` in place of the one it has. @throws ENOSPC EIO; nothing has changed then */
 async function replace(ip: Inode, area: Uint8Array, ctx: Context): Promise<void> {
   const { i_ump: ump, i_fs: fs } = ip;
-  const order = ORDER(ump);
+  const state = WRITE(ump);
+  const { order } = state;
   if (area.length > UFS_NXADDR * fs.fs_bsize) throw errno(E.ENOSPC, `extended attributes of one file take at most ${UFS_NXADDR * fs.fs_bsize} bytes`);
   const blocks: { fsb: number; frags: number }[] = [];
   try {
@@ -76,8 +78,8 @@ async function replace(ip: Inode, area: Uint8Array, ctx: Context): Promise<void>
       blocks.push({ fsb, frags });
       const bytes = new Uint8Array(size);
       bytes.set(area.subarray(i * fs.fs_bsize, i * fs.fs_bsize + size));
-      order.newdata = true;
-      order.unflushed = true;
+      state.newdata = true;
+      state.unflushed = true;
       await ump.um_dev.write(bytes, 0, size, fs.fsbtob(fsb));
     }
   } catch (error) {
@@ -90,13 +92,13 @@ async function replace(ip: Inode, area: Uint8Array, ctx: Context): Promise<void>
       const frags = fs.sblksize(ip.i_extsize, i) / fs.fs_fsize;
       order.binval(old, frags);
       ip.i_blocks -= (frags * fs.fs_fsize) / 512;
-      const wait = order.release(ip, old, frags);
+      const wait = release(ip, old, frags);
       if (wait) await wait;
     }
     ip.i_extb[i] = blocks[i]?.fsb ?? 0;
   }
   ip.i_extsize = area.length;
-  order.touchmeta(ip, IN_CHANGE);
+  touchmeta(ip, IN_CHANGE);
 }
 
 /** @throws EOPNOTSUPP ENAMETOOLONG ENOSPC EIO */
@@ -106,7 +108,7 @@ export async function ffs_setextattr(vp: Vnode, namespace: number, name: string,
   if (name.length > EA_MAXNAMELEN) throw errno(E.ENAMETOOLONG);
   const le = ip.i_ump.um_le;
   if (!ip.i_fs.ufs2) return ufs1_setextattr(vp, namespace, name, value, ctx);
-  await ORDER(ip.i_ump).run(async () => {
+  await transact(ip.i_ump, async () => {
     const { rest } = without(await ufs_extread(ip), le, namespace, name);
     const added = entry(le, namespace, name, value);
     const area = new Uint8Array(rest.length + added.length);
@@ -120,7 +122,7 @@ export async function ffs_setextattr(vp: Vnode, namespace: number, name: string,
 export async function ffs_deleteextattr(vp: Vnode, namespace: number, name: string, ctx: Context): Promise<void> {
   const ip = supported(vp);
   if (!ip.i_fs.ufs2) return ufs1_deleteextattr(vp, namespace, name, ctx);
-  await ORDER(ip.i_ump).run(async () => {
+  await transact(ip.i_ump, async () => {
     const { rest, found } = without(await ufs_extread(ip), ip.i_ump.um_le, namespace, name);
     if (!found) throw errno(E.ENOATTR);
     await replace(ip, rest, ctx);

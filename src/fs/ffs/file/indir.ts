@@ -7,8 +7,9 @@ import { geti64, put64 } from '../../lib/endian.js';
 import type { Inode } from '../volume/inode.js';
 import { ffs_allocblks, ffs_blkpref } from '../space/alloc.js';
 import type { FfsMount } from '../volume/ffsmount.js';
-import { BK_INODE, BK_NEW } from '../order/dirty.js';
-import { ORDER } from '../volume/writestate.js';
+import { BK_INODE, BK_NEW } from '../order/ordering.js';
+import { touchmeta } from '../order/changes.js';
+import { ORDER, WRITE } from '../volume/writestate.js';
 import { badblock } from '../space/subr.js';
 
 /** Rows of block pointers (the inode's direct ones, or one indirect block of the lowest level) and the trees above them. */
@@ -74,7 +75,7 @@ export class Row {
     const fsb = this.get(i);
     if (fsb === 0) return 0;
     const problem = badblock(this.ip.i_fs, fsb, frags);
-    if (problem !== undefined) throw ORDER(this.ip.i_ump).damage(`inode ${this.ip.i_number}: block ${this.first + i} is at frag ${fsb}, ${problem}`);
+    if (problem !== undefined) throw WRITE(this.ip.i_ump).damage(`inode ${this.ip.i_number}: block ${this.first + i} is at frag ${fsb}, ${problem}`);
     return fsb;
   }
 
@@ -87,7 +88,7 @@ export class Row {
     if (bp === null) for (let k = 0; k < n; k++) ip.i_db[i + k] = fsb + k * step;
     else putptrs(ip.i_ump, bp.b_view, i, n, fsb, step);
     if (bp !== null) order.bdwrite(bp, BK_INODE);
-    order.touchmeta(ip, 0);
+    touchmeta(ip, 0);
   }
 
   release(): void {
@@ -121,7 +122,7 @@ async function newindir(ip: Inode, lbn: number, ctx: Context): Promise<{ bp: Buf
 function readindir(ump: FfsMount, addr: number, owner: Inode | null): MaybePromise<Buf> {
   const fs = ump.um_fs;
   const problem = badblock(fs, addr, fs.fs_frag);
-  if (problem !== undefined) throw ORDER(ump).damage(`${owner === null ? 'a file that is removed' : `inode ${owner.i_number}`}: indirect block at frag ${addr}, ${problem}`);
+  if (problem !== undefined) throw WRITE(ump).damage(`${owner === null ? 'a file that is removed' : `inode ${owner.i_number}`}: indirect block at frag ${addr}, ${problem}`);
   return ump.um_bufcache.bread(ump.um_dev, fs.fsbtob(addr), fs.fs_bsize);
 }
 
@@ -149,7 +150,7 @@ async function deeprow(ip: Inode, lbn: number, ctx: Context | null): Promise<Row
     if (ctx === null) return null;
     const made = await newindir(ip, lbn, ctx);
     ip.i_ib[level] = made.fsb;
-    order.touchmeta(ip, 0);
+    touchmeta(ip, 0);
     bp = made.bp;
   } else {
     const got = readindir(ump, ip.i_ib[level]!, ip);
@@ -193,11 +194,12 @@ export type FreeFrags = (fsb: number, n: number) => MaybePromise<void>;
  */
 export async function freetree(ump: FfsMount, addr: number, span: number, metadata: boolean, free: FreeFrags, seen = new Set<number>()): Promise<number> {
   const fs = ump.um_fs;
-  const order = ORDER(ump);
+  const state = WRITE(ump);
+  const { order } = state;
   let frags = 0;
   let bp: Buf;
   try {
-    if (seen.has(addr)) throw order.damage(`a file that is removed: its indirect block at frag ${addr} is met twice`);
+    if (seen.has(addr)) throw state.damage(`a file that is removed: its indirect block at frag ${addr} is met twice`);
     seen.add(addr);
     const got = readindir(ump, addr, null);
     bp = got instanceof Promise ? await got : got;
@@ -221,7 +223,8 @@ export async function freetree(ump: FfsMount, addr: number, span: number, metada
  */
 async function freepart(ump: FfsMount, bp: Buf, from: number, span: number, metadata: boolean, free: FreeFrags, seen: Set<number>): Promise<number> {
   const fs = ump.um_fs;
-  const order = ORDER(ump);
+  const state = WRITE(ump);
+  const { order } = state;
   const child = span / fs.fs_nindir;
   let frags = 0;
   let run = 0;
@@ -230,7 +233,7 @@ async function freepart(ump: FfsMount, bp: Buf, from: number, span: number, meta
     const fsb = getptr(ump, bp.b_view, i);
     if (fsb === 0) continue;
     // After damage nothing reaches the disk any more.
-    if (order.broken) break;
+    if (state.broken) break;
     if (child > 1) {
       frags += await freetree(ump, fsb, child, metadata, free, seen);
       continue;
@@ -270,7 +273,7 @@ export async function cuttree(ip: Inode, addr: number, span: number, keep: numbe
   const { i_ump: ump, i_fs: fs } = ip;
   const child = span / fs.fs_nindir;
   const i = Math.floor(keep / child);
-  if (seen.has(addr)) throw ORDER(ump).damage(`inode ${ip.i_number}: its indirect block at frag ${addr} is met twice`);
+  if (seen.has(addr)) throw WRITE(ump).damage(`inode ${ip.i_number}: its indirect block at frag ${addr} is met twice`);
   seen.add(addr);
   const got = readindir(ump, addr, ip);
   const bp = got instanceof Promise ? await got : got;

@@ -10,8 +10,8 @@ import { UFS_MAXDIRSIZE, UFS_ROOTINO } from '../../ufs/dir.js';
 import { Inode } from '../volume/inode.js';
 import type { FfsMount } from '../volume/ffsmount.js';
 import { VFSTOUFS } from '../volume/ffsmount.js';
-import { ffs_reloaded } from '../order/order.js';
-import type { Order } from '../order/order.js';
+import { ffs_reloaded } from '../order/update.js';
+import { writestate } from '../volume/writestate.js';
 import { ffs_vnodeops } from './vnodeops.js';
 
 /**
@@ -39,7 +39,7 @@ function fromblock(ump: FfsMount, vp: Vnode, ino: number, bp: Buf): void {
   if (!intact) throw ump.um_damage.error(`inode ${ino}: its check hash does not fit it`);
   ffs_reloaded(ip);
   // A file without link is on its way out; only whoever holds it open may see it, and he has its vnode.
-  if (ip.i_mode === 0 || (ip.i_nlink === 0 && (ump.um_private as Order | null)?.adopting !== ino)) throw errno(E.ESTALE);
+  if (ip.i_mode === 0 || (ip.i_nlink === 0 && writestate(ump)?.adopting !== ino)) throw errno(E.ESTALE);
   const type = iftovt(ip.i_mode);
   const problem = badinode(ump, ip, type);
   if (problem !== undefined) throw ump.um_damage.error(`inode ${ino}: ${problem}`);

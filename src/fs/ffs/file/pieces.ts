@@ -2,6 +2,7 @@ import type { Context } from '../../../kernel/context.js';
 import { E, errno } from '../../../kernel/errno.js';
 import type { Inode } from '../volume/inode.js';
 import { ffs_fallocate, ffs_punch, ffs_truncate } from './truncate.js';
+import { transact } from '../order/changes.js';
 import { ORDER } from '../volume/writestate.js';
 
 /**
@@ -34,7 +35,7 @@ export async function ffs_punch_pieces(ip: Inode, offset: number, length: number
     if (at > offset) await pause(ip, ctx.signal);
     const got = order.punchreach(ip, at, pieceend(ip, at, end, PUNCH_ROWS * fs_nindir * fs_bsize));
     const to = got instanceof Promise ? await got : got;
-    await order.run(() => ffs_punch(ip, at, to - at));
+    await transact(ip.i_ump, () => ffs_punch(ip, at, to - at));
     at = to;
   }
 }
@@ -49,13 +50,13 @@ export async function ffs_fallocate_pieces(ip: Inode, offset: number, length: nu
     for (let at = offset; at < end; ) {
       if (at > offset) await pause(ip, ctx.signal);
       const to = pieceend(ip, at, end, Math.min(order.mostalloc, ALLOC_BYTES));
-      await order.run(() => ffs_fallocate(ip, at, to - at, ctx));
+      await transact(ip.i_ump, () => ffs_fallocate(ip, at, to - at, ctx));
       at = to;
     }
   } catch (error) {
     if (ip.i_size > osize) {
       await order.reduce(ip, osize);
-      await order.run(() => ffs_truncate(ip, osize, ctx));
+      await transact(ip.i_ump, () => ffs_truncate(ip, osize, ctx));
     }
     throw error;
   }

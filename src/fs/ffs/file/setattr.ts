@@ -8,6 +8,7 @@ import type { Vnode } from '../../../kernel/vfs/vnode.js';
 import { IN_ACCESS, IN_CHANGE, IN_UPDATE, ufs_itimes } from '../../ufs/inode.js';
 import { VTOI } from '../volume/inode.js';
 import type { Inode } from '../volume/inode.js';
+import { touchmeta, transact } from '../order/changes.js';
 import { ORDER } from '../volume/writestate.js';
 import { ffs_truncate } from './truncate.js';
 
@@ -25,7 +26,7 @@ export async function ffs_setattr(vp: Vnode, vap: Vattr, ctx: Context): Promise<
     if (vp.v_type !== VREG) throw errno(E.EINVAL);
     if (!(vap.va_size >= 0)) throw errno(E.EINVAL);
     if (vap.va_size < ip.i_size) await order.reduce(ip, vap.va_size);
-    await order.run(() => ffs_truncate(ip, vap.va_size, ctx));
+    await transact(ip.i_ump, () => ffs_truncate(ip, vap.va_size, ctx));
   }
   const wait = order.begin();
   if (wait) await wait;
@@ -64,7 +65,7 @@ export async function ffs_setattr(vp: Vnode, vap: Vattr, ctx: Context): Promise<
       }
       changed = true;
     }
-    if (changed) order.touchmeta(ip, IN_CHANGE);
+    if (changed) touchmeta(ip, IN_CHANGE);
   } finally {
     order.end();
   }

@@ -7,7 +7,8 @@ import { IN_CHANGE, IN_UPDATE } from '../../ufs/inode.js';
 import type { Inode } from '../volume/inode.js';
 import { ffs_ensureblock, ffs_growtail, ffs_zero } from './balloc.js';
 import { cuttree, ffs_row, freetree } from './indir.js';
-import { ORDER } from '../volume/writestate.js';
+import { release, touchmeta } from '../order/changes.js';
+import { WRITE } from '../volume/writestate.js';
 
 /** Changes of a file's length, and holes. All run inside a transaction of the caller. */
 
@@ -17,16 +18,14 @@ import { ORDER } from '../volume/writestate.js';
  * @throws EFBIG ENOSPC EIO; the size is then as before
  */
 export async function ffs_truncate(ip: Inode, length: number, ctx: Context): Promise<void> {
-  const order = ORDER(ip.i_ump);
   if (length > ip.i_ump.um_maxfilesize) throw errno(E.EFBIG);
   if (length > ip.i_size) await extend(ip, length, ctx);
   else if (length < ip.i_size) await ffs_shrink(ip, length);
-  order.touchmeta(ip, IN_CHANGE | IN_UPDATE);
+  touchmeta(ip, IN_CHANGE | IN_UPDATE);
 }
 
 async function extend(ip: Inode, length: number, ctx: Context): Promise<void> {
   const osize = ip.i_size;
-  const order = ORDER(ip.i_ump);
   try {
     await ffs_growtail(ip, length, ctx, length, length);
     await ffs_ensureblock(ip, ip.i_fs.lblkno(length - 1), length, ctx);
@@ -35,14 +34,13 @@ async function extend(ip: Inode, length: number, ctx: Context): Promise<void> {
     await ffs_shrink(ip, osize);
     throw error;
   } finally {
-    order.touchmeta(ip, 0);
+    touchmeta(ip, 0);
   }
 }
 
 /** Makes a file shorter, or, with its own size, takes back what an extension that failed has left behind its end. */
 export async function ffs_shrink(ip: Inode, length: number): Promise<void> {
-  const { i_ump: ump, i_fs: fs } = ip;
-  const order = ORDER(ump);
+  const { i_fs: fs } = ip;
   const osize = ip.i_size;
   const offset = fs.blkoff(length);
   const last = fs.lblkno(length);
@@ -69,7 +67,7 @@ export async function ffs_shrink(ip: Inode, length: number): Promise<void> {
   await trim(ip, length);
   if (tailfrags > 0) {
     ip.i_blocks -= (tailfrags * fs.fs_fsize) / 512;
-    const wait = order.release(ip, tail, tailfrags);
+    const wait = release(ip, tail, tailfrags);
     if (wait) await wait;
   }
   if (length === 0 || length === osize || (ip.i_mode & S_IFMT) !== S_IFREG) return;
@@ -84,15 +82,16 @@ export async function ffs_shrink(ip: Inode, length: number): Promise<void> {
 /** Lets go of all blocks behind the block that holds byte `length` - 1, and sets the size. */
 async function trim(ip: Inode, length: number): Promise<void> {
   const { i_ump: ump, i_fs: fs } = ip;
-  const order = ORDER(ump);
+  const state = WRITE(ump);
+  const { order } = state;
   const osize = ip.i_size;
   const metadata = (ip.i_mode & S_IFMT) === S_IFDIR;
   const keep = Math.ceil(length / fs.fs_bsize);
   let frags = 0;
   ip.i_size = length;
-  if (length === 0) order.lostdata.delete(ip.i_number);
-  order.touchmeta(ip, 0);
-  const free = (fsb: number, n: number) => order.release(ip, fsb, n);
+  if (length === 0) state.lostdata.delete(ip.i_number);
+  touchmeta(ip, 0);
+  const free = (fsb: number, n: number) => release(ip, fsb, n);
   try {
     for (let i = keep; i < UFS_NDADDR; i++) {
       const fsb = ip.i_db[i]!;
@@ -130,8 +129,7 @@ async function trim(ip: Inode, length: number): Promise<void> {
  * @throws EIO
  */
 export async function ffs_punch(ip: Inode, offset: number, length: number): Promise<void> {
-  const { i_ump: ump, i_fs: fs } = ip;
-  const order = ORDER(ump);
+  const { i_fs: fs } = ip;
   const end = Math.min(offset + length, ip.i_size);
   const lastlbn = fs.lblkno(ip.i_size - 1);
   let at = offset;
@@ -154,7 +152,7 @@ export async function ffs_punch(ip: Inode, offset: number, length: number): Prom
           if (next - at === fs.fs_bsize && b !== lastlbn) {
             row.set(b - row.first, 1, 0);
             ip.i_blocks -= fs.fs_bsize / 512;
-            const wait = order.release(ip, fsb, fs.fs_frag);
+            const wait = release(ip, fsb, fs.fs_frag);
             if (wait) await wait;
           } else {
             await ffs_zero(ip, fs.fsbtob(fsb) + fs.blkoff(at), next - at);
@@ -166,7 +164,7 @@ export async function ffs_punch(ip: Inode, offset: number, length: number): Prom
       row.release();
     }
   }
-  order.touchmeta(ip, IN_CHANGE | IN_UPDATE);
+  touchmeta(ip, IN_CHANGE | IN_UPDATE);
 }
 
 /** Allocates what is missing in offset..offset+length-1, as zeros, and extends the size. @throws EFBIG ENOSPC EIO */
@@ -185,6 +183,6 @@ export async function ffs_fallocate(ip: Inode, offset: number, length: number, c
     if (end > osize) await ffs_shrink(ip, osize);
     throw error;
   } finally {
-    ORDER(ump).touchmeta(ip, IN_CHANGE | IN_UPDATE);
+    touchmeta(ip, IN_CHANGE | IN_UPDATE);
   }
 }

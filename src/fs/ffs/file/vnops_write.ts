@@ -8,8 +8,7 @@ import { ffs_create, ffs_link, ffs_mkdir, ffs_mknod, ffs_symlink } from '../dir/
 import { ffs_deleteextattr, ffs_setextattr } from './extattr_write.js';
 import type { FfsMount } from '../volume/ffsmount.js';
 import { ffs_fsync, ffs_inactive, ffs_reclaim } from './lifecycle.js';
-import { ORDER } from '../volume/writestate.js';
-import type { Order } from '../order/order.js';
+import { ORDER, writestate } from '../volume/writestate.js';
 import { ffs_remove, ffs_rename, ffs_rmdir } from '../dir/remove.js';
 import { ffs_setattr } from './setattr.js';
 import { ffs_fallocate_pieces, ffs_punch_pieces } from './pieces.js';
@@ -61,6 +60,6 @@ export function ffs_write_sync(ump: FfsMount): Promise<void> {
 
 /** What the next sync will free: counts as free already. */
 export function ffs_write_pending(ump: FfsMount): { frags: number; inodes: number } {
-  const order = ump.um_private as Order | null;
-  return { frags: order?.pendingfrags ?? 0, inodes: order?.pendinginodes ?? 0 };
+  const state = writestate(ump);
+  return state === null ? { frags: 0, inodes: 0 } : { frags: state.pending.frags(ump.um_fs.fs_fsize), inodes: state.pending.inodes };
 }

@@ -15,7 +15,8 @@ import { ffs_growtail, isfragment, unalloc } from './balloc.js';
 import { UFS_NDADDR } from '../disk/fs_const.js';
 import { ffs_row } from './indir.js';
 import type { Row } from './indir.js';
-import { ORDER } from '../volume/writestate.js';
+import { touchmeta } from '../order/changes.js';
+import { WRITE } from '../volume/writestate.js';
 import { ffs_shrink } from './truncate.js';
 
 /**
@@ -33,7 +34,8 @@ export async function ffs_write(vp: Vnode, uio: Uio, ioflag: number, ctx: Contex
   if ((ioflag & IO_APPEND) !== 0) uio.uio_offset = ip.i_size;
   if (uio.uio_resid === 0) return;
   if (uio.uio_offset + uio.uio_resid > ip.i_ump.um_maxfilesize) throw errno(E.EFBIG);
-  const order = ORDER(ip.i_ump);
+  const state = WRITE(ip.i_ump);
+  const { order } = state;
   const resid = uio.uio_resid;
   const osize = ip.i_size;
   for (let flushed = false; uio.uio_resid > 0; ) {
@@ -45,7 +47,7 @@ export async function ffs_write(vp: Vnode, uio: Uio, ioflag: number, ctx: Contex
       for (let steps = 0; steps < 8 && uio.uio_resid > 0 && !(steps > 0 && order.crowded); steps++) await step(ip, uio, ctx);
       flushed = false;
     } catch (error) {
-      if (device_failed(error)) order.lose(ip.i_number);
+      if (device_failed(error)) state.lose(ip.i_number);
       if (uio.uio_resid < before) flushed = false;
       if (flushed || !order.roomcoming(error)) {
         // An earlier step has grown the last block for data that now does not come.
@@ -116,8 +118,8 @@ function overwrite(ip: Inode, row: Row, lbn: number, uio: Uio): MaybePromise<voi
     row.block(i + k, fs.sblksize(size, lbn + k) / fs.fs_fsize);
     n = Math.min(wanted, n + fs_bsize);
   }
-  const order = ORDER(ump);
-  order.unflushed = true;
+  const state = WRITE(ump);
+  state.unflushed = true;
   const wait = send(ip, uio, n, fs.fsbtob(fsb) + off);
   return wait instanceof Promise ? wait.then(() => overwritten(ip, uio, n)) : overwritten(ip, uio, n);
 }
@@ -126,7 +128,7 @@ function overwritten(ip: Inode, uio: Uio, n: number): void {
   uio.advance(n);
   if (uio.uio_offset <= ip.i_size) return;
   ip.i_size = uio.uio_offset;
-  ORDER(ip.i_ump).touchmeta(ip, 0);
+  touchmeta(ip, 0);
 }
 
 /** Gives the file the blocks that it lacks from `lbn` on, as many as lie in a row, and writes them. */
@@ -156,14 +158,14 @@ function fill(ip: Inode, row: Row, lbn: number, uio: Uio, ctx: Context): MaybePr
 /** Writes the new frags fsb..fsb+frags-1 with data up to file offset `end` and zeros around it, and enters them in the row. */
 function put(ip: Inode, row: Row, i: number, fsb: number, frags: number, uio: Uio, end: number): MaybePromise<void> {
   const { i_ump: ump, i_fs: fs } = ip;
-  const order = ORDER(ump);
+  const state = WRITE(ump);
   const base = fs.lblktosize(row.first + i);
   const bytes = frags * fs.fs_fsize;
   const head = uio.uio_offset - base;
   const n = Math.min(end - base, bytes) - head;
   const at = fs.fsbtob(fsb);
-  order.newdata = true;
-  order.unflushed = true;
+  state.newdata = true;
+  state.unflushed = true;
   let wait: MaybePromise<void>;
   try {
     wait = head === 0 && n === bytes ? send(ip, uio, n, at) : padded(ip, uio, at, head, n, bytes);
@@ -178,7 +180,7 @@ function entered(ip: Inode, row: Row, i: number, fsb: number, frags: number, uio
   row.set(i, Math.ceil(frags / ip.i_fs.fs_frag), fsb);
   uio.advance(n);
   if (uio.uio_offset > ip.i_size) ip.i_size = uio.uio_offset;
-  ORDER(ip.i_ump).touchmeta(ip, 0);
+  touchmeta(ip, 0);
 }
 
 async function notput(ip: Inode, fsb: number, frags: number, error: unknown): Promise<never> {

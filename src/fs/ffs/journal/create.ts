@@ -10,14 +10,15 @@ import { ufs_bmaprun } from '../../ufs/bmap.js';
 import { ffs_allocblks } from '../space/alloc.js';
 import type { Cg } from '../disk/cg.js';
 import { ffs_cgread } from '../space/cgupdate.js';
-import { BK_INODE, BK_NEW } from '../order/dirty.js';
+import { BK_INODE, BK_NEW } from '../order/ordering.js';
 import type { FfsMount } from '../volume/ffsmount.js';
 import type { Fs } from '../disk/fs.js';
 import { ffs_freefile, ffs_valloc, nextgen } from '../space/ialloc.js';
-import type { Order } from '../order/order.js';
+import { transact } from '../order/changes.js';
+import type { Ordering } from '../order/ordering.js';
 import type { BlockRun } from '../space/subr.js';
 import { findrun } from '../space/subr.js';
-import { ORDER } from '../volume/writestate.js';
+import { WRITE } from '../volume/writestate.js';
 import { UFS_WAPBL_JOURNALLOC_END_PARTITION, UFS_WAPBL_JOURNALLOC_IN_FILESYSTEM, UFS_WAPBL_VERSION, WAPBL_MAX_BYTES } from './header.js';
 import type { WapblPlace } from './header.js';
 import { wapbl_minimum, wapbl_suitable } from './size.js';
@@ -72,7 +73,7 @@ async function longestrun(ump: FfsMount, want: number): Promise<{ fsb: number; b
 }
 
 /** Enters the pointers of a file whose indirect blocks begin at frag `meta` and whose data begin at `data`. */
-function setpointers(ip: Inode, order: Order, meta: number, data: number, blocks: number): void {
+function setpointers(ip: Inode, order: Ordering, meta: number, data: number, blocks: number): void {
   const { i_ump: ump, i_fs: fs } = ip;
   let lbn = 0;
   let next = meta;
@@ -104,14 +105,15 @@ function setpointers(ip: Inode, order: Order, meta: number, data: number, blocks
  */
 export async function wapbl_create(ump: FfsMount, bytes: number, le: boolean): Promise<WapblPlace> {
   const { um_fs: fs, um_dev: dev } = ump;
-  const order = ORDER(ump);
+  const state = WRITE(ump);
+  const { order } = state;
   const least = wapbl_minimum(fs);
   if (bytes !== 0 && (bytes < least || bytes > WAPBL_MAX_BYTES)) {
     throw errno(E.EINVAL, `a journal of this volume has ${least}..${WAPBL_MAX_BYTES} bytes, not ${bytes}`);
   }
   const want = Math.ceil((bytes === 0 ? wapbl_suitable(fs) : bytes) / fs.fs_bsize);
   const enough = bytes === 0 ? Math.max(Math.ceil(want / 4), Math.ceil(least / fs.fs_bsize)) : want;
-  const place = await order.run(async () => {
+  const place = await transact(ump, async () => {
     const found = await longestrun(ump, want + indirects(fs, want));
     let blocks = Math.min(want, found.blocks);
     while (blocks > 0 && blocks + indirects(fs, blocks) > found.blocks) blocks--;
@@ -128,7 +130,7 @@ export async function wapbl_create(ump: FfsMount, bytes: number, le: boolean): P
       const meta = indirects(fs, blocks);
       // The place was seen to be free, and nothing has waited since but for reads.
       const extent = await ffs_allocblks(ip, found.fsb, meta + blocks, KERNEL_CONTEXT);
-      if (extent.fsb !== found.fsb || extent.blks !== meta + blocks) throw order.damage(`blocks at frag ${found.fsb} are free and cannot be allocated`);
+      if (extent.fsb !== found.fsb || extent.blks !== meta + blocks) throw state.damage(`blocks at frag ${found.fsb} are free and cannot be allocated`);
       const data = found.fsb + meta * fs.fs_frag;
       setpointers(ip, order, found.fsb, data, blocks);
       await storeinode(ip, order, blocks * fs.fs_bsize);
@@ -143,14 +145,14 @@ export async function wapbl_create(ump: FfsMount, bytes: number, le: boolean): P
     await order.flush(true);
   } catch (error) {
     // Half of it may be on the disk, which a checker must see.
-    order.broken = true;
+    state.broken = true;
     throw error;
   }
   wapbl_setplace(fs, UFS_WAPBL_JOURNALLOC_IN_FILESYSTEM, place);
   return place;
 }
 
-async function storeinode(ip: Inode, order: Order, size: number): Promise<void> {
+async function storeinode(ip: Inode, order: Ordering, size: number): Promise<void> {
   const { i_ump: ump, i_fs: fs } = ip;
   const bp = await ump.um_bufcache.bread(ump.um_dev, fs.fsbtob(fs.ino_to_fsba(ip.i_number)), fs.fs_bsize);
   try {

@@ -2,14 +2,15 @@ import { E, errno } from '../../../kernel/errno.js';
 import { MNT_LOG } from '../../../kernel/fcntl.js';
 import { CSUM_SIZE, FS_DOWAPBL, FS_ISCLEAN, FS_WASCLEAN } from '../disk/fs_const.js';
 import { ffs_sbwriteback } from '../space/cgupdate.js';
-import { dead_of } from '../order/dead.js';
+import { OrderedWrites } from '../order/ordered.js';
 import type { FfsMount } from '../volume/ffsmount.js';
-import { Order } from '../order/order.js';
+import { WRITE } from '../volume/writestate.js';
 import { ffs_dialect_stop } from '../volume/writedialect.js';
 import { SF_LOG, loadnameless, wapbl_create, wapbl_setplace, wapbl_unfit } from './create.js';
 import { UFS_WAPBL_FLAGS_CLEAR_LOG, UFS_WAPBL_FLAGS_CREATE_LOG, wapbl_open, wapbl_place } from './header.js';
 import type { WapblLog, WapblPlace } from './header.js';
 import { JournalOrder } from './journal.js';
+import { wapbl_finish } from './steps.js';
 import type { WapblReplay } from './replay.js';
 import { WapblRing } from './ring.js';
 
@@ -49,8 +50,8 @@ function suggested(ump: FfsMount): { create: boolean; clear: boolean; bytes: num
 }
 
 /**
- * Begins to write a volume: with its journal where the mount is to log, else by ordered writes. um_private is an
- * {@link Order} with nothing to write; the journal, if it held anything, has been replayed to the disk.
+ * Begins to write a volume: with its journal where the mount is to log, else by ordered writes. Its WriteState has
+ * {@link OrderedWrites} with nothing to write; the journal, if it held anything, has been replayed to the disk.
  * @param mark marks the volume as in use, on the disk
  * @throws EINVAL ENOSPC only if a journal was asked for in so many words; EIO
  */
@@ -79,7 +80,8 @@ export async function wapbl_start(ump: FfsMount, wish: JournalWish, replay: Wapb
     await mark();
     if (wish.log !== 'off' && !remove) return;
     await wapbl_stop(ump, false);
-    ump.um_private = new Order(ump);
+    const state = WRITE(ump);
+    state.order = new OrderedWrites(state);
   } else {
     // Everything has been replayed: what follows is not in the journal.
     fs.fs_flags &= ~FS_DOWAPBL;
@@ -103,9 +105,9 @@ export async function wapbl_start(ump: FfsMount, wish: JournalWish, replay: Wapb
 }
 
 async function writesuperblock(ump: FfsMount): Promise<void> {
-  const order = ump.um_private as Order;
-  await ffs_sbwriteback(order);
-  await order.barrier();
+  const state = WRITE(ump);
+  await ffs_sbwriteback(state);
+  await state.barrier();
 }
 
 /** From here on the volume logs. Frees the inodes that a replay has found without a link. */
@@ -133,8 +135,9 @@ async function enable(ump: FfsMount, place: WapblPlace, log: WapblLog | undefine
     fs.fs_flags |= FS_DOWAPBL;
     await writesuperblock(ump);
   }
-  const order = new JournalOrder(ump, ring);
-  ump.um_private = order;
+  const state = WRITE(ump);
+  const order = new JournalOrder(state, ring);
+  state.order = order;
   ump.um_mountp.mnt_flag |= MNT_LOG;
   for (const { ino, mode } of inodes) if (!order.isorphan(ino)) await finishinode(ump, order, ino, mode);
   if (inodes.length > 0) await order.flush();
@@ -148,14 +151,15 @@ async function finishinode(ump: FfsMount, order: JournalOrder, ino: number, mode
   const ip = await loadnameless(ump, ino);
   if (ip.i_mode !== 0 && ip.i_nlink !== 0) return log(`has ${ip.i_nlink} links and stays`);
   order.orphan(ino, ip.i_gen, ip.i_mode === 0 ? mode : ip.i_mode);
-  await order.finish(ip, mode);
+  await wapbl_finish(ip, mode);
 }
 
 /** Ends logging: everything to its place, the journal empty, FS_DOWAPBL off. @param clean mark the volume clean */
 export async function wapbl_stop(ump: FfsMount, clean: boolean): Promise<void> {
-  const order = ump.um_private as JournalOrder;
+  const state = WRITE(ump);
+  const order = state.order as JournalOrder;
   const fs = ump.um_fs;
-  if (order.broken) {
+  if (state.broken) {
     try {
       await order.leavebroken();
     } catch (thrown) {
@@ -182,7 +186,6 @@ export async function wapbl_stop(ump: FfsMount, clean: boolean): Promise<void> {
     }
   }
   ump.um_mountp.mnt_flag &= ~MNT_LOG;
-  ump.um_private = null;
 }
 
 /** Superblock and summaries are buffers only while the volume logs. */
@@ -201,15 +204,14 @@ async function removelog(ump: FfsMount, place: WapblPlace | undefined): Promise<
   if (ino === 0) return;
   const ip = await loadnameless(ump, ino);
   if ((ip.i_flags & SF_LOG) === 0) return;
-  const order = ump.um_private as Order;
+  const { order } = WRITE(ump);
   const wait = order.begin();
   if (wait) await wait;
   try {
     order.linkdown(ip, ip.i_nlink);
-    order.unorphan(ino);
-    order.bury(dead_of(ip));
   } finally {
     order.end();
   }
+  await order.discard(ip);
   await order.flush(true);
 }

@@ -2,22 +2,11 @@ import { UFS_NDADDR, UFS_NXADDR } from '../../ufs/dinode.js';
 import type { Inode } from '../volume/inode.js';
 import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFMT } from '../../../kernel/stat.js';
 import { ffs_blkfree } from '../space/blkfree.js';
-import { ffs_clearinode, ffs_freefile } from '../space/ialloc.js';
+import { ffs_freefile } from '../space/ialloc.js';
 import { freetree } from '../file/indir.js';
-import type { Order } from './order.js';
-
-/** An inode that has neither links nor users: what must be known to free it when the disk has forgotten its names. */
-export interface DeadInode {
-  readonly ino: number;
-  readonly mode: number;
-  /** 512-byte units. */
-  readonly blocks: number;
-  readonly size: number;
-  readonly db: readonly number[];
-  readonly ib: readonly number[];
-  readonly extsize: number;
-  readonly extb: readonly number[];
-}
+import type { FfsMount } from '../volume/ffsmount.js';
+import { ORDER } from '../volume/writestate.js';
+import type { DeadInode } from './pending.js';
 
 /** Files whose pointers are no pointers. (A fifo or socket has none; where damage gave it some, a checker counts them.) */
 export function holdsnoblocks(mode: number): boolean {
@@ -48,17 +37,12 @@ export function dead_of(ip: Inode): DeadInode {
   };
 }
 
-/** Clears the inode's place on its block; the caller writes the block. */
-export function dead_clear(order: Order, dead: DeadInode): Promise<void> {
-  return ffs_clearinode(order.ump, dead.ino);
-}
-
 /**
  * Frees the blocks and then the inode; the disk has it cleared. What cannot be freed (a damaged pointer, an unreadable
  * indirect block) is logged and left to a check of the volume.
  */
-export async function dead_release(order: Order, dead: DeadInode): Promise<void> {
-  const { ump } = order;
+export async function dead_release(ump: FfsMount, dead: DeadInode): Promise<void> {
+  const order = ORDER(ump);
   const fs = ump.um_fs;
   const free = async (fsb: number, n: number): Promise<void> => {
     try {

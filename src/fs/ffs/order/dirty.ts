@@ -1,36 +1,24 @@
 import { MNT_ASYNC } from '../../../kernel/fcntl.js';
 import type { MaybePromise } from '../../../kernel/rumpuser/rumpuser.js';
 import type { Buf } from '../../../kernel/vfs/bio.js';
-import { DirDep } from '../dir/dirdep.js';
-import type { FfsMount } from '../volume/ffsmount.js';
-import { ORDER } from '../volume/writestate.js';
+import type { WriteState } from '../volume/writestate.js';
+import { DirDep } from './dirdep.js';
+import { BK_DIR, BK_INODE, BK_NEW } from './ordering.js';
 
-/** What a dirty buffer holds; decides the phase that writes it. */
-/** New on the disk and nothing on the disk points to it yet: indirect blocks, newly initialised inode blocks. */
-export const BK_NEW = 0;
-/** Inode blocks, and indirect blocks that the disk knows. */
-export const BK_INODE = 1;
-/** Directory blocks; how far they are new is told by their {@link DirDep}. */
-export const BK_DIR = 2;
-/** Cylinder groups. */
-export const BK_CG = 3;
-
-/** The dirty metadata of a volume, by kind, and the barrier behind its writes. */
+/** The dirty metadata of a volume, by kind (BK_*). */
 export class DirtyBuffers {
-  readonly #ump: FfsMount;
+  readonly #state: WriteState;
   readonly #sets: readonly Set<Buf>[] = [new Set(), new Set(), new Set(), new Set()];
   /** Groups whose inode maps cover newly initialised inode blocks: must be on the disk before any name. */
   readonly initedcg = new Set<Buf>();
-  /** Something was written since the last barrier. */
-  unflushed = false;
 
-  constructor(ump: FfsMount) {
-    this.#ump = ump;
+  constructor(state: WriteState) {
+    this.#state = state;
   }
 
   /** Delayed write; the reference to the buffer stays the caller's. */
   bdwrite(bp: Buf, kind: number): void {
-    this.#ump.um_bufcache.bdwrite(bp);
+    this.#state.ump.um_bufcache.bdwrite(bp);
     if (kind === BK_INODE && this.#sets[BK_NEW]!.has(bp)) return;
     this.#sets[kind]!.add(bp);
   }
@@ -41,7 +29,7 @@ export class DirtyBuffers {
 
   /** Forgets the cached metadata in frags fsb..fsb+n-1, which are being freed or moved. */
   binval(fsb: number, n: number): void {
-    const { um_bufcache, um_dev, um_fs } = this.#ump;
+    const { um_bufcache, um_dev, um_fs } = this.#state.ump;
     for (let i = 0; i < n; i++) {
       const bp = um_bufcache.incore(um_dev, um_fs.fsbtob(fsb + i));
       if (bp === undefined) continue;
@@ -52,29 +40,16 @@ export class DirtyBuffers {
     um_bufcache.binval(um_dev, um_fs.fsbtob(fsb), um_fs.lfragtosize(n));
   }
 
-  /** Every write that returned before is on stable storage afterwards. Costs nothing if there was none. */
-  async barrier(): Promise<void> {
-    if (!this.unflushed) return;
-    this.unflushed = false;
-    try {
-      await this.#ump.um_dev.flush();
-    } catch (error) {
-      this.unflushed = true;
-      ORDER(this.#ump).unflushable();
-      throw error;
-    }
-  }
-
   /** The barrier between writes that rely on each other, and behind an fsync. With -o async there is none. */
   between(): MaybePromise<void> {
-    if ((this.#ump.um_mountp.mnt_flag & MNT_ASYNC) === 0) return this.barrier();
+    if ((this.#state.ump.um_mountp.mnt_flag & MNT_ASYNC) === 0) return this.#state.barrier();
   }
 
   /** Writes a set and empties it; after an error it keeps what was not written, and may keep what was. */
   async write(set: Set<Buf>): Promise<void> {
     if (set.size === 0) return;
-    this.unflushed = true;
-    const wait = this.#ump.um_bufcache.bflush(this.#ump.um_dev, (bp) => set.has(bp));
+    this.#state.unflushed = true;
+    const wait = this.#state.ump.um_bufcache.bflush(this.#state.ump.um_dev, (bp) => set.has(bp));
     if (wait) await wait;
     set.clear();
   }
@@ -92,8 +67,8 @@ export class DirtyBuffers {
         bp.b_private = null;
         fresh.add(bp);
       } else if (dep.newchunk >= 0) {
-        this.unflushed = true;
-        await dep.writeempty(this.#ump, bp);
+        this.#state.unflushed = true;
+        await dep.writeempty(this.#state.ump, bp);
         dep.newchunk = -1;
         wrote = true;
       }
@@ -114,8 +89,8 @@ export class DirtyBuffers {
         if (!(dep instanceof DirDep) || dep.maxrank <= rank) {
           last.add(bp);
         } else {
-          this.unflushed = true;
-          await dep.writerank(this.#ump, bp, rank);
+          this.#state.unflushed = true;
+          await dep.writerank(this.#state.ump, bp, rank);
         }
       }
       const written = [...last];

@@ -1,11 +1,14 @@
 import { dinode_ckhash_update } from '../../ufs/dinode.js';
 import { ffs_cgrehash, ffs_cgstamp, ffs_cswriteback, ffs_sbwriteback } from '../space/cgupdate.js';
-import { dead_clear, dead_release } from './dead.js';
-import type { DeadInode } from './dead.js';
-import { BK_CG, BK_DIR, BK_INODE } from './dirty.js';
+import { ffs_clearinode } from '../space/ialloc.js';
 import type { FreeList } from '../space/freelist.js';
-import type { Kept } from '../volume/kept.js';
-import type { Graveyard, LinkCounts, Order } from './order.js';
+import { ffs_freeruns } from '../space/blkfree.js';
+import type { WriteState } from '../volume/writestate.js';
+import { dead_release } from './dead.js';
+import type { DirtyBuffers } from './dirty.js';
+import { BK_CG, BK_DIR, BK_INODE } from './ordering.js';
+import type { DeadInode, DeadInodes, LinkCounts } from './pending.js';
+import { ffs_updateall } from './update.js';
 
 /**
  * The phases of a flush. No transaction is open while it runs. After an error what was not written stays dirty and the
@@ -15,7 +18,7 @@ import type { Graveyard, LinkCounts, Order } from './order.js';
  *      empty chunks where directories grow. (File data went to the device when it was written.)
  *   1  inodes, known indirect blocks, groups that make new inode blocks visible. Links are counted too high rather than
  *      too low; inodes whose names have been gone since the last flush are cleared
- *      -> what files let go of before may be used again
+ *      -> what was freed before may be used again
  *   2  directory chunks, by rank
  *      -> an fsync ends here
  *   3  links counted down; inodes whose names are gone are cleared
@@ -23,86 +26,98 @@ import type { Graveyard, LinkCounts, Order } from './order.js';
  *   4  cylinder groups, summary area, superblock
  *
  * Before a phase that relies on earlier writes there is a barrier, and one at the end (-o async: only at the end of a full
- * flush). What `kept` keeps for a successor is committed before the writes of a phase, so that the disk is never ahead of it.
+ * flush). What is recorded for a successor is committed before the writes of a phase, so that the disk is never ahead of it.
  */
-export async function flushrun(order: Order, full: boolean, kept: Kept | null): Promise<void> {
-  const { dirty } = order;
+export async function flushrun(state: WriteState, dirty: DirtyBuffers, full: boolean): Promise<void> {
+  await writeinodes(state, dirty);
+  await dirty.writedirs();
+  await dirty.between();
+  state.namesepoch++;
+  state.parked.clear();
+  const { linksdown, dead } = state.pending;
+  if (linksdown.size > 0 || dead.size > 0) state.kept?.moved();
+  if (full) await writerest(state, dirty);
+  else namesgone(state);
+}
+
+/** Phases 0 and 1, and the barrier before phase 2. */
+async function writeinodes(state: WriteState, dirty: DirtyBuffers): Promise<void> {
+  const { kept, pending, ump } = state;
   let cleared: DeadInode[] = [];
   let freed!: FreeList;
   let reusable = false;
   try {
-    await section(kept, async () => {
-      await order.updateinodes();
-      order.epoch++;
-      if (order.frees.frags > 0 || order.linksready.size > 0 || order.deadready.size > 0) kept?.moved();
-      freed = order.freeing = order.frees.take();
-      await lowerlinks(order, order.linksready);
-      cleared = [...order.deadready.values()];
-      for (const dead of cleared) await dead_clear(order, dead);
+    await section(state, async () => {
+      await ffs_updateall(state);
+      state.epoch++;
+      if (pending.frees.frags > 0 || pending.linksready.size > 0 || pending.deadready.size > 0) kept?.moved();
+      freed = pending.freeing = pending.frees.take();
+      await lowerlinks(state, pending.linksready);
+      cleared = [...pending.deadready.values()];
+      for (const dead of cleared) await ffs_clearinode(ump, dead.ino);
     });
     kept?.commit();
 
-    if (await dirty.writenew()) order.newdata = true;
+    if (await dirty.writenew()) state.newdata = true;
     if (dirty.of(BK_INODE).size > 0 || dirty.initedcg.size > 0) {
-      if (order.newdata) await dirty.between();
+      if (state.newdata) await dirty.between();
       await dirty.write(dirty.of(BK_INODE));
-      for (const bp of dirty.initedcg) ffs_cgrehash(order.ump.um_fs, bp);
+      for (const bp of dirty.initedcg) ffs_cgrehash(ump.um_fs, bp);
       await dirty.write(dirty.initedcg);
     }
-    if (order.newdata || freed.frags > 0 || cleared.length > 0 || dirty.of(BK_DIR).size > 0) await dirty.between();
-    order.newdata = false;
+    if (state.newdata || freed.frags > 0 || cleared.length > 0 || dirty.of(BK_DIR).size > 0) await dirty.between();
+    state.newdata = false;
     reusable = true;
-    await section(kept, async () => {
+    await section(state, async () => {
       if (freed.frags > 0 || cleared.length > 0) kept?.moved();
-      await freed.release(order.ump);
-      order.freeing = null;
-      await exhume(order, cleared, order.deadready);
+      await ffs_freeruns(ump, freed);
+      pending.freeing = null;
+      await freedead(state, cleared, pending.deadready);
     });
     kept?.commit();
   } finally {
-    if (!reusable && order.freeing !== null) {
-      order.freeing = null;
-      order.frees.putback(freed);
+    if (!reusable && pending.freeing !== null) {
+      pending.freeing = null;
+      pending.frees.putback(freed);
     }
   }
+}
 
-  await dirty.writedirs();
-  await dirty.between();
-  order.namesepoch++;
-  order.parked.clear();
+/** The disk has lost the names: the next flush lowers the counts and clears the inodes first of all. */
+function namesgone({ pending }: WriteState): void {
+  const { linksdown, linksready, dead, deadready } = pending;
+  for (const [ino, n] of linksdown) linksready.set(ino, (linksready.get(ino) ?? 0) + n);
+  linksdown.clear();
+  for (const [ino, one] of dead) deadready.set(ino, one);
+  dead.clear();
+}
 
-  if (order.linksdown.size > 0 || order.dead.size > 0) kept?.moved();
-  if (!full) {
-    for (const [ino, n] of order.linksdown) order.linksready.set(ino, (order.linksready.get(ino) ?? 0) + n);
-    order.linksdown.clear();
-    for (const [ino, dead] of order.dead) order.deadready.set(ino, dead);
-    order.dead.clear();
-    return;
-  }
-
+/** Phases 3 and 4. */
+async function writerest(state: WriteState, dirty: DirtyBuffers): Promise<void> {
+  const { kept, pending, ump } = state;
   let dead: DeadInode[] = [];
-  await section(kept, async () => {
-    await lowerlinks(order, order.linksdown);
-    dead = [...order.dead.values()];
-    for (const one of dead) await dead_clear(order, one);
+  await section(state, async () => {
+    await lowerlinks(state, pending.linksdown);
+    dead = [...pending.dead.values()];
+    for (const one of dead) await ffs_clearinode(ump, one.ino);
   });
   kept?.commit();
   await dirty.write(dirty.of(BK_INODE));
   if (dead.length > 0) await dirty.between();
-  await section(kept, async () => {
+  await section(state, async () => {
     if (dead.length > 0) kept?.moved();
-    await exhume(order, dead, order.dead);
-    ffs_cgstamp(order, dirty.of(BK_CG));
+    await freedead(state, dead, pending.dead);
+    ffs_cgstamp(ump, dirty.of(BK_CG));
   });
   kept?.commit();
   await dirty.write(dirty.of(BK_CG));
-  await ffs_cswriteback(order);
-  if (order.ump.um_fs.fs_fmod !== 0) await ffs_sbwriteback(order);
-  await dirty.barrier();
+  await ffs_cswriteback(state);
+  if (ump.um_fs.fs_fmod !== 0) await ffs_sbwriteback(state);
+  await state.barrier();
 }
 
 /** Runs changes between which there is no state to go on from. */
-async function section(kept: Kept | null, changes: () => Promise<void>): Promise<void> {
+async function section({ kept }: WriteState, changes: () => Promise<void>): Promise<void> {
   kept?.enter();
   try {
     await changes();
@@ -112,27 +127,27 @@ async function section(kept: Kept | null, changes: () => Promise<void>): Promise
 }
 
 /** The disk has lost the names: the inode blocks may count the links right. */
-async function lowerlinks(order: Order, counts: LinkCounts): Promise<void> {
-  const { um_bufcache, um_dev, um_dinofmt, um_fs, um_le } = order.ump;
+async function lowerlinks(state: WriteState, counts: LinkCounts): Promise<void> {
+  const { um_bufcache, um_dev, um_dinofmt, um_fs, um_le } = state.ump;
   for (const [ino, n] of counts) {
-    if (!order.isdead(ino)) {
+    if (!state.pending.isdead(ino)) {
       const got = um_bufcache.bread(um_dev, um_fs.fsbtob(um_fs.ino_to_fsba(ino)), um_fs.fs_bsize);
       const bp = got instanceof Promise ? await got : got;
       const at = um_fs.ino_to_bo(ino);
       bp.b_view.setUint16(at + 2, Math.max(0, bp.b_view.getUint16(at + 2, um_le) - n), um_le);
       if (um_dinofmt.ckhash === true) dinode_ckhash_update(bp.b_view, at, um_le);
-      order.bdwrite(bp, BK_INODE);
+      state.order.bdwrite(bp, BK_INODE);
       um_bufcache.brelse(bp);
     }
     counts.delete(ino);
   }
 }
 
-/** The disk has the inodes cleared: they and their blocks become free. */
-async function exhume(order: Order, cleared: readonly DeadInode[], from: Graveyard): Promise<void> {
+/** The disk has the inodes cleared: they and their blocks become free. `from` is the list that they leave. */
+async function freedead(state: WriteState, cleared: readonly DeadInode[], from: DeadInodes): Promise<void> {
   for (const dead of cleared) {
     from.delete(dead.ino);
-    order.deadblocks -= dead.blocks;
-    await dead_release(order, dead);
+    state.pending.deadblocks -= dead.blocks;
+    await dead_release(state.ump, dead);
   }
 }

@@ -1,10 +1,9 @@
 import { S_IFDIR, S_IFMT } from '../../../kernel/stat.js';
 import type { Buf } from '../../../kernel/vfs/bio.js';
 import type { Inode } from '../volume/inode.js';
-import { DirDep } from '../dir/dirdep.js';
+import { DirDep } from './dirdep.js';
 import { IW } from '../volume/writestate.js';
-import type { InodeWrite } from '../volume/writestate.js';
-import type { Order } from './order.js';
+import type { InodeWrite, WriteState } from '../volume/writestate.js';
 
 /**
  * The order in which directory chunks may reach the disk: a file that the disk knows must never be without a name there
@@ -16,10 +15,10 @@ const MAXNEWNAMES = 4;
 const MAXNEWFILES = 24;
 
 /** A name of `ip` was written into a chunk of `bp`, a block of directory `dir`. */
-export function nameadded(order: Order, ip: Inode, dir: Inode, bp: Buf, chunk: number): void {
+export function nameadded(state: WriteState, ip: Inode, dir: Inode, bp: Buf, chunk: number): void {
   const iw = IW(ip);
-  if (iw.namesepoch !== order.namesepoch) {
-    iw.namesepoch = order.namesepoch;
+  if (iw.namesepoch !== state.namesepoch) {
+    iw.namesepoch = state.namesepoch;
     iw.newnames.length = 0;
     iw.manynames = false;
   }
@@ -30,33 +29,33 @@ export function nameadded(order: Order, ip: Inode, dir: Inode, bp: Buf, chunk: n
 }
 
 /** The names since the last flush; null: none. */
-function newnames(order: Order, ip: Inode): InodeWrite | null {
+function newnames(state: WriteState, ip: Inode): InodeWrite | null {
   const iw = ip.i_private as InodeWrite | null;
-  return iw !== null && iw.namesepoch === order.namesepoch ? iw : null;
+  return iw !== null && iw.namesepoch === state.namesepoch ? iw : null;
 }
 
 /**
  * A name of `ip` is about to go from chunk `chunk` of `bp`, a block of directory `dp`. Sees to it that the names that
  * `ip` was given since the last flush, and those of new directories above them, reach the disk before.
- * @returns false if no order of writing achieves that: then flush first (Order.reopen)
+ * @returns false if no order of writing achieves that: then flush first (Ordering.reopen)
  */
-export function namegoing(order: Order, ip: Inode, dp: Inode, bp: Buf, chunk: number): boolean {
+export function namegoing(state: WriteState, ip: Inode, dp: Inode, bp: Buf, chunk: number): boolean {
   const isdir = (ip.i_mode & S_IFMT) === S_IFDIR;
-  if (order.isnew(dp) || (order.isnew(ip) && isdir)) {
+  if (state.isnew(dp) || (state.isnew(ip) && isdir)) {
     // The disk never had this name; but others may count on this chunk for the way to theirs.
     return !(bp.b_private instanceof DirDep && bp.b_private.issource(chunk));
   }
-  return order.isnew(ip) || before(order, ip, bp, chunk, { left: MAXNEWFILES });
+  return state.isnew(ip) || before(state, ip, bp, chunk, { left: MAXNEWFILES });
 }
 
 /** All new names of `ip`, and of the new directories that they are in, get before chunk `chunk` of `bp`. */
-function before(order: Order, ip: Inode, bp: Buf, chunk: number, budget: { left: number }): boolean {
-  const iw = newnames(order, ip);
+function before(state: WriteState, ip: Inode, bp: Buf, chunk: number, budget: { left: number }): boolean {
+  const iw = newnames(state, ip);
   if (iw === null) return true;
   if (iw.manynames || budget.left-- <= 0) return false;
   for (const name of iw.newnames) {
     if (!edge(name.dep, name.chunk, bp, chunk)) return false;
-    if (order.isnew(name.dir) && !before(order, name.dir, bp, chunk, budget)) return false;
+    if (state.isnew(name.dir) && !before(state, name.dir, bp, chunk, budget)) return false;
   }
   return true;
 }

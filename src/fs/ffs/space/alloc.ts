@@ -9,8 +9,8 @@ import type { Cg } from '../disk/cg.js';
 import { cg_account, ffs_cgread } from './cgupdate.js';
 import type { Fs } from '../disk/fs.js';
 import { FS_OPTSPACE, FS_OPTTIME, UFS_NDADDR } from '../disk/fs_const.js';
-import { ORDER } from '../volume/writestate.js';
-import type { Order } from '../order/order.js';
+import { WRITE } from '../volume/writestate.js';
+import type { WriteState } from '../volume/writestate.js';
 import type { BlockRun } from './subr.js';
 import { blkmap, clusteracct, findrun, fragacct, freerun, mapsearch, rotacct, setfrags } from './subr.js';
 
@@ -54,26 +54,26 @@ function prefgroup(ip: Inode, pref: number): number {
 }
 
 /** Of `frags`, how many `cred` may allocate; 0 or less: none. */
-function available(order: Order, ctx: Context, frags: number): number {
-  const { um_fs: fs, um_mountp } = order.ump;
+function available(state: WriteState, ctx: Context, frags: number): number {
+  const { um_fs: fs, um_mountp } = state.ump;
   const free = Math.min(frags, fs.freespace(kauth_issuser(ctx.cred) ? 0 : fs.fs_minfree));
   const { mnt_dev } = um_mountp;
   return mnt_dev === null || free <= 0 ? free : Math.floor(mnt_dev.spare(free * fs.fs_fsize) / fs.fs_fsize);
 }
 
 /** Takes blocks b..b+n-1, which are free, out of the maps of a group. */
-function takeblks(order: Order, bp: Buf, c: number, b: number, n: number): void {
-  const fs = order.ump.um_fs;
+function takeblks(state: WriteState, bp: Buf, c: number, b: number, n: number): void {
+  const fs = state.ump.um_fs;
   const cg = bp.b_private as Cg;
   setfrags(cg, b << fs.fs_fragshift, n << fs.fs_fragshift, false);
   clusteracct(fs, cg, b, n, false);
   rotacct(fs, cg, b, n, -1);
-  cg_account(order, bp, c, -n, 0);
+  cg_account(state, bp, c, -n, 0);
 }
 
 /** ffs_alloccgblk for a run. `pref` is a frag of the group, or -1. */
-function alloccgblks(order: Order, bp: Buf, c: number, pref: number, want: number, into: BlockRun): void {
-  const fs = order.ump.um_fs;
+function alloccgblks(state: WriteState, bp: Buf, c: number, pref: number, want: number, into: BlockRun): void {
+  const fs = state.ump.um_fs;
   const cg = bp.b_private as Cg;
   if (pref >= 0) {
     into.start = pref >> fs.fs_fragshift;
@@ -81,10 +81,10 @@ function alloccgblks(order: Order, bp: Buf, c: number, pref: number, want: numbe
   }
   if (pref < 0 || into.length === 0) {
     findrun(fs, cg, (pref < 0 ? cg.cg_rotor : pref) >>> fs.fs_fragshift, want, into);
-    if (into.length === 0) throw order.damage(`cylinder group ${c}: cs_nbfree is ${cg.cs_nbfree} but the map has no free block`);
+    if (into.length === 0) throw state.damage(`cylinder group ${c}: cs_nbfree is ${cg.cs_nbfree} but the map has no free block`);
     cg.cg_rotor = into.start << fs.fs_fragshift;
   }
-  takeblks(order, bp, c, into.start, into.length);
+  takeblks(state, bp, c, into.start, into.length);
 }
 
 /**
@@ -93,7 +93,7 @@ function alloccgblks(order: Order, bp: Buf, c: number, pref: number, want: numbe
  */
 export function ffs_allocblks(ip: Inode, pref: number, want: number, ctx: Context): MaybePromise<Extent> {
   const { i_fs: fs } = ip;
-  const room = available(ORDER(ip.i_ump), ctx, want * fs.fs_frag);
+  const room = available(WRITE(ip.i_ump), ctx, want * fs.fs_frag);
   if (fs.fs_cstotal.cs_nbfree <= 0 || room <= 0) throw errno(E.ENOSPC);
   return allocblksfrom(ip, pref, Math.max(1, Math.min(want, Math.floor(room / fs.fs_frag))), 0);
 }
@@ -121,7 +121,7 @@ function blksin(ip: Inode, bp: Buf, c: number, near: number, want: number): Exte
   const { i_ump: ump, i_fs: fs } = ip;
   try {
     if ((bp.b_private as Cg).cs_nbfree <= 0) return null; // taken while we waited
-    alloccgblks(ORDER(ump), bp, c, near, want, scratch);
+    alloccgblks(WRITE(ump), bp, c, near, want, scratch);
     ip.i_blocks += (scratch.length * fs.fs_bsize) / 512;
     return { fsb: fs.cgbase(c) + (scratch.start << fs.fs_fragshift), blks: scratch.length };
   } finally {
@@ -130,28 +130,28 @@ function blksin(ip: Inode, bp: Buf, c: number, near: number, want: number): Exte
 }
 
 /** Allocates `frags` (below a block) in group `c`: from the smallest free run that fits, or from a whole block. -1: no room. */
-function alloccgfrags(order: Order, bp: Buf, c: number, pref: number, frags: number): number {
-  const fs = order.ump.um_fs;
+function alloccgfrags(state: WriteState, bp: Buf, c: number, pref: number, frags: number): number {
+  const fs = state.ump.um_fs;
   const cg = bp.b_private as Cg;
   let size = frags;
   while (size < fs.fs_frag && cg.frsum(size) <= 0) size++;
   if (size === fs.fs_frag) {
     if (cg.cs_nbfree <= 0) return -1;
-    alloccgblks(order, bp, c, pref, 1, scratch);
+    alloccgblks(state, bp, c, pref, 1, scratch);
     const d = scratch.start << fs.fs_fragshift;
     const rest = fs.fs_frag - frags;
     setfrags(cg, d + frags, rest, true);
     cg.setfrsum(rest, cg.frsum(rest) + 1);
-    cg_account(order, bp, c, 0, rest);
+    cg_account(state, bp, c, 0, rest);
     return d;
   }
   const d = mapsearch(fs, cg, (pref < 0 ? cg.cg_frotor : pref) >>> fs.fs_fragshift, size);
-  if (d < 0) throw order.damage(`cylinder group ${c}: cg_frsum[${size}] is ${cg.frsum(size)} but the map has no such run`);
+  if (d < 0) throw state.damage(`cylinder group ${c}: cg_frsum[${size}] is ${cg.frsum(size)} but the map has no such run`);
   cg.cg_frotor = d - (d & 7);
   setfrags(cg, d, frags, false);
   cg.setfrsum(size, cg.frsum(size) - 1);
   if (size > frags) cg.setfrsum(size - frags, cg.frsum(size - frags) + 1);
-  cg_account(order, bp, c, 0, -frags);
+  cg_account(state, bp, c, 0, -frags);
   return d;
 }
 
@@ -165,7 +165,7 @@ export function ffs_allocfrags(ip: Inode, pref: number, frags: number, ctx: Cont
     const got = ffs_allocblks(ip, pref, 1, ctx);
     return got instanceof Promise ? got.then(({ fsb }) => fsb) : got.fsb;
   }
-  if (available(ORDER(ip.i_ump), ctx, frags) <= 0) throw errno(E.ENOSPC);
+  if (available(WRITE(ip.i_ump), ctx, frags) <= 0) throw errno(E.ENOSPC);
   return allocfragsfrom(ip, pref, frags, 0);
 }
 
@@ -194,7 +194,7 @@ function allocfragsfrom(ip: Inode, pref: number, frags: number, i: number): Mayb
 function fragsin(ip: Inode, bp: Buf, c: number, near: number, frags: number): number {
   const { i_ump: ump, i_fs: fs } = ip;
   try {
-    const d = alloccgfrags(ORDER(ump), bp, c, near, frags);
+    const d = alloccgfrags(WRITE(ump), bp, c, near, frags);
     if (d < 0) return -1;
     ip.i_blocks += (frags * fs.fs_fsize) / 512;
     return fs.cgbase(c) + d;
@@ -206,7 +206,7 @@ function fragsin(ip: Inode, bp: Buf, c: number, near: number, frags: number): nu
 /** ffs_fragextend: grows `ofrags` at `fsb` to `nfrags` in place, if what follows is free. */
 async function fragextend(ip: Inode, fsb: number, ofrags: number, nfrags: number): Promise<boolean> {
   const { i_ump: ump, i_fs: fs } = ip;
-  const order = ORDER(ump);
+  const state = WRITE(ump);
   const c = fs.dtog(fsb);
   const off = fs.fragnum(fsb);
   if (off + nfrags > fs.fs_frag || ump.um_cs[4 * c + 3]! < nfrags - ofrags) return false;
@@ -221,7 +221,7 @@ async function fragextend(ip: Inode, fsb: number, ofrags: number, nfrags: number
     fragacct(fs, cg, bits, -1);
     setfrags(cg, d + ofrags, nfrags - ofrags, false);
     fragacct(fs, cg, bits & ~wanted, 1);
-    cg_account(order, bp, c, 0, ofrags - nfrags);
+    cg_account(state, bp, c, 0, ofrags - nfrags);
     return true;
   } finally {
     ump.um_bufcache.brelse(bp);
@@ -257,8 +257,8 @@ export async function ffs_unrealloc(ip: Inode, fsb: number, ofrags: number, to: 
  */
 export async function ffs_realloccg(ip: Inode, fsb: number, ofrags: number, nfrags: number, pref: number, ctx: Context): Promise<number> {
   const { i_ump: ump, i_fs: fs } = ip;
-  const order = ORDER(ump);
-  if (available(order, ctx, nfrags - ofrags) <= 0) throw errno(E.ENOSPC);
+  const state = WRITE(ump);
+  if (available(state, ctx, nfrags - ofrags) <= 0) throw errno(E.ENOSPC);
   if (await fragextend(ip, fsb, ofrags, nfrags)) {
     ip.i_blocks += ((nfrags - ofrags) * fs.fs_fsize) / 512;
     return fsb;

@@ -6,9 +6,9 @@ import { csum_store } from '../disk/csum.js';
 import type { FfsMount } from '../volume/ffsmount.js';
 import type { Fs } from '../disk/fs.js';
 import { CSUM_SIZE, FS_DOWAPBL, FS_WASCLEAN } from '../disk/fs_const.js';
-import { BK_CG } from '../order/dirty.js';
-import { ORDER } from '../volume/writestate.js';
-import type { Order } from '../order/order.js';
+import { BK_CG } from '../order/ordering.js';
+import { WRITE } from '../volume/writestate.js';
+import type { WriteState } from '../volume/writestate.js';
 
 /** Reading and writing back what counts free space: cylinder groups, summary area, superblock. */
 
@@ -28,20 +28,20 @@ function cgcheck(ump: FfsMount, c: number, bp: Buf): Buf {
   const problem = Cg.check(um_fs, bp.b_view, bp.b_bcount, c);
   if (problem !== undefined) {
     um_bufcache.brelse(bp);
-    throw ORDER(ump).damage(`cylinder group ${c} at byte ${bp.b_offset}: ${problem}`);
+    throw WRITE(ump).damage(`cylinder group ${c} at byte ${bp.b_offset}: ${problem}`);
   }
   const cg = Cg.adopt(um_fs, bp.b_data, bp.b_view);
   if (cg.cs_ndir !== um_cs[4 * c] || cg.cs_nbfree !== um_cs[4 * c + 1] || cg.cs_nifree !== um_cs[4 * c + 2] || cg.cs_nffree !== um_cs[4 * c + 3]) {
     um_bufcache.brelse(bp);
-    throw ORDER(ump).damage(`cylinder group ${c} at byte ${bp.b_offset}: its counts differ from the summary area's`);
+    throw WRITE(ump).damage(`cylinder group ${c} at byte ${bp.b_offset}: its counts differ from the summary area's`);
   }
   bp.b_private = cg;
   return bp;
 }
 
 /** Adds to the counts of free blocks and frags of group `c` everywhere where they are kept, and marks the group dirty. */
-export function cg_account(order: Order, bp: Buf, c: number, nbfree: number, nffree: number): void {
-  const { um_fs, um_cs } = order.ump;
+export function cg_account(state: WriteState, bp: Buf, c: number, nbfree: number, nffree: number): void {
+  const { um_fs, um_cs } = state.ump;
   const cg = bp.b_private as Cg;
   cg.cs_nbfree += nbfree;
   cg.cs_nffree += nffree;
@@ -49,12 +49,12 @@ export function cg_account(order: Order, bp: Buf, c: number, nbfree: number, nff
   um_cs[4 * c + 3]! += nffree;
   um_fs.fs_cstotal.cs_nbfree += nbfree;
   um_fs.fs_cstotal.cs_nffree += nffree;
-  cg_dirty(order, bp, c);
+  cg_dirty(state, bp, c);
 }
 
 /** The same for inodes and directories. */
-export function cg_account_inodes(order: Order, bp: Buf, c: number, nifree: number, ndir: number): void {
-  const { um_fs, um_cs } = order.ump;
+export function cg_account_inodes(state: WriteState, bp: Buf, c: number, nifree: number, ndir: number): void {
+  const { um_fs, um_cs } = state.ump;
   const cg = bp.b_private as Cg;
   cg.cs_nifree += nifree;
   cg.cs_ndir += ndir;
@@ -62,18 +62,18 @@ export function cg_account_inodes(order: Order, bp: Buf, c: number, nifree: numb
   um_cs[4 * c]! += ndir;
   um_fs.fs_cstotal.cs_nifree += nifree;
   um_fs.fs_cstotal.cs_ndir += ndir;
-  cg_dirty(order, bp, c);
+  cg_dirty(state, bp, c);
 }
 
-function cg_dirty(order: Order, bp: Buf, c: number): void {
-  order.ump.um_fs.fs_fmod = 1;
-  order.recount(c);
-  order.bdwrite(bp, BK_CG);
+function cg_dirty(state: WriteState, bp: Buf, c: number): void {
+  state.ump.um_fs.fs_fmod = 1;
+  state.recount(c);
+  state.order.bdwrite(bp, BK_CG);
 }
 
 /** Stamps the dirty groups; the caller writes them. */
-export function ffs_cgstamp(order: Order, dirty: ReadonlySet<Buf> | ReadonlyMap<Buf, unknown>): void {
-  const { um_fs, um_kernel } = order.ump;
+export function ffs_cgstamp(ump: FfsMount, dirty: ReadonlySet<Buf> | ReadonlyMap<Buf, unknown>): void {
+  const { um_fs, um_kernel } = ump;
   const { sec } = um_kernel.now();
   for (const bp of dirty.keys()) {
     if (bp.b_private instanceof Cg) bp.b_private.settime(um_fs, sec);
@@ -87,12 +87,12 @@ export function ffs_cgrehash(fs: Fs, bp: Buf): void {
 }
 
 /** Writes the summaries of the groups that changed. */
-export async function ffs_cswriteback(order: Order): Promise<void> {
-  const { um_fs: fs, um_cs, um_dev } = order.ump;
-  if (order.dirtycs.size === 0) return;
+export async function ffs_cswriteback(state: WriteState): Promise<void> {
+  const { um_fs: fs, um_cs, um_dev } = state.ump;
+  if (state.dirtycs.size === 0) return;
   const per = fs.fs_fsize / CSUM_SIZE;
   const frags = new Map<number, number[]>();
-  for (const c of order.dirtycs) {
+  for (const c of state.dirtycs) {
     const frag = Math.floor(c / per);
     const list = frags.get(frag);
     if (list === undefined) frags.set(frag, [c]);
@@ -100,25 +100,25 @@ export async function ffs_cswriteback(order: Order): Promise<void> {
   }
   const bytes = new Uint8Array(fs.fs_fsize);
   const view = new DataView(bytes.buffer);
-  order.unflushed = true;
+  state.unflushed = true;
   for (const [frag, groups] of frags) {
     const at = fs.fsbtob(fs.fs_csaddr + frag);
     await um_dev.read(bytes, 0, bytes.length, at);
     for (const c of groups) csum_store(fs, um_cs, c, view, (c % per) * CSUM_SIZE);
     await um_dev.write(bytes, 0, bytes.length, at);
   }
-  order.dirtycs.clear();
+  state.dirtycs.clear();
 }
 
 /** Writes the standard superblock (its copies hold what never changes). No barrier. */
-export async function ffs_sbwriteback(order: Order): Promise<void> {
-  const { um_fs: fs, um_dev, um_kernel } = order.ump;
+export async function ffs_sbwriteback(state: WriteState): Promise<void> {
+  const { um_fs: fs, um_dev, um_kernel } = state.ump;
   fs.fs_time = um_kernel.now().sec;
   fs.fs_fmod = 0;
   if (!fs.ufs2 && fs.wide) oldfields(fs);
-  order.unflushed = true;
+  state.unflushed = true;
   try {
-    await um_dev.write(encodeinuse(order.ump), 0, fs.fs_sbsize, fs.fs_sblockloc);
+    await um_dev.write(encodeinuse(state.ump), 0, fs.fs_sbsize, fs.fs_sblockloc);
   } catch (error) {
     fs.fs_fmod = 1;
     throw error;

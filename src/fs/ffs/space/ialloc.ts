@@ -7,20 +7,20 @@ import type { Cg } from '../disk/cg.js';
 import { cg_account_inodes, ffs_cgread } from './cgupdate.js';
 import type { FfsMount } from '../volume/ffsmount.js';
 import { DINODE2_SIZE } from '../disk/fs_const.js';
-import { BK_INODE, BK_NEW } from '../order/dirty.js';
-import { ORDER } from '../volume/writestate.js';
-import type { Order } from '../order/order.js';
+import { BK_INODE, BK_NEW } from '../order/ordering.js';
+import { WRITE } from '../volume/writestate.js';
+import type { WriteState } from '../volume/writestate.js';
 
 /** Allocation of inodes; policy after NetBSD's ffs_alloc.c (ffs_valloc, ffs_dirpref, ffs_nodealloccg). */
 
 /** A 31-bit random number; the host is asked for them in lots. */
 function random31(ump: FfsMount): number {
-  const order = ORDER(ump);
-  if (order.randomleft === 0) {
-    ump.um_kernel.rumpuser.rumpuser_getrandom(new Uint8Array(order.random.buffer));
-    order.randomleft = order.random.length;
+  const state = WRITE(ump);
+  if (state.randomleft === 0) {
+    ump.um_kernel.rumpuser.rumpuser_getrandom(new Uint8Array(state.random.buffer));
+    state.randomleft = state.random.length;
   }
-  return order.random[--order.randomleft]! & 0x7fffffff;
+  return state.random[--state.randomleft]! & 0x7fffffff;
 }
 
 /** A first generation number: 1..2^30. */
@@ -29,7 +29,7 @@ function newgen(ump: FfsMount): number {
 }
 
 /** The group in which a directory should be made. */
-function dirpref(order: Order, dp: Inode): number {
+function dirpref(state: WriteState, dp: Inode): number {
   const { i_fs: fs, i_ump: ump } = dp;
   const cs = ump.um_cs;
   const { fs_ncg: ncg, fs_ipg: ipg } = fs;
@@ -61,7 +61,7 @@ function dirpref(order: Order, dp: Inode): number {
   const own = fs.ino_to_cg(dp.i_number);
   for (let i = 0; i < ncg; i++) {
     const c = (own + i) % ncg;
-    if (cs[4 * c]! < maxndir && cs[4 * c + 2]! >= minifree && cs[4 * c + 1]! >= minbfree && order.contigdirs[c]! < maxcontigdirs) return c;
+    if (cs[4 * c]! < maxndir && cs[4 * c + 2]! >= minifree && cs[4 * c + 1]! >= minbfree && state.contigdirs[c]! < maxcontigdirs) return c;
   }
   for (let i = 0; i < ncg; i++) {
     const c = (own + i) % ncg;
@@ -91,21 +91,21 @@ function freeinode(cg: Cg, ipg: number, start: number): number {
 const MAXINIT = 4;
 
 /** Fills an inode block from inode `first` of it on with inodes that were never used. */
-function clearinodes(order: Order, ibp: Buf, first: number): void {
-  const { ump } = order;
+function clearinodes(state: WriteState, ibp: Buf, first: number): void {
+  const { ump } = state;
   const { fs_bsize, le } = ump.um_fs;
   const start = first * DINODE2_SIZE;
   ibp.b_data.fill(0, start);
   for (let at = start; at < fs_bsize; at += DINODE2_SIZE) ibp.b_view.setUint32(at + 80, newgen(ump), le);
-  order.bdwrite(ibp, BK_NEW);
+  state.order.bdwrite(ibp, BK_NEW);
 }
 
 /**
  * UFS2: cg_initediblk counts whole blocks everywhere but on a damaged volume. There the block that it ends in is
  * read, for the inodes before it are in use, and the rest of it initialised.
  */
-async function wholeinited(order: Order, bp: Buf, c: number): Promise<void> {
-  const { ump } = order;
+async function wholeinited(state: WriteState, bp: Buf, c: number): Promise<void> {
+  const { ump } = state;
   const fs = ump.um_fs;
   const cg = bp.b_private as Cg;
   const got = ump.um_bufcache.bread(ump.um_dev, fs.fsbtob(fs.ino_to_fsba(c * fs.fs_ipg + cg.cg_initediblk)), fs.fs_bsize);
@@ -113,9 +113,9 @@ async function wholeinited(order: Order, bp: Buf, c: number): Promise<void> {
   const first = cg.cg_initediblk % fs.fs_inopb;
   // Not if somebody else has done it meanwhile.
   if (first !== 0) {
-    clearinodes(order, ibp, first);
+    clearinodes(state, ibp, first);
     cg.cg_initediblk = Math.min(cg.cg_initediblk - first + fs.fs_inopb, fs.fs_ipg);
-    order.initedcg(bp);
+    state.order.initedcg(bp);
   }
   ump.um_bufcache.brelse(ibp);
 }
@@ -124,18 +124,18 @@ async function wholeinited(order: Order, bp: Buf, c: number): Promise<void> {
  * UFS2: writes inode blocks of the group until inode `i` lies in an initialised one. What lies beyond cg_initediblk
  * on the disk is garbage, and checkers do not look there.
  */
-function initinodes(order: Order, bp: Buf, c: number, i: number): void {
-  const { ump } = order;
+function initinodes(state: WriteState, bp: Buf, c: number, i: number): void {
+  const { ump } = state;
   const fs = ump.um_fs;
   const cg = bp.b_private as Cg;
-  if (i >= cg.cg_initediblk + MAXINIT * fs.fs_inopb) throw order.damage(`cylinder group ${c}: inode ${i} is the next free one, but only ${cg.cg_initediblk} are initialised`);
+  if (i >= cg.cg_initediblk + MAXINIT * fs.fs_inopb) throw state.damage(`cylinder group ${c}: inode ${i} is the next free one, but only ${cg.cg_initediblk} are initialised`);
   while (i >= cg.cg_initediblk && cg.cg_initediblk < fs.fs_ipg) {
     const from = cg.cg_initediblk;
     const ibp = ump.um_bufcache.getblk(ump.um_dev, fs.fsbtob(fs.ino_to_fsba(c * fs.fs_ipg + from)), fs.fs_bsize);
-    clearinodes(order, ibp, 0);
+    clearinodes(state, ibp, 0);
     ump.um_bufcache.brelse(ibp);
     cg.cg_initediblk = Math.min(from + fs.fs_inopb, fs.fs_ipg);
-    order.initedcg(bp);
+    state.order.initedcg(bp);
   }
 }
 
@@ -146,29 +146,29 @@ function initinodes(order: Order, bp: Buf, c: number, i: number): void {
  */
 export async function ffs_valloc(dp: Inode, mode: number): Promise<number> {
   const { i_ump: ump, i_fs: fs } = dp;
-  const order = ORDER(ump);
+  const state = WRITE(ump);
   if (fs.fs_cstotal.cs_nifree <= 0) throw errno(E.ENOSPC);
   const isdir = (mode & S_IFMT) === S_IFDIR;
-  const first = isdir ? dirpref(order, dp) : fs.ino_to_cg(dp.i_number);
-  const contig = order.contigdirs[first]!;
-  if (isdir && contig < 255) order.contigdirs[first] = contig + 1;
-  else if (!isdir && contig > 0) order.contigdirs[first] = contig - 1;
+  const first = isdir ? dirpref(state, dp) : fs.ino_to_cg(dp.i_number);
+  const contig = state.contigdirs[first]!;
+  if (isdir && contig < 255) state.contigdirs[first] = contig + 1;
+  else if (!isdir && contig > 0) state.contigdirs[first] = contig - 1;
   for (let i = 0, c = first; c >= 0; c = hashgroup(fs, first, ++i)) {
     if (ump.um_cs[4 * c + 2]! <= 0) continue;
     const got = ffs_cgread(ump, c);
     const bp = got instanceof Promise ? await got : got;
     try {
       const cg = bp.b_private as Cg;
-      if (fs.ufs2 && cg.cg_initediblk % fs.fs_inopb !== 0) await wholeinited(order, bp, c);
+      if (fs.ufs2 && cg.cg_initediblk % fs.fs_inopb !== 0) await wholeinited(state, bp, c);
       if (cg.cs_nifree <= 0) continue;
       // A hint behind the inodes that are initialised is damage that a checker does not see: inodes come from the front.
       const hint = fs.ufs2 && cg.cg_irotor > cg.cg_initediblk ? 0 : cg.cg_irotor;
       const ino = freeinode(cg, fs.fs_ipg, isdir && i === 0 ? 0 : hint);
-      if (ino < 0 || (c === 0 && ino < 2)) throw order.damage(`cylinder group ${c}: cs_nifree is ${cg.cs_nifree} but the map has no free inode`);
-      if (fs.ufs2) initinodes(order, bp, c, ino);
+      if (ino < 0 || (c === 0 && ino < 2)) throw state.damage(`cylinder group ${c}: cs_nifree is ${cg.cs_nifree} but the map has no free inode`);
+      if (fs.ufs2) initinodes(state, bp, c, ino);
       cg.cg_irotor = ino;
       cg.bytes[cg.cg_iusedoff + (ino >>> 3)]! |= 1 << (ino & 7);
-      cg_account_inodes(order, bp, c, -1, isdir ? 1 : 0);
+      cg_account_inodes(state, bp, c, -1, isdir ? 1 : 0);
       return c * fs.fs_ipg + ino;
     } finally {
       ump.um_bufcache.brelse(bp);
@@ -180,18 +180,18 @@ export async function ffs_valloc(dp: Inode, mode: number): Promise<number> {
 /** Puts an inode back into the free map. Its inode block has been cleared. @throws EIO damage */
 export async function ffs_freefile(ump: FfsMount, ino: number, mode: number): Promise<void> {
   const fs = ump.um_fs;
-  const order = ORDER(ump);
-  order.lostdata.delete(ino);
+  const state = WRITE(ump);
+  state.lostdata.delete(ino);
   const c = fs.ino_to_cg(ino);
   const got = ffs_cgread(ump, c);
   const bp = got instanceof Promise ? await got : got;
   try {
     const cg = bp.b_private as Cg;
     const i = ino % fs.fs_ipg;
-    if (!cg.inosused(i)) throw order.damage(`cylinder group ${c}: inode ${ino} is freed but was free`);
+    if (!cg.inosused(i)) throw state.damage(`cylinder group ${c}: inode ${ino} is freed but was free`);
     cg.bytes[cg.cg_iusedoff + (i >>> 3)]! &= ~(1 << (i & 7));
     if (i < cg.cg_irotor) cg.cg_irotor = i;
-    cg_account_inodes(order, bp, c, 1, (mode & S_IFMT) === S_IFDIR ? -1 : 0);
+    cg_account_inodes(state, bp, c, 1, (mode & S_IFMT) === S_IFDIR ? -1 : 0);
   } finally {
     ump.um_bufcache.brelse(bp);
   }
@@ -207,8 +207,9 @@ export async function ffs_clearinode(ump: FfsMount, ino: number): Promise<void> 
   const keep = bp.b_view.getUint32(gen, fs.le);
   bp.b_data.fill(0, at, at + (fs.ufs2 ? 256 : 128));
   bp.b_view.setUint32(gen, keep, fs.le);
-  ORDER(ump).bdwrite(bp, BK_INODE, at, at + DINODE2_SIZE);
-  ORDER(ump).cleared(ino);
+  const { order, kept } = WRITE(ump);
+  order.bdwrite(bp, BK_INODE, at, at + DINODE2_SIZE);
+  kept?.copied(ino);
   ump.um_bufcache.brelse(bp);
 }
 
@@ -220,7 +221,7 @@ export function nextgen(ump: FfsMount, view: DataView, ino: number): number {
   const fs = ump.um_fs;
   const at = fs.ino_to_bo(ino);
   const mode = view.getUint16(at, fs.le);
-  if (mode !== 0) throw ORDER(ump).damage(`inode ${ino} is free in its group's map but has mode 0${mode.toString(8)}`);
+  if (mode !== 0) throw WRITE(ump).damage(`inode ${ino} is free in its group's map but has mode 0${mode.toString(8)}`);
   const gen = view.getUint32(at + (fs.ufs2 ? 80 : 108), fs.le);
   return gen === 0 || gen >= 0x7fffffff ? newgen(ump) : gen + 1;
 }

@@ -7,13 +7,12 @@ import type { Vnode } from '../../../kernel/vfs/vnode.js';
 import { Dinode, dinode_load, dinode_store } from '../../ufs/dinode.js';
 import { ffs_cgrehash } from '../space/cgupdate.js';
 import { CK_CYLGRP } from '../disk/ckhash.js';
-import type { DeadInode } from '../order/dead.js';
-import { BK_CG, BK_INODE } from '../order/dirty.js';
-import type { FfsMount } from './ffsmount.js';
+import { BK_CG, BK_INODE } from '../order/ordering.js';
+import type { DeadInode } from '../order/pending.js';
 import type { Fs } from '../disk/fs.js';
 import { FS_DOSOFTDEP, FS_ISCLEAN, FS_NEEDSFSCK, FS_WASCLEAN } from '../disk/fs_const.js';
 import * as R from './kept.js';
-import type { Order } from '../order/order.js';
+import type { WriteState } from './writestate.js';
 import { wapbl_open } from '../journal/header.js';
 import { wapbl_replay } from '../journal/replay.js';
 import { wapbl_replay_write } from '../journal/todisk.js';
@@ -121,27 +120,28 @@ export function ffs_inherit_superblock(fs: Fs, { clean, softdep, oldsoftdep, tot
   fs.fs_fmod = 1;
 }
 
-/** Makes what waited for flushes wait for those of `order`. @throws EIO */
-export async function ffs_inherit_rest(ump: FfsMount, order: Order, from: Inherited): Promise<void> {
-  order.unflushed = true;
-  await rehash(ump, order, from);
-  for (const [ino, bytes] of from.inodes) await storeinode(ump, order, ino, bytes);
-  for (const c of from.cs.keys()) order.recount(c);
+/** Makes what waited for flushes wait for those of this mount. @throws EIO */
+export async function ffs_inherit_rest(state: WriteState, from: Inherited): Promise<void> {
+  const { order, pending } = state;
+  state.unflushed = true;
+  await rehash(state, from);
+  for (const [ino, bytes] of from.inodes) await storeinode(state, ino, bytes);
+  for (const c of from.cs.keys()) state.recount(c);
   for (const [fsb, n] of from.frees) order.freelater(fsb, n);
-  for (const [ino, n] of from.linksdown) order.linksdown.set(ino, n);
-  for (const [ino, n] of from.linksready) order.linksready.set(ino, n);
-  for (const one of from.dead.values()) order.bury(one);
+  for (const [ino, n] of from.linksdown) pending.linksdown.set(ino, n);
+  for (const [ino, n] of from.linksready) pending.linksready.set(ino, n);
+  for (const one of from.dead.values()) pending.adddead(one);
   for (const one of from.deadready.values()) {
-    order.deadready.set(one.ino, one);
-    order.deadblocks += one.blocks;
+    pending.deadready.set(one.ino, one);
+    pending.deadblocks += one.blocks;
   }
-  for (const ino of from.lost) order.lose(ino);
+  for (const ino of from.lost) state.lose(ino);
   for (const [ino, { gen, mode }] of from.orphans) order.orphan(ino, gen, mode);
-  await hold(ump, order, from);
+  await hold(state, from);
 }
 
 /** The copies of groups are from the time of their last change; their check hashes are made right only when they are written. */
-async function rehash(ump: FfsMount, order: Order, { blocks }: Inherited): Promise<void> {
+async function rehash({ ump, order }: WriteState, { blocks }: Inherited): Promise<void> {
   const { um_bufcache, um_dev, um_fs: fs } = ump;
   if ((fs.ckhashes & CK_CYLGRP) === 0) return;
   for (const { offset_bytes } of blocks) {
@@ -154,7 +154,7 @@ async function rehash(ump: FfsMount, order: Order, { blocks }: Inherited): Promi
   }
 }
 
-async function storeinode(ump: FfsMount, order: Order, ino: number, bytes: Uint8Array): Promise<void> {
+async function storeinode({ ump, order }: WriteState, ino: number, bytes: Uint8Array): Promise<void> {
   const { um_bufcache, um_dev, um_dinofmt, um_fs: fs } = ump;
   const ip = new Dinode();
   dinode_load(ip, new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), 0, um_dinofmt);
@@ -165,17 +165,17 @@ async function storeinode(ump: FfsMount, order: Order, ino: number, bytes: Uint8
 }
 
 /** Keeps the files without a name in memory until their users have taken them over. */
-async function hold(ump: FfsMount, order: Order, { orphans }: Inherited): Promise<void> {
-  const { um_kernel: kernel, um_mountp: mp } = ump;
+async function hold(state: WriteState, { orphans }: Inherited): Promise<void> {
+  const { um_kernel: kernel, um_mountp: mp } = state.ump;
   const vnodes: Vnode[] = [];
   const nameless: Nameless[] = [];
   for (const [ino, { gen }] of orphans) {
-    order.adopting = ino;
+    state.adopting = ino;
     try {
       vnodes.push(await kernel.vcache_get(mp, ino));
       nameless.push({ fid_ino: ino, fid_gen: gen });
     } finally {
-      order.adopting = 0;
+      state.adopting = 0;
     }
   }
   kernel.keep!.holds(nameless, async () => {

@@ -1,13 +1,13 @@
 import { DRIVER_RECORDS } from '../../../kernel/keep/keep.js';
 import type { Keep, KeptDriver } from '../../../kernel/keep/keep.js';
 import type { RecordWriter } from '../../../kernel/keep/records.js';
-import { dinode_store } from '../../ufs/dinode.js';
 import type { Inode } from './inode.js';
 import { ufs_itimes } from '../../ufs/inode.js';
-import type { DeadInode } from '../order/dead.js';
+import type { DeadInode } from '../order/pending.js';
+import { IN_DIRTY, ffs_storeinode } from '../order/update.js';
 import type { FfsMount } from './ffsmount.js';
-import { IN_DIRTY, IN_KEPT, IN_QUEUED } from '../order/order.js';
-import type { Order } from '../order/order.js';
+import { IN_KEPT, IN_QUEUED } from './writestate.js';
+import type { ChangeRecorder, WriteState } from './writestate.js';
 
 /**
  * What a successor must know of a volume beyond its dirty blocks (kernel/keep/keep.ts): dirty inodes that are not yet in
@@ -26,23 +26,23 @@ export const R_INODE = DRIVER_RECORDS + 3;
 export const R_COPIED = DRIVER_RECORDS + 4;
 /** [first frag, frags]: to be freed. */
 export const R_FREE = DRIVER_RECORDS + 5;
-/** [number, links]: Order.linksdown and linksready. */
+/** [number, links]: Pending.linksdown and linksready. */
 export const R_LINKSDOWN = DRIVER_RECORDS + 6;
 export const R_LINKSREADY = DRIVER_RECORDS + 7;
-/** [number, mode, blocks, size, extsize, pointers in db, in ib, in extb, the pointers...]: Order.dead and deadready. */
+/** [number, mode, blocks, size, extsize, pointers in db, in ib, in extb, the pointers...]: Pending.dead and deadready. */
 export const R_DEAD = DRIVER_RECORDS + 8;
 export const R_DEADREADY = DRIVER_RECORDS + 9;
 /** [number, generation, mode]: without links, but in use. */
 export const R_ORPHAN = DRIVER_RECORDS + 10;
 /** [number]: no more. */
 export const R_UNORPHAN = DRIVER_RECORDS + 11;
-/** [number]: Order.lostdata. */
+/** [number]: WriteState.lostdata. */
 export const R_LOST = DRIVER_RECORDS + 12;
-/** []: Order.broken. */
+/** []: WriteState.broken. */
 export const R_BROKEN = DRIVER_RECORDS + 13;
 
-export class Kept implements KeptDriver {
-  readonly #order: Order;
+export class Kept implements KeptDriver, ChangeRecorder {
+  readonly #state: WriteState;
   readonly #ump: FfsMount;
   readonly #keep: Keep;
   readonly #dinodebytes: number;
@@ -57,11 +57,11 @@ export class Kept implements KeptDriver {
   #sections = 0;
   whole = true;
 
-  constructor(order: Order, keep: Keep) {
-    this.#order = order;
-    this.#ump = order.ump;
+  constructor(state: WriteState, keep: Keep) {
+    this.#state = state;
+    this.#ump = state.ump;
     this.#keep = keep;
-    this.#dinodebytes = order.ump.um_fs.ufs2 ? 256 : 128;
+    this.#dinodebytes = state.ump.um_fs.ufs2 ? 256 : 128;
   }
 
   // ---- what changes
@@ -118,7 +118,7 @@ export class Kept implements KeptDriver {
   // ---- when
 
   get quiet(): boolean {
-    return this.#sections === 0 && !this.#order.shared;
+    return this.#sections === 0 && !this.#state.order.shared;
   }
 
   get changed(): boolean {
@@ -171,7 +171,8 @@ export class Kept implements KeptDriver {
   }
 
   snapshot(out: RecordWriter): void {
-    const order = this.#order;
+    const state = this.#state;
+    const { pending } = state;
     const { um_fs: fs, um_softdep, um_oldsoftdep } = this.#ump;
     const record = (type: number, ...words: readonly number[]): void => {
       out.begin(type);
@@ -180,16 +181,16 @@ export class Kept implements KeptDriver {
     };
     record(R_MOUNT, fs.fs_clean, um_softdep ? 1 : 0, um_oldsoftdep ? 1 : 0);
     this.#recorded.clear();
-    this.#inoderecords(out, order.dirtyinodes);
-    for (const list of order.freelists) list.each((fsb, n) => record(R_FREE, fsb, n));
-    for (const [ino, n] of order.linksdown) record(R_LINKSDOWN, ino, n);
-    for (const [ino, n] of order.linksready) record(R_LINKSREADY, ino, n);
-    for (const dead of order.dead.values()) record(R_DEAD, ...deadwords(dead));
-    for (const dead of order.deadready.values()) record(R_DEADREADY, ...deadwords(dead));
+    this.#inoderecords(out, state.dirtyinodes);
+    for (const list of pending.freelists) list.each((fsb, n) => record(R_FREE, fsb, n));
+    for (const [ino, n] of pending.linksdown) record(R_LINKSDOWN, ino, n);
+    for (const [ino, n] of pending.linksready) record(R_LINKSREADY, ino, n);
+    for (const dead of pending.dead.values()) record(R_DEAD, ...deadwords(dead));
+    for (const dead of pending.deadready.values()) record(R_DEADREADY, ...deadwords(dead));
     for (const [ino, { gen, mode }] of this.#orphans) record(R_ORPHAN, ino, gen, mode);
-    for (const ino of order.lostdata) record(R_LOST, ino);
-    if (order.broken) record(R_BROKEN);
-    this.#csrecords(out, order.dirtycs);
+    for (const ino of state.lostdata) record(R_LOST, ino);
+    if (state.broken) record(R_BROKEN);
+    this.#csrecords(out, state.dirtycs);
     this.#done();
   }
 
@@ -202,20 +203,17 @@ export class Kept implements KeptDriver {
   }
 
   #inoderecords(out: RecordWriter, inodes: Iterable<Inode>): void {
-    const order = this.#order;
+    const { pending } = this.#state;
     for (const ip of inodes) {
       // Without IN_DIRTY its block has it already; dead, it is not to come back.
-      if ((ip.i_flag & IN_QUEUED) === 0 || (ip.i_flag & IN_DIRTY) === 0 || ip.i_mode === 0 || order.isdead(ip.i_number)) continue;
+      if ((ip.i_flag & IN_QUEUED) === 0 || (ip.i_flag & IN_DIRTY) === 0 || ip.i_mode === 0 || pending.isdead(ip.i_number)) continue;
       ufs_itimes(ip);
       this.#recorded.add(ip.i_number);
       out.begin(R_INODE);
       out.put(ip.i_number);
       const at = out.room(this.#dinodebytes);
       if (at < 0) return;
-      const nlink = ip.i_nlink;
-      ip.i_nlink = nlink + order.linksgone(ip.i_number);
-      dinode_store(ip, out.view, at, this.#ump.um_dinofmt);
-      ip.i_nlink = nlink;
+      ffs_storeinode(ip, pending.linksgone(ip.i_number), out.view, at);
       out.end();
     }
   }

@@ -18,11 +18,11 @@ import { ffs_attributes } from '../file/attributes.js';
 import { ffs_inherit_blocks, ffs_inherit_posted, ffs_inherit_superblock, ffs_inherited } from './inherit.js';
 import type { Inherited } from './inherit.js';
 import { ffs_loadvnode } from '../file/loadvnode.js';
+import { writestate } from './writestate.js';
 import { ffs_quotafile } from './quotafile.js';
 import { ffs_superblock_search } from '../disk/sbsearch.js';
 import { ffs_write_pending, ffs_write_start, ffs_write_stop, ffs_write_sync } from '../file/vnops_write.js';
 import { wapbl_open } from '../journal/header.js';
-import { JournalOrder } from '../journal/journal.js';
 import { journalwish } from '../journal/options.js';
 import { WapblOverlay } from '../journal/overlay.js';
 import { wapbl_replay } from '../journal/replay.js';
@@ -175,7 +175,7 @@ async function startwriting(ump: FfsMount, opts: Options, from?: Inherited): Pro
     await ffs_write_start(ump, opts.journal, replay);
   }
   if ((mp.mnt_flag & MNT_ASYNC) === 0) return;
-  const meaning = ump.um_private instanceof JournalOrder ? 'changes nothing, for the volume has a journal'
+  const meaning = writestate(ump)?.order.journalled === true ? 'changes nothing, for the volume has a journal'
     : 'promises nothing: fsync does not wait for the disk, and after a power cut files may be lost that fsck cannot bring back';
   mp.mnt_kernel.log('info', `${mp.mnt_mntfromname}: -o async ${meaning}`);
 }
@@ -203,7 +203,7 @@ async function update(mp: Mount, flags: number, args: MountArgs): Promise<void> 
       ump.um_fs.fs_ronly = 1;
       throw thrown;
     }
-  } else if (was && opts.journal.log !== 'auto' && (opts.journal.log === 'on') !== ump.um_private instanceof JournalOrder) {
+  } else if (was && opts.journal.log !== 'auto' && (opts.journal.log === 'on') !== writestate(ump)?.order.journalled) {
     await ffs_write_stop(ump);
     await ffs_write_start(ump, opts.journal);
   }

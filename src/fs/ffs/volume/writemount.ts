@@ -3,15 +3,14 @@ import { ffs_ufsops } from '../dir/ufsops.js';
 import { csum_load } from '../disk/csum.js';
 import type { FfsMount } from './ffsmount.js';
 import { FS_ISCLEAN, FS_WASCLEAN, MAXMNTLEN } from '../disk/fs_const.js';
-import { Order } from '../order/order.js';
-import { JournalOrder } from '../journal/journal.js';
+import { OrderedWrites } from '../order/ordered.js';
 import type { WapblReplay } from '../journal/replay.js';
 import { NOWISH, wapbl_start, wapbl_stop } from '../journal/start.js';
 import type { JournalWish } from '../journal/start.js';
 import { ffs_sbwriteback } from '../space/cgupdate.js';
 import { ffs_keep, ffs_unkeep } from './keeping.js';
 import type { Inherited } from './inherit.js';
-import { ORDER } from './writestate.js';
+import { WriteState, writestate } from './writestate.js';
 import { ffs_dialect_start, ffs_dialect_stop } from './writedialect.js';
 
 /**
@@ -35,22 +34,23 @@ export async function ffs_write_start(ump: FfsMount, wish: JournalWish = NOWISH,
     throw errno(E.EROFS, `${ump.um_mountp.mnt_mntfromname}: the free counts of superblock and summary area differ: run a check (rumpfuse fsck), or mount read-only`);
   }
   ump.um_cs = cs;
-  const order = new Order(ump);
+  const state = new WriteState(ump);
+  state.order = new OrderedWrites(state);
   const clean = fs.fs_clean;
   const undo = ffs_dialect_start(ump);
   fs.fs_fsmnt = ump.um_mountp.mnt_mntonname.slice(0, MAXMNTLEN - 1);
   const mark = async (): Promise<void> => {
     // FS_ISCLEAN becomes FS_WASCLEAN; a volume that was not clean has neither until a checker says so.
     fs.fs_clean = (clean & FS_ISCLEAN) !== 0 ? FS_WASCLEAN : clean & FS_WASCLEAN;
-    await ffs_sbwriteback(order);
+    await ffs_sbwriteback(state);
     // The predecessor has marked it.
-    if (from === undefined) await order.barrier();
+    if (from === undefined) await state.barrier();
   };
   try {
-    ump.um_private = order;
+    ump.um_private = state;
     ump.um_ops = ffs_ufsops;
     await wapbl_start(ump, wish, replay, mark);
-    await ffs_keep(ump, ORDER(ump), from);
+    await ffs_keep(state, from);
   } catch (error) {
     undo();
     // The volume is as clean as it was. (What a predecessor kept is as it was, too, and for the next one to take up.)
@@ -67,29 +67,29 @@ export async function ffs_write_start(ump: FfsMount, wish: JournalWish = NOWISH,
  * @throws EBUSY for files without a name that are still open (an update only: at unmount nobody is left)
  */
 export async function ffs_write_stop(ump: FfsMount): Promise<void> {
-  const order = ump.um_private as Order | null;
-  if (order === null) return;
-  const fs = ump.um_fs;
-  if (order.orphans > 0) throw errno(E.EBUSY, `${order.orphans} removed files are still open`);
-  if (order instanceof JournalOrder) {
-    await wapbl_stop(ump, true);
-    ump.um_ops = null;
-    return ffs_unkeep(ump);
-  }
-  await order.flush(true);
-  if (!order.broken && (fs.fs_clean & FS_WASCLEAN) !== 0) {
-    fs.fs_clean = FS_ISCLEAN;
-    const undo = ffs_dialect_stop(ump);
-    try {
-      await ffs_sbwriteback(order);
-      await order.barrier();
-    } catch (error) {
-      fs.fs_clean = FS_WASCLEAN;
-      undo();
-      throw error;
-    }
-  }
+  const state = writestate(ump);
+  if (state === null) return;
+  if (state.orphans > 0) throw errno(E.EBUSY, `${state.orphans} removed files are still open`);
+  if (state.order.journalled) await wapbl_stop(ump, true);
+  else await endordered(state);
   ump.um_private = null;
   ump.um_ops = null;
   ffs_unkeep(ump);
+}
+
+async function endordered(state: WriteState): Promise<void> {
+  const { ump } = state;
+  const fs = ump.um_fs;
+  await state.order.flush(true);
+  if (state.broken || (fs.fs_clean & FS_WASCLEAN) === 0) return;
+  fs.fs_clean = FS_ISCLEAN;
+  const undo = ffs_dialect_stop(ump);
+  try {
+    await ffs_sbwriteback(state);
+    await state.barrier();
+  } catch (error) {
+    fs.fs_clean = FS_WASCLEAN;
+    undo();
+    throw error;
+  }
 }
