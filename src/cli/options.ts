@@ -1,4 +1,4 @@
-import { MNT_ASYNC, MNT_NOATIME, MNT_NODEV, MNT_NOEXEC, MNT_NOSUID, MNT_RDONLY, MNT_RELATIME, MNT_SYNCHRONOUS } from '../kernel/fcntl.js';
+import { MNT_ASYNC, MNT_NOATIME, MNT_NODEV, MNT_NOEXEC, MNT_NOGRPID, MNT_NOSUID, MNT_RDONLY, MNT_RELATIME, MNT_SYNCHRONOUS } from '../kernel/fcntl.js';
 import { Failure } from './failure.js';
 import { parseBytes } from './units.js';
 
@@ -66,6 +66,8 @@ export function parseMountOptions(lists: readonly string[], root: boolean, drive
       case 'noatime': options.flags |= MNT_NOATIME; clear(MNT_RELATIME); break;
       case 'relatime': options.flags |= MNT_RELATIME; clear(MNT_NOATIME); break;
       case 'atime': clear(MNT_NOATIME | MNT_RELATIME); break;
+      case 'nogrpid': case 'sysvgroups': options.flags |= MNT_NOGRPID; break;
+      case 'grpid': case 'bsdgroups': clear(MNT_NOGRPID); break;
       case 'suid': options.suid = true; break;
       case 'nosuid': options.suid = false; break;
       case 'dev': options.dev = true; break;

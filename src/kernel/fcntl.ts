@@ -28,6 +28,8 @@ export const O_EXEC = 0x4000000;
 export const O_PATH = 0x8000000;
 /** Ours, after FreeBSD: with an empty path, open the file that the descriptor (O_PATH) stands for; the caller's permissions are checked. */
 export const O_EMPTY_PATH = 0x10000000;
+/** Ours, after Linux: the path names a directory; makes a file there that has no name. With O_EMPTY_PATH the descriptor's own directory. */
+export const O_TMPFILE = 0x20000000;
 
 export const AT_FDCWD = -100;
 export const AT_EACCESS = 0x100;
@@ -77,6 +79,11 @@ export const MNT_ASYNC = 0x40;
 export const MNT_RELATIME = 0x20000;
 export const MNT_LOG = 0x2000000;
 export const MNT_NOATIME = 0x4000000;
+/**
+ * Ours, after Linux's nogrpid: new files get their maker's group, but below a set-group-id directory that directory's; and a directory
+ * made there is set-group-id, too. Without it the group is always the directory's, as the BSDs have it, and the bit is not passed on.
+ */
+export const MNT_NOGRPID = 0x8000000;
 export const MNT_UPDATE = 0x10000;
 export const MNT_RELOAD = 0x40000;
 export const MNT_FORCE = 0x80000;
@@ -105,3 +112,9 @@ export const LINK_MAX = 32767;
 /** rename flags of renameat2 (ours, after Linux). */
 export const RENAME_NOREPLACE = 0x1;
 export const RENAME_EXCHANGE = 0x2;
+export const RENAME_WHITEOUT = 0x4;
+
+/** Modes of fallocate (ours, after Linux): the size stays; the range becomes a hole; its content becomes zeros. */
+export const FALLOC_KEEP_SIZE = 0x1;
+export const FALLOC_PUNCH_HOLE = 0x2;
+export const FALLOC_ZERO_RANGE = 0x10;

@@ -127,7 +127,8 @@ t.test('renameat2', async (t) => {
   await writeFile(sys, '/b', 'b');
   await fails(t, sys.renameat2(AT_FDCWD, 'a', AT_FDCWD, 'b', RENAME_NOREPLACE), 'EEXIST');
   await fails(t, sys.renameat2(AT_FDCWD, 'a', AT_FDCWD, 'a', RENAME_NOREPLACE), 'EEXIST');
-  await fails(t, sys.renameat2(AT_FDCWD, 'a', AT_FDCWD, 'b', RENAME_EXCHANGE), 'EINVAL');
+  await fails(t, sys.renameat2(AT_FDCWD, 'a', AT_FDCWD, 'b', RENAME_EXCHANGE | RENAME_NOREPLACE), 'EINVAL');
+  await fails(t, sys.renameat2(AT_FDCWD, 'a', AT_FDCWD, 'b', 8), 'EINVAL');
   await sys.renameat2(AT_FDCWD, 'a', AT_FDCWD, 'c', RENAME_NOREPLACE);
   t.same(await names(sys, '/'), ['b', 'c']);
 });

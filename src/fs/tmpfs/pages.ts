@@ -99,6 +99,13 @@ export class Pages {
     }
   }
 
+  /** What is there in [start, end) becomes zeros, and stays there. */
+  zero(start: number, end: number): void {
+    for (let index = Math.floor(start / PAGE_BYTES); index * PAGE_BYTES < end; index++) {
+      this.clear(index, Math.max(0, start - index * PAGE_BYTES), Math.min(PAGE_BYTES, end - index * PAGE_BYTES));
+    }
+  }
+
   private clear(index: number, from: number, to: number): void {
     if (from < to) this.pages.get(index)?.fill(0, from, to);
   }

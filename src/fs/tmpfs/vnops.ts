@@ -1,11 +1,11 @@
 import { bytestrToBytes } from '../../kernel/bytestr.js';
 import type { Context } from '../../kernel/context.js';
 import { E, errno } from '../../kernel/errno.js';
-import { LINK_MAX, SEEK_DATA } from '../../kernel/fcntl.js';
+import { FALLOC_KEEP_SIZE, FALLOC_ZERO_RANGE, LINK_MAX, SEEK_DATA } from '../../kernel/fcntl.js';
 import type { MaybePromise } from '../../kernel/rumpuser/rumpuser.js';
 import { IFTODT } from '../../kernel/stat.js';
 import { IO_APPEND } from '../../kernel/vfs/uio.js';
-import { VDIR, VLNK, vttoif } from '../../kernel/vfs/vattr.js';
+import { VCHR, VDIR, VLNK, VNOVAL, VREG, vttoif } from '../../kernel/vfs/vattr.js';
 import type { Vattr } from '../../kernel/vfs/vattr.js';
 import type { Vnode } from '../../kernel/vfs/vnode.js';
 import type { Vnops } from '../../kernel/vfs/vnops.js';
@@ -25,12 +25,17 @@ function vnodeOf(node: TmpfsNode): MaybePromise<Vnode> {
   return mount.mnt_kernel.vcache_get(mount, node.tn_id);
 }
 
+/** The owner is the creator; the group is the directory's, as BSD has it, if nobody says otherwise. */
+function newnode(dir: TmpfsNode, type: number, vap: Vattr, ctx: Context): TmpfsNode {
+  const gid = vap.va_gid === VNOVAL ? dir.tn_gid : vap.va_gid;
+  return dir.tn_volume.newNode(type, type === VDIR ? vap.va_mode & 0o7777 : newmode(vap.va_mode, gid, ctx), ctx.cred.cr_uid, gid);
+}
+
 /** A new node, entered as `name`; the caller fills in what is special about it. */
 function enter(dir: TmpfsNode, name: string, type: number, vap: Vattr, ctx: Context): TmpfsNode {
   if (dir.tn_parent === null) throw errno(E.ENOENT); // the directory has been removed
   if (type === VDIR && dir.tn_nlink >= LINK_MAX) throw errno(E.EMLINK);
-  // The owner is the creator; the group is the directory's, as BSD has it.
-  const node = dir.tn_volume.newNode(type, newmode(vap.va_mode, dir.tn_gid, ctx), ctx.cred.cr_uid, dir.tn_gid);
+  const node = newnode(dir, type, vap, ctx);
   if (type === VDIR) {
     node.tn_nlink = 2;
     node.tn_parent = dir;
@@ -49,6 +54,14 @@ function bury(parent: TmpfsNode, node: TmpfsNode): void {
   node.tn_parent = null;
   parent.tn_nlink--;
   touch(node, CTIME);
+}
+
+/** A directory has gone from one to the other. */
+function moved(node: TmpfsNode, from: TmpfsNode, to: TmpfsNode): void {
+  if (node.tn_type !== VDIR) return;
+  from.tn_nlink--;
+  to.tn_nlink++;
+  node.tn_parent = to;
 }
 
 function unlinked(node: TmpfsNode): void {
@@ -88,7 +101,7 @@ export const tmpfs_vnodeops: Vnops = {
   link(dvp, vp, name) {
     const dir = nodeOf(dvp);
     const node = nodeOf(vp);
-    if (dir.tn_parent === null || node.tn_nlink === 0) throw errno(E.ENOENT);
+    if (dir.tn_parent === null) throw errno(E.ENOENT);
     if (node.tn_nlink >= LINK_MAX) throw errno(E.EMLINK);
     dir.tn_dir!.add(name, node);
     node.tn_nlink++;
@@ -110,6 +123,46 @@ export const tmpfs_vnodeops: Vnops = {
     dir.tn_dir!.remove(name);
     bury(dir, node);
     touch(dir, MTIME | CTIME);
+  },
+
+  tmpfile(dvp, vap, ctx) {
+    const dir = nodeOf(dvp);
+    if (dir.tn_parent === null) throw errno(E.ENOENT);
+    const node = newnode(dir, VREG, vap, ctx);
+    node.tn_nlink = 0;
+    return vnodeOf(node);
+  },
+
+  exchange(fdvp, fvp, fname, tdvp, tvp, tname) {
+    const fdir = nodeOf(fdvp);
+    const tdir = nodeOf(tdvp);
+    const from = nodeOf(fvp);
+    const to = nodeOf(tvp);
+    if (fdir.tn_parent === null || tdir.tn_parent === null) throw errno(E.ENOENT);
+    const grows = from.tn_type === VDIR && to.tn_type !== VDIR ? tdir : to.tn_type === VDIR && from.tn_type !== VDIR ? fdir : null;
+    if (fdir !== tdir && grows !== null && grows.tn_nlink >= LINK_MAX) throw errno(E.EMLINK);
+    fdir.tn_dir!.get(fname)!.node = to;
+    tdir.tn_dir!.get(tname)!.node = from;
+    if (fdir !== tdir) {
+      moved(from, fdir, tdir);
+      moved(to, tdir, fdir);
+    }
+    for (const node of [from, to]) touch(node, CTIME);
+    for (const dir of [fdir, tdir]) touch(dir, MTIME | CTIME);
+  },
+
+  renamewhiteout(fdvp, fvp, fname, tdvp, tvp, tname, vap, ctx) {
+    const dir = nodeOf(fdvp);
+    // What can fail comes first: the node of the whiteout.
+    const whiteout = newnode(dir, VCHR, vap, ctx);
+    try {
+      void tmpfs_vnodeops.rename(fdvp, fvp, fname, tdvp, tvp, tname, ctx);
+    } catch (thrown) {
+      dir.tn_volume.freeNode(whiteout);
+      throw thrown;
+    }
+    whiteout.tn_nlink = 1;
+    dir.tn_dir!.add(fname, whiteout);
   },
 
   rename(fdvp, fvp, fname, tdvp, tvp, tname) {
@@ -217,14 +270,16 @@ export const tmpfs_vnodeops: Vnops = {
     return position;
   },
 
-  fallocate(vp, offset, length, ctx) {
+  fallocate(vp, offset, length, ctx, mode) {
     const node = nodeOf(vp);
     if (node.tn_pages === null) throw errno(E.EINVAL);
     const end = offset + length;
     if (!(offset >= 0 && length > 0)) throw errno(E.EINVAL);
     if (end > Number.MAX_SAFE_INTEGER) throw errno(E.EFBIG);
+    const keep = (mode & FALLOC_KEEP_SIZE) !== 0;
     node.tn_pages.reserve(offset, end, node.tn_volume.available_bytes);
-    if (end > node.tn_size) node.tn_size = end;
+    if ((mode & FALLOC_ZERO_RANGE) !== 0) node.tn_pages.zero(offset, end);
+    if (!keep && end > node.tn_size) node.tn_size = end;
     clearsetid(node, ctx);
     touch(node, MTIME | CTIME);
   },

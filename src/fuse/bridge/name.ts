@@ -1,7 +1,7 @@
 /** Operations on names: MKNOD, MKDIR, SYMLINK, READLINK, LINK, UNLINK, RMDIR, RENAME. */
 import { E, errno } from '../../kernel/errno.js';
-import { AT_EMPTY_PATH, AT_REMOVEDIR, AT_SYMLINK_NOFOLLOW, O_CREAT, O_EXCL, O_RDWR, RENAME_NOREPLACE } from '../../kernel/fcntl.js';
-import { S_IFMT, S_IFREG } from '../../kernel/stat.js';
+import { AT_EMPTY_PATH, AT_REMOVEDIR, AT_SYMLINK_NOFOLLOW, O_CREAT, O_EXCL, O_RDWR, RENAME_EXCHANGE, RENAME_NOREPLACE, RENAME_WHITEOUT } from '../../kernel/fcntl.js';
+import { S_IFCHR, S_IFMT, S_IFREG } from '../../kernel/stat.js';
 import type { Path } from '../../kernel/sys/rumpsys.js';
 import * as F from '../protocol/fuse_kernel.js';
 import { decodeDev } from '../protocol/linux.js';
@@ -114,22 +114,31 @@ async function there(b: Bridge, m: Message, dir: Node, name: Path): Promise<bool
   }
 }
 
+async function isWhiteout(b: Bridge, m: Message, dir: Node, name: Path): Promise<boolean> {
+  return (await there(b, m, dir, name)) && (m.stat.st_mode & S_IFMT) === S_IFCHR && m.stat.st_rdev === 0n;
+}
+
 async function move(b: Bridge, m: Message, names: number, flags: number): Promise<number> {
-  // Exchange and whiteout: no driver has them.
-  if ((flags & ~RENAME_NOREPLACE) !== 0) throw errno(E.EINVAL);
+  if ((flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE | RENAME_WHITEOUT)) !== 0) throw errno(E.EINVAL);
+  const exchange = (flags & RENAME_EXCHANGE) !== 0;
+  const whiteout = (flags & RENAME_WHITEOUT) !== 0;
   const lo = m.lo(F.fuse_rename2_in.newdir);
   const hi = m.hi(F.fuse_rename2_in.newdir);
   const from = m.name(names);
   const to = m.name(m.behindName(names));
   const dir = await b.node(m);
   const todir = await b.nodes.get(m, lo, hi);
+  // Whether the dead server has exchanged the names cannot be told from what is there, and twice would be as if never.
+  if (m.halfdone && exchange) throw errno(E.EIO);
+  if (m.halfdone && whiteout && (await isWhiteout(b, m, dir, from)) && (await there(b, m, todir, to))) return 0;
   if (m.halfdone && (await sameFile(b, m, dir, from, todir, to))) {
     // It has its new name already. The old one of a directory goes by a rename.
     if (isDirectory(m.stat)) await b.as(m).renameat(dir.fd, from, todir.fd, to);
     else await b.as(m).unlinkat(dir.fd, from, 0);
+    if (whiteout) await b.as(m).mknodat(dir.fd, from, S_IFCHR, 0n);
     return 0;
   }
-  const victim = flags === 0 ? await b.victim(m, todir.fd, to, m.stat) : null;
+  const victim = (flags & (RENAME_NOREPLACE | RENAME_EXCHANGE)) === 0 ? await b.victim(m, todir.fd, to, m.stat) : null;
   const lost = b.traits.folds ? await Promise.all([b.losing(dir.fd, from), b.losing(todir.fd, to)]) : undefined;
   const sys = b.as(m);
   try {

@@ -7,7 +7,7 @@
  * locks, and truncates by SETATTR. With handles, fh is the descriptor plus one.
  */
 import { E, errno } from '../../kernel/errno.js';
-import { AT_EACCESS, AT_EMPTY_PATH, F_SETLK, F_UNLCK, LOCK_UN, O_DIRECTORY, O_RDONLY, R_OK, SEEK_SET, W_OK } from '../../kernel/fcntl.js';
+import { AT_EACCESS, AT_EMPTY_PATH, F_SETLK, F_UNLCK, LOCK_UN, O_CREAT, O_DIRECTORY, O_EMPTY_PATH, O_EXCL, O_RDONLY, O_RDWR, O_TMPFILE, O_TRUNC as O_TRUNC_K, R_OK, SEEK_SET, W_OK } from '../../kernel/fcntl.js';
 import * as F from '../protocol/fuse_kernel.js';
 import { O_ACCMODE, O_TRUNC, openFlags } from '../protocol/linux.js';
 import type { Message } from '../protocol/message.js';
@@ -100,8 +100,23 @@ export async function releasedir(b: Bridge, m: Message): Promise<number> {
   return 0;
 }
 
-/** An unnamed file: system calls of the kernel that it comes from have none. The host does without. */
-export function tmpfile(): number {
-  throw errno(E.ENOSYS);
+/** A file without a name (O_TMPFILE). LINK may give it one; until then it lives as long as the host knows it. */
+export async function tmpfile(b: Bridge, m: Message): Promise<number> {
+  const flags = m.u32(F.fuse_create_in.flags);
+  const mode = m.u32(F.fuse_create_in.mode);
+  const dir = await b.node(m);
+  const sys = b.as(m);
+  const fd = await sys.openat(dir.fd, '', O_TMPFILE | O_EMPTY_PATH | O_RDWR, mode & 0o7777);
+  await b.sys.fstat(fd, m.stat);
+  if (!b.handles) {
+    const node = b.nodes.created(m, m.stat, fd);
+    b.nodes.pin(node);
+    // Nobody releases this handle: the host has been told that there are none.
+    return b.entryOf(m, node, m.stat) + putOpen(m, F.ENTRY_OUT_SIZEOF, 0, F.FOPEN_KEEP_CACHE);
+  }
+  const own = await sys.openat(fd, '', (openFlags(flags) & ~(O_CREAT | O_EXCL | O_TRUNC_K)) | O_EMPTY_PATH);
+  const node = b.nodes.created(m, m.stat, fd);
+  b.nodes.pin(node);
+  return b.entryOf(m, node, m.stat) + putHandle(b, m, F.ENTRY_OUT_SIZEOF, own, F.FOPEN_KEEP_CACHE);
 }
 

@@ -1,7 +1,7 @@
 /** READ, WRITE, FSYNC, FSYNCDIR, SYNCFS, FALLOCATE, LSEEK, COPY_FILE_RANGE. */
 import { E, Errno, errno } from '../../kernel/errno.js';
 import * as F from '../protocol/fuse_kernel.js';
-import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, O_DSYNC, O_SYNC } from '../protocol/linux.js';
+import { O_DSYNC, O_SYNC } from '../protocol/linux.js';
 import type { Message } from '../protocol/message.js';
 import type { Bridge } from './bridge.js';
 import { cancelSignal } from './cancel.js';
@@ -73,20 +73,24 @@ export async function fallocate(b: Bridge, m: Message): Promise<number> {
   const mode = m.u32(A.mode);
   const offset = m.offset64(A.offset);
   const length = m.offset64(A.length);
-  // NetBSD reserves (posix_fallocate, which extends) and punches (fdiscard). What has no such call is honestly refused.
-  if (mode !== 0 && mode !== (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE)) throw errno(E.EOPNOTSUPP);
   // It may take minutes, and whoever asked can only be killed when it has been answered.
   const signal = cancelSignal(m);
   const fd = await ioFd(b, m, A.fh, true);
-  const sys = b.as(m).withSignal(signal);
-  if (mode === 0) await sys.posix_fallocate(fd, offset, length);
-  else await sys.fdiscard(fd, offset, length);
+  const found = b.node(m);
+  const node = found instanceof Promise ? await found : found;
+  const { nodeLo, nodeHi } = m;
+  const before = node.plain ? 0 : (await b.sys.fstat(node.fd, m.stat)).st_mode;
+  await b.as(m).withSignal(signal).fallocate(fd, mode, offset, length);
+  // The kernel takes set-id bits away, of which the host does not know.
+  if (before !== 0 && (await b.sys.fstat(node.fd, m.stat)).st_mode !== before) b.channel.invalidate(nodeLo, nodeHi);
   return 0;
 }
 
 /** SEEK_DATA and SEEK_HOLE; the host answers the others itself. */
 export async function lseek(b: Bridge, m: Message): Promise<number> {
   const whence = m.u32(F.fuse_lseek_in.whence);
+  // What lies behind every file's end is no error of its own; nor is a negative offset, which comes as a huge one.
+  if (m.u64(F.fuse_lseek_in.offset) > Number.MAX_SAFE_INTEGER) throw errno(E.ENXIO);
   const offset = m.offset64(F.fuse_lseek_in.offset);
   const fd = await ioFd(b, m, F.fuse_lseek_in.fh, false);
   m.out.set64(F.fuse_lseek_out.offset, await b.own(m).lseek(fd, offset, whence));

@@ -12,13 +12,9 @@ function text(name: string | Uint8Array): string {
   return typeof name === 'string' ? name : Buffer.from(name).toString('latin1');
 }
 
-/**
- * Attributes that mean something to the host and have no counterpart on these volumes: never stored, so that none can be
- * smuggled in, and answered without asking the driver, since the host asks for some of them at every write.
- */
-function refuse(name: string | Uint8Array, missing: number): void {
+/** Access control lists mean something to the host and have no counterpart on these volumes: none are stored, so that none can be smuggled in. */
+function refuse(name: string | Uint8Array): void {
   const plain = text(name);
-  if (plain.startsWith('security.') || plain.startsWith('trusted.')) throw errno(missing);
   if (plain === 'system.posix_acl_access' || plain === 'system.posix_acl_default') throw errno(E.EOPNOTSUPP);
 }
 
@@ -26,7 +22,7 @@ export async function getxattr(b: Bridge, m: Message): Promise<number> {
   if (!b.xattr) throw errno(E.ENOSYS);
   const room = m.u32(F.fuse_getxattr_in.size);
   const name = m.name(F.fuse_getxattr_in.SIZEOF);
-  refuse(name, E.ENOATTR);
+  refuse(name);
   const node = await b.node(m);
   return answer(b, m, await b.as(m).fgetxattr(node.fd, name), room);
 }
@@ -57,7 +53,7 @@ export async function setxattr(b: Bridge, m: Message): Promise<number> {
   const size = m.u32(F.fuse_setxattr_in.size);
   const flags = m.u32(F.fuse_setxattr_in.flags); // XATTR_CREATE 1, XATTR_REPLACE 2: the same on both sides
   const name = m.name(F.fuse_setxattr_in.SIZEOF);
-  refuse(name, E.EOPNOTSUPP);
+  refuse(name);
   if (size > XATTR_MAX) throw errno(E.E2BIG);
   const value = m.bytes(m.behindName(F.fuse_setxattr_in.SIZEOF), size);
   const node = await b.node(m);
@@ -68,7 +64,7 @@ export async function setxattr(b: Bridge, m: Message): Promise<number> {
 export async function removexattr(b: Bridge, m: Message): Promise<number> {
   if (!b.xattr) throw errno(E.ENOSYS);
   const name = m.name(0);
-  refuse(name, E.ENOATTR);
+  refuse(name);
   const node = await b.node(m);
   await unlessDone(m, b.as(m).fremovexattr(node.fd, name), 'ENOATTR');
   return 0;

@@ -1,6 +1,6 @@
 /**
  * Numbers of the host's system calls as requests carry them, and their translation to the kernel's (NetBSD's).
- * Types and permission bits of a mode, SEEK_*, d_type and the rename flags have the same values on both sides.
+ * Types and permission bits of a mode, SEEK_*, d_type, the rename flags and the modes of fallocate have the same values on both sides.
  * Source: Linux include/uapi/asm-generic/fcntl.h, include/linux/kdev_t.h, include/uapi/linux/{falloc,stat,xattr}.h.
  */
 import * as K from '../../kernel/fcntl.js';
@@ -65,8 +65,6 @@ export function lockTypeToHost(type: number): number {
   return type === K.F_RDLCK ? F_RDLCK : type === K.F_WRLCK ? F_WRLCK : F_UNLCK;
 }
 
-export const FALLOC_FL_KEEP_SIZE = 0x01;
-export const FALLOC_FL_PUNCH_HOLE = 0x02;
 
 /** statx(2), stx_mask. */
 export const STATX_BASIC_STATS = 0x7ff;

@@ -18,7 +18,7 @@ import type { Notes } from './notes.js';
 
 /** Operations that change what a user sees. Times of access are no such thing. */
 const CHANGING: readonly HandlerName[] = [
-  'setattr', 'symlink', 'mknod', 'mkdir', 'unlink', 'rmdir', 'rename', 'rename2', 'link', 'write', 'setxattr', 'removexattr', 'create', 'fallocate',
+  'setattr', 'tmpfile', 'symlink', 'mknod', 'mkdir', 'unlink', 'rmdir', 'rename', 'rename2', 'link', 'write', 'setxattr', 'removexattr', 'create', 'fallocate',
   'copy_file_range', 'copy_file_range_64',
 ];
 /** Others after which there is something to commit: files that nobody has any more, blocks that have been written. */

@@ -1,13 +1,25 @@
-/** posix_fallocate and fdiscard. */
+/** posix_fallocate, fallocate and fdiscard. */
 import { E, errno } from '../errno.js';
-import { MNT_SYNCHRONOUS } from '../fcntl.js';
+import { FALLOC_KEEP_SIZE, FALLOC_PUNCH_HOLE, FALLOC_ZERO_RANGE, MNT_SYNCHRONOUS } from '../fcntl.js';
 import type { Lwp } from '../proc.js';
 import type { MaybePromise } from '../rumpuser/rumpuser.js';
-import { VDIR, VREG } from '../vfs/vattr.js';
+import { genfs_clear_setid } from '../vfs/genfs.js';
+import { VDIR, VREG, Vattr } from '../vfs/vattr.js';
 import { mnt_dirtied, vn_alive, vn_locked, vn_syncmount } from '../vfs/vnlock.js';
 import type { Vnode } from '../vfs/vnode.js';
 import { check_offset } from './at.js';
 import { closef } from './close.js';
+
+/** As after a write: set-id bits do not outlive a change by others than the superuser. */
+async function clear_setid(l: Lwp, vp: Vnode): Promise<void> {
+  const va = new Vattr();
+  await vp.v_op.getattr(vp, va, l);
+  const mode = genfs_clear_setid(vp.v_type, va.va_mode, l);
+  if (mode === va.va_mode) return;
+  const change = new Vattr();
+  change.va_mode = mode;
+  await vp.v_op.setattr(vp, change, l);
+}
 
 /** Runs `vop` on the regular file that `fd` is open for writing on, under its exclusive lock. */
 async function change_blocks(l: Lwp, fd: number, position: number, length: number, vop: (vp: Vnode) => MaybePromise<void>): Promise<void> {
@@ -26,6 +38,7 @@ async function change_blocks(l: Lwp, fd: number, position: number, length: numbe
       vn_alive(vp);
       try {
         await vop(vp);
+        await clear_setid(l, vp);
       } finally {
         mnt_dirtied(l.kernel, vp.v_mount);
       }
@@ -37,9 +50,16 @@ async function change_blocks(l: Lwp, fd: number, position: number, length: numbe
 }
 
 export async function sys_posix_fallocate(l: Lwp, fd: number, position: number, length: number): Promise<void> {
+  return sys_fallocate(l, fd, 0, position, length);
+}
+
+/** `mode` is FALLOC_*. @throws EOPNOTSUPP for combinations that mean nothing, or that the driver cannot do */
+export async function sys_fallocate(l: Lwp, fd: number, mode: number, position: number, length: number): Promise<void> {
+  if (mode === (FALLOC_PUNCH_HOLE | FALLOC_KEEP_SIZE)) return sys_fdiscard(l, fd, position, length);
+  if ((mode & ~(FALLOC_KEEP_SIZE | FALLOC_ZERO_RANGE)) !== 0) throw errno(E.EOPNOTSUPP);
   return change_blocks(l, fd, position, length, (vp) => {
     if (vp.v_op.fallocate === undefined) throw errno(E.EOPNOTSUPP);
-    return vp.v_op.fallocate(vp, position, length, l);
+    return vp.v_op.fallocate(vp, position, length, l, mode);
   });
 }
 

@@ -1,7 +1,7 @@
 import { bytestrDecode } from '../bytestr.js';
 import { kauth_ismember, kauth_issuser } from '../cred.js';
 import { E, errno } from '../errno.js';
-import { W_OK } from '../fcntl.js';
+import { MNT_NOGRPID, W_OK } from '../fcntl.js';
 import type { Lwp } from '../proc.js';
 import type { MaybePromise } from '../rumpuser/rumpuser.js';
 import { S_ISGID } from '../stat.js';
@@ -12,8 +12,14 @@ import type { Vnode } from '../vfs/vnode.js';
 
 function checked(l: Lwp, dvp: Vnode, dva: Vattr, va: Vattr): MaybePromise<void> {
   if (dva.va_nlink === 0) throw errno(E.ENOENT); // removed, only descriptors keep it
-  // New files belong to the directory's group: who is not of that group may not make them set-gid.
-  if ((va.va_mode & S_ISGID) !== 0 && va.va_type !== VDIR && !kauth_issuser(l.cred) && !kauth_ismember(l.cred, dva.va_gid)) {
+  let gid = dva.va_gid;
+  if ((dvp.v_mount.mnt_flag & MNT_NOGRPID) !== 0) {
+    if ((dva.va_mode & S_ISGID) === 0) gid = l.cred.cr_gid;
+    else if (va.va_type === VDIR) va.va_mode |= S_ISGID;
+    va.va_gid = gid;
+  }
+  // Who is not of the new file's group may not make it set-gid.
+  if ((va.va_mode & S_ISGID) !== 0 && va.va_type !== VDIR && !kauth_issuser(l.cred) && !kauth_ismember(l.cred, gid)) {
     va.va_mode &= ~S_ISGID;
   }
   return genfs_access_va(dvp, dva, W_OK, l);
@@ -28,7 +34,8 @@ export function check_newname(dvp: Vnode, name: string): void {
 
 /**
  * May `l` make something with attributes `va` in `dvp`, whose lock is held, under a name that does not exist? Takes away
- * the set-gid bit where it may not be given. @throws ENOENT a removed directory; EROFS EACCES EPERM ENOTDIR EILSEQ
+ * the set-gid bit where it may not be given, and sets group and bit as the mount has it (MNT_NOGRPID). @throws ENOENT a removed directory;
+ * EROFS EACCES EPERM ENOTDIR EILSEQ
  */
 export function create_checks(l: Lwp, dvp: Vnode, name: string, va: Vattr): MaybePromise<void> {
   if (dvp.v_type !== VDIR) throw errno(E.ENOTDIR);

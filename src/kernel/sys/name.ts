@@ -133,7 +133,8 @@ export async function sys_linkat(l: Lwp, fromfd: number, from: Path, tofd: numbe
       try {
         const va = new Vattr();
         await vp.v_op.getattr(vp, va, l);
-        if (va.va_nlink === 0) throw errno(E.ENOENT);
+        // A descriptor may give a file that has no name (any more, or yet: O_TMPFILE) one again.
+        if (va.va_nlink === 0 && (flags & AT_EMPTY_PATH) === 0) throw errno(E.ENOENT);
         if ((va.va_flags & (IMMUTABLE | APPEND)) !== 0) throw errno(E.EPERM);
         await dvp.v_op.link(dvp, vp, name, l);
         await vn_syncmount(vp);

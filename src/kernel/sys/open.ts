@@ -3,7 +3,7 @@ import { bytestrFromBytes } from '../bytestr.js';
 import { E, errno } from '../errno.js';
 import {
   LOCK_EX, LOCK_NB, LOCK_SH, MAXSYMLINKS, O_ACCMODE, O_APPEND, O_CLOEXEC, O_CREAT, O_DIRECTORY, O_EMPTY_PATH, O_EXCL,
-  O_EXLOCK, O_NOFOLLOW, O_NONBLOCK, O_PATH, O_REGULAR, O_SEARCH, O_SHLOCK, O_TRUNC, R_OK, W_OK, X_OK,
+  O_EXLOCK, O_NOFOLLOW, O_NONBLOCK, O_PATH, O_REGULAR, O_SEARCH, O_SHLOCK, O_TMPFILE, O_TRUNC, R_OK, W_OK, X_OK,
 } from '../fcntl.js';
 import type { Lwp } from '../proc.js';
 import type { MaybePromise } from '../rumpuser/rumpuser.js';
@@ -230,6 +230,48 @@ async function open_or_create(l: Lwp, parent: Parent, flags: number, mode: numbe
   }
 }
 
+/** open with O_TMPFILE: `path` names the directory. @throws EOPNOTSUPP where the driver cannot; EINVAL not open for writing */
+async function open_tmpfile(l: Lwp, fd: number, path: string, flags: number, mode: number): Promise<File> {
+  const k = l.kernel;
+  if ((flags & O_ACCMODE) === 0 || (flags & O_CREAT) !== 0) throw errno(E.EINVAL);
+  const dvp = await at_namei(l, fd, path, true, (flags & O_EMPTY_PATH) !== 0);
+  const mp = dvp.v_mount;
+  try {
+    const start = mnt_start_write(mp);
+    if (start) await start;
+    try {
+      const va = new Vattr();
+      va.va_type = VREG;
+      va.va_mode = mode & ALLPERMS & ~l.p.p_umask & ~S_ISVTX;
+      let vp: Vnode;
+      const wait = dvp.v_lock.enter(true);
+      if (wait) await wait;
+      try {
+        const checks = create_checks(l, dvp, '', va);
+        if (checks) await checks;
+        if (dvp.v_op.tmpfile === undefined) throw errno(E.EOPNOTSUPP);
+        try {
+          vp = await dvp.v_op.tmpfile(dvp, va, l);
+        } finally {
+          mnt_dirtied(k, mp);
+        }
+      } finally {
+        dvp.v_lock.exit(true);
+      }
+      try {
+        return await open_vnode(l, vp, flags & ~(O_TRUNC | O_DIRECTORY), true);
+      } catch (thrown) {
+        await k.vrele(vp);
+        throw thrown;
+      }
+    } finally {
+      mnt_done_write(mp);
+    }
+  } finally {
+    await k.vrele(dvp);
+  }
+}
+
 /** Makes a descriptor of an open file; closes it if that fails. */
 export async function fd_install(l: Lwp, fp: File, flags: number): Promise<number> {
   try {
@@ -248,7 +290,8 @@ export async function sys_openat(l: Lwp, fd: number, path: Path, flags: number, 
   open_check_flags(flags);
   const name = copyinpath(path);
   const creating = (flags & O_CREAT) !== 0 && (flags & O_PATH) === 0;
-  const fp = creating ? await open_creat(l, fd, name, flags, mode) : await open_existing(l, fd, name, flags);
+  const nameless = (flags & O_TMPFILE) !== 0 && (flags & O_PATH) === 0;
+  const fp = nameless ? await open_tmpfile(l, fd, name, flags, mode) : creating ? await open_creat(l, fd, name, flags, mode) : await open_existing(l, fd, name, flags);
   if ((flags & (O_SHLOCK | O_EXLOCK)) === 0) {
     try {
       return l.p.p_fd.alloc(fp, 0, (flags & O_CLOEXEC) !== 0);

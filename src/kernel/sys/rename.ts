@@ -1,15 +1,16 @@
 /** rename in all its corners. */
 import { E, errno } from '../errno.js';
-import { MNT_SYNCHRONOUS, RENAME_EXCHANGE, RENAME_NOREPLACE, W_OK } from '../fcntl.js';
+import { MNT_SYNCHRONOUS, RENAME_EXCHANGE, RENAME_NOREPLACE, RENAME_WHITEOUT, W_OK } from '../fcntl.js';
 import type { Lwp } from '../proc.js';
-import { genfs_access_va } from '../vfs/genfs.js';
+import type { MaybePromise } from '../rumpuser/rumpuser.js';
+import { genfs_access_va, privileged } from '../vfs/genfs.js';
 import { cache_vop_lookup, cache_vop_lookup_or_null } from '../vfs/lookup.js';
 import type { Parent } from '../vfs/namei.js';
-import { VDIR, Vattr } from '../vfs/vattr.js';
+import { VCHR, VDIR, Vattr } from '../vfs/vattr.js';
 import { mnt_check_rw, mnt_dirtied, mnt_done_write, mnt_start_write, vn_syncmount } from '../vfs/vnlock.js';
 import type { Vnode } from '../vfs/vnode.js';
 import { at_parent, copyinpath } from './at.js';
-import { check_newname } from './create.js';
+import { check_newname, create_checks } from './create.js';
 import { remove_checks } from './name.js';
 import type { Path } from './rumpsys.js';
 
@@ -83,6 +84,11 @@ function check_types(from: Parent, fvp: Vnode, to: Parent, tvp: Vnode | null): v
   if (!directory && tvp.v_type === VDIR) throw errno(E.EISDIR);
 }
 
+/** Names with a slash behind them are directories'. @throws ENOTDIR */
+function check_slashes(from: Parent, fvp: Vnode, to: Parent, tvp: Vnode): void {
+  if ((from.mustbedir && fvp.v_type !== VDIR) || (to.mustbedir && tvp.v_type !== VDIR)) throw errno(E.ENOTDIR);
+}
+
 /** Everything but the types: permissions, flags, mount points, cycles. All four are locked. */
 async function check_allowed(l: Lwp, from: Parent, fvp: Vnode, to: Parent, tvp: Vnode | null, locks: Locks): Promise<void> {
   const fdvp = from.dvp;
@@ -115,6 +121,62 @@ function respelling(from: Parent, to: Parent): boolean {
   return foldname !== null && foldname(from.name) === foldname(to.name);
 }
 
+/** The same for two names that change places. */
+async function exchange_allowed(l: Lwp, from: Parent, fvp: Vnode, to: Parent, tvp: Vnode, locks: Locks): Promise<void> {
+  for (const [own, vp, other] of [[from, fvp, to], [to, tvp, from]] as const) {
+    const moves = vp.v_type === VDIR && own.dvp !== other.dvp;
+    if (moves && (await is_ancestor(l, vp, other.dvp, locks))) throw errno(E.EINVAL);
+    const dva = new Vattr();
+    const va = new Vattr();
+    const wait = remove_checks(l, own.dvp, vp, dva, va);
+    if (wait) await wait;
+    if (dva.va_nlink === 0) throw errno(E.ENOENT);
+    check_newname(other.dvp, other.name);
+    if (moves) await genfs_access_va(vp, va, W_OK, l);
+  }
+}
+
+/** Carries out what was allowed, and keeps the name cache right. All are locked. */
+async function rename_vop(l: Lwp, from: Parent, fvp: Vnode, to: Parent, tvp: Vnode | null, flags: number): Promise<void> {
+  const { dvp: fdvp, name: fname } = from;
+  const { dvp: tdvp, name: tname } = to;
+  const { namecache } = l.kernel;
+  const exchange = (flags & RENAME_EXCHANGE) !== 0;
+  const whiteout = (flags & RENAME_WHITEOUT) !== 0;
+  try {
+    let done: MaybePromise<void>;
+    if (exchange) {
+      done = fdvp.v_op.exchange!(fdvp, fvp, fname, tdvp, tvp!, tname, l);
+    } else if (whiteout) {
+      const va = new Vattr();
+      va.va_type = VCHR;
+      va.va_mode = 0;
+      const checked = create_checks(l, fdvp, fname, va);
+      if (checked) await checked;
+      done = fdvp.v_op.renamewhiteout!(fdvp, fvp, fname, tdvp, tvp, tname, va, l);
+    } else {
+      done = fdvp.v_op.rename(fdvp, fvp, fname, tdvp, tvp, tname, l);
+    }
+    if (done instanceof Promise) await done;
+  } catch (thrown) {
+    namecache.remove(fdvp, fname);
+    namecache.remove(tdvp, tname);
+    throw thrown;
+  } finally {
+    if (fdvp !== tdvp) {
+      if (fvp.v_type === VDIR) namecache.remove(fvp, '..');
+      if (exchange && tvp!.v_type === VDIR) namecache.remove(tvp!, '..');
+    }
+    mnt_dirtied(l.kernel, fdvp.v_mount);
+  }
+  if (tvp !== null) namecache.gone(tdvp, tname, tvp);
+  namecache.gone(fdvp, fname, fvp);
+  if (whiteout) namecache.remove(fdvp, fname);
+  else if (exchange) namecache.enter(fdvp, fname, tvp);
+  namecache.enter(tdvp, tname, fvp);
+  if (!exchange && tvp !== null && tvp.v_type === VDIR) namecache.purgeChildren(tvp);
+}
+
 /** Locks the directories, looks the names up and carries the rename out. The caller has the mount's rename lock. */
 async function rename_names(l: Lwp, from: Parent, to: Parent, flags: number): Promise<void> {
   const locks = new Locks();
@@ -139,7 +201,9 @@ async function rename_names(l: Lwp, from: Parent, to: Parent, flags: number): Pr
       if (released) await released;
     }
     if (tvp !== null && (flags & RENAME_NOREPLACE) !== 0) throw errno(E.EEXIST);
-    if (fvp === tvp && (fvp.v_type !== VDIR || (fdvp === tdvp && from.name === to.name))) {
+    const exchange = (flags & RENAME_EXCHANGE) !== 0;
+    if (exchange && tvp === null) throw errno(E.ENOENT);
+    if (fvp === tvp && (exchange || fvp.v_type !== VDIR || (fdvp === tdvp && from.name === to.name))) {
       // Two names of one file, or twice the same name: nothing to do, says POSIX. (Two names of a directory are a rename that was
       // not finished: it is now.)
       if ((from.mustbedir || to.mustbedir) && fvp.v_type !== VDIR) throw errno(E.ENOTDIR);
@@ -147,29 +211,17 @@ async function rename_names(l: Lwp, from: Parent, to: Parent, flags: number): Pr
     }
     if (fvp.v_mountedhere !== null || (tvp !== null && tvp.v_mountedhere !== null)) throw errno(E.EBUSY);
     if (fvp === fdvp || fvp === tdvp) throw errno(E.EINVAL);
-    check_types(from, fvp, to, tvp);
+    if (exchange) check_slashes(from, fvp, to, tvp!);
+    else check_types(from, fvp, to, tvp);
     if (tvp === tdvp) throw errno(E.EINVAL); // only on a damaged volume
-    if (tvp === fdvp) throw errno(E.ENOTEMPTY);
+    if (tvp === fdvp) throw errno(exchange ? E.EINVAL : E.ENOTEMPTY);
     wait = locks.take(fvp);
     if (wait) await wait;
     wait = tvp === null ? undefined : locks.take(tvp);
     if (wait) await wait;
-    await check_allowed(l, from, fvp, to, tvp, locks);
-    try {
-      const done = fdvp.v_op.rename(fdvp, fvp, from.name, tdvp, tvp, to.name, l);
-      if (done instanceof Promise) await done;
-    } catch (thrown) {
-      k.namecache.remove(fdvp, from.name);
-      k.namecache.remove(tdvp, to.name);
-      throw thrown;
-    } finally {
-      if (fvp.v_type === VDIR && fdvp !== tdvp) k.namecache.remove(fvp, '..');
-      mnt_dirtied(k, fdvp.v_mount);
-    }
-    if (tvp !== null) k.namecache.gone(tdvp, to.name, tvp);
-    k.namecache.gone(fdvp, from.name, fvp);
-    k.namecache.enter(tdvp, to.name, fvp);
-    if (tvp !== null && tvp.v_type === VDIR) k.namecache.purgeChildren(tvp);
+    if (exchange) await exchange_allowed(l, from, fvp, to, tvp!, locks);
+    else await check_allowed(l, from, fvp, to, tvp, locks);
+    await rename_vop(l, from, fvp, to, tvp, flags);
     if ((fdvp.v_mount.mnt_flag & MNT_SYNCHRONOUS) !== 0) for (const vp of new Set([fvp, tdvp, fdvp])) await vn_syncmount(vp);
   } finally {
     locks.exit();
@@ -187,6 +239,9 @@ async function rename_parents(l: Lwp, from: Parent, to: Parent, flags: number): 
   }
   const mp = from.dvp.v_mount;
   if (to.dvp.v_mount !== mp) throw errno(E.EXDEV);
+  const { exchange, renamewhiteout } = from.dvp.v_op;
+  if ((flags & RENAME_EXCHANGE) !== 0 && exchange === undefined) throw errno(E.EINVAL, 'this file system cannot exchange names');
+  if ((flags & RENAME_WHITEOUT) !== 0 && renamewhiteout === undefined) throw errno(E.EINVAL, 'this file system cannot leave whiteouts');
   let wait = mnt_start_write(mp);
   if (wait) await wait;
   try {
@@ -204,8 +259,10 @@ async function rename_parents(l: Lwp, from: Parent, to: Parent, flags: number): 
 }
 
 export async function sys_renameat2(l: Lwp, fromfd: number, from: Path, tofd: number, to: Path, flags: number): Promise<void> {
-  if ((flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE)) !== 0) throw errno(E.EINVAL);
-  if ((flags & RENAME_EXCHANGE) !== 0) throw errno(E.EINVAL, 'no driver exchanges names atomically');
+  if ((flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE | RENAME_WHITEOUT)) !== 0) throw errno(E.EINVAL);
+  if ((flags & RENAME_EXCHANGE) !== 0 && flags !== RENAME_EXCHANGE) throw errno(E.EINVAL);
+  // A whiteout is a device.
+  if ((flags & RENAME_WHITEOUT) !== 0 && !privileged(l)) throw errno(E.EPERM);
   const frompath = copyinpath(from);
   const topath = copyinpath(to);
   const fparent = await at_parent(l, fromfd, frompath);

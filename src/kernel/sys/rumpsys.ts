@@ -130,7 +130,7 @@ export interface RumpSys {
   readlinkat(fd: number, path: Path): Promise<Uint8Array>;
   rename(from: Path, to: Path): Promise<void>;
   renameat(fromfd: number, from: Path, tofd: number, to: Path): Promise<void>;
-  /** Ours, after Linux: RENAME_NOREPLACE; RENAME_EXCHANGE is EINVAL where the driver cannot. */
+  /** Ours, after Linux: RENAME_NOREPLACE; RENAME_EXCHANGE and RENAME_WHITEOUT are EINVAL where the driver cannot. */
   renameat2(fromfd: number, from: Path, tofd: number, to: Path, flags: number): Promise<void>;
   unlink(path: Path): Promise<void>;
   unlinkat(fd: number, path: Path, flags?: number): Promise<void>;
@@ -184,6 +184,8 @@ export interface RumpSys {
   fpathconf(fd: number, name: number): Promise<number>;
   /** Interrupted it fails with EINTR; the size is then as before. */
   posix_fallocate(fd: number, position: number, length: number): Promise<void>;
+  /** Ours, after Linux: `mode` is FALLOC_KEEP_SIZE, FALLOC_ZERO_RANGE, both, 0, or FALLOC_PUNCH_HOLE with FALLOC_KEEP_SIZE (fdiscard). */
+  fallocate(fd: number, mode: number, position: number, length: number): Promise<void>;
   fdiscard(fd: number, position: number, length: number): Promise<void>;
 
   extattr_get_fd(fd: number, namespace: number, name: Path): Promise<Uint8Array>;
@@ -203,7 +205,7 @@ export interface RumpSys {
   extattr_delete_link(path: Path, namespace: number, name: Path): Promise<void>;
   extattr_list_link(path: Path, namespace: number): Promise<string[]>;
 
-  /** Linux-style names: "user.x" and "system.x". XATTR_CREATE 1, XATTR_REPLACE 2. Listed names are byte strings. */
+  /** Linux-style names: "user.x", "system.x", "trusted.x" and "security.x". XATTR_CREATE 1, XATTR_REPLACE 2. Listed names are byte strings. */
   getxattr(path: Path, name: Path): Promise<Uint8Array>;
   lgetxattr(path: Path, name: Path): Promise<Uint8Array>;
   fgetxattr(fd: number, name: Path): Promise<Uint8Array>;

@@ -237,7 +237,7 @@ export async function sys_writev(l: Lwp, fd: number, bufs: readonly Uint8Array[]
 
 async function vn_seek(l: Lwp, vp: Vnode, offset: number, whence: number): Promise<number> {
   if (vp.v_type !== VREG) throw errno(E.EINVAL);
-  check_offset(offset);
+  if (offset < 0) throw errno(E.ENXIO);
   const wait = vp.v_lock.enter(false);
   if (wait) await wait;
   try {
@@ -291,7 +291,10 @@ export async function sys_lseek(l: Lwp, fd: number, offset: Cookie, whence: numb
     if (Number(offset) === 0) return Number(fp.f_cookie);
     throw errno(E.EINVAL, 'a position in a directory is no number that could be added to');
   }
-  if (typeof offset !== 'number' || !Number.isSafeInteger(offset)) throw errno(E.EINVAL);
+  if (typeof offset !== 'number' || !Number.isSafeInteger(offset)) {
+    // No file reaches so far.
+    throw errno((whence === SEEK_DATA || whence === SEEK_HOLE) && !Number.isNaN(offset) ? E.ENXIO : E.EINVAL);
+  }
   fp.f_count++;
   try {
     const wait = fp.f_lock.enter(true);

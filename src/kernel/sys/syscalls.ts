@@ -7,7 +7,7 @@ import { S_IFIFO } from '../stat.js';
 import type { MaybePromise } from '../rumpuser/rumpuser.js';
 import type { Dirent, Fhandle, Stat, Statvfs } from '../stat.js';
 import type { MountArgs } from '../vfs/vfsops.js';
-import { sys_fdiscard, sys_posix_fallocate } from './alloc.js';
+import { sys_fallocate, sys_fdiscard, sys_posix_fallocate } from './alloc.js';
 import {
   sys_chflags, sys_fchflags, sys_fchmod, sys_fchmodat, sys_fchown, sys_fchownat, sys_ftruncate, sys_futimens, sys_truncate, sys_utimensat,
 } from './attr.js';
@@ -370,6 +370,9 @@ export class Syscalls implements RumpSys {
   }
   posix_fallocate(fd: number, position: number, length: number): Promise<void> {
     return sys_posix_fallocate(this.l, fd, position, length);
+  }
+  fallocate(fd: number, mode: number, position: number, length: number): Promise<void> {
+    return sys_fallocate(this.l, fd, mode, position, length);
   }
   fdiscard(fd: number, position: number, length: number): Promise<void> {
     return sys_fdiscard(this.l, fd, position, length);

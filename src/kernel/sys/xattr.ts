@@ -1,9 +1,9 @@
 /** The Linux-style calls over extattr: a name's prefix is its namespace, "user." or "system.". */
 import { bytestrFromPath } from '../bytestr.js';
-import { kauth_issuser } from '../cred.js';
+import { NOCRED, kauth_issuser } from '../cred.js';
 import { E, Errno, errno } from '../errno.js';
 import { EXTATTR_NAMESPACE_SYSTEM, EXTATTR_NAMESPACE_USER } from '../fcntl.js';
-import type { Lwp } from '../proc.js';
+import { Lwp } from '../proc.js';
 import { bytestrToBytes } from '../bytestr.js';
 import { copyinattrname, extattr_delete, extattr_get, extattr_list, extattr_writing, with_target } from './extattr.js';
 import type { Target } from './extattr.js';
@@ -12,23 +12,48 @@ import type { Path } from './rumpsys.js';
 export const XATTR_CREATE = 1;
 export const XATTR_REPLACE = 2;
 
-const PREFIXES: readonly (readonly [string, number])[] = [
-  ['user.', EXTATTR_NAMESPACE_USER],
-  ['system.', EXTATTR_NAMESPACE_SYSTEM],
+/** A namespace of Linux: the prefix of its names, where its attributes are kept, and whether there under their whole names. */
+interface Prefix {
+  readonly text: string;
+  readonly namespace: number;
+  readonly whole: boolean;
+}
+
+/** As NetBSD's xattr_native has it: what Linux keeps for itself lies in the system namespace, where NetBSD leaves it alone. */
+const PREFIXES: readonly Prefix[] = [
+  { text: 'user.', namespace: EXTATTR_NAMESPACE_USER, whole: false },
+  { text: 'trusted.', namespace: EXTATTR_NAMESPACE_SYSTEM, whole: true },
+  { text: 'security.', namespace: EXTATTR_NAMESPACE_SYSTEM, whole: true },
+  { text: 'system.', namespace: EXTATTR_NAMESPACE_SYSTEM, whole: false },
 ];
 
+function prefixOf(name: string): Prefix | undefined {
+  return PREFIXES.find(({ text }) => name.startsWith(text));
+}
+
+/** Names of the system namespace that are shown as they are. */
+function isWhole(attr: string): boolean {
+  return prefixOf(attr)?.whole === true;
+}
+
 /** @throws EOPNOTSUPP a namespace that we do not have; EINVAL nothing behind the prefix */
-function split(name: Path): { namespace: number; attr: Uint8Array } {
+function split(name: Path): { prefix: Prefix; namespace: number; attr: Uint8Array } {
   const bytes = bytestrFromPath(name);
-  for (const [prefix, namespace] of PREFIXES) {
-    if (bytes.startsWith(prefix)) return { namespace, attr: bytestrToBytes(bytes.slice(prefix.length)) };
-  }
-  throw errno(E.EOPNOTSUPP);
+  const prefix = prefixOf(bytes);
+  const rest = prefix === undefined ? '' : bytes.slice(prefix.text.length);
+  if (prefix === undefined || (!prefix.whole && prefix.namespace === EXTATTR_NAMESPACE_SYSTEM && isWhole(rest))) throw errno(E.EOPNOTSUPP);
+  if (rest === '') throw errno(E.EINVAL);
+  return { prefix, namespace: prefix.namespace, attr: bytestrToBytes(prefix.whole ? bytes : rest) };
+}
+
+/** Everybody may read what Linux' security modules and capabilities(7) need when a program is started. */
+function readerOf(l: Lwp, prefix: Prefix): Lwp {
+  return prefix.text === 'security.' ? new Lwp(l.p, NOCRED, l.signal) : l;
 }
 
 export async function xattr_get(l: Lwp, target: Target, name: Path): Promise<Uint8Array> {
-  const { namespace, attr } = split(name);
-  return extattr_get(l, target, namespace, attr);
+  const { prefix, namespace, attr } = split(name);
+  return extattr_get(readerOf(l, prefix), target, namespace, attr);
 }
 
 /** `flags`: XATTR_CREATE fails with EEXIST if the attribute is there, XATTR_REPLACE with ENOATTR if it is not. */
@@ -54,12 +79,16 @@ export async function xattr_set(l: Lwp, target: Target, name: Path, value: Uint8
   );
 }
 
-/** The names of both namespaces, with prefix; those of the system namespace for the superuser only. */
+/** All names, with prefix; of the system namespace only security.* for others than the superuser. */
 export async function xattr_list(l: Lwp, target: Target): Promise<string[]> {
-  const names: string[] = [];
-  for (const [prefix, namespace] of PREFIXES) {
-    if (namespace === EXTATTR_NAMESPACE_SYSTEM && !kauth_issuser(l.cred)) continue;
-    for (const name of await extattr_list(l, target, namespace)) names.push(prefix + name);
+  const names = (await extattr_list(l, target, EXTATTR_NAMESPACE_USER)).map((name) => `user.${name}`);
+  const root = kauth_issuser(l.cred);
+  for (const name of await extattr_list(root ? l : new Lwp(l.p, NOCRED, l.signal), target, EXTATTR_NAMESPACE_SYSTEM)) {
+    if (isWhole(name)) {
+      if (root || name.startsWith('security.')) names.push(name);
+    } else if (root) {
+      names.push(`system.${name}`);
+    }
   }
   return names;
 }

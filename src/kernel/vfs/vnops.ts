@@ -21,7 +21,7 @@ export type ReaddirEmit = (fileno: number | bigint, d_type: number, name: string
  *   shared      lookup(dvp) read readdir readlink getattr access pathconf getextattr listextattr seek
  *   exclusive   open close write setattr fsync fallocate fdiscard setextattr deleteextattr inactive
  *               create mknod mkdir symlink (dvp); remove rmdir (dvp and vp); link (dvp and vp);
- *               rename (fdvp, fvp, tdvp, tvp, and the mount's rename lock)
+ *               rename renamewhiteout exchange (fdvp, fvp, tdvp, tvp, and the mount's rename lock); tmpfile (dvp)
  *
  * The VFS layer has checked before: types (dvp is a directory, vp is none for remove and link, is one for rmdir),
  * permissions with VOP_ACCESS and the sticky bit, immutable and append flags of directory and file, read-only mounts,
@@ -35,7 +35,7 @@ export type ReaddirEmit = (fileno: number | bigint, d_type: number, name: string
 export interface Vnops {
   /** null (or ENOENT thrown, which costs more) when the name is not there. ".." of the root of the volume is never asked. */
   lookup(dvp: Vnode, name: string, ctx: Context): MaybePromise<Vnode | null>;
-  /** va_type is VREG or VSOCK; va_mode set; owner from ctx, group from the directory (BSD). */
+  /** va_type is VREG or VSOCK; va_mode set; owner from ctx, group as va_gid says, VNOVAL: the directory's (BSD). So in the next three. */
   create(dvp: Vnode, name: string, vap: Vattr, ctx: Context): MaybePromise<Vnode>;
   /** va_type is VBLK, VCHR, VFIFO or VSOCK; va_rdev set. */
   mknod(dvp: Vnode, name: string, vap: Vattr, ctx: Context): MaybePromise<Vnode>;
@@ -51,6 +51,15 @@ export interface Vnops {
    * both names are the same entry, only its spelling changes: then fdvp is tdvp and tvp null.
    */
   rename(fdvp: Vnode, fvp: Vnode, fname: string, tdvp: Vnode, tvp: Vnode | null, tname: string, ctx: Context): MaybePromise<void>;
+  /**
+   * Optional: like rename, and `fname` then names a whiteout (a character device, number 0), in one step. `vap` is for that. Without it
+   * renameat2 with RENAME_WHITEOUT is EINVAL.
+   */
+  renamewhiteout?(fdvp: Vnode, fvp: Vnode, fname: string, tdvp: Vnode, tvp: Vnode | null, tname: string, vap: Vattr, ctx: Context): MaybePromise<void>;
+  /** Optional: the two names change places, in one step; of any types. Neither lies below the other. Without it RENAME_EXCHANGE is EINVAL. */
+  exchange?(fdvp: Vnode, fvp: Vnode, fname: string, tdvp: Vnode, tvp: Vnode, tname: string, ctx: Context): MaybePromise<void>;
+  /** Optional: a regular file without a name, as if made in `dvp` and removed while it is open. VOP_LINK may name it. Without it O_TMPFILE is EOPNOTSUPP. */
+  tmpfile?(dvp: Vnode, vap: Vattr, ctx: Context): MaybePromise<Vnode>;
 
   getattr(vp: Vnode, vap: Vattr, ctx: Context): MaybePromise<void>;
   /** Permission rules of chmod, chown, chflags and utimes are the VFS layer's (genfs_can_*); va_size grows or truncates. */
@@ -76,8 +85,11 @@ export interface Vnops {
   close?(vp: Vnode, flags: number, ctx: Context): MaybePromise<void>;
   /** SEEK_DATA or SEEK_HOLE from `offset`. @throws ENXIO. Without it a file is all data. */
   seek?(vp: Vnode, offset: number, whence: number, ctx: Context): MaybePromise<number>;
-  /** Reserves blocks; extends the size. Without it EOPNOTSUPP. @throws EINTR when the caller gave up before the end */
-  fallocate?(vp: Vnode, offset: number, length: number, ctx: Context): MaybePromise<void>;
+  /**
+   * Reserves blocks; extends the size, unless FALLOC_KEEP_SIZE is in `mode`; with FALLOC_ZERO_RANGE what was there becomes zeros. Without
+   * it EOPNOTSUPP. @throws EINTR when the caller gave up before the end; EOPNOTSUPP for what the format cannot hold (blocks behind the end)
+   */
+  fallocate?(vp: Vnode, offset: number, length: number, ctx: Context, mode: number): MaybePromise<void>;
   /** Punches a hole; the size stays. Without it EOPNOTSUPP. @throws EINTR: a part of it is there */
   fdiscard?(vp: Vnode, offset: number, length: number, ctx: Context): MaybePromise<void>;
   /** `namespace` is EXTATTR_NAMESPACE_*. @throws ENOATTR. Without the four: EOPNOTSUPP. */

@@ -5,7 +5,7 @@ import { LINK_MAX } from '../../../kernel/fcntl.js';
 import { bytestrToBytes } from '../../../kernel/bytestr.js';
 import { ALLPERMS, IFTODT, S_IFDIR, S_ISGID } from '../../../kernel/stat.js';
 import { Uio } from '../../../kernel/vfs/uio.js';
-import { VBLK, VCHR, VDIR, vttoif } from '../../../kernel/vfs/vattr.js';
+import { VBLK, VCHR, VDIR, VNOVAL, vttoif } from '../../../kernel/vfs/vattr.js';
 import type { Vattr } from '../../../kernel/vfs/vattr.js';
 import type { Vnode } from '../../../kernel/vfs/vnode.js';
 import { DIRECTSIZ, UFS_ROOTINO, dirent_put } from '../../ufs/dir.js';
@@ -23,12 +23,17 @@ import { IW, ORDER, WRITE } from '../volume/writestate.js';
 import { rdev_encode } from '../disk/rdev.js';
 import { ffs_write1 } from '../file/write.js';
 
-/** VOP_CREATE, VOP_MKNOD, VOP_MKDIR, VOP_SYMLINK, VOP_LINK. */
+/** VOP_CREATE, VOP_MKNOD, VOP_MKDIR, VOP_SYMLINK, VOP_LINK, and files without a name. */
 
-/** The mode of a new file: set-group-id only for members of the group. */
+/** The group of a new file: the directory's, as NetBSD has it, if nobody says otherwise. */
+function newgid(dp: Inode, vap: Vattr): number {
+  return vap.va_gid === VNOVAL ? dp.i_gid : vap.va_gid;
+}
+
+/** The mode of a new file: set-group-id only for members of the group. (Directories have inherited it.) */
 function newmode(type: number, mode: number, gid: number, ctx: Context): number {
   const perms = mode & ALLPERMS;
-  const keep = (perms & S_ISGID) === 0 || kauth_issuser(ctx.cred) || kauth_ismember(ctx.cred, gid);
+  const keep = (perms & S_ISGID) === 0 || type === VDIR || kauth_issuser(ctx.cred) || kauth_ismember(ctx.cred, gid);
   return vttoif(type) | (keep ? perms : perms & ~S_ISGID);
 }
 
@@ -53,7 +58,7 @@ async function newinode(dp: Inode, mode: number, vap: Vattr, ctx: Context, rdev:
       d.i_nlink = vap.va_type === VDIR ? 2 : 1;
       if (vap.va_type === VDIR) d.i_dirdepth = depthbelow(dp);
       d.i_uid = ctx.cred.cr_uid;
-      d.i_gid = dp.i_gid;
+      d.i_gid = newgid(dp, vap);
       const now = ump.um_kernel.now();
       d.i_atime = d.i_mtime = d.i_ctime = now.sec;
       d.i_atimensec = d.i_mtimensec = d.i_ctimensec = now.nsec;
@@ -103,7 +108,7 @@ async function makeinode(dvp: Vnode, name: string, vap: Vattr, ctx: Context, rde
     return await transact(dp.i_ump, async () => {
       if (dp.i_nlink === 0) throw errno(E.ENOENT);
       if (vap.va_type === VDIR && dp.i_nlink >= LINK_MAX) throw errno(E.EMLINK);
-      const mode = newmode(vap.va_type, vap.va_mode, dp.i_gid, ctx);
+      const mode = newmode(vap.va_type, vap.va_mode, newgid(dp, vap), ctx);
       const slot = await ufs_dirslot(dp, name.length, ctx);
       try {
         const ino = await newinode(dp, mode, vap, ctx, rdev);
@@ -129,6 +134,26 @@ async function makeinode(dvp: Vnode, name: string, vap: Vattr, ctx: Context, rde
   } finally {
     for (const vp of orphans) await vp.v_mount.mnt_kernel.vrele(vp);
   }
+}
+
+/** A new inode that nothing names yet, inside a transaction of the caller: its one link is for a name to come. */
+export async function makenameless(dvp: Vnode, vap: Vattr, ctx: Context): Promise<Vnode> {
+  const dp = VTOI(dvp);
+  const mode = newmode(vap.va_type, vap.va_mode, newgid(dp, vap), ctx);
+  return newvnode(dvp, await newinode(dp, mode, vap, ctx, 0), mode);
+}
+
+/** VOP_TMPFILE: as if it had been made in `dvp` and removed while it is open. @throws ENOENT ENOSPC EIO */
+export async function ffs_tmpfile(dvp: Vnode, vap: Vattr, ctx: Context): Promise<Vnode> {
+  const dp = VTOI(dvp);
+  const order = ORDER(dp.i_ump);
+  order.mayorphan();
+  return transact(dp.i_ump, async () => {
+    if (dp.i_nlink === 0) throw errno(E.ENOENT);
+    const vp = await makenameless(dvp, vap, ctx);
+    order.linkdown(VTOI(vp), 1, true);
+    return vp;
+  });
 }
 
 /** Enters a name and, for a directory, counts it in its parent. */
@@ -187,9 +212,11 @@ export async function ffs_link(dvp: Vnode, vp: Vnode, name: string, ctx: Context
   const dp = VTOI(dvp);
   const ip = VTOI(vp);
   await transact(dp.i_ump, async () => {
-    if (dp.i_nlink === 0 || ip.i_nlink === 0) throw errno(E.ENOENT);
+    if (dp.i_nlink === 0) throw errno(E.ENOENT);
     if (ip.i_nlink >= LINK_MAX) throw errno(E.EMLINK);
+    const nameless = ip.i_nlink === 0;
     await addname(dp, ip, name, ctx);
+    if (nameless) ORDER(dp.i_ump).unorphan(ip.i_number);
   });
 }
 

@@ -3,12 +3,13 @@ import { E, errno } from '../../../kernel/errno.js';
 import { LINK_MAX } from '../../../kernel/fcntl.js';
 import { IFTODT } from '../../../kernel/stat.js';
 import { VDIR } from '../../../kernel/vfs/vattr.js';
+import type { Vattr } from '../../../kernel/vfs/vattr.js';
 import type { Vnode } from '../../../kernel/vfs/vnode.js';
 import { IN_CHANGE } from '../../ufs/inode.js';
 import { VTOI } from '../volume/inode.js';
 import type { Inode } from '../volume/inode.js';
-import { ufs_dirlookup } from '../../ufs/lookup.js';
-import { addname, depthbelow } from './create.js';
+import { ufs_dirindex_drop, ufs_dirlookup } from '../../ufs/lookup.js';
+import { addname, depthbelow, makenameless } from './create.js';
 import { DirDep } from '../order/dirdep.js';
 import { chunkof, ufs_dirempty, ufs_direntry, ufs_dirremove, ufs_dirrewrite } from '../../ufs/dirmod.js';
 import type { DirSlot } from '../../ufs/dirmod.js';
@@ -16,10 +17,10 @@ import { ffs_row } from '../file/indir.js';
 import { linkup, transact } from '../order/changes.js';
 import { ORDER, WRITE } from '../volume/writestate.js';
 
-/** VOP_REMOVE, VOP_RMDIR, VOP_RENAME. */
+/** VOP_REMOVE, VOP_RMDIR, VOP_RENAME, with or without a whiteout. */
 
 /** Highest rank (dirdep.ts) of the chunks of a directory: what its own name's removal must not overtake. */
-async function rankof(ip: Inode): Promise<number> {
+export async function rankof(ip: Inode): Promise<number> {
   const { i_ump: ump, i_fs: fs } = ip;
   let rank = 0;
   for (let lbn = 0; lbn * fs.fs_bsize < ip.i_size; lbn++) {
@@ -81,13 +82,22 @@ export async function ffs_remove(dvp: Vnode, vp: Vnode, name: string): Promise<v
   }
 }
 
-/** @throws ENOTEMPTY */
+/**
+ * The directory is cut to nothing as well, as NetBSD does: what somebody still has open is then, for a checker that finds it without a
+ * name, nothing to be brought back.
+ * @throws ENOTEMPTY
+ */
 export async function ffs_rmdir(dvp: Vnode, vp: Vnode, name: string): Promise<void> {
   const dp = VTOI(dvp);
   const ip = VTOI(vp);
   const state = WRITE(dp.i_ump);
   const { order } = state;
   order.mayorphan();
+  const { fs_bsize } = ip.i_fs;
+  if (ip.i_size > fs_bsize && (await ufs_dirempty(ip))) {
+    ufs_dirindex_drop(ip);
+    await order.reduce(ip, fs_bsize);
+  }
   const wait = order.begin();
   if (wait) await wait;
   try {
@@ -100,16 +110,27 @@ export async function ffs_rmdir(dvp: Vnode, vp: Vnode, name: string): Promise<vo
     }
     order.linkdown(dp, 1, state.isnew(ip));
     order.linkdown(ip, ip.i_nlink);
+    await order.hollow(ip);
   } finally {
     order.end();
   }
+}
+
+/** VOP_RENAME. */
+export function ffs_rename(fdvp: Vnode, fvp: Vnode, fname: string, tdvp: Vnode, tvp: Vnode | null, tname: string, ctx: Context): Promise<void> {
+  return move(fdvp, fvp, fname, tdvp, tvp, tname, null, ctx);
+}
+
+/** VOP_RENAMEWHITEOUT. @throws also ENOSPC, for the whiteout's inode */
+export function ffs_renamewhiteout(fdvp: Vnode, fvp: Vnode, fname: string, tdvp: Vnode, tvp: Vnode | null, tname: string, vap: Vattr, ctx: Context): Promise<void> {
+  return move(fdvp, fvp, fname, tdvp, tvp, tname, vap, ctx);
 }
 
 /**
  * First the new name, then the old one's removal: whatever the disk holds in between is one of the two, or both.
  * @throws ENOTEMPTY EMLINK ENOENT ENOSPC EIO
  */
-export async function ffs_rename(fdvp: Vnode, fvp: Vnode, fname: string, tdvp: Vnode, tvp: Vnode | null, tname: string, ctx: Context): Promise<void> {
+async function move(fdvp: Vnode, fvp: Vnode, fname: string, tdvp: Vnode, tvp: Vnode | null, tname: string, whiteout: Vattr | null, ctx: Context): Promise<void> {
   const [fdp, fip, tdp] = [VTOI(fdvp), VTOI(fvp), VTOI(tdvp)];
   const tip = tvp === null ? null : VTOI(tvp);
   const order = ORDER(fdp.i_ump);
@@ -120,13 +141,19 @@ export async function ffs_rename(fdvp: Vnode, fvp: Vnode, fname: string, tdvp: V
   let entered = tip === fip;
   if (tip !== null && tip !== fip) order.mayorphan();
   if (isdir && !order.mayenter(fip, tdp)) await order.flush(false);
-  await transact(fdp.i_ump, async () => {
+  /** Whiteouts, made for this; their references are given back outside of the transaction: that frees those that got no name. */
+  const made: Vnode[] = [];
+  let named = false;
+  const rename = async (): Promise<void> => {
     if (tdp.i_nlink === 0) throw errno(E.ENOENT);
     if (fip.i_nlink >= LINK_MAX) throw errno(E.EMLINK);
     if (tip !== null && isdir && !entered && !(await ufs_dirempty(tip))) throw errno(E.ENOTEMPTY);
     if (reparent && tip === null && !entered && tdp.i_nlink >= LINK_MAX) throw errno(E.EMLINK);
-    const dotdot = reparent ? await parententry(fip) : null;
+    const white = whiteout === null ? null : await makenameless(fdvp, whiteout, ctx);
+    if (white !== null) made.push(white);
+    let dotdot: DirSlot | null = null;
     try {
+      if (reparent) dotdot = await parententry(fip);
       if (!entered) {
         if (tip === null) await addname(tdp, fip, tname, ctx);
         else await replacename(tdp, fip, tip, tname, isdir);
@@ -144,19 +171,34 @@ export async function ffs_rename(fdvp: Vnode, fvp: Vnode, fname: string, tdvp: V
           fip.i_dirdepth = depthbelow(tdp);
           order.linkdown(fdp, 1);
         }
-        ufs_dirremove(fdp, slot, fname);
+        if (white === null) {
+          ufs_dirremove(fdp, slot, fname);
+        } else {
+          ufs_dirrewrite(fdp, slot, VTOI(white).i_number, IFTODT(VTOI(white).i_mode));
+          order.nameadded(VTOI(white), fdp, slot.bp, chunkof(fdp, slot));
+          named = true;
+        }
         order.linkdown(fip, 1);
       } finally {
         cache.brelse(slot.bp);
       }
+      if (isdir && tip !== null && tip !== fip) await order.hollow(tip);
+    } catch (error) {
+      if (white !== null && !named) order.linkdown(VTOI(white), 1);
+      throw error;
     } finally {
       if (dotdot !== null) cache.brelse(dotdot.bp);
     }
-  });
+  };
+  try {
+    await transact(fdp.i_ump, rename);
+  } finally {
+    for (const vp of made) await vp.v_mount.mnt_kernel.vrele(vp);
+  }
 }
 
 /** The ".." of a directory. @throws EIO */
-async function parententry(ip: Inode): Promise<DirSlot> {
+export async function parententry(ip: Inode): Promise<DirSlot> {
   const hit = await ufs_dirlookup(ip, '..');
   if (hit === null) throw WRITE(ip.i_ump).damage(`directory inode ${ip.i_number} has no ".."`);
   return ufs_direntry(ip, hit.offset, '..');

@@ -1,7 +1,7 @@
 import type { Context } from '../../../kernel/context.js';
 import { E, errno } from '../../../kernel/errno.js';
 import type { Inode } from '../volume/inode.js';
-import { ffs_fallocate, ffs_punch, ffs_truncate } from './truncate.js';
+import { ffs_fallocate, ffs_overwrite, ffs_punch, ffs_truncate } from './truncate.js';
 import { transact } from '../order/changes.js';
 import { ORDER } from '../volume/writestate.js';
 
@@ -36,6 +36,16 @@ export async function ffs_punch_pieces(ip: Inode, offset: number, length: number
     const got = order.punchreach(ip, at, pieceend(ip, at, end, PUNCH_ROWS * fs_nindir * fs_bsize));
     const to = got instanceof Promise ? await got : got;
     await transact(ip.i_ump, () => ffs_punch(ip, at, to - at));
+    at = to;
+  }
+}
+
+/** Zeros in the place of what the blocks in offset..end-1 hold; they stay, and so do holes. @throws EIO; EINTR: what lies before is zeros */
+export async function ffs_zero_pieces(ip: Inode, offset: number, end: number, ctx: Context): Promise<void> {
+  for (let at = offset; at < end; ) {
+    if (at > offset) await pause(ip, ctx.signal);
+    const to = pieceend(ip, at, end, ALLOC_BYTES);
+    await transact(ip.i_ump, () => ffs_overwrite(ip, at, to));
     at = to;
   }
 }

@@ -167,6 +167,26 @@ export async function ffs_punch(ip: Inode, offset: number, length: number): Prom
   touchmeta(ip, IN_CHANGE | IN_UPDATE);
 }
 
+/** Overwrites what blocks hold of bytes offset..end-1, all within the file, with zeros. @throws EIO */
+export async function ffs_overwrite(ip: Inode, offset: number, end: number): Promise<void> {
+  const { i_fs: fs } = ip;
+  for (let at = offset; at < end; ) {
+    const lbn = fs.lblkno(at);
+    const next = Math.min(end, fs.lblktosize(lbn + 1));
+    const row = await ffs_row(ip, lbn, null);
+    if (row !== null) {
+      try {
+        const fsb = row.block(lbn - row.first, fs.sblksize(ip.i_size, lbn) / fs.fs_fsize);
+        if (fsb !== 0) await ffs_zero(ip, fs.fsbtob(fsb) + fs.blkoff(at), next - at);
+      } finally {
+        row.release();
+      }
+    }
+    at = next;
+  }
+  touchmeta(ip, IN_CHANGE | IN_UPDATE);
+}
+
 /** Allocates what is missing in offset..offset+length-1, as zeros, and extends the size. @throws EFBIG ENOSPC EIO */
 export async function ffs_fallocate(ip: Inode, offset: number, length: number, ctx: Context): Promise<void> {
   const { i_ump: ump, i_fs: fs } = ip;

@@ -5,6 +5,7 @@ import type { MaybePromise } from '../../../kernel/rumpuser/rumpuser.js';
 import type { Buf } from '../../../kernel/vfs/bio.js';
 import { RwLock } from '../../../kernel/vfs/rwlock.js';
 import { IN_CHANGE } from '../../ufs/inode.js';
+import { ffs_hollow } from '../order/hollow.js';
 import type { Ordering } from '../order/ordering.js';
 import type { Inode } from '../volume/inode.js';
 import type { WriteState } from '../volume/writestate.js';
@@ -253,6 +254,10 @@ export class JournalOrder implements Ordering {
     ip.i_nlink -= n;
     if (ip.i_nlink === 0 && n > 0) this.orphan(ip.i_number, ip.i_gen, ip.i_mode);
     this.touch(ip, IN_CHANGE);
+  }
+
+  hollow(ip: Inode): Promise<void> {
+    return ffs_hollow(ip);
   }
 
   orphan(ino: number, gen: number, mode: number): void {

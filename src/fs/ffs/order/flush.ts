@@ -8,6 +8,7 @@ import { dead_release } from './dead.js';
 import type { DirtyBuffers } from './dirty.js';
 import { BK_CG, BK_DIR, BK_INODE } from './ordering.js';
 import type { DeadInode, DeadInodes, LinkCounts } from './pending.js';
+import { ffs_hollowout } from './hollow.js';
 import { ffs_updateall } from './update.js';
 
 /**
@@ -21,7 +22,7 @@ import { ffs_updateall } from './update.js';
  *      -> what was freed before may be used again
  *   2  directory chunks, by rank
  *      -> an fsync ends here
- *   3  links counted down; inodes whose names are gone are cleared
+ *   3  links counted down; inodes whose names are gone are cleared, removed directories that are open are emptied
  *      -> they and their blocks may be used again
  *   4  cylinder groups, summary area, superblock
  *
@@ -48,6 +49,7 @@ async function writeinodes(state: WriteState, dirty: DirtyBuffers): Promise<void
   let reusable = false;
   try {
     await section(state, async () => {
+      await ffs_hollowout(pending.hollowready);
       await ffs_updateall(state);
       state.epoch++;
       if (pending.frees.frags > 0 || pending.linksready.size > 0 || pending.deadready.size > 0) kept?.moved();
@@ -85,11 +87,13 @@ async function writeinodes(state: WriteState, dirty: DirtyBuffers): Promise<void
 
 /** The disk has lost the names: the next flush lowers the counts and clears the inodes first of all. */
 function namesgone({ pending }: WriteState): void {
-  const { linksdown, linksready, dead, deadready } = pending;
+  const { linksdown, linksready, dead, deadready, hollows, hollowready } = pending;
   for (const [ino, n] of linksdown) linksready.set(ino, (linksready.get(ino) ?? 0) + n);
   linksdown.clear();
   for (const [ino, one] of dead) deadready.set(ino, one);
   dead.clear();
+  for (const ip of hollows) hollowready.add(ip);
+  hollows.clear();
 }
 
 /** Phases 3 and 4. */
@@ -97,15 +101,19 @@ async function writerest(state: WriteState, dirty: DirtyBuffers): Promise<void> 
   const { kept, pending, ump } = state;
   let dead: DeadInode[] = [];
   await section(state, async () => {
+    await ffs_hollowout(pending.hollows);
     await lowerlinks(state, pending.linksdown);
     dead = [...pending.dead.values()];
     for (const one of dead) await ffs_clearinode(ump, one.ino);
   });
   kept?.commit();
   await dirty.write(dirty.of(BK_INODE));
-  if (dead.length > 0) await dirty.between();
+  // What was freed before this flush is free already: these are the blocks of directories that were emptied just now.
+  const hollowed = pending.frees.frags > 0;
+  if (dead.length > 0 || hollowed) await dirty.between();
   await section(state, async () => {
-    if (dead.length > 0) kept?.moved();
+    if (dead.length > 0 || hollowed) kept?.moved();
+    if (hollowed) await ffs_freeruns(ump, pending.frees.take());
     await freedead(state, dead, pending.dead);
     ffs_cgstamp(ump, dirty.of(BK_CG));
   });

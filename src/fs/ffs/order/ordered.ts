@@ -157,6 +157,10 @@ export class OrderedWrites implements Ordering {
     this.state.kept?.orphan(ino, gen, mode);
   }
 
+  hollow(ip: Inode): undefined {
+    if (!this.state.isnew(ip)) this.state.pending.hollows.add(ip);
+  }
+
   unorphan(ino: number): void {
     this.state.orphans--;
     this.state.kept?.unorphan(ino);

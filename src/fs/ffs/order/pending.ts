@@ -1,4 +1,5 @@
 import { FreeList } from '../space/freelist.js';
+import type { Inode } from '../volume/inode.js';
 
 /** An inode that has neither links nor users: what must be known to free it when the disk has forgotten its names. */
 export interface DeadInode {
@@ -31,6 +32,9 @@ export class Pending {
   /** Dead inodes whose names the disk may still have, and those whose names it has lost. */
   readonly dead: DeadInodes = new Map();
   readonly deadready: DeadInodes = new Map();
+  /** Removed directories that somebody has open, to be emptied once the disk has lost their names, and those of which it has. */
+  readonly hollows = new Set<Inode>();
+  readonly hollowready = new Set<Inode>();
   /** 512-byte units held by dead inodes. */
   deadblocks = 0;
 
