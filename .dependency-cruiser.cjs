@@ -2,6 +2,7 @@
 module.exports = {
   forbidden: [
     { name: 'no-circular', severity: 'error', comment: 'A cycle that vanishes at run time (types only) is allowed.', from: {}, to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } } },
+    { name: 'no-circle-even-of-types', severity: 'error', comment: 'In FFS and in what drivers share no file can be reached from itself, not even by types.', from: { path: '^src/fs/(ffs|lib)/' }, to: { circular: true } },
     { name: 'driver-only-kernel-and-lib', severity: 'error', comment: 'A driver knows the kernel, what drivers share, what a format is, and itself.', from: { path: '^src/fs/([^/]+)/', pathNot: '^src/fs/(lib|ufs|ffs|lfs)/' }, to: { pathNot: ['^src/kernel/', '^src/fs/lib/', '^src/fs/format\\.ts$', '^src/fs/$1/'] } },
     { name: 'ufs-family-over-ufs', severity: 'error', comment: 'FFS and LFS share ufs besides.', from: { path: '^src/fs/(ffs|lfs)/' }, to: { pathNot: ['^src/kernel/', '^src/fs/lib/', '^src/fs/ufs/', '^src/fs/format\\.ts$', '^src/fs/$1/'] } },
     { name: 'ufs-only-kernel-and-lib', severity: 'error', comment: 'The base of the UFS family knows none of its file systems, not even by type.', from: { path: '^src/fs/ufs/' }, to: { pathNot: ['^src/kernel/', '^src/fs/lib/', '^src/fs/ufs/'] } },

@@ -3,7 +3,7 @@ import type { Test } from 'tap';
 import { FaultDevice } from '../../testing/devices/fault.js';
 import type { MemoryDevice } from '../../src/blockdev/memory.js';
 import { ffs } from '../../src/fs/ffs/index.js';
-import { JournalOrder } from '../../src/fs/ffs/journal/journal.js';
+import { JournalledWrites } from '../../src/fs/ffs/journal/journal.js';
 import { wapbl_minimum } from '../../src/fs/ffs/journal/size.js';
 import { O_CREAT, O_RDONLY, O_RDWR } from '../../src/kernel/fcntl.js';
 import { RumpKernel } from '../../src/kernel/rump.js';
@@ -22,10 +22,10 @@ import type { Geometry } from './write-support.js';
 
 /** The most that an operation has changed, of what is kept ready; of the test at work. */
 const most = { largest: 0, oproom: 0 };
-const orders: JournalOrder[] = [];
-JournalOrder.measure = true;
-const ended = JournalOrder.prototype.end;
-JournalOrder.prototype.end = function end(this: JournalOrder): void {
+const orders: JournalledWrites[] = [];
+JournalledWrites.measure = true;
+const ended = JournalledWrites.prototype.end;
+JournalledWrites.prototype.end = function end(this: JournalledWrites): void {
   ended.call(this);
   most.largest = this.largest;
   most.oproom = this.oproom;

@@ -1,5 +1,6 @@
 /** The options of FFS, of its mounts and of its tools, as data: --help and the manual page come from here. */
 import type { FormatOption } from '../format.js';
+import { FFS_DIALECTS } from './disk/dialects.js';
 
 const MINFREE: FormatOption = { name: 'minfree', alias: 'm', kind: 'number', describe: 'percent kept for the superuser' };
 
@@ -8,7 +9,7 @@ export const MOUNT_OPTIONS: readonly FormatOption[] = [
   { name: 'nolog', kind: 'flag', describe: 'do not log; a journal stays where it is, empty' },
   { name: 'log-endian', kind: 'text', choices: ['little', 'big'], describe: 'byte order of a journal that is made, that of the machine which is to replay it' },
   {
-    name: 'dialect', kind: 'text', choices: ['netbsd', 'freebsd', 'openbsd', '4.2bsd', 'apple', 'next', 'solaris'],
+    name: 'dialect', kind: 'text', choices: FFS_DIALECTS,
     describe: 'who has written the volume, where it does not tell',
   },
   { name: 'stale-quotas', kind: 'flag', describe: 'write although quota.user or quota.group in the root directory will no longer be right' },

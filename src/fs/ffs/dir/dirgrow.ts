@@ -11,7 +11,7 @@ import { release, touchmeta } from '../order/changes.js';
 import { ORDER, WRITE } from '../volume/writestate.js';
 import { ffs_shrink } from '../file/truncate.js';
 
-/** Directories grow by a chunk and shrink by blocks. Their blocks are buffers; see order.ts for when they are written. */
+/** Directories grow by a chunk and shrink by blocks. Their blocks are buffers; see order/flush.ts for when they are written. */
 
 /** An empty chunk: one entry without a file. */
 function emptychunk(bp: Buf, at: number, dirblksiz: number, le: boolean): void {

@@ -1,7 +1,7 @@
 import { checkhash, crc32c } from '../../lib/crc32c.js';
-import type { FfsDialect } from '../volume/ffsmount.js';
-import type { Fs } from './fs.js';
+import type { FfsDialect } from './dialects.js';
 import { FS_METACKHASH, SBLOCKSIZE } from './fs_const.js';
+import type { FsFields } from './fs_data.js';
 
 /**
  * FreeBSD's check hashes of superblock and cylinder groups (that of inodes: ufs/dinode.ts). Each is a CRC-32C over the
@@ -58,7 +58,7 @@ export function cg_ckhash_update(view: DataView, cgsize: number, le: boolean): v
 }
 
 /** The check hashes in force on a volume of this dialect: CK_*. A system that does not keep them takes FS_METACKHASH away. */
-export function ffs_ckhashes(fs: Fs, dialect: FfsDialect): number {
+export function ffs_ckhashes(fs: FsFields, dialect: FfsDialect): number {
   if (dialect !== 'freebsd' || !fs.wide || (fs.fs_flags & FS_METACKHASH) === 0) return 0;
   return fs.fs_metackhash & CK_SUPPORTED & (fs.ufs2 ? ~0 : ~CK_INODE);
 }

@@ -1,5 +1,5 @@
 import type { BlockDevice } from '../../../kernel/blkdev.js';
-import type { FfsDialect } from '../volume/ffsmount.js';
+import type { FfsDialect } from './dialects.js';
 import type { Fs } from './fs.js';
 import {
   FS_42POSTBLFMT, FS_44INODEFMT, FS_ACLS, FS_DOQUOTA2, FS_DOSOFTDEP, FS_DOWAPBL, FS_FLAGS_UPDATED, FS_GJOURNAL, FS_ISCLEAN, FS_MULTILABEL, FS_NEEDSFSCK,

@@ -1,5 +1,5 @@
 import { geti64, getu64, put64 } from '../../lib/endian.js';
-import type { Fs } from './fs.js';
+import type { FsFields } from './fs_data.js';
 import { SBLOCK_UFS1 } from './fs_const.js';
 
 /**
@@ -8,7 +8,7 @@ import { SBLOCK_UFS1 } from './fs_const.js';
  */
 
 type FieldType = 'i8' | 'u8' | 'i32' | 'u32' | 'i64' | 'u64';
-type NumericField = Exclude<{ [K in keyof Fs]: Fs[K] extends number ? K : never }[keyof Fs] & `fs_${string}`, 'fs_magic'>;
+type NumericField = Exclude<{ [K in keyof FsFields]: FsFields[K] extends number ? K : never }[keyof FsFields] & `fs_${string}`, 'fs_magic'>;
 export type Field = readonly [NumericField, number, FieldType];
 
 /** Fields that are at the same place in every volume. */

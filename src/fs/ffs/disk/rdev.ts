@@ -1,5 +1,5 @@
 import { major, makedev, minor } from '../../../kernel/stat.js';
-import type { FfsDialect } from '../volume/ffsmount.js';
+import type { FfsDialect } from './dialects.js';
 
 /**
  * Device numbers as each system packs them into di_rdev (low 32 bits; FreeBSD uses 64).

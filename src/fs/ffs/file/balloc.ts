@@ -14,7 +14,7 @@ import { WRITE } from '../volume/writestate.js';
 
 const ZEROS = new Uint8Array(65536);
 
-/** Writes zeros to the device. The caller says in Order.newdata whether the place is new to the disk. */
+/** Writes zeros to the device. The caller says in WriteState.newdata whether the place is new to the disk. */
 export async function ffs_zero(ip: Inode, at: number, length: number): Promise<void> {
   const { um_dev } = ip.i_ump;
   WRITE(ip.i_ump).unflushed = true;

@@ -38,7 +38,7 @@ const TRIMBLOCKS = 8;
  * home without being logged. Should the journal still hold older transactions whose blocks cannot go home because they
  * have changed again, they are replayed to the disk from the journal itself, which makes all of it free.
  */
-export class JournalOrder implements Ordering {
+export class JournalledWrites implements Ordering {
   readonly journalled = true;
   readonly state: WriteState;
   readonly ring: WapblRing;
@@ -90,7 +90,7 @@ export class JournalOrder implements Ordering {
       running.credit = Math.max(1, Math.floor((Math.min(this.#most, free) - length) / this.oproom) - this.#open);
     }
     running.credit--;
-    this.#base = JournalOrder.measure && this.#open === 0 ? running.length() : -1;
+    this.#base = JournalledWrites.measure && this.#open === 0 ? running.length() : -1;
     return this.#enter();
   }
 

@@ -9,7 +9,7 @@ import { ffs_dialect_stop } from '../volume/writedialect.js';
 import { SF_LOG, loadnameless, wapbl_create, wapbl_setplace, wapbl_unfit } from './create.js';
 import { UFS_WAPBL_FLAGS_CLEAR_LOG, UFS_WAPBL_FLAGS_CREATE_LOG, wapbl_open, wapbl_place } from './header.js';
 import type { WapblLog, WapblPlace } from './header.js';
-import { JournalOrder } from './journal.js';
+import { JournalledWrites } from './journal.js';
 import { wapbl_finish } from './steps.js';
 import type { WapblReplay } from './replay.js';
 import { WapblRing } from './ring.js';
@@ -136,7 +136,7 @@ async function enable(ump: FfsMount, place: WapblPlace, log: WapblLog | undefine
     await writesuperblock(ump);
   }
   const state = WRITE(ump);
-  const order = new JournalOrder(state, ring);
+  const order = new JournalledWrites(state, ring);
   state.order = order;
   ump.um_mountp.mnt_flag |= MNT_LOG;
   for (const { ino, mode } of inodes) if (!order.isorphan(ino)) await finishinode(ump, order, ino, mode);
@@ -144,7 +144,7 @@ async function enable(ump: FfsMount, place: WapblPlace, log: WapblLog | undefine
 }
 
 /** An inode that was without a link when the power went: frees it. */
-async function finishinode(ump: FfsMount, order: JournalOrder, ino: number, mode: number): Promise<void> {
+async function finishinode(ump: FfsMount, order: JournalledWrites, ino: number, mode: number): Promise<void> {
   const fs = ump.um_fs;
   const log = (what: string) => ump.um_kernel.log('warn', `${ump.um_mountp.mnt_mntfromname}: inode ${ino} of the journal's list ${what}`);
   if (!(ino > 2 && ino < fs.ninodes)) return log('does not exist');
@@ -157,7 +157,7 @@ async function finishinode(ump: FfsMount, order: JournalOrder, ino: number, mode
 /** Ends logging: everything to its place, the journal empty, FS_DOWAPBL off. @param clean mark the volume clean */
 export async function wapbl_stop(ump: FfsMount, clean: boolean): Promise<void> {
   const state = WRITE(ump);
-  const order = state.order as JournalOrder;
+  const order = state.order as JournalledWrites;
   const fs = ump.um_fs;
   if (state.broken) {
     try {

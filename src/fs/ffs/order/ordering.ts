@@ -5,7 +5,7 @@ import type { Inode } from '../volume/inode.js';
 /**
  * How changes of metadata reach the disk such that a power cut at any moment leaves a volume that can be repaired
  * without losing what was fsynced. One interface with two implementations: {@link OrderedWrites} (ordered.ts) on a volume
- * without a journal, {@link JournalOrder} (journal/journal.ts) on one with. See "Write ordering" and "The journal" in
+ * without a journal, {@link JournalledWrites} (journal/journal.ts) on one with. See "Write ordering" and "The journal" in
  * README.md.
  *
  * Every change happens in memory, inside a transaction (begin .. end), and marks buffers and inodes as changed. A flush

@@ -251,7 +251,7 @@ export async function ffs_unrealloc(ip: Inode, fsb: number, ofrags: number, to: 
 /**
  * ffs_realloccg: gives the last block of a small file, `ofrags` at `fsb`, `nfrags` instead: in place, or elsewhere.
  * The content is not copied and the old place is not freed: when the result is not `fsb`, the caller does both
- * (Order.release).
+ * (release in order/changes.ts).
  * @returns the first frag
  * @throws ENOSPC
  */

@@ -3,7 +3,7 @@ import { bytestrToUnicode } from '../../../kernel/bytestr.js';
 import type { VolumeFacts } from '../../format.js';
 import { dateInWords, sizeInWords } from '../../lib/words.js';
 import { ffs_evidence } from '../disk/dialect.js';
-import type { FfsDialect } from '../volume/ffsmount.js';
+import type { FfsDialect } from '../disk/dialects.js';
 import type { Fs } from '../disk/fs.js';
 import {
   FS_42INODEFMT, FS_42POSTBLFMT, FS_ACLS, FS_DOSOFTDEP, FS_FLAGS_UPDATED, FS_GJOURNAL, FS_ISCLEAN, FS_MULTILABEL, FS_NEEDSFSCK, FS_POSIX1EACLS, FS_SUJ,

@@ -8,7 +8,7 @@ import { flagNames, formatName } from './describe.js';
 import { ffs_ckhashes } from '../disk/ckhash.js';
 import { ffs_evidence } from '../disk/dialect.js';
 import { alternates, freelist, newfscommand, summaries } from './dumpfs_more.js';
-import type { FfsDialect } from '../volume/ffsmount.js';
+import type { FfsDialect } from '../disk/dialects.js';
 import type { Fs } from '../disk/fs.js';
 import { DINODE1_SIZE, DINODE2_SIZE, FS_44INODEFMT, UFS_ROOTINO } from '../disk/fs.js';
 import { ffs_superblock_search, readbytes } from '../disk/sbsearch.js';

@@ -1,7 +1,7 @@
 import type { BlockDevice } from '../../../kernel/blkdev.js';
 import { Cg } from '../disk/cg.js';
 import { csum_load } from '../disk/csum.js';
-import type { FfsDialect } from '../volume/ffsmount.js';
+import type { FfsDialect } from '../disk/dialects.js';
 import { Fs, SBLOCKSIZE } from '../disk/fs.js';
 import { FS_42INODEFMT, FS_OPTSPACE, FS_UFS2EA_MAGIC } from '../disk/fs_const.js';
 import type { NewfsFormat } from './newfs_layout.js';

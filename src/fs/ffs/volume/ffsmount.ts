@@ -11,11 +11,9 @@ import { APPLEUFS_DIRBLKSIZ, UFS_DIRBLKSIZ } from '../../ufs/dir.js';
 import { DirIndexCache } from '../../ufs/dirindex.js';
 import type { UfsMount, UfsOps } from '../../ufs/ufsmount.js';
 import { CK_INODE, ffs_ckhashes } from '../disk/ckhash.js';
+import type { FfsDialect } from '../disk/dialects.js';
 import type { Fs } from '../disk/fs.js';
 import { FS_44INODEFMT } from '../disk/fs.js';
-
-/** Who wrote the volume last, as far as evidence goes (dialect.ts). */
-export type FfsDialect = 'netbsd' | 'freebsd' | 'openbsd' | '4.2bsd' | 'apple' | 'next' | 'solaris' | 'unknown';
 
 /**
  * A mounted FFS volume (NetBSD's struct ufsmount): mp.mnt_data. Immutable but for um_fs's fields, and what is set when

@@ -11,7 +11,8 @@ import { UFS_ROOTINO } from '../../ufs/dir.js';
 import { VTOI } from './inode.js';
 import { Cg } from '../disk/cg.js';
 import { ffs_evidence } from '../disk/dialect.js';
-import type { FfsDialect } from './ffsmount.js';
+import { FFS_DIALECTS } from '../disk/dialects.js';
+import type { FfsDialect } from '../disk/dialects.js';
 import { FfsMount, VFSTOUFS } from './ffsmount.js';
 import type { Fs } from '../disk/fs.js';
 import { ffs_attributes } from '../file/attributes.js';
@@ -27,8 +28,6 @@ import { journalwish } from '../journal/options.js';
 import { WapblOverlay } from '../journal/overlay.js';
 import { wapbl_replay } from '../journal/replay.js';
 import type { JournalWish } from '../journal/start.js';
-
-const DIALECTS: readonly string[] = ['netbsd', 'freebsd', 'openbsd', '4.2bsd', 'apple', 'next', 'solaris'];
 
 interface Options {
   readonly dialect: FfsDialect | undefined;
@@ -46,8 +45,8 @@ function options(args: MountArgs, flags: number): Options {
   let stalequotas = false;
   for (const [name, value] of args.options) {
     if (name === 'dialect') {
-      if (value === true || !DIALECTS.includes(value)) throw errno(E.EINVAL, `ffs: dialect is one of ${DIALECTS.join(', ')}`);
-      dialect = value as FfsDialect;
+      dialect = FFS_DIALECTS.find((one) => one === value);
+      if (dialect === undefined) throw errno(E.EINVAL, `ffs: dialect is one of ${FFS_DIALECTS.join(', ')}`);
     } else if (name === 'force-rw' && value === true) {
       forcerw = true;
     } else if (name === 'stale-quotas' && value === true) {
