@@ -11,6 +11,7 @@ import { imageFromFd } from '../blockdev/image.js';
 import { OVERLAY_BLOCK_BYTES } from '../blockdev/overlay-format.js';
 import { overlayOn } from '../blockdev/overlay.js';
 import { PartitionDevice, placeOf } from '../blockdev/partition.js';
+import type * as identifyModule from '../fs/identify.js';
 import { tmpfs } from '../fs/tmpfs/index.js';
 import type { Reach } from '../fuse/sandbox/filter.js';
 import { DEVICE_FD, serverMain, type OpenVolume, type ServedVolume } from '../fuse/server-process.js';
@@ -86,12 +87,18 @@ function reaches({ disk, overlay }: Disks, device: BlockDevice, readonly: boolea
   return [{ fd: DEVICE_FD, start: from, end: to, write: false, discard: false }, { fd: OVERLAY_FD, start: 0, end: overlay.size_bytes, write: true, discard: false }];
 }
 
-/** A disk with partitions of which none was chosen: the error then says what there is to choose from. */
-async function partitionsInstead(error: unknown, args: ServerArguments, device: BlockDevice | undefined): Promise<unknown> {
-  if (!(error instanceof Errno) || error.errno !== E.EFTYPE || device === undefined || args.partition !== undefined || args.offset !== undefined) return error;
-  const { partitions } = await scan(device).catch(() => ({ partitions: [] }));
-  if (partitions.length === 0) return error;
-  return errno(E.EFTYPE, `${args.image} is divided into partitions: choose one with --partition (${listPartitions(partitions)})`);
+/** Says what is there instead of a volume that could be mounted: loaded where it may be needed. */
+type Identify = typeof identifyModule;
+
+/** In place of "no file system": which partitions there are to choose from, of a disk of which none was chosen; or what else it is. */
+async function whatInstead(error: unknown, args: ServerArguments, device: BlockDevice | undefined, identify: Identify | undefined): Promise<unknown> {
+  if (!(error instanceof Errno) || error.errno !== E.EFTYPE || device === undefined) return error;
+  if (args.partition === undefined && args.offset === undefined) {
+    const { partitions } = await scan(device).catch(() => ({ partitions: [] }));
+    if (partitions.length > 0) return errno(E.EFTYPE, `${args.image} is divided into partitions: choose one with --partition (${listPartitions(partitions)})`);
+  }
+  const other = await identify?.notMountable(device);
+  return other === undefined ? error : errno(E.EFTYPE, `${device.name} ${identify!.holds(other)}`);
 }
 
 async function makePath(sys: RumpSys, path: string): Promise<void> {
@@ -118,6 +125,7 @@ const open: OpenVolume = async (raw, how) => {
   const options = new Map(args.options);
   const disks = args.disk ? await openDisks(ru, args, how.readonly) : undefined;
   const loaded = await loadFormats(how.fstype ?? args.type, disks?.disk, args.partition === undefined ? (args.offset ?? 0) : undefined, how.heir);
+  const identify = loaded.length !== 1 ? await import('../fs/identify.js') : undefined;
   await prepareNodeRumpuser();
   const components = [...new Set([tmpfs, ...loaded.map(({ component }) => component)])];
   const rehearsal = how.heir ? await import('./rehearsal.js') : undefined;
@@ -136,7 +144,7 @@ const open: OpenVolume = async (raw, how) => {
     if (args.mustWrite && !how.readonly && args.disk) options.set('force-rw', true);
     await rump.sys.mount(name, args.mountpoint, flags, device !== undefined ? { fspec: device, options } : { options });
   } catch (error) {
-    throw await partitionsInstead(error, args, device);
+    throw await whatInstead(error, args, device, identify);
   }
   mounting = false;
   const { f_flag } = await rump.sys.statvfs(args.mountpoint);

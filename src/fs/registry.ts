@@ -26,8 +26,8 @@ function magic(at: readonly number[], ...bytes: string[]): readonly Place[] {
   return [{ at, bytes }];
 }
 
-/** Where FFS has its superblocks, and the first copies of the usual geometries; fs_magic stands at their end. Bytes. */
-const FFS_MAGICS = [65536, 8192, 0, 262144, 16384, 81920].map((superblock) => superblock + 1372);
+/** Where FFS has its superblocks, and the first copies of it; fs_magic stands at their end. Bytes. */
+const FFS_MAGICS = [65536, 8192, 0, 262144, 16384, 32768, 73728, 81920, 98304, 131072].map((superblock) => superblock + 1372);
 /** UFS1, UFS2, UFS2 with extended attributes, Solaris's beyond a terabyte, FreeBSD's while newfs is at work: both byte orders. */
 const FFS = magic(
   FFS_MAGICS, '\x54\x19\x01\x00', '\x00\x01\x19\x54', '\x19\x01\x54\x19', '\x19\x54\x01\x19', '\x38\x20\x01\x19', '\x19\x01\x20\x38',
