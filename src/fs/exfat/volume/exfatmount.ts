@@ -5,13 +5,14 @@ import type { MountedDevice } from '../../../kernel/vfs/mntdev.js';
 import type { Mount } from '../../../kernel/vfs/mount.js';
 import { DamageLog } from '../../lib/damage.js';
 import type { DirIndex } from '../dir/dirindex.js';
+import type { NameRules } from '../dir/name.js';
 import { DirIndexes } from '../dir/dirindexes.js';
 import type { Boot } from '../disk/boot.js';
 import { ACTIVE_FAT, DIRECTORY_BYTES_MAX, FIRST_CLUSTER } from '../disk/boot.js';
 import type { Order } from '../order/order.js';
 import type { Bitmap } from '../space/bitmap.js';
 import { Fat } from '../space/fat.js';
-import type { Numbers } from './numbers.js';
+import type { Whereabouts } from './whereabouts.js';
 import type { ExfatOptions } from './options.js';
 
 /** A mounted exFAT volume: mp.mnt_data. Filled while it is mounted (mount.ts); only em_options and em_order change afterwards. */
@@ -32,12 +33,10 @@ export class ExfatMount {
   /** Clusters of the largest directory. */
   readonly em_dirclusters: number;
   readonly em_fat: Fat;
-  /** What each UTF-16 unit becomes when names are compared. */
-  em_upcase!: Uint16Array;
+  em_names!: NameRules;
   em_bitmap!: Bitmap;
-  em_numbers!: Numbers;
-  /** Bytes of the root directory. Its size is the length of its chain. */
-  em_rootbytes = 0;
+  /** Which number is which file. */
+  em_where!: Whereabouts;
   readonly em_indexes = new DirIndexes<DirIndex>();
   readonly em_damage: DamageLog;
   /** What is to be written, and in which order; null: the volume is not written. */
