@@ -1,5 +1,5 @@
 import { E, errno } from '../../../kernel/errno.js';
-import { loneSurrogate, utf16FromBytestr } from '../../lib/names/utf16.js';
+import { bytestrFromUtf16, loneSurrogate, utf16FromBytestr } from '../../lib/names/utf16.js';
 import { NAME_UNITS_MAX, name_hash } from '../disk/entry.js';
 
 // eslint-disable-next-line no-control-regex -- the ASCII test is the point
@@ -7,10 +7,29 @@ const ASCII = /^[\x00-\x7f]*$/;
 // eslint-disable-next-line no-control-regex -- the format forbids them
 const FORBIDDEN = /[\x00-\x1f"*/:<>?\\|]/;
 const DOTS = /\.+$/;
+const LONE = /[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g;
+
+/** A table in which what a unit becomes stays as it is; of a circle, nothing changes. */
+function settled(table: Uint16Array): Uint16Array {
+  const keys = new Uint16Array(table.length);
+  for (let unit = 0; unit < table.length; unit++) {
+    let to = table[unit];
+    for (let steps = 0; steps < 8 && table[to] !== to; steps++) to = table[to];
+    keys[unit] = table[to] === to ? to : unit;
+  }
+  return keys;
+}
+
+/** A name as it is shown: half a surrogate pair has no UTF-8. */
+export function shown(units: string): string {
+  return loneSurrogate(units) ? units.replace(LONE, '\ufffd') : units;
+}
 
 /** How the names of a volume are compared. */
 export class NameRules {
   private readonly upcase: Uint16Array;
+  /** The same, followed until nothing changes any more: the key of a key must be that key. */
+  private readonly keys: Uint16Array;
   /** ASCII is compared as ASCII. */
   private readonly plain: boolean;
   /** Dots at the end belong to a name (option keep_last_dots). */
@@ -22,19 +41,26 @@ export class NameRules {
     let plain = true;
     for (let c = 0; c < 128; c++) if (upcase[c] !== (c >= 0x61 && c <= 0x7a ? c - 32 : c)) plain = false;
     this.plain = plain;
+    this.keys = settled(upcase);
   }
 
-  /** The name up-cased by the volume's table. */
-  up(units: string): string {
+  private map(units: string, table: Uint16Array): string {
     if (this.plain && ASCII.test(units)) return units.toUpperCase();
     let up = '';
-    for (let i = 0; i < units.length; i++) up += String.fromCharCode(this.upcase[units.charCodeAt(i)]);
+    for (let i = 0; i < units.length; i++) up += String.fromCharCode(table[units.charCodeAt(i)]);
     return up;
   }
 
-  /** Under which key equal names meet. */
+  /** Under which key equal names meet, UTF-16 units. */
   key(units: string): string {
-    return this.up(this.keepdots ? units : units.replace(DOTS, ''));
+    return this.map(shown(this.keepdots ? units : units.replace(DOTS, '')), this.keys);
+  }
+
+  /** The key of a byte string, as a byte string. */
+  fold(name: string): string {
+    if (name === '.' || name === '..') return name;
+    const units = utf16FromBytestr(name);
+    return units === null ? name : bytestrFromUtf16(this.key(units));
   }
 
   /** The key of a name as somebody looks it up; null: no file can have it. */
@@ -60,7 +86,7 @@ export class NameRules {
 
   /** NameHash. */
   hash(units: string): number {
-    const up = this.up(units);
+    const up = this.map(units, this.upcase);
     const array = new Uint16Array(up.length);
     for (let i = 0; i < up.length; i++) array[i] = up.charCodeAt(i);
     return name_hash(array, array.length);

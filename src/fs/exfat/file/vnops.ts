@@ -5,11 +5,12 @@ import { DT_DIR, DT_REG } from '../../../kernel/stat.js';
 import type { Uio } from '../../../kernel/vfs/uio.js';
 import type { Vattr } from '../../../kernel/vfs/vattr.js';
 import { VREG } from '../../../kernel/vfs/vattr.js';
-import type { ReaddirEmit, Vnops } from '../../../kernel/vfs/vnops.js';
+import type { Cookie, ReaddirEmit, Vnops } from '../../../kernel/vfs/vnops.js';
 import type { Vnode } from '../../../kernel/vfs/vnode.js';
 import { bytestrFromUtf16 } from '../../lib/names/utf16.js';
 import type { Found } from '../dir/lookup.js';
-import { dir_find } from '../dir/lookup.js';
+import { dir_find, dir_readset } from '../dir/lookup.js';
+import { shown } from '../dir/name.js';
 import { dir_walk } from '../dir/scan.js';
 import { ATTR_DIRECTORY, ENTRY_BYTES, NAME_UNITS_MAX } from '../disk/entry.js';
 import { node_accessed, node_getattr, node_setattr } from './attributes.js';
@@ -39,7 +40,8 @@ function lookup(dvp: Vnode, name: string, _ctx: Context): MaybePromise<Vnode | n
 }
 
 /** Cookies: 0 and 1 are "." and ".."; entry i of the directory has i + 2. */
-function readdir(vp: Vnode, cookie: number, _ctx: Context, emit: ReaddirEmit): MaybePromise<boolean> {
+function readdir(vp: Vnode, from: Cookie, _ctx: Context, emit: ReaddirEmit): MaybePromise<boolean> {
+  const cookie = Number(from);
   const node = VTOE(vp);
   if (node.en_removed) return true;
   const { en_em: em } = node;
@@ -55,7 +57,7 @@ function readdir(vp: Vnode, cookie: number, _ctx: Context, emit: ReaddirEmit): M
         return true;
       }
       const type = (set.attributes & ATTR_DIRECTORY) !== 0 ? DT_DIR : DT_REG;
-      return emit(em.em_where.numberOf(dir, offset, at), type, bytestrFromUtf16(name), offset / ENTRY_BYTES + set.count + 2);
+      return emit(em.em_where.numberOf(dir, offset, at), type, bytestrFromUtf16(shown(name)), offset / ENTRY_BYTES + set.count + 2);
     },
     bad: (problem, offset) => em.em_damage.note(`directory ${dir.number}, entry at ${offset}: ${problem}`),
   });
@@ -70,6 +72,15 @@ function read(vp: Vnode, uio: Uio, _ioflag: number, _ctx: Context): MaybePromise
   if (uio.uio_resid === 0) return undefined;
   const noted = node_accessed(node);
   return noted instanceof Promise ? noted.then(() => file_read(node, uio)) : file_read(node, uio);
+}
+
+/** How a file's name is spelled on the volume. */
+function spelling(_dvp: Vnode, name: string, vp: Vnode): MaybePromise<string> {
+  const { en_parent: dir, en_offset: offset } = VTOE(vp);
+  if (dir === null) return name;
+  const spell = (found: Found | undefined): string => (found === undefined ? name : bytestrFromUtf16(shown(found.set.name())));
+  const found = dir_readset(dir, offset);
+  return found instanceof Promise ? found.then(spell) : spell(found);
 }
 
 /** Runs `change` as an operation. */
@@ -123,6 +134,7 @@ function no_such_file(): never {
 
 export const exfat_vnodeops: Vnops = {
   lookup,
+  spelling,
   create: (dvp, name, vap) => (vap.va_type === VREG ? make_file(dvp, name, vap, false) : no_such_file()),
   mkdir: (dvp, name, vap) => make_file(dvp, name, vap, true),
   mknod: no_such_file,

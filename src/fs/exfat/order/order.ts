@@ -1,16 +1,15 @@
 import { E, errno } from '../../../kernel/errno.js';
 import type { MaybePromise } from '../../../kernel/rumpuser/rumpuser.js';
 import type { Buf } from '../../../kernel/vfs/bio.js';
-import { device_failed } from '../../../kernel/vfs/mntdev.js';
 import { RwLock } from '../../../kernel/vfs/rwlock.js';
 import type { ExfatNode } from '../file/node.js';
 import type { Chain } from '../space/chain.js';
 import { CHAIN_END } from '../space/fat.js';
-import { VOLUME_DIRTY } from '../disk/boot.js';
+import { CLEAR_TO_ZERO, VOLUME_DIRTY } from '../disk/boot.js';
 import { write_flags } from '../volume/flags.js';
 import type { ExfatMount } from '../volume/exfatmount.js';
-import type { Kept } from './kept.js';
 import { Rank } from './ranks.js';
+import { Rows } from './rows.js';
 
 /**
  * What is to be written, and in which order, so that whatever the power cuts off there is no worse than lost clusters. Operations
@@ -50,10 +49,15 @@ export class Order {
   private written = false;
   /** Files whose data was lost because a write failed that had been put off: their next fsync says so. */
   readonly lost = new Set<number>();
-  kept: Kept | null = null;
+  /** What a successor must know; null: there will be none. */
+  private readonly rows: Rows | null;
 
   constructor(em: ExfatMount) {
     this.em = em;
+    const { mnt_kept: kept } = em.em_mountp;
+    const rows = kept === null ? null : new Rows(kept);
+    this.rows = rows;
+    if (rows !== null) em.em_where.numbers.record = (number, words) => rows.number(number, words);
   }
 
   // ---- operations
@@ -78,12 +82,6 @@ export class Order {
 
   end(): void {
     this.lock.exit(false);
-    this.kept?.quieted();
-  }
-
-  /** Somebody is in the middle of an operation. */
-  get busy(): boolean {
-    return this.lock.shared;
   }
 
   /** In the middle of an operation: writes everything, and goes on. What the caller has found out may have changed. */
@@ -107,9 +105,15 @@ export class Order {
 
   private async markdirty(): Promise<void> {
     const { em } = this;
-    await write_flags(em, VOLUME_DIRTY, 0);
+    await write_flags(em, VOLUME_DIRTY, CLEAR_TO_ZERO);
     await em.em_dev.flush();
+    this.adopt();
+  }
+
+  /** The volume is marked dirty by us, or was by the server before us. */
+  adopt(): void {
     this.marked = true;
+    this.rows?.volume(true, false);
   }
 
   // ---- changes
@@ -135,13 +139,13 @@ export class Order {
   freelater(cluster: number, count: number): void {
     this.frees.push(cluster, count);
     this.freeing += count;
-    this.kept?.freeing(cluster, count);
+    this.rows?.freeing(cluster, count);
   }
 
   /** The chain of a file ends with this cluster, once the disk knows its new length. */
   endlater(cluster: number): void {
     this.ends.add(cluster);
-    this.kept?.ending(cluster);
+    this.rows?.ending(cluster);
   }
 
   /** All clusters of a chain from `from` on. A chain that is broken is freed as far as it goes. */
@@ -167,12 +171,12 @@ export class Order {
   /** The file has lost its name, or has changed without one. */
   orphaned(node: ExfatNode): void {
     this.orphans.set(node.en_number, node);
-    this.kept?.orphan(node);
+    this.rows?.orphan(node);
   }
 
   /** It is gone. */
   unorphaned(node: ExfatNode): void {
-    if (this.orphans.delete(node.en_number)) this.kept?.unorphan(node.en_number);
+    if (this.orphans.delete(node.en_number)) this.rows?.unorphan(node.en_number);
   }
 
   get nameless(): Iterable<ExfatNode> {
@@ -183,16 +187,6 @@ export class Order {
     return this.orphans.size;
   }
 
-  // ---- for a successor
-
-  get freerows(): readonly number[] {
-    return this.frees;
-  }
-
-  get chainends(): Iterable<number> {
-    return this.ends;
-  }
-
   // ---- flushes
 
   /** The volume contradicts itself: it is not changed any more (unless option errors says otherwise). */
@@ -200,7 +194,7 @@ export class Order {
     if (this.broken !== undefined || this.em.em_options.errors === 'continue') return;
     this.broken = why;
     this.em.em_kernel.log('error', `${this.em.em_mountp.mnt_mntfromname}: not written any more: ${why}`);
-    this.kept?.moved();
+    this.rows?.volume(this.marked, true);
   }
 
   /**
@@ -212,17 +206,12 @@ export class Order {
     if (wait) await wait;
     try {
       await this.steps(all);
-    } catch (thrown) {
-      if (device_failed(thrown)) this.kept?.moved();
-      throw thrown;
     } finally {
       this.lock.exit(true);
-      this.kept?.quieted();
     }
   }
 
   private async steps(all: boolean): Promise<void> {
-    this.kept?.commit();
     await this.maps();
     if (this.dirtyentries.size > 0) {
       await this.barrier();
@@ -232,11 +221,9 @@ export class Order {
     this.epoch++;
     await this.release();
     if (all && this.dirtymaps.size > 0) {
-      this.kept?.commit();
       await this.maps();
       await this.barrier();
     }
-    this.kept?.flushed();
   }
 
   private async maps(): Promise<void> {
@@ -277,12 +264,15 @@ export class Order {
     this.frees = [];
     this.freeing = 0;
     this.ends.clear();
-    for (const cluster of ends) await em.em_fat.set(cluster, CHAIN_END);
+    for (const cluster of ends) {
+      await em.em_fat.set(cluster, CHAIN_END);
+      this.rows?.ended(cluster);
+    }
     let twice = 0;
     for (let i = 0; i < frees.length; i += 2) {
       twice += await em.em_bitmap.give(frees[i], frees[i + 1]);
+      this.rows?.freed(frees[i]);
     }
-    this.kept?.moved();
     if (twice > 0) {
       em.em_damage.note(`${twice} clusters of files that were removed or cut were free already`);
       this.fail('clusters were freed that nobody had; run fsck');
@@ -305,8 +295,8 @@ export class Order {
       await write_flags(em, 0, VOLUME_DIRTY);
       await em.em_dev.flush();
       this.marked = false;
+      this.rows?.volume(false, false);
     } finally {
       this.lock.exit(true);
-      this.kept?.quieted();
     }
   }}

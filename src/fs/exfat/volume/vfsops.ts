@@ -6,9 +6,11 @@ import type { Mount } from '../../../kernel/vfs/mount.js';
 import type { MountArgs, Vfsops } from '../../../kernel/vfs/vfsops.js';
 import type { Vnode } from '../../../kernel/vfs/vnode.js';
 import { NAME_UNITS_MAX } from '../disk/entry.js';
+import { rows_marked } from '../order/rows.js';
 import { exfat_attributes } from '../file/attributes.js';
 import { VTOE, exfat_loadvnode } from '../file/node.js';
 import type { ExfatMount } from './exfatmount.js';
+import { exfat_traits } from './traits.js';
 import { VFSTOEXFAT } from './exfatmount.js';
 import { open_volume } from './openvolume.js';
 import type { ExfatOptions } from './options.js';
@@ -31,13 +33,14 @@ async function mount(mp: Mount, args: MountArgs): Promise<void> {
   try {
     const { em, forbidden, dirty } = await open_volume(mp, dev, options);
     mp.mnt_data = em;
+    mp.mnt_traits = exfat_traits(em.em_names);
     if ((mp.mnt_flag & MNT_RDONLY) !== 0) {
       if (forbidden !== undefined) mp.mnt_kernel.log('warn', `${mp.mnt_mntfromname}: ${forbidden}`);
       return;
     }
     if (dev.readonly) downgrade(mp, options, 'the device cannot be written');
     else if (forbidden !== undefined) downgrade(mp, options, `${forbidden}; run rumpfuse fsck`);
-    else if (dirty) downgrade(mp, options, 'it was not unmounted cleanly; run rumpfuse fsck');
+    else if (dirty && !rows_marked(mp.mnt_kept)) downgrade(mp, options, 'it was not unmounted cleanly; run rumpfuse fsck');
     else await start_writing(em);
   } catch (thrown) {
     mp.mnt_data = null;
@@ -122,6 +125,8 @@ function fresh(mp: Mount, vp: Vnode): MaybePromise<Vnode> {
 
 export const exfat_vfsops: Vfsops = {
   vfs_name: 'exfat',
+  vfs_survives: 'buffers',
+  lostwrite: (mp, number) => void VFSTOEXFAT(mp).em_order?.lost.add(number),
   mount,
   update,
   unmount,
