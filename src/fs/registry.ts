@@ -34,8 +34,12 @@ const FFS = magic(
   '\xde\xca\xde\x00', '\x00\xde\xca\xde', '\x08\x04\x96\x19', '\x19\x96\x04\x08',
 );
 
+/** FileSystemName in the boot sector, or in its backup with sectors of 512 to 4096 bytes. */
+const EXFAT = magic([3, 6144 + 3, 12288 + 3, 24576 + 3, 49152 + 3], 'EXFAT   ');
+
 export const FORMATS: readonly Registered[] = [
   { name: 'ffs', aliases: ['ufs', 'ufs1', 'ufs2', 'ffsv1', 'ffsv2'], hints: [FFS], load: async () => (await import('./ffs/format.js')).ffsFormat },
+  { name: 'exfat', aliases: [], hints: [EXFAT], load: async () => (await import('./exfat/format.js')).exfatFormat },
   { name: 'tmpfs', aliases: [], hints: [], load: async () => (await import('./tmpfs/format.js')).tmpfsFormat },
   { name: 'zerofs', aliases: [], hints: [], load: async () => (await import('./zerofs/format.js')).zerofsFormat },
 ];

@@ -1,6 +1,5 @@
 import type { Context } from '../../../kernel/context.js';
 import { E, errno } from '../../../kernel/errno.js';
-import { MNT_NOATIME } from '../../../kernel/fcntl.js';
 import type { MaybePromise } from '../../../kernel/rumpuser/rumpuser.js';
 import type { Mount } from '../../../kernel/vfs/mount.js';
 import type { Vattr } from '../../../kernel/vfs/vattr.js';
@@ -8,16 +7,16 @@ import { VDIR, VNOTIME, VNOVAL, VREG } from '../../../kernel/vfs/vattr.js';
 import type { Vnode } from '../../../kernel/vfs/vnode.js';
 import type { Found } from '../dir/lookup.js';
 import { dir_readset } from '../dir/lookup.js';
-import { ATTR_ARCHIVE, ATTR_READONLY } from '../disk/entry.js';
+import { ATTR_READONLY } from '../disk/entry.js';
 import { VFSTOEXFAT } from '../volume/exfatmount.js';
 import { ROOT_NUMBER } from '../volume/whereabouts.js';
 import type { ExfatNode } from './node.js';
 import { VTOE, node_of } from './node.js';
 import { node_store } from './store.js';
+import { node_touch } from './times.js';
 import { file_resize } from './truncate.js';
 
 const WRITE = 0o222;
-const DAY_SECONDS = 86400;
 
 /** Permission bits, by mount options and the read-only attribute. */
 export function node_mode(node: ExfatNode): number {
@@ -70,30 +69,6 @@ export function exfat_attributes(mp: Mount, fileno: number, vap: Vattr): MaybePr
   return true;
 }
 
-/** A change of the file: now is its time of change, and of modification if its content has changed. @returns whether there is something to be stored */
-export function node_touch(node: ExfatNode, content: boolean): boolean {
-  const { en_em: em } = node;
-  const { sec, nsec } = em.em_kernel.now();
-  node.en_ctime = sec;
-  node.en_ctimensec = nsec - (nsec % 10_000_000);
-  if (!content) return false;
-  const archive = node.isdir || (node.en_attributes & ATTR_ARCHIVE) !== 0;
-  if (!archive) node.en_attributes |= ATTR_ARCHIVE;
-  return node.en_modified.set(sec, nsec, em.em_options.zone, true) || !archive;
-}
-
-/** The file was read: its time of access is kept up once a day, and after changes. */
-export function node_accessed(node: ExfatNode): MaybePromise<void> {
-  const { en_em: em } = node;
-  if (em.em_order === null || (em.em_mountp.mnt_flag & MNT_NOATIME) !== 0 || node.isroot || node.en_removed) return;
-  const { zone } = em.em_options;
-  const { sec } = em.em_kernel.now();
-  const accessed = node.en_accessed.sec(zone);
-  // Two seconds are all that the format tells apart.
-  if (accessed + 2 > Math.max(node.en_modified.sec(zone), node.en_ctime) && sec - accessed < DAY_SECONDS) return;
-  if (node.en_accessed.set(sec, 0, zone, false)) return node_store(node);
-}
-
 /** VOP_SETATTR. @throws EPERM what the format cannot keep, unless the mount is quiet; EFBIG ENOSPC EIO */
 export async function node_setattr(vp: Vnode, vap: Vattr, ctx: Context): Promise<void> {
   const node = VTOE(vp);
@@ -113,17 +88,17 @@ export async function node_setattr(vp: Vnode, vap: Vattr, ctx: Context): Promise
   if (stored) await stored;
 }
 
-/** The attributes that stand for a mode: all write bits that the mount leaves, or none. */
+/**
+ * The attributes that stand for a mode: all write bits that the mount leaves, or none. What the format cannot keep changes nothing, and
+ * is no error, as on Linux: programs that copy files would fail with each of them. @throws EPERM set-id and sticky bits
+ */
 function mode_attributes(node: ExfatNode, mode: number): number {
   const { quiet, fmask } = node.en_em.em_options;
   const { en_attributes: now } = node;
-  const writable = 0o777 & ~(node.isdir ? node.en_em.em_options.dmask : fmask);
-  if (node.isdir) {
-    if ((mode & 0o777) !== writable && !quiet) throw errno(E.EPERM);
-    return now;
-  }
-  if ((mode & 0o777) === writable) return now & ~ATTR_READONLY;
-  if ((mode & 0o777) === (writable & ~WRITE)) return now | ATTR_READONLY;
-  if (quiet) return (mode & WRITE) === 0 ? now | ATTR_READONLY : now & ~ATTR_READONLY;
-  throw errno(E.EPERM);
+  if ((mode & ~0o777) !== 0 && !quiet) throw errno(E.EPERM);
+  const mask = 0o777 & ~fmask;
+  if (node.isdir || (mode & mask & ~WRITE) !== (mask & ~WRITE)) return now;
+  const write = mode & mask & WRITE;
+  if (write === 0) return now | ATTR_READONLY;
+  return write === (mask & WRITE) ? now & ~ATTR_READONLY : now;
 }

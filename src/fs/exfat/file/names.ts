@@ -1,5 +1,4 @@
 /** Operations that make, move and remove names. */
-import type { Context } from '../../../kernel/context.js';
 import { E, errno } from '../../../kernel/errno.js';
 import type { MaybePromise } from '../../../kernel/rumpuser/rumpuser.js';
 import type { Vattr } from '../../../kernel/vfs/vattr.js';
@@ -17,11 +16,11 @@ import { rank_after } from '../order/ranks.js';
 import { chain_grow } from '../space/alloc.js';
 import { Chain } from '../space/chain.js';
 import type { ExfatMount } from '../volume/exfatmount.js';
-import { node_touch } from './attributes.js';
 import type { ExfatNode } from './node.js';
 import { VTOE, node_into, set_new_meta } from './node.js';
 import { node_must_be_good } from './read.js';
 import { node_store, set_write } from './store.js';
+import { node_touch } from './times.js';
 
 /** The directory of a vnode. @throws EIO it is damaged; ENOENT it has been removed */
 export function directory_of(node: ExfatNode): Directory {
@@ -117,7 +116,9 @@ function extra_chains(em: ExfatMount, set: FileSet): Chain[] {
 
 /** The set of a file, in memory of its own. @throws EIO */
 async function set_of(node: ExfatNode): Promise<FileSet> {
-  const found: Found | undefined = await dir_readset(node.en_parent!, node.en_offset);
+  const reading = dir_readset(node.en_parent!, node.en_offset);
+  // What it answers at once is memory that the next one who reads a set uses again.
+  const found: Found | undefined = reading instanceof Promise ? await reading : reading;
   if (found === undefined) throw node.en_em.em_damage.error(`directory ${node.en_parent!.number}, entry at ${node.en_offset}: not what it was`);
   const set = new FileSet();
   set.bytes.set(found.set.bytes);

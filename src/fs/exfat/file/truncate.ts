@@ -3,11 +3,11 @@ import { E, errno } from '../../../kernel/errno.js';
 import type { Vnode } from '../../../kernel/vfs/vnode.js';
 import { chain_grow } from '../space/alloc.js';
 import { CHAIN_END } from '../space/fat.js';
-import { node_touch } from './attributes.js';
 import type { ExfatNode } from './node.js';
 import { VTOE } from './node.js';
 import { node_must_be_good } from './read.js';
 import { node_store } from './store.js';
+import { node_touch } from './times.js';
 
 /** Makes the file shorter, inside an operation: first what says so, then what it had becomes free. @throws EIO */
 export async function file_shrink(node: ExfatNode, size: number): Promise<void> {

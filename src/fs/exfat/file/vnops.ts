@@ -13,10 +13,11 @@ import { dir_find, dir_readset } from '../dir/lookup.js';
 import { shown } from '../dir/name.js';
 import { dir_walk } from '../dir/scan.js';
 import { ATTR_DIRECTORY, ENTRY_BYTES, NAME_UNITS_MAX } from '../disk/entry.js';
-import { node_accessed, node_getattr, node_setattr } from './attributes.js';
+import { node_getattr, node_setattr } from './attributes.js';
 import { directory_of, file_gone, make_file, remove_file, rename_file } from './names.js';
 import { VTOE } from './node.js';
 import { file_read, file_seek, node_must_be_good } from './read.js';
+import { node_accessed } from './times.js';
 import { file_allocate, file_write } from './write.js';
 
 /** Names of pathconf(2); values of NetBSD sys/sys/unistd.h. */

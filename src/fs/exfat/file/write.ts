@@ -7,11 +7,11 @@ import { IO_APPEND, IO_DSYNC, IO_SYNC } from '../../../kernel/vfs/uio.js';
 import type { Vnode } from '../../../kernel/vfs/vnode.js';
 import { chain_grow } from '../space/alloc.js';
 import type { Run } from '../space/chain.js';
-import { node_touch } from './attributes.js';
 import type { ExfatNode } from './node.js';
 import { VTOE } from './node.js';
 import { TRANSFER_BYTES, node_must_be_good } from './read.js';
 import { node_store } from './store.js';
+import { node_touch } from './times.js';
 import { check_size, file_reserve, file_unreserve } from './truncate.js';
 
 /** Made when somebody needs it. */

@@ -1,5 +1,4 @@
 import { E, errno } from '../../../kernel/errno.js';
-import type { MaybePromise } from '../../../kernel/rumpuser/rumpuser.js';
 import type { Buf } from '../../../kernel/vfs/bio.js';
 import { RwLock } from '../../../kernel/vfs/rwlock.js';
 import type { ExfatNode } from '../file/node.js';
@@ -33,9 +32,13 @@ export class Order {
   broken: string | undefined;
   /** The volume was marked dirty by us. */
   marked = false;
+  /** It was so before: only a check may call it clean. */
+  staysdirty = false;
   /** Where the next file begins to look for room. */
   rotor = 2;
   private readonly lock = new RwLock();
+  /** Taken by who looks for free clusters, until they are marked as in use. */
+  readonly allocating = new RwLock();
   private readonly dirtyentries = new Set<Buf>();
   private readonly dirtymaps = new Set<Buf>();
   /** Rows of clusters to be freed in step 3: first, count, ... */
@@ -291,7 +294,7 @@ export class Order {
     const wait = this.lock.enter(true);
     if (wait) await wait;
     try {
-      if (!this.marked || !this.idle || this.orphans.size > 0 || this.broken !== undefined) return;
+      if (!this.marked || !this.idle || this.orphans.size > 0 || this.broken !== undefined || this.staysdirty) return;
       await write_flags(em, 0, VOLUME_DIRTY);
       await em.em_dev.flush();
       this.marked = false;

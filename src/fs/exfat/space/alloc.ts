@@ -2,7 +2,11 @@ import { E, errno } from '../../../kernel/errno.js';
 import type { Order } from '../order/order.js';
 import type { ExfatMount } from '../volume/exfatmount.js';
 import type { Chain } from './chain.js';
+import { Run } from './chain.js';
 import { CHAIN_END } from './fat.js';
+
+/** As many clusters as are asked of the host at a time. */
+const SPARE_MAX = 1 << 16;
 
 /** Who wants clusters. */
 export interface Grower {
@@ -50,36 +54,19 @@ export async function chain_grow(em: ExfatMount, who: Grower, want: number): Pro
 /** One row. 0: nothing is free. */
 async function grow_once(em: ExfatMount, order: Order, who: Grower, want: number): Promise<number> {
   const { chain } = who;
-  const { em_bitmap: bitmap, em_fat: fat } = em;
-  const spare = em.em_mountp.mnt_dev?.spare(Math.min(want, 1 << 16) * em.em_clbytes);
-  if (spare !== undefined) want = Math.min(want, Math.floor(spare / em.em_clbytes));
-  if (want === 0) return 0;
-  if (chain.count === 0) {
-    const run = await bitmap.find(order.rotor, want);
-    if (run === null) return 0;
-    await bitmap.take(run.cluster, run.count);
+  const { em_fat: fat } = em;
+  const last = chain.count === 0 ? 0 : (await chain.run(em, chain.count - 1, 1)).cluster;
+  // The disk has a longer chain that its length still covers: it must not be led astray.
+  if (who.cut === order.epoch && last !== 0 && !chain.contiguous) {
+    await order.reopen();
+    return grow_once(em, order, { chain, cut: -1 }, want);
+  }
+  const run = await claim(em, order, chain, last, want);
+  if (run === null) return 0;
+  const { cluster: next, count } = run;
+  if (last === 0) {
     chain.contiguous = true;
-    chain.grew(run.cluster, run.count);
-    order.rotor = run.cluster + run.count;
-    return run.count;
-  }
-  const lastrun = await chain.run(em, chain.count - 1, 1);
-  const last = lastrun.cluster;
-  let next = last + 1;
-  let count = em.iscluster(next) ? await bitmap.row(next, want, false) : 0;
-  if (count === 0) {
-    const run = await bitmap.find(chain.count > 16 ? Math.max(order.rotor, next) : order.rotor, want);
-    if (run === null) return 0;
-    next = run.cluster;
-    count = run.count;
-  }
-  if (!(chain.contiguous && next === last + 1)) {
-    // The disk has a longer chain that its length still covers: it must not be led astray.
-    if (who.cut === order.epoch && !chain.contiguous) {
-      await order.reopen();
-      return grow_once(em, order, { chain, cut: -1 }, want);
-    }
-    await bitmap.take(next, count);
+  } else if (!(chain.contiguous && next === last + 1)) {
     await fat.link(next, count, CHAIN_END);
     if (chain.contiguous) {
       await fat.link(chain.first, chain.count, next);
@@ -87,10 +74,30 @@ async function grow_once(em: ExfatMount, order: Order, who: Grower, want: number
     } else {
       await fat.set(last, next);
     }
-  } else {
-    await bitmap.take(next, count);
   }
   chain.grew(next, count);
-  if (next + count > order.rotor || next !== last + 1) order.rotor = next + count;
   return count;
+}
+
+/** Finds free clusters for a file that ends with cluster `last` (0: it has none), and marks them as in use. One at a time. */
+async function claim(em: ExfatMount, order: Order, chain: Chain, last: number, want: number): Promise<Run | null> {
+  const { em_bitmap: bitmap } = em;
+  const wait = order.allocating.enter(true);
+  if (wait) await wait;
+  try {
+    const spare = em.em_mountp.mnt_dev?.spare(Math.min(want, SPARE_MAX) * em.em_clbytes);
+    const most = spare === undefined ? want : Math.min(want, Math.floor(spare / em.em_clbytes));
+    if (most === 0) return null;
+    const behind = last !== 0 && em.iscluster(last + 1) ? await bitmap.row(last + 1, most, false) : 0;
+    // A file that has grown large goes on behind itself, if not next to its end.
+    const start = chain.count > 16 ? Math.max(order.rotor, last + 1) : order.rotor;
+    const run = behind > 0 ? new Run(last + 1, behind) : await bitmap.find(start, most);
+    if (run === null) return null;
+    await bitmap.take(run.cluster, run.count);
+    const end = run.cluster + run.count;
+    if (end > order.rotor || behind === 0) order.rotor = end;
+    return run;
+  } finally {
+    order.allocating.exit(true);
+  }
 }

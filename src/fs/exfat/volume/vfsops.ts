@@ -8,7 +8,9 @@ import type { Vnode } from '../../../kernel/vfs/vnode.js';
 import { NAME_UNITS_MAX } from '../disk/entry.js';
 import { rows_marked } from '../order/rows.js';
 import { exfat_attributes } from '../file/attributes.js';
-import { VTOE, exfat_loadvnode } from '../file/node.js';
+import { exfat_loadvnode } from '../file/loadvnode.js';
+import { VTOE } from '../file/node.js';
+import { quick_check } from '../tools/fsck/index.js';
 import type { ExfatMount } from './exfatmount.js';
 import { exfat_traits } from './traits.js';
 import { VFSTOEXFAT } from './exfatmount.js';
@@ -17,6 +19,10 @@ import type { ExfatOptions } from './options.js';
 import { exfat_options } from './options.js';
 import { ROOT_NUMBER } from './whereabouts.js';
 import { start_writing, stop_writing } from './writing.js';
+
+/** What the look at a volume that was not unmounted may cost: some tenths of a second. */
+const QUICK_DIRECTORY_BYTES = 64 << 20;
+const QUICK_CELLS = 1 << 20;
 
 /** The volume may not be written: one line to the log, or EROFS if the user insists. */
 function downgrade(mp: Mount, options: ExfatOptions, why: string): void {
@@ -40,13 +46,24 @@ async function mount(mp: Mount, args: MountArgs): Promise<void> {
     }
     if (dev.readonly) downgrade(mp, options, 'the device cannot be written');
     else if (forbidden !== undefined) downgrade(mp, options, `${forbidden}; run rumpfuse fsck`);
-    else if (dirty && !rows_marked(mp.mnt_kept)) downgrade(mp, options, 'it was not unmounted cleanly; run rumpfuse fsck');
-    else await start_writing(em);
+    else await begin(mp, em, dirty && !rows_marked(mp.mnt_kept), (why) => downgrade(mp, options, why));
   } catch (thrown) {
     mp.mnt_data = null;
     mp.mnt_kernel.bufcache.purge(dev);
     throw thrown;
   }
+}
+
+/** Begins to write, unless a volume that was not unmounted must be checked first. */
+async function begin(mp: Mount, em: ExfatMount, dirty: boolean, refuse: (why: string) => void): Promise<void> {
+  if (dirty) {
+    const { refused, spotless } = await quick_check(em.em_dev, { directoryBytes: QUICK_DIRECTORY_BYTES, cells: QUICK_CELLS });
+    if (refused !== undefined) return refuse(`it was not unmounted cleanly, and needs a check (${refused}); run rumpfuse fsck`);
+    const found = spotless ? 'nothing is wrong with it' : 'nothing is wrong that writing could make worse; rumpfuse fsck will mend the rest';
+    mp.mnt_kernel.log('info', `${mp.mnt_mntfromname}: it was not unmounted cleanly; ${found}`);
+    return start_writing(em, !spotless);
+  }
+  await start_writing(em, false);
 }
 
 async function update(mp: Mount, flags: number, args: MountArgs): Promise<void> {
@@ -58,9 +75,11 @@ async function update(mp: Mount, flags: number, args: MountArgs): Promise<void> 
   if (was || !will) return;
   if (em.em_dev.readonly) throw errno(E.EROFS, `${mp.mnt_mntfromname}: the device cannot be written`);
   const { forbidden, dirty } = await open_volume(mp, em.em_dev, em.em_options);
-  const why = forbidden ?? (dirty ? 'it was not unmounted cleanly; run rumpfuse fsck' : undefined);
-  if (why !== undefined) throw errno(E.EROFS, `${mp.mnt_mntfromname} cannot be mounted read-write: ${why}`);
-  await start_writing(em);
+  const refuse = (why: string): never => {
+    throw errno(E.EROFS, `${mp.mnt_mntfromname} cannot be mounted read-write: ${why}`);
+  };
+  if (forbidden !== undefined) refuse(forbidden);
+  await begin(mp, em, dirty, refuse);
 }
 
 async function unmount(mp: Mount): Promise<void> {
@@ -81,12 +100,13 @@ function statvfs(mp: Mount, sbp: Statvfs): MaybePromise<void> {
   sbp.f_iosize = em.em_clbytes;
   sbp.f_blocks = em.em_boot.ClusterCount;
   sbp.f_bresvd = 0;
-  // Files are bounded by room alone.
-  sbp.f_files = sbp.f_ffree = sbp.f_favail = 0;
   sbp.f_namemax = NAME_UNITS_MAX;
   const put = (free: number): void => {
     sbp.f_bfree = Math.min(free + (em.em_order?.freeing ?? 0), sbp.f_blocks);
     sbp.f_bavail = sbp.f_bfree;
+    // Files are bounded by room alone.
+    sbp.f_files = sbp.f_blocks;
+    sbp.f_ffree = sbp.f_favail = sbp.f_bfree;
   };
   if (bitmap === undefined) return put(0);
   const free = bitmap.count();

@@ -8,9 +8,10 @@ import type { ExfatMount } from './exfatmount.js';
 /** Counting this many clusters takes no time that anybody would notice. */
 const COUNT_AT_ONCE = 1 << 24;
 
-/** The volume becomes writable; what a predecessor left undone is gone on with. It is marked dirty before the first change. */
-export async function start_writing(em: ExfatMount): Promise<void> {
+/** The volume becomes writable; what a predecessor left undone is gone on with. It is marked dirty before the first change. `dirty`: it is so now, and stays so until it is checked. */
+export async function start_writing(em: ExfatMount, dirty: boolean): Promise<void> {
   const order = new Order(em);
+  order.staysdirty = dirty;
   em.em_order = order;
   em.em_bufcache.onpressure(em.em_dev, () => order.flush(true));
   const { mnt_dev, mnt_kept } = em.em_mountp;
