@@ -3,7 +3,7 @@ import { MIB, V, disk, get, list, mkfs, mount, pattern, put, same, strangersays 
 
 for (const args of [[], ['-c', '4K'], ['-c', '512'], ['-c', '128K'], ['-c', '32K', '--pack-bitmap']]) {
   await t.test(`mkfs.exfat ${args.join(' ')}`, async (t) => {
-    const dev = disk(await mkfs(16 * MIB, ...args));
+    const dev = disk(await mkfs(40 * MIB, ...args));
     let m = await mount(dev);
     t.same(m.log, []);
     await put(m.sys, `${V}/hello`, pattern(1, 100));
