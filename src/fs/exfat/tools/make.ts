@@ -2,7 +2,7 @@ import { E, errno } from '../../../kernel/errno.js';
 import type { Make } from '../../format.js';
 import { sizeInWords } from '../../lib/words.js';
 import { guid_bytes } from './guid.js';
-import { newfs } from './newfs.js';
+import { newfs, unmake } from './newfs.js';
 
 /** A serial number as people write it: 1234-ABCD or 1234abcd. @throws EINVAL */
 export function serial_number(text: string): number {
@@ -13,7 +13,7 @@ export function serial_number(text: string): number {
 
 /** newfs by the options of the command line. */
 export const exfat_make: Make = async (dev, values, { size_bytes }) => {
-  const { boot, clusterBytes } = await newfs(dev, {
+  const layout = await newfs(dev, {
     sectorSize: values['sector-size'] as number | undefined,
     clusterSize: values['cluster-size'] as number | undefined,
     boundary: values['boundary-align'] as number | undefined,
@@ -25,9 +25,11 @@ export const exfat_make: Make = async (dev, values, { size_bytes }) => {
     guid: values['guid'] === undefined ? undefined : guid_bytes(values['guid'] as string),
     size: size_bytes,
   });
+  const { boot, clusterBytes } = layout;
   const sector = 2 ** boot.BytesPerSectorShift;
   return {
     summary: `${sizeInWords(boot.VolumeLength * sector)} of exFAT, ${boot.ClusterCount} clusters of ${sizeInWords(clusterBytes)}, sectors of ${sector}`,
     warnings: [],
+    unmake: () => unmake(dev, layout),
   };
 };

@@ -95,3 +95,9 @@ export async function newfs(dev: BlockDevice, options: NewfsOptions = {}): Promi
   await dev.flush();
   return layout;
 }
+
+/** Takes the volume off the device again: there is no boot region any more. @throws EIO */
+export async function unmake(dev: BlockDevice, { boot }: Layout): Promise<void> {
+  await zero(dev, 0, 2 * BOOT_REGION_SECTORS * 2 ** boot.BytesPerSectorShift);
+  await dev.flush();
+}
