@@ -156,6 +156,7 @@ class Look {
 
   /** What /proc shows of a process that is not dumpable belongs to the superuser. */
   private dumpable(): Finding {
+    if (each(this.threads, 'Uid', (value) => !value.split(/\s+/).includes('0')) !== undefined) return 'the superuser\'s processes do not show it';
     const { uid } = statSync(`/proc/${this.pid}/stat`);
     return uid !== 0 ? 'other processes of its user may look into it' : undefined;
   }
