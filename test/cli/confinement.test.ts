@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { readFileSync, readdirSync, readlinkSync } from 'node:fs';
 import t from 'tap';
 import { childrenOf, statOf } from '../../src/fuse/sandbox/orphans.js';
-import { descendants } from '../survive/processes.js';
+import { descendants } from '../../testing/survive/processes.js';
 import { ROOT, RUMPFUSE, Workplace, noMount, run, rumpfuse } from './support.js';
 import type { Outcome } from './support.js';
 

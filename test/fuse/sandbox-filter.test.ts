@@ -101,11 +101,12 @@ for (const arch of ['x64', 'arm64'] as const) {
   });
 
   t.test(`${arch}: a volume that turns out to be for reading only`, (t) => {
-    const ask = (name: SyscallName, ...args: number[]) => answer(reading(machine), { number: syscallNumber(machine, name)!, arch: machine.audit_arch, args: args.map(BigInt) });
+    const ask = (name: SyscallName, ...args: number[]) => answer(reading(machine, 4), { number: syscallNumber(machine, name)!, arch: machine.audit_arch, args: args.map(BigInt) });
     for (const name of ['pwrite64', 'fallocate'] as const) t.equal(ask(name, 4, 3, 512, 0), REFUSED);
     t.equal(ask('ioctl', 4, 0x1277), REFUSED);
     t.equal(ask('ioctl', 4, 0x80081272), ALLOW, 'left to the first');
     t.equal(ask('pread64', 4, 0, 512, 0), ALLOW, 'left to the others');
+    t.equal(ask('pwrite64', 5, 0, 512, 0), ALLOW, 'the overlay notes that it was closed');
     t.end();
   });
 }

@@ -162,10 +162,10 @@ export function reaching(machine: Machine, reaches: readonly Reach[]): Program {
     .otherwise(allow);
 }
 
-/** Nothing is written to a disk any more. */
-export function reading(machine: Machine): Program {
+/** Nothing is written to that disk any more. */
+export function reading(machine: Machine, disk: number): Program {
   return new Rules(machine)
-    .on(['pwrite64', 'fallocate'], refuse)
-    .on(['ioctl'], argument(1), bpf.ifEqual(BLKDISCARD, refuse), allow)
+    .on(['pwrite64', 'fallocate'], argument(0), bpf.ifEqual(disk, refuse), allow)
+    .on(['ioctl'], argument(1), bpf.unlessEqual(BLKDISCARD, allow), argument(0), bpf.ifEqual(disk, refuse), allow)
     .otherwise(allow);
 }

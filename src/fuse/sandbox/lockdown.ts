@@ -149,12 +149,13 @@ export class Lockdown {
     });
   }
 
-  /** The volume turns out to be one that is only read: from now on the disks can only be read. */
+  /** The volume turns out to be one that is only read: from now on its disk can only be read. What lies over it notes that it was closed. */
   forReading(): void {
+    const [disk] = this.order.disks;
     const lib = sandboxLibc();
     const machine = MACHINES[process.arch];
-    if (lib === null || machine === undefined || !this.layers.some(({ name, on }) => name === 'system-calls' && on)) return;
-    addFilter(lib, machine, reading(machine));
+    if (disk === undefined || lib === null || machine === undefined || !this.layers.some(({ name, on }) => name === 'system-calls' && on)) return;
+    addFilter(lib, machine, reading(machine, disk));
   }
 
   private attempt(name: LayerName, apply: () => string | void): void {
