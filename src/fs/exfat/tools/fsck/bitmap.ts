@@ -107,6 +107,7 @@ export async function keep_lost(c: Checker, lost: ClusterSet): Promise<void> {
   const fix = c.problem('safe', `${lost.count} clusters are in use that no file has`);
   if (fix === null) return;
   const files = await lost_files(c, lost);
+  for (const { clusters } of files) for (const cluster of clusters) c.used.add(cluster, 1);
   let number = 0;
   let kept = 0;
   for (const file of files) {

@@ -11,6 +11,8 @@ export interface Copied {
   readonly placed: PlacedSet;
   /** The clusters that it shares with others, and those that are its own, in their order. */
   readonly clusters: number[];
+  /** It is another file by a second name. */
+  readonly again: boolean;
 }
 
 export interface Content {
@@ -93,15 +95,15 @@ async function remove(c: Checker, placed: PlacedSet, message: string, severity: 
   return null;
 }
 
-/** Files by their first cluster: what a rename that was cut off leaves twice. */
-const firsts = new WeakMap<Checker, Map<number, number>>();
+/** First clusters of files that have been met: what a rename that was cut off leaves has one that another file has. */
+const firsts = new WeakMap<Checker, Set<number>>();
 
-function twice(c: Checker, set: FileSet): boolean {
+/** Has a file been met that begins with that cluster? From now on one has. */
+function twice(c: Checker, first: number): boolean {
   let known = firsts.get(c);
-  if (known === undefined) firsts.set(c, (known = new Map()));
-  const { firstcluster: first, datalength } = set;
-  if (known.get(first) === datalength) return true;
-  if (!known.has(first)) known.set(first, datalength);
+  if (known === undefined) firsts.set(c, (known = new Set()));
+  if (known.has(first)) return true;
+  known.add(first);
   return false;
 }
 
@@ -126,15 +128,12 @@ export async function check_content(c: Checker, placed: PlacedSet, isdir: boolea
   const most = isdir ? Math.min(dirclusters, boot.ClusterCount) : boot.ClusterCount;
   const want = Math.min(Math.ceil(size / clbytes), most);
   const follower = new Follower(c);
-  if (c.used.has(first) && twice(c, set)) {
-    // A rename gives the new name before it takes the old one.
-    return remove(c, placed, `${path}: the same file goes by another name: a rename that was not finished`, 'preen');
-  }
-  if (!c.used.has(first)) twice(c, set);
+  const again = twice(c, first);
+  if (again && isdir) return remove(c, placed, `${path}: ${UNFINISHED}`, 'preen');
   if (contiguous) follower.row(first, want);
   else await follower.chain(first, want);
   if (isdir && follower.own === 0) return remove(c, placed, `${path}: the clusters of the directory belong to something else`, 'damage');
-  return sized(c, placed, follower, { size, want, contiguous, isdir, shared });
+  return sized(c, placed, follower, { size, want, contiguous, isdir, again, shared });
 }
 
 interface Sized {
@@ -142,10 +141,12 @@ interface Sized {
   readonly want: number;
   readonly contiguous: boolean;
   readonly isdir: boolean;
+  /** Another file begins with the same cluster. */
+  readonly again: boolean;
   readonly shared: Copied[];
 }
 
-async function sized(c: Checker, placed: PlacedSet, follower: Follower, { size, want, contiguous, isdir, shared }: Sized): Promise<Content> {
+async function sized(c: Checker, placed: PlacedSet, follower: Follower, { size, want, contiguous, isdir, again, shared }: Sized): Promise<Content> {
   const { set, path } = placed;
   const { clbytes } = c.volume;
   let changed = await check_flags(c, placed);
@@ -172,18 +173,22 @@ async function sized(c: Checker, placed: PlacedSet, follower: Follower, { size, 
       }
     }
   }
-  if (follower.shared && !isdir) share(c, placed, follower, shared);
+  if (follower.shared && !isdir) share(c, placed, follower, again, shared);
   changed = check_valid(c, placed, isdir) || changed;
   return { changed, clusters: follower.clusters.slice(0, Math.ceil(bytes / clbytes)), bytes };
 }
 
-function share(c: Checker, placed: PlacedSet, follower: Follower, shared: Copied[]): void {
-  const fix = c.problem('damage', `${placed.path}: clusters from ${follower.clusters[follower.own]} on belong to another file, too`);
+/** A rename gives the new name before it takes the old one. Which is which nobody can tell, and the new one may have replaced a file: both stay. */
+const UNFINISHED = 'the same file goes by another name: a rename that was not finished';
+
+function share(c: Checker, placed: PlacedSet, follower: Follower, again: boolean, shared: Copied[]): void {
+  const message = again ? UNFINISHED : `clusters from ${follower.clusters[follower.own]} on belong to another file, too`;
+  const fix = c.problem(again ? 'preen' : 'damage', `${placed.path}: ${message}`);
   if (fix === null) return;
   const set = new FileSet();
   set.bytes.set(placed.set.bytes);
   set.count = placed.set.count;
-  shared.push({ placed: { ...placed, set, places: [...placed.places] }, clusters: follower.clusters });
+  shared.push({ placed: { ...placed, set, places: [...placed.places] }, clusters: follower.clusters, again });
   fix.fixed = 'COPIED';
 }
 
@@ -221,15 +226,16 @@ async function check_extra(c: Checker, set: FileSet): Promise<void> {
   }
 }
 
-/** Gives a file clusters of its own, with what is in those that it shares. Without room it keeps what is its own. */
-export async function copy_shared(c: Checker, { placed, clusters }: Copied): Promise<void> {
+/** Gives a file clusters of its own, with what is in those that it shares. Without room it loses them. */
+export async function copy_shared(c: Checker, { placed, clusters, again }: Copied): Promise<void> {
   const { set } = placed;
   const { volume } = c;
   const vacant = c.vacant(clusters.length);
   c.again = true;
   if (vacant === null || vacant.count < clusters.length) {
+    c.notes.push(`${placed.path}: no room for a copy of what it shares`);
+    if (again) return set_away(c, placed);
     set.setstream(ALLOCATION_POSSIBLE, 0, 0, 0);
-    c.problem('damage', `${placed.path}: no room for a copy of what it shares`);
     return set_back(c, placed);
   }
   const content = new Uint8Array(volume.clbytes);
