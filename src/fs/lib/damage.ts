@@ -10,10 +10,13 @@ export class DamageLog {
   private readonly said = new Set<string>();
   private readonly log: (level: LogLevel, message: string) => void;
   private readonly volume: string;
+  private readonly advice: string;
 
-  constructor(log: (level: LogLevel, message: string) => void, volume: string) {
+  /** `advice`: what the reader of the log should do. */
+  constructor(log: (level: LogLevel, message: string) => void, volume: string, advice = 'run a check (rumpfuse fsck)') {
     this.log = log;
     this.volume = volume;
+    this.advice = advice;
   }
 
   /** Logs `what` unless it has been logged. */
@@ -21,7 +24,7 @@ export class DamageLog {
     if (this.said.size >= MAX_MESSAGES || this.said.has(what)) return;
     this.said.add(what);
     const last = this.said.size === MAX_MESSAGES ? ' (more damage is not reported)' : '';
-    this.log('error', `${this.volume}: damaged: ${what}; run a check (rumpfuse fsck)${last}`);
+    this.log('error', `${this.volume}: damaged: ${what}; ${this.advice}${last}`);
   }
 
   /** Logs `what` and returns the EIO to throw. */

@@ -1,7 +1,5 @@
 /** What holds a server back, as the person who mounts is told. */
 export type LayerName =
-  /** None but those that it is given. */
-  | 'descriptors'
   /** Network, mounts, processes, System V IPC and host name of its own. */
   | 'namespaces'
   /** Nothing to be seen of the host's files. */
@@ -29,7 +27,7 @@ export interface Layer {
 }
 
 export const LAYERS: readonly LayerName[] = [
-  'descriptors', 'namespaces', 'root', 'user', 'capabilities', 'no-new-privs', 'not-dumpable', 'limits', 'memory', 'landlock', 'system-calls', 'disk',
+  'namespaces', 'root', 'user', 'capabilities', 'no-new-privs', 'not-dumpable', 'limits', 'memory', 'landlock', 'system-calls', 'disk',
 ];
 
 /** The layers that are not in force, with why; empty when all are. A layer that nobody reported is not in force. */
