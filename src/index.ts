@@ -25,3 +25,8 @@ export type { NewfsResult, NewfsVolumeOptions } from './fs/ffs/tools/newfs.js';
 export { describe, type Description, type FfsFacts } from './fs/ffs/tools/describe.js';
 export { recognise, type Recognised } from './fs/recognise/index.js';
 export { tmpfs } from './fs/tmpfs/index.js';
+
+export { detect, type Detected } from './fs/detect.js';
+export { identify } from './fs/identify.js';
+export type * from './fs/format.js';
+export { FORMATS, formatNamed, type Registered } from './fs/registry.js';

@@ -39,8 +39,6 @@ const SAMPLES_MAX = Math.floor((OVERLAY_HEADER_BYTES - OVERLAY_SECTOR_BYTES) / S
 /** The first blocks hold labels and superblocks; others lie evenly over the disk. */
 const SAMPLES_FIRST = 32;
 const SAMPLES_SPREAD = 64;
-/** Of each volume that was mounted, those with its superblock: whoever mounts it elsewhere to write changes that. */
-const SAMPLES_VOLUME = 20;
 
 export interface OverlayHeader {
   readonly disk_bytes: number;
@@ -67,15 +65,25 @@ export function overlayLayout(disk_bytes: number): OverlayLayout {
   return { blocks, map_bytes, data_offset, file_bytes: data_offset + blocks * OVERLAY_BLOCK_BYTES };
 }
 
-/** Blocks that tell this disk from others, and from itself after somebody wrote to it; of the volume that begins at `volume_bytes` the first. */
-export function chooseSamples(disk_bytes: number, volume_bytes: number): number[] {
-  const blocks = Math.ceil(disk_bytes / OVERLAY_BLOCK_BYTES);
+/** Bytes start to end (not included) of a disk. */
+export interface Extent {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** Blocks of a volume that tell its disk from others, and from itself after somebody wrote to the volume: the first ones, and some all over it. */
+export function chooseSamples({ start, end }: Extent): number[] {
+  const first = Math.floor(start / OVERLAY_BLOCK_BYTES);
+  const last = Math.ceil(end / OVERLAY_BLOCK_BYTES) - 1;
   const chosen = new Set<number>();
-  for (let n = 0; n < Math.min(SAMPLES_FIRST, blocks); n++) chosen.add(n);
-  for (let i = 1; i <= SAMPLES_SPREAD; i++) chosen.add(Math.floor(((blocks - 1) * i) / SAMPLES_SPREAD));
-  const volume = Math.floor(volume_bytes / OVERLAY_BLOCK_BYTES);
-  for (let n = volume; n < Math.min(volume + SAMPLES_VOLUME, blocks); n++) chosen.add(n);
+  for (let n = first; n <= Math.min(first + SAMPLES_FIRST - 1, last); n++) chosen.add(n);
+  for (let i = 1; i <= SAMPLES_SPREAD; i++) chosen.add(first + Math.floor(((last - first) * i) / SAMPLES_SPREAD));
   return [...chosen];
+}
+
+/** Does the block have a byte of the volume? */
+export function isIn(block: number, { start, end }: Extent): boolean {
+  return (block + 1) * OVERLAY_BLOCK_BYTES > start && block * OVERLAY_BLOCK_BYTES < end;
 }
 
 /** The checksum of a block of the disk. @throws EIO */

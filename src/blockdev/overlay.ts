@@ -3,9 +3,9 @@ import { E, errno } from '../kernel/errno.js';
 import type { Rumpuser } from '../kernel/rumpuser/rumpuser.js';
 import { imageFromFd } from './image.js';
 import type { ImageDevice } from './image.js';
-import type { OverlayHeader, OverlayLayout } from './overlay-format.js';
+import type { Extent, OverlayHeader, OverlayLayout } from './overlay-format.js';
 import {
-  BLOCKS_PER_MAP_BYTE, BLOCK_WRITTEN, OVERLAY_BLOCK_BYTES, OVERLAY_HEADER_BYTES, OVERLAY_SECTOR_BYTES, addSamples, chooseSamples, decodeHeader, encodeHeader, overlayLayout, sampleOf,
+  BLOCKS_PER_MAP_BYTE, BLOCK_WRITTEN, OVERLAY_BLOCK_BYTES, OVERLAY_HEADER_BYTES, OVERLAY_SECTOR_BYTES, addSamples, chooseSamples, decodeHeader, encodeHeader, isIn, overlayLayout, sampleOf,
 } from './overlay-format.js';
 import { contentAt } from './content.js';
 import { checkRange } from './range.js';
@@ -68,25 +68,25 @@ export class OverlayDevice implements BlockDevice {
 
   /**
    * Puts `store`, which has the size that overlayLayout says, over `disk`. Zeros are a new overlay. `boot_id` tells this
-   * start of the host from others. `volume_bytes` is where the volume begins that is to be used. Closing the overlay closes both.
+   * start of the host from others. `volume` is the part of the disk that is to be used, default all: nothing else of it is read. Closing the overlay closes both.
    * @throws EFTYPE the store holds something else; EINVAL it was made over another disk, or the disk was changed since
    */
-  static async open(disk: BlockDevice, store: BlockDevice, boot_id: string, volume_bytes = 0): Promise<OverlayDevice> {
+  static async open(disk: BlockDevice, store: BlockDevice, boot_id: string, volume: Extent = { start: 0, end: disk.size_bytes }): Promise<OverlayDevice> {
     const layout = overlayLayout(disk.size_bytes);
     const bytes = new Uint8Array(OVERLAY_HEADER_BYTES);
     await store.read(bytes, 0, bytes.length, 0);
     const old = decodeHeader(bytes, store.name);
     if (old !== undefined && old.disk_bytes !== disk.size_bytes) throw errno(E.EINVAL, otherDisk(store.name, old.disk_bytes, disk));
     const samples = new Map<number, number>();
-    for (const block of new Set([...(old?.samples.keys() ?? []), ...chooseSamples(disk.size_bytes, volume_bytes)])) {
-      if (block < layout.blocks) samples.set(block, await sampleOf(disk, block));
+    for (const block of new Set([...(old?.samples.keys() ?? []), ...chooseSamples(volume)])) {
+      if (block < layout.blocks && isIn(block, volume)) samples.set(block, await sampleOf(disk, block));
     }
     // Without samples: made, and the power went before they were written.
     if (old === undefined || old.samples.size === 0) {
       if (!(await isUnused(store, layout))) throw errno(E.EFTYPE, `the overlay ${store.name} is damaged: its header does not say what it was made over; it is left as it is`);
       if (old === undefined && (await contentAt(store)) !== undefined) throw errno(E.EFTYPE, `${store.name} is no overlay file: it is not empty; it is left as it is`);
     } else {
-      if (![...old.samples].every(([block, sum]) => samples.get(block) === sum)) {
+      if (![...old.samples].every(([block, sum]) => (block < layout.blocks && !isIn(block, volume)) || samples.get(block) === sum)) {
         throw errno(E.EINVAL, `the overlay ${store.name} was made over another disk than ${disk.name}, or ${disk.name} was written to since; take a new overlay file`);
       }
       if (old.in_use) await sweep(store, layout, old.boot_id !== '' && old.boot_id === boot_id);
@@ -318,9 +318,9 @@ export async function openOverlayFile(ru: Rumpuser, disk: BlockDevice, path: str
   }
 }
 
-/** Puts an overlay file that is open over `disk`, for the volume that begins at `volume_bytes`. @throws as {@link OverlayDevice.open} */
-export function overlayOn(ru: Rumpuser, disk: BlockDevice, store: BlockDevice, volume_bytes = 0): Promise<OverlayDevice> {
-  return OverlayDevice.open(disk, store, ru.rumpuser_getparam('_RUMPUSER_BOOT_ID') ?? '', volume_bytes);
+/** Puts an overlay file that is open over `disk`, for the volume that is there. @throws as {@link OverlayDevice.open} */
+export function overlayOn(ru: Rumpuser, disk: BlockDevice, store: BlockDevice, volume?: Extent): Promise<OverlayDevice> {
+  return OverlayDevice.open(disk, store, ru.rumpuser_getparam('_RUMPUSER_BOOT_ID') ?? '', volume);
 }
 
 /**

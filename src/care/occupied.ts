@@ -5,9 +5,7 @@
 import type { BlockDevice } from '../kernel/blkdev.js';
 import { placeOf } from '../blockdev/partition.js';
 import { contentAt } from '../blockdev/content.js';
-import { recognise } from '../fs/recognise/index.js';
-import type { Recognised } from '../fs/recognise/index.js';
-import { MOUNTABLE } from './formats.js';
+import { holds, identify } from '../fs/identify.js';
 import { claimsOnPlace, isNamed } from './surroundings.js';
 
 /** Where a partition begins with its disk, the disk's table and boot code lie in what newfs leaves alone; bytes. */
@@ -15,10 +13,6 @@ const BOOT_AREA_BYTES = 64 * 1024;
 
 /** Asks another program what is on the device; answers in words, or undefined if it knows nothing. */
 export type SecondOpinion = (dev: BlockDevice, ignoreTables: boolean) => Promise<string | undefined>;
-
-function inWords({ what, advice }: Recognised): string {
-  return `holds ${what}${advice === '' ? '' : ` (${advice})`}`;
-}
 
 /**
  * Why `dev` is not empty, in words that go on after its name ("holds swap space (...)"); undefined if nothing was found: then all that was
@@ -31,8 +25,8 @@ export async function occupied(dev: BlockDevice, options: { size_bytes?: number 
   if (claim !== undefined) return claim;
   const named = dev !== disk && (await isNamed({ disk, start, end }));
   // The table that led here may begin where the partition does.
-  const found = (await recognise(dev, MOUNTABLE)).filter(({ kind }) => !(named && kind === 'table'));
-  if (found.length > 0) return inWords(found[0]!);
+  const found = (await identify(dev)).filter(({ kind }) => !(named && kind === 'table'));
+  if (found.length > 0) return holds(found[0]!);
   const second = await options.second?.(dev, named);
   if (second !== undefined) return `holds ${second}`;
   const at = await contentAt(dev, named ? BOOT_AREA_BYTES : 0);
@@ -45,10 +39,10 @@ export async function occupied(dev: BlockDevice, options: { size_bytes?: number 
  * a case. @throws EIO
  */
 export async function ambiguous(dev: BlockDevice, name: string, second?: SecondOpinion): Promise<string | undefined> {
-  const found = await recognise(dev, MOUNTABLE);
+  const found = await identify(dev);
   const own = found.find((one) => one.name === name);
   const other = found.find((one) => one.name !== name && one.kind !== 'table');
-  if (other !== undefined) return own === undefined ? inWords(other) : `holds ${other.what} as well as ${own.what}: one of them is a remnant`;
+  if (other !== undefined) return own === undefined ? holds(other) : `holds ${other.what} as well as ${own.what}: one of them is a remnant`;
   if (own !== undefined) {
     const { disk, start, end } = placeOf(dev);
     const claim = await claimsOnPlace({ disk, start, end: Math.min(end, start + (own.size_bytes ?? end - start)) }, true);

@@ -3,8 +3,7 @@ import type { BlockDevice } from '../kernel/blkdev.js';
 import { humanSize, scan } from '../blockdev/label/scan.js';
 import type { Partition } from '../blockdev/label/partition-table.js';
 import { PartitionDevice } from '../blockdev/partition.js';
-import { recognise } from '../fs/recognise/index.js';
-import { MOUNTABLE } from './formats.js';
+import { identify } from '../fs/identify.js';
 
 /** A stretch of a disk, bytes. */
 export interface Place {
@@ -39,7 +38,7 @@ async function reachesIn(place: Place, outer: Stretch, all: readonly Stretch[]):
   const device = whole ? place.disk : new PartitionDevice(place.disk, outer.start, outer.end - outer.start, outer.name);
   // What begins here may be a smaller partition's that begins here, too, and ends before the place.
   const others = all.some((other) => other.start === outer.start && other.end <= place.start);
-  for (const { kind, what, size_bytes } of await recognise(device, MOUNTABLE)) {
+  for (const { kind, what, size_bytes } of await identify(device)) {
     if (kind === 'table') continue;
     const reaches = size_bytes === undefined ? !others : outer.start + size_bytes > place.start;
     if (reaches) return `lies inside ${what}${size_bytes === undefined ? '' : ` of ${humanSize(size_bytes)}`} that begins with ${outer.name}`;

@@ -41,6 +41,3 @@ export function blkid(path: string, dev: BlockDevice, ignoreTables: boolean, kno
   const table = field(answer.stdout, 'PTTYPE');
   return table === undefined || ignoreTables ? undefined : `a partition table that blkid knows as ${table}`;
 }
-
-/** blkid's name of FFS. */
-export const BLKID_FFS: ReadonlySet<string> = new Set(['ufs']);

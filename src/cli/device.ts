@@ -4,6 +4,7 @@ import { createImage, openImage, type ImageDevice, type OpenImageOptions } from 
 import { PartitionDevice } from '../blockdev/partition.js';
 import { listPartitions, scan, selectPartition } from '../blockdev/label/scan.js';
 import { detect } from '../fs/detect.js';
+import { holds, notMountable } from '../fs/identify.js';
 import { Failure, words } from './failure.js';
 import { listMounts } from './mounts.js';
 import { parseBytes } from './units.js';
@@ -58,6 +59,18 @@ export async function selectExisting(disk: BlockDevice, where: Where): Promise<B
   if (device !== disk || (await detect(disk)).length > 0) return device;
   await refusePartitioned(disk, where, 'choose one with --partition');
   return device;
+}
+
+/**
+ * As {@link selectExisting}, for what only works on a volume that was recognised.
+ * @param how why the format is known: it was asked for, or found; undefined: it is not known
+ * @throws Failure also if nothing was recognised
+ */
+export async function selectKnown(disk: BlockDevice, where: Where, how: 'asked' | 'found' | undefined): Promise<BlockDevice> {
+  const device = await selectExisting(disk, where);
+  if (how !== undefined) return device;
+  const found = await notMountable(device);
+  throw new Failure(found === undefined ? `${device.name}: no file system that rumpfuse knows (-t says what it should be)` : `${device.name} ${holds(found)}`);
 }
 
 /** @throws Failure if the disk is divided */

@@ -7,8 +7,7 @@ import { RumpKernel } from '../kernel/rump.js';
 import type { Rumpuser } from '../kernel/rumpuser/rumpuser.js';
 import type { RumpSys, Timestamp } from '../kernel/sys/rumpsys.js';
 import { S_IFBLK, S_IFCHR, S_IFIFO, makedev } from '../kernel/stat.js';
-import { ffs } from '../fs/ffs/index.js';
-import { tunefs } from '../fs/ffs/tools/tunefs.js';
+import type { Format } from '../fs/format.js';
 import { tmpfs } from '../fs/tmpfs/index.js';
 
 const CHUNK_BYTES = 1 << 20;
@@ -134,18 +133,16 @@ class LentDevice implements BlockDevice {
 }
 
 /** Fills a new volume with a copy of a directory of the host (`newfs --from`). `check` is asked before each entry and each MiB, and ends it by throwing. */
-export async function fill(ru: Rumpuser, volume: BlockDevice, directory: string, check: () => Promise<void>): Promise<{ entries: number; bytes: number }> {
-  const rump = await RumpKernel.boot({ rumpuser: ru, components: [tmpfs, ffs] });
+export async function fill(ru: Rumpuser, volume: BlockDevice, format: Format, directory: string, check: () => Promise<void>): Promise<{ entries: number; bytes: number }> {
+  const rump = await RumpKernel.boot({ rumpuser: ru, components: [tmpfs, await format.load()] });
   rump.sys.umask(0);
   await rump.sys.mkdir('/volume', 0o755);
-  await rump.sys.mount('ffs', '/volume', MNT_ASYNC, { fspec: new LentDevice(volume) });
+  await rump.sys.mount(format.name, '/volume', MNT_ASYNC, { fspec: new LentDevice(volume) });
   const filler: Filler = { sys: rump.sys, links: new Map(), check, entries: 0, bytes: 0 };
   try {
     await copyTree(filler, Buffer.from(path.resolve(directory)), Buffer.from('/volume'));
   } finally {
     await rump.halt();
   }
-  // Nobody is to learn where we have had it.
-  await tunefs(volume, { lastmount: '' });
   return { entries: filler.entries, bytes: filler.bytes };
 }

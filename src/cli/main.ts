@@ -1,10 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import type yargsModule from 'yargs';
+import type { Argv } from 'yargs';
 import { hideBin } from 'yargs/helpers';
 import { Errno } from '../kernel/errno.js';
 import { EXIT_BUG, EXIT_USAGE, Failure, words } from './failure.js';
 import { complain } from './say.js';
+import { TOOLS } from './tool-names.js';
 
 // A directory that has been removed since: names from / are all that can be meant.
 try {
@@ -39,17 +41,17 @@ async function run(command: () => Promise<number | void> | number | void): Promi
 
 /**
  * The command line as yargs is to have it. What follows `--` are arguments even if they begin with a dash, but yargs does
- * not give them to a command: they are all paths, and ./-x is the same as -x. A --log without a size (tunefs: also -l)
+ * not give them to a command: they are all paths, and ./-x is the same as -x. An option whose value may be left out (`optional`)
  * must not take the image behind it for one.
  */
-function argumentsOf(args: readonly string[]): string[] {
+function argumentsOf(args: readonly string[], optional: ReadonlyMap<string, string>): string[] {
   const end = args.includes('--') ? args.indexOf('--') : args.length;
   const options: string[] = [];
-  const logs = { newfs: ['--log'], tunefs: ['--log', '-l'] }[args[0] ?? ''] ?? [];
   for (let i = 0; i < end; i++) {
     const next = args[i + 1] ?? '';
-    if (!logs.includes(args[i]!)) options.push(args[i]!);
-    else options.push(/^\d[\d.]*[a-z]*$/i.test(next) && ++i < end ? `--log=${next}` : '--log=');
+    const name = optional.get(args[i]!);
+    if (name === undefined) options.push(args[i]!);
+    else options.push(/^\d[\d.]*[a-z]*$/i.test(next) && ++i < end ? `${name}=${next}` : `${name}=`);
   }
   return [...options, ...args.slice(end + 1).map((arg) => (arg.startsWith('-') ? `./${arg}` : arg))];
 }
@@ -87,7 +89,23 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   fail(error);
 });
 
-const cli = yargs(argumentsOf(hideBin(process.argv)));
+const args = hideBin(process.argv);
+const tools = Object.hasOwn(TOOLS, args[0] ?? '') ? await import('./tools.js') : undefined;
+const chosen = await tools?.choose(args).catch(fail);
+/** What --help ends with. */
+const epilogue = args.includes('--help') ? await (await import('./help.js')).epilogue(args, chosen).catch(fail) : '';
+
+/** `rumpfuse TOOL IMAGE`: what all formats have in common, and what the one has that it is about. */
+function toolOptions(y: Argv) {
+  const all = y
+    .epilogue(epilogue)
+    .positional('image', image)
+    .options(partition)
+    .option('type', { alias: 't', type: 'string', requiresArg: true, describe: 'file system (rumpfuse mount --help lists them)' });
+  return chosen === undefined ? all : (all.options(tools!.yargsOptions(chosen)) as unknown as typeof all);
+}
+
+const cli = yargs(argumentsOf(args, chosen === undefined ? new Map() : tools!.optionalFlags(chosen)));
 await cli
   .scriptName('rumpfuse')
   .usage('$0 COMMAND ...\n\nFile systems of other systems, mounted without a kernel module.')
@@ -95,6 +113,7 @@ await cli
     'mount <image> <dir>',
     'mount a volume; returns when it can be used',
     (y) => y
+      .epilogue(epilogue)
       .positional('image', image)
       .positional('dir', { describe: 'mount point', type: 'string', demandOption: true })
       .option('options', { alias: 'o', type: 'string', array: true, nargs: 1, requiresArg: true, default: [] as string[], describe: MOUNT_OPTIONS })
@@ -141,71 +160,37 @@ await cli
   )
   .command(
     'newfs <image>',
-    'make a new FFS volume (everything on the image or partition is lost)',
-    (y) => y
-      .positional('image', image)
-      .options(partition)
-      .option('format', { alias: 'O', type: 'string', choices: ['0', '1', '2', '2ea'] as const, default: '2' as const, describe: '0 4.3BSD, 1 UFS1, 2 UFS2, 2ea UFS2 with extended attributes' })
-      .option('byte-order', { alias: 'B', choices: ['le', 'be'] as const, default: 'le' as const, describe: 'little-endian or big-endian' })
+    'make a new volume (everything on the image or partition is lost)',
+    (y) => toolOptions(y)
       .option('size', { alias: 's', type: 'string', requiresArg: true, describe: 'size of the volume; an image file that is not there is made (sparse)' })
-      .option('block-size', { alias: 'b', type: 'string', requiresArg: true, describe: '4096 to 65536' })
-      .option('frag-size', { alias: 'f', type: 'string', requiresArg: true, describe: 'an eighth of the block size up to the whole' })
-      .option('inode-density', { alias: 'i', type: 'string', requiresArg: true, describe: 'bytes for each inode' })
-      .option('minfree', { alias: 'm', type: 'number', describe: 'percent kept for the superuser' })
-      .option('label', { alias: 'L', type: 'string', requiresArg: true, describe: 'volume name' })
-      .option('log', { type: 'string', describe: 'with a journal (WAPBL): of this size, or without one of the size that suits' })
       .option('from', { type: 'string', requiresArg: true, describe: 'fill the volume with a copy of this directory' })
       .option('force', { alias: 'F', type: 'boolean', default: false, describe: 'even if it is not empty: a file system, a partition table, other partitions, data' }),
-    (argv) => run(async () => (await import('./commands/newfs.js')).newfs(argv)),
+    (argv) => run(async () => (await import('./commands/newfs.js')).newfs(argv, chosen!.format)),
   )
   .command(
     'fsck <image>',
-    'check an FFS volume',
-    (y) => y
-      .positional('image', image)
-      .options(partition)
+    'check a volume',
+    (y) => toolOptions(y)
       .option('n', { type: 'boolean', default: false, describe: 'answer no to every question: check only (the default)' })
       .option('p', { type: 'boolean', default: false, describe: 'preen: repair what is harmless, without questions' })
       .option('y', { type: 'boolean', default: false, describe: 'repair everything' })
-      .option('superblock', { alias: 'b', type: 'number', describe: 'use this alternate superblock (sector number)' })
       .option('f', { type: 'boolean', default: false, describe: 'with -p: check even a volume that is marked clean' })
       .option('force', { type: 'boolean', default: false, describe: 'repair even if something else seems to be there as well' }),
-    (argv) => run(async () => (await import('./commands/fsck.js')).fsckCommand(argv)),
+    (argv) => run(async () => (await import('./commands/fsck.js')).fsckCommand(argv, chosen!)),
   )
   .command(
     'dumpfs <image>',
-    'superblock, cylinder groups and more of an FFS volume, readable (default: -s -m -c)',
-    (y) => y
-      .positional('image', image)
-      .options(partition)
-      .option('superblock', { alias: 's', type: 'boolean', describe: 'the superblock' })
-      .option('alternates', { alias: 'a', type: 'boolean', describe: 'its copies in the groups' })
-      .option('summary', { alias: 'm', type: 'boolean', describe: 'free counts of all groups' })
-      .option('groups', { alias: 'c', type: 'boolean', describe: 'the cylinder groups' })
-      .option('inodes', { alias: 'i', type: 'boolean', describe: 'the inodes in use' })
-      .option('journal', { alias: 'j', type: 'boolean', describe: 'the journal' })
-      .option('freelist', { alias: 'f', type: 'boolean', describe: 'the numbers of the free fragments' })
-      .option('newfs', { type: 'boolean', describe: 'the newfs command for such a volume' })
-      .option('all', { type: 'boolean', describe: 'the same as -s -a -m -c -i -j' }),
-    (argv) => run(async () => (await import('./commands/dumpfs.js')).dumpfsCommand(argv)),
+    'the structures of a volume, readable',
+    (y) => toolOptions(y),
+    (argv) => run(async () => (await import('./commands/dumpfs.js')).dumpfsCommand(argv, chosen!)),
   )
   .command(
     'tunefs <image>',
-    'change what an FFS volume is tuned by; it must not be mounted',
-    (y) => y
-      .positional('image', image)
-      .options(partition)
-      .option('label', { alias: ['v', 'L'], type: 'string', requiresArg: true, describe: 'volume name' })
-      .option('minfree', { alias: 'm', type: 'number', describe: 'percent kept for the superuser' })
-      .option('optimization', { alias: 'o', choices: ['space', 'time'] as const, describe: 'what to save' })
-      .option('maxbpg', { alias: 'e', type: 'number', describe: 'blocks that one file may take of a group' })
-      .option('avgfilesize', { alias: 'g', type: 'number', describe: 'expected bytes in a file' })
-      .option('avgfpdir', { alias: 'h', type: 'number', describe: 'expected files in a directory' })
-      .option('log', { alias: 'l', type: 'string', describe: 'journal (WAPBL) of this size, without one of the size that suits, 0 to remove it; the next mount does it' })
-      .option('alternates', { alias: 'A', type: 'boolean', default: false, describe: 'the copies of the superblock too' })
+    'change settings of a volume; it must not be mounted',
+    (y) => toolOptions(y)
       .option('dry-run', { alias: 'N', type: 'boolean', default: false, describe: 'say what would change' })
       .option('force', { alias: 'F', type: 'boolean', default: false, describe: 'even if something else seems to be there as well' }),
-    (argv) => run(async () => (await import('./commands/tunefs.js')).tunefsCommand(argv)),
+    (argv) => run(async () => (await import('./commands/tunefs.js')).tunefsCommand(argv, chosen!)),
   )
   .middleware(tidy, true)
   .demandCommand(1, 'which command?')

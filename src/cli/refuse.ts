@@ -1,7 +1,8 @@
 /** What is not to be destroyed by a slip: commands that write ask here first, unless they were told --force. */
 import type { BlockDevice } from '../kernel/blkdev.js';
 import { ambiguous, occupied } from '../care/occupied.js';
-import { BLKID_FFS, blkid } from './blkid.js';
+import { formatNamed } from '../fs/registry.js';
+import { blkid } from './blkid.js';
 import { refusePartitioned, type Where } from './device.js';
 import { Failure } from './failure.js';
 
@@ -17,8 +18,10 @@ export async function refuseOccupied(disk: BlockDevice, volume: BlockDevice, whe
   if (why !== undefined) throw new Failure(`${nameOf(where)} ${why}: newfs would overwrite it; --force does it all the same`);
 }
 
-/** For what changes a volume: that it is one, and nothing else as well. `change`: what would damage the other ("a repair"). @throws Failure */
-export async function refuseAmbiguous(volume: BlockDevice, where: Where, change: string): Promise<void> {
-  const why = await ambiguous(volume, 'ffs', async (dev, ignoreTables) => blkid(where.image, dev, ignoreTables, BLKID_FFS));
+/** For what changes a volume: that it is one of that format, and nothing else as well. `change`: what would damage the other ("a repair"). @throws Failure */
+export async function refuseAmbiguous(volume: BlockDevice, format: string, where: Where, change: string): Promise<void> {
+  const { name, aliases } = formatNamed(format)!;
+  const known = new Set([name, ...aliases]);
+  const why = await ambiguous(volume, name, async (dev, ignoreTables) => blkid(where.image, dev, ignoreTables, known));
   if (why !== undefined) throw new Failure(`${nameOf(where)} ${why}: ${change} could destroy it; --force does it all the same`);
 }

@@ -11,9 +11,13 @@ import { imageFromFd } from '../blockdev/image.js';
 import { OVERLAY_BLOCK_BYTES } from '../blockdev/overlay-format.js';
 import { overlayOn } from '../blockdev/overlay.js';
 import { PartitionDevice, placeOf } from '../blockdev/partition.js';
+import type * as identifyModule from '../fs/identify.js';
 import { tmpfs } from '../fs/tmpfs/index.js';
 import type { Reach } from '../fuse/sandbox/filter.js';
-import { DEVICE_FD, serverMain, type OpenVolume, type ServedVolume } from '../fuse/server-process.js';
+import { candidates } from '../fs/detect.js';
+import type { DiskUse } from '../fuse/sandbox/lockdown.js';
+import type { Place } from '../fuse/messages.js';
+import { DEVICE_FD, serverMain, type OpenVolume, type ServedVolume, type Survey } from '../fuse/server-process.js';
 import { selectVolume } from './device.js';
 import { checkOptions, choose, loadFormats } from './volume-format.js';
 import type { LogLevel } from '../kernel/rumpuser/rumpuser.js';
@@ -67,31 +71,55 @@ async function openDisks(ru: Rumpuser, args: ServerArguments, readonly: boolean)
   return { disk, overlay, file_bytes: Math.max(disk_bytes, overlay.size_bytes) };
 }
 
-/** The partition table is the disk's: an overlay may come from anybody, and is not to say which part of the disk is shown. */
-async function volumeOf(ru: Rumpuser, { disk, overlay }: Disks, args: ServerArguments): Promise<BlockDevice> {
-  const volume = await selectVolume(disk, args);
-  if (overlay === undefined) return volume;
-  const { start } = placeOf(volume);
-  const over = await overlayOn(ru, disk, overlay, start);
-  return volume === disk ? over : new PartitionDevice(over, start, volume.size_bytes, `${volume.name} (overlay ${overlay.name})`);
+/** The volume's bytes of the disk: as they were found by a survey, or from an offset on, or all. @throws EINVAL the disk is shorter than that */
+function placeOn(disk: BlockDevice, args: ServerArguments, place: Place | undefined): BlockDevice {
+  if (place !== undefined && args.partition !== undefined) return new PartitionDevice(disk, place.start, place.end - place.start, `${disk.name} partition ${args.partition}`);
+  if (args.offset !== undefined) return new PartitionDevice(disk, args.offset, disk.size_bytes - args.offset, `${disk.name} at ${args.offset}`);
+  return disk;
 }
 
-/** What of the disks it takes to serve the volume on `device`. */
-function reaches({ disk, overlay }: Disks, device: BlockDevice, readonly: boolean): Reach[] {
-  const { start, end } = placeOf(device);
-  if (overlay === undefined) return [{ fd: DEVICE_FD, start, end, write: !readonly, discard: device === disk }];
+/** What is mounted: the place itself, or what lies over it. */
+async function volumeOf(ru: Rumpuser, { disk, overlay }: Disks, place: BlockDevice): Promise<BlockDevice> {
+  if (overlay === undefined) return place;
+  const { start, end } = placeOf(place);
+  const over = await overlayOn(ru, disk, overlay, { start, end });
+  return place === disk ? over : new PartitionDevice(over, start, place.size_bytes, `${place.name} (overlay ${overlay.name})`);
+}
+
+/** What of the disks it takes to serve the volume at `place`. */
+function reaches({ disk, overlay }: Disks, place: BlockDevice, readonly: boolean): Reach[] {
+  const { start, end } = placeOf(place);
+  if (overlay === undefined) return [{ fd: DEVICE_FD, start, end, write: !readonly, discard: place === disk }];
   // What is copied up begins and ends with the overlay's blocks.
   const from = start - (start % OVERLAY_BLOCK_BYTES);
   const to = Math.min(disk.size_bytes, Math.ceil(end / OVERLAY_BLOCK_BYTES) * OVERLAY_BLOCK_BYTES);
   return [{ fd: DEVICE_FD, start: from, end: to, write: false, discard: false }, { fd: OVERLAY_FD, start: 0, end: overlay.size_bytes, write: true, discard: false }];
 }
 
-/** A disk with partitions of which none was chosen: the error then says what there is to choose from. */
-async function partitionsInstead(error: unknown, args: ServerArguments, device: BlockDevice | undefined): Promise<unknown> {
-  if (!(error instanceof Errno) || error.errno !== E.EFTYPE || device === undefined || args.partition !== undefined || args.offset !== undefined) return error;
-  const { partitions } = await scan(device).catch(() => ({ partitions: [] }));
-  if (partitions.length === 0) return error;
-  return errno(E.EFTYPE, `${args.image} is divided into partitions: choose one with --partition (${listPartitions(partitions)})`);
+/** The partition table is the disk's: an overlay may come from anybody, and is not to say which part of the disk is shown. */
+const survey: Survey = async (raw, lockDown) => {
+  const args = raw as ServerArguments;
+  const ru = nodeRumpuser({ log: openLog(args.logLevel, args.logJson) });
+  const disk = await imageFromFd(ru, DEVICE_FD, args.image, { readonly: true });
+  await prepareNodeRumpuser();
+  await lockDown({ file_bytes: 0, reaches: [{ fd: DEVICE_FD, start: 0, end: disk.size_bytes, write: false, discard: false }] });
+  const volume = await selectVolume(disk, args);
+  const formats = args.type === undefined ? await candidates(volume) : [];
+  return { ...placeOf(volume), formats: formats.map(({ name }) => name) };
+};
+
+/** Says what is there instead of a volume that could be mounted: loaded where it may be needed. */
+type Identify = typeof identifyModule;
+
+/** In place of "no file system": which partitions there are to choose from, of a disk of which none was chosen; or what else it is. */
+async function whatInstead(error: unknown, args: ServerArguments, device: BlockDevice | undefined, identify: Identify | undefined): Promise<unknown> {
+  if (!(error instanceof Errno) || error.errno !== E.EFTYPE || device === undefined) return error;
+  if (args.partition === undefined && args.offset === undefined) {
+    const { partitions } = await scan(device).catch(() => ({ partitions: [] }));
+    if (partitions.length > 0) return errno(E.EFTYPE, `${args.image} is divided into partitions: choose one with --partition (${listPartitions(partitions)})`);
+  }
+  const other = await identify?.notMountable(device);
+  return other === undefined ? error : errno(E.EFTYPE, `${device.name} ${identify!.holds(other)}`);
 }
 
 async function makePath(sys: RumpSys, path: string): Promise<void> {
@@ -117,17 +145,21 @@ const open: OpenVolume = async (raw, how) => {
   const flags = how.readonly ? args.flags | MNT_RDONLY : args.flags;
   const options = new Map(args.options);
   const disks = args.disk ? await openDisks(ru, args, how.readonly) : undefined;
-  const loaded = await loadFormats(how.fstype ?? args.type, disks?.disk, args.partition === undefined ? (args.offset ?? 0) : undefined, how.heir);
+  const type = how.fstype ?? args.type;
+  const loaded = await loadFormats(type !== undefined ? [type] : (how.place?.formats ?? []), how.heir);
+  const identify = loaded.length !== 1 ? await import('../fs/identify.js') : undefined;
   await prepareNodeRumpuser();
   const components = [...new Set([tmpfs, ...loaded.map(({ component }) => component)])];
   const rehearsal = how.heir ? await import('./rehearsal.js') : undefined;
-  await how.lockDown(disks?.file_bytes ?? 0, async (goOn) => rehearsal?.rehearse(ru, loaded, components, goOn));
+  const place = disks === undefined ? undefined : placeOn(disks.disk, args, how.place);
+  const use: DiskUse = { file_bytes: disks?.file_bytes ?? 0, reaches: disks === undefined ? [] : reaches(disks, place!, (flags & MNT_RDONLY) !== 0) };
+  await how.lockDown(use, async (goOn) => rehearsal?.rehearse(ru, loaded, components, goOn));
   const rump = await RumpKernel.boot({
     rumpuser: ru, components, bufcache_bytes: BUFCACHE_BYTES, ...(how.keep !== undefined ? { keep: how.keep } : {}),
   });
   // The same path as on the host: FFS keeps on the disk where it was mounted.
   await makePath(rump.sys, args.mountpoint);
-  const device = disks === undefined ? undefined : await volumeOf(ru, disks, args);
+  const device = disks === undefined ? undefined : await volumeOf(ru, disks, place!);
   let name: string;
   try {
     const { format } = await choose(loaded, device);
@@ -136,7 +168,7 @@ const open: OpenVolume = async (raw, how) => {
     if (args.mustWrite && !how.readonly && args.disk) options.set('force-rw', true);
     await rump.sys.mount(name, args.mountpoint, flags, device !== undefined ? { fspec: device, options } : { options });
   } catch (error) {
-    throw await partitionsInstead(error, args, device);
+    throw await whatInstead(error, args, device, identify);
   }
   mounting = false;
   const { f_flag } = await rump.sys.statvfs(args.mountpoint);
@@ -149,7 +181,6 @@ const open: OpenVolume = async (raw, how) => {
     root: args.mountpoint,
     syncer: rump.syncer,
     readonly,
-    reaches: disks === undefined || device === undefined ? [] : reaches(disks, device, readonly),
     ...(args.owner !== undefined ? { timeouts: { owner: args.owner } } : {}),
     fstype: name,
     // An overlay that does not know whether the host ran on forgets what has not been flushed.
@@ -162,4 +193,4 @@ const open: OpenVolume = async (raw, how) => {
   return volume;
 };
 
-serverMain(open);
+serverMain(open, survey);

@@ -1,13 +1,13 @@
 /**
- * Which format a server serves. What may be needed is loaded before the server is locked down, by bytes at fixed places, of which none is
- * interpreted; what is really there is decided afterwards.
+ * Which format a server serves. What may be needed is loaded before the server is locked down: a survey, a confined process of its own, has
+ * compared bytes at fixed places; what is really there is decided afterwards.
  */
 import type { BlockDevice } from '../kernel/blkdev.js';
 import { E, errno } from '../kernel/errno.js';
 import type { Component } from '../kernel/rump.js';
-import { candidates, rank } from '../fs/detect.js';
+import { rank } from '../fs/detect.js';
 import type { Format, Make } from '../fs/format.js';
-import { FORMATS, formatNamed } from '../fs/registry.js';
+import { formatNamed } from '../fs/registry.js';
 import { mostLikely } from './formats.js';
 
 /** A format with its driver. */
@@ -22,14 +22,14 @@ async function load(format: Format, rehearse: boolean): Promise<Loaded> {
   return { format, component: await format.load(), ...(rehearse ? { make: await format.tools.make?.load() } : {}) };
 }
 
-/** What is asked for, or what the disk may hold. @throws ENODEV no such format; EIO */
-export async function loadFormats(type: string | undefined, disk: BlockDevice | undefined, from: number | undefined, rehearse: boolean): Promise<Loaded[]> {
-  const named = type === undefined ? undefined : formatNamed(type);
-  if (type !== undefined && named === undefined) throw errno(E.ENODEV, `no file system ${type}`);
-  // Where a partition begins is not known before its table is read.
-  const wanted = named !== undefined ? [named] : disk === undefined || from === undefined ? FORMATS.filter(({ hints }) => hints.length > 0) : await candidates(disk, from);
+/** By their names: what is asked for, or what a survey has found that the disk may hold. @throws ENODEV no such format */
+export async function loadFormats(names: readonly string[], rehearse: boolean): Promise<Loaded[]> {
   const loaded: Loaded[] = [];
-  for (const format of wanted) loaded.push(await load(await format.load(), rehearse));
+  for (const name of names) {
+    const format = formatNamed(name);
+    if (format === undefined) throw errno(E.ENODEV, `no file system ${name}`);
+    loaded.push(await load(await format.load(), rehearse));
+  }
   return loaded;
 }
 

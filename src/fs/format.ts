@@ -80,6 +80,8 @@ export interface Made {
   readonly warnings: readonly string[];
   /** After it was filled through a mount of this program: takes away what tells where that was. */
   filled?(): Promise<void>;
+  /** Takes the volume off the device again, so that nothing recognises it; the rest of what was written stays. @throws EIO */
+  unmake(): Promise<void>;
 }
 
 /** Makes a new volume; whatever was there is lost. @throws EINVAL options that do not go together; ENOSPC the device is too small; EIO EROFS */

@@ -26,13 +26,16 @@ function magic(at: readonly number[], ...bytes: string[]): readonly Place[] {
   return [{ at, bytes }];
 }
 
-/** Where FFS has its superblocks, and the first copies of the usual geometries; fs_magic stands at their end. Bytes. */
-const FFS_MAGICS = [65536, 8192, 0, 262144, 16384, 81920].map((superblock) => superblock + 1372);
+/** Where FFS has its superblocks, and the first copies of it; fs_magic stands at their end. Bytes. */
+const FFS_MAGICS = [65536, 8192, 0, 262144, 16384, 32768, 73728, 81920, 98304, 131072].map((superblock) => superblock + 1372);
 /** UFS1, UFS2, UFS2 with extended attributes, Solaris's beyond a terabyte, FreeBSD's while newfs is at work: both byte orders. */
 const FFS = magic(
   FFS_MAGICS, '\x54\x19\x01\x00', '\x00\x01\x19\x54', '\x19\x01\x54\x19', '\x19\x54\x01\x19', '\x38\x20\x01\x19', '\x19\x01\x20\x38',
   '\xde\xca\xde\x00', '\x00\xde\xca\xde', '\x08\x04\x96\x19', '\x19\x96\x04\x08',
 );
+
+/** FileSystemName in the boot sector, or in its backup with sectors of 512 to 4096 bytes. */
+const EXFAT = magic([3, 6144 + 3, 12288 + 3, 24576 + 3, 49152 + 3], 'EXFAT   ');
 
 /** Descriptors of ISO 9660 and of High Sierra in sector 16, of 2048 bytes or of an image of raw sectors (rawsectors.ts). */
 const DISC_SECTORS = [16 * 2048, 16 * 2352 + 16, 16 * 2352 + 24, 16 * 2448 + 16, 16 * 2448 + 24, 16 * 2336 + 8];
@@ -41,6 +44,7 @@ const HIGH_SIERRA = magic(DISC_SECTORS.map((sector) => sector + 9), 'CDROM');
 
 export const FORMATS: readonly Registered[] = [
   { name: 'ffs', aliases: ['ufs', 'ufs1', 'ufs2', 'ffsv1', 'ffsv2'], hints: [FFS], load: async () => (await import('./ffs/format.js')).ffsFormat },
+  { name: 'exfat', aliases: [], hints: [EXFAT], load: async () => (await import('./exfat/format.js')).exfatFormat },
   { name: 'cd9660', aliases: ['iso9660', 'iso'], hints: [ISO_9660, HIGH_SIERRA], load: async () => (await import('./cd9660/format.js')).cd9660Format },
   { name: 'tmpfs', aliases: [], hints: [], load: async () => (await import('./tmpfs/format.js')).tmpfsFormat },
   { name: 'zerofs', aliases: [], hints: [], load: async () => (await import('./zerofs/format.js')).zerofsFormat },

@@ -1,6 +1,6 @@
 /** Starts the first server of a mount and mounts: everything until the mount can be used. */
 import { closeSync, openSync } from 'node:fs';
-import type { ServeOrder, ToServer, ToSupervisor } from './messages.js';
+import type { Place, ServeOrder, ToServer, ToSupervisor } from './messages.js';
 import { MountFailure } from './mount/failure.js';
 import { isSuperuser, mountAsSuperuser, mountAsUser, mounted, openDevFuse, setReadAhead } from './mount/mount.js';
 import { readMountinfo } from './mount/mountinfo.js';
@@ -8,7 +8,7 @@ import type { MountInfo } from './mount/mountinfo.js';
 import type { HostMount } from './mount/options.js';
 import { connectionState, unmount, unmountDead } from './mount/unmount.js';
 import type { Layer } from './sandbox/layers.js';
-import { missing } from './sandbox/layers.js';
+import { inWords, missing } from './sandbox/layers.js';
 import { refusal, startServer } from './sandbox/start.js';
 import type { SandboxOptions, Server } from './sandbox/start.js';
 import { endInFlight } from './succession/in-flight.js';
@@ -16,6 +16,8 @@ import { MemoryFile } from './succession/memory-file.js';
 import type { SuperviseOptions } from './supervisor.js';
 
 const READ_AHEAD_KIB = 1024;
+/** So long a server may take to leave a volume in order that it has opened for nothing. */
+const CLOSE_MS = 60_000;
 /** FUSE at 3, then the disks, then these. */
 const FIRST_DISK = 4;
 
@@ -34,6 +36,8 @@ export function expect<T extends ToSupervisor['type']>(server: Server, type: T):
 /** Starts servers of one mount: the first one, and those that come after it. */
 export class Servers {
   private way: string | undefined;
+  /** Of the first server. */
+  private layers: readonly Layer[] | undefined;
 
   constructor(
     private readonly options: SuperviseOptions,
@@ -52,22 +56,22 @@ export class Servers {
   async start(readonly: boolean, heir?: ServeOrder): Promise<Server> {
     const { options, memory } = this;
     const disks = options.descriptors ?? [];
+    const surveying = this.survey();
+    surveying.catch(() => {}); // met below, when the process that starts meanwhile can be ended
     // Each server has one of its own: when it is gone, this one is closed, and the host sees that nobody reads through it any more.
     const clone = memory === undefined ? -1 : openDevFuse();
     let ending = false;
     const memory_fd = FIRST_DISK + disks.length;
     try {
-      const server = await startServer({
-        entry: options.server.entry, execArgv: options.server.execArgv ?? [], output: options.output ?? 'inherit', mountpoint: this.mount.mountpoint,
-        descriptors: [this.fuse, ...disks, ...(memory === undefined ? [] : [memory.fd, clone])], disks: disks.length,
-        shared_bytes: memory?.bytes ?? 0, ...(memory === undefined ? {} : { clone: memory_fd + 1 }),
-        // What was possible for the first is possible for the others.
-        sandbox: this.way === undefined ? this.confinement : { ...this.confinement, way: this.way },
+      const server = await this.spawn([this.fuse, ...disks, ...(memory === undefined ? [] : [memory.fd, clone])], memory === undefined ? undefined : memory_fd + 1);
+      const place = await surveying.catch(async (error: unknown) => {
+        await dismiss(server, false);
+        throw error;
       });
-      if (this.confinement.mode !== 'off') this.way = server.way;
       const order: ToServer = {
         type: 'open', args: options.server.args, readonly, ipc: server.ipc, ...(server.lockdown !== undefined ? { lockdown: server.lockdown } : {}), ...(heir !== undefined ? { heir } : {}),
         ...(memory !== undefined ? { succession: { memory_fd, memory_bytes: memory.bytes, clone_fd: memory_fd + 1, noresend: process.env['RUMP_NORESEND'] === '1' } } : {}),
+        ...(place !== undefined ? { place } : {}),
       };
       server.send(order);
       if (memory !== undefined) {
@@ -81,6 +85,58 @@ export class Servers {
     } finally {
       if (clone >= 0 && !ending) closeSync(clone);
     }
+  }
+
+  private async spawn(descriptors: readonly number[], clone?: number): Promise<Server> {
+    const { options } = this;
+    const server = await startServer({
+      entry: options.server.entry, execArgv: options.server.execArgv ?? [], output: options.output ?? 'inherit', mountpoint: this.mount.mountpoint,
+      descriptors, disks: options.descriptors?.length ?? 0, shared_bytes: this.memory?.bytes ?? 0, ...(clone === undefined ? {} : { clone }),
+      // What was possible for the first is possible for the others.
+      sandbox: this.way === undefined ? this.confinement : { ...this.confinement, way: this.way },
+    });
+    if (this.confinement.mode !== 'off') this.way = server.way;
+    return server;
+  }
+
+  private surveyed: Promise<Place | undefined> | undefined;
+
+  /** Which bytes of the disk are the volume, where the disk itself has to be asked. @throws MountFailure */
+  private survey(): Promise<Place | undefined> {
+    return (this.surveyed ??= this.options.server.survey === true ? this.surveyOnce() : Promise.resolve(undefined));
+  }
+
+  /** By a process that has the disk for reading only, and nothing to do with the mount. */
+  private async surveyOnce(): Promise<Place> {
+    const opened = [openSync('/dev/null', 'r'), ...(this.options.descriptors ?? []).map((fd) => openSync(`/proc/self/fd/${fd}`, 'r'))];
+    let server: Server | undefined;
+    let done = false;
+    try {
+      server = await this.spawn(opened);
+      const standing = expect(server, 'standing');
+      server.send({ type: 'survey', args: this.options.server.args, ipc: server.ipc, ...(server.lockdown !== undefined ? { lockdown: server.lockdown } : {}) });
+      this.admit(server, (await standing).layers);
+      const found = expect(server, 'place');
+      server.send({ type: 'go', finish: false });
+      const { start, end, formats } = await found;
+      done = true;
+      return { start, end, formats };
+    } finally {
+      if (server !== undefined) await dismiss(server, done);
+      for (const fd of opened) closeSync(fd);
+    }
+  }
+
+  /** The layers that are in force for a server that stands. @throws MountFailure: not those that the mount demands */
+  admit(server: Server, said: readonly Layer[]): Layer[] {
+    const layers = server.inspect(said);
+    const lacking = missing(layers);
+    if (this.confinement.mode === 'required' && lacking.length > 0) throw new MountFailure(refusal(lacking), 'EPERM');
+    // None that comes later is less confined than the one before.
+    const lost = (this.layers ?? []).find(({ name, on }) => on && lacking.some((layer) => layer.name === name));
+    if (lost !== undefined) throw new MountFailure(`not as confined as the first: ${inWords(lacking.filter(({ name }) => name === lost.name))}`, 'EPERM');
+    this.layers ??= layers;
+    return layers;
   }
 }
 
@@ -101,6 +157,14 @@ export async function bringUp(options: SuperviseOptions, mount: HostMount): Prom
   return up ?? (await attempt(options, { ...mount, readonly: true }))!;
 }
 
+/** Ends a server that nobody needs. `inOrder`: it has opened the volume, which is to be left as it was found; or it ends by itself. */
+async function dismiss(server: Server, inOrder: boolean): Promise<void> {
+  const late = setTimeout(() => server.kill(), inOrder ? CLOSE_MS : 0);
+  if (inOrder) server.send({ type: 'close' });
+  await server.exit;
+  clearTimeout(late);
+}
+
 /** undefined: the volume can only be read, but the host has it mounted for writing. Nothing is left of the attempt. */
 async function attempt(options: SuperviseOptions, mount: HostMount): Promise<Up | undefined> {
   const superuser = isSuperuser();
@@ -114,12 +178,14 @@ async function attempt(options: SuperviseOptions, mount: HostMount): Promise<Up 
   let info = early?.info;
   let server: Server | undefined;
   let up: Up | undefined;
+  let open = false;
   try {
     server = await servers.start(mount.readonly);
-    const volume = await expect(server, 'volume');
-    const { confinement } = servers;
-    const sandbox = confinement.mode === 'off' ? [] : [...server.layers, ...volume.layers];
-    if (confinement.mode === 'required' && missing(sandbox).length > 0) throw new MountFailure(refusal(missing(sandbox)), 'EPERM');
+    const sandbox = servers.admit(server, (await expect(server, 'standing')).layers);
+    const opened = expect(server, 'volume');
+    server.send({ type: 'go', finish: false });
+    const volume = await opened;
+    open = true;
     const readonly = mount.readonly || volume.readonly;
     if (info !== undefined && readonly !== mount.readonly) return undefined;
     const ready = expect(server, 'ready');
@@ -138,8 +204,7 @@ async function attempt(options: SuperviseOptions, mount: HostMount): Promise<Up 
     return (up = { servers, server, info, volume, order, sandbox });
   } finally {
     if (up === undefined) {
-      server?.kill(); // nothing has been written through it yet
-      await server?.exit;
+      if (server !== undefined) await dismiss(server, open);
       if (info !== undefined) clearAway(options, fuse, info);
       memory?.close();
       closeSync(fuse);

@@ -9,6 +9,8 @@ import { fileURLToPath } from 'node:url';
 import { printable } from '../kernel/printable.js';
 import type { FromLauncher, MountReady, MountStanding, ToLauncher } from './messages.js';
 import { MountFailure } from './mount/failure.js';
+import { libc } from './mount/libc.js';
+import { closeForeign } from './sandbox/descriptors.js';
 import { supervise } from './supervisor.js';
 import type { SuperviseOptions } from './supervisor.js';
 
@@ -20,6 +22,10 @@ export interface LaunchOptions extends Omit<SuperviseOptions, 'output'> {
   /** A file that the supervisor writes whenever something changes: a MountStanding, as JSON. */
   readonly standing?: string;
 }
+
+const FIRST_FD = 3;
+/** Of the supervisor: behind the channel to its launcher. */
+const FIRST_DESCRIPTOR = 4;
 
 /** What the supervisor's program is told. */
 interface Order extends SuperviseOptions {
@@ -36,8 +42,9 @@ export function writeStanding(file: string, standing: MountStanding): void {
 export function launch(options: LaunchOptions): Promise<MountReady> {
   const { supervisor, log, descriptors = [], ...rest } = options;
   const stderr = log === undefined ? 'ignore' : openSync(log, 'a', 0o600);
+  libc()?.closeOnExec(FIRST_FD);
   // 3 is left to the IPC channel here; the supervisor finds the descriptors from 4 on, as the server will.
-  const child = spawn(process.execPath, [supervisor ?? fileURLToPath(new URL('./supervisor-main.js', import.meta.url))], {
+  const child = spawn(process.execPath, [supervisor ?? fileURLToPath(new URL('./supervisor-main.js', import.meta.url)), String(descriptors.length)], {
     stdio: ['ignore', 'ignore', stderr, 'ipc', ...descriptors], detached: true, cwd: '/',
   });
   if (stderr !== 'ignore') closeSync(stderr);
@@ -54,13 +61,15 @@ export function launch(options: LaunchOptions): Promise<MountReady> {
     });
     child.on('error', (error) => settle(() => reject(new MountFailure(`the supervisor cannot be started: ${error.message}`, 'EIO'))));
     child.on('exit', (code, signal) => setImmediate(() => settle(() => reject(new MountFailure(`the supervisor ended (${code ?? signal}) before the mount was up`, 'EIO')))));
-    const order: FromLauncher = { type: 'supervise', options: { ...rest, descriptors: descriptors.map((_, index) => 4 + index), output: 'inherit' } satisfies Order };
+    const order: FromLauncher = { type: 'supervise', options: { ...rest, descriptors: descriptors.map((_, index) => FIRST_DESCRIPTOR + index), output: 'inherit' } satisfies Order };
     child.send(order);
   });
 }
 
-/** The supervisor's program. */
+/** The supervisor's program. Its argument: how many descriptors it is to have. */
 export function supervisorMain(): void {
+  const count = Number(process.argv[2] ?? 0);
+  closeForeign(Array.from({ length: FIRST_DESCRIPTOR - FIRST_FD + count }, (_, index) => FIRST_FD + index));
   const say = (message: ToLauncher, then: () => void = () => {}) => {
     if (process.connected) process.send!(message, undefined, undefined, then);
     else then();

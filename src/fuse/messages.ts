@@ -27,21 +27,35 @@ export interface SuccessionOrder {
   readonly noresend: boolean;
 }
 
+/** Where a volume is, and what it may be. */
+export interface Place {
+  /** Bytes start to end (not included) of the disk. */
+  readonly start: number;
+  readonly end: number;
+  /** Names of formats; empty where one was asked for. */
+  readonly formats: readonly string[];
+}
+
 /** Supervisor to server. */
 export type ToServer =
   /**
    * Open the volume. `readonly`: it is to be opened so, whatever `args` say. `ipc`: its descriptor of this channel. `lockdown`: what
-   * to give up before. `heir`: get ready, and wait for `go` before the disk is looked at; then serve at once.
+   * to give up before. `place`: what a survey has found. Before the first byte of the disk is looked at, it says `standing` and waits
+   * for `go`. `heir`: as it is to serve then, at once.
    */
   | {
     readonly type: 'open'; readonly args: unknown; readonly readonly: boolean; readonly ipc: number; readonly lockdown?: LockdownOrder;
-    readonly succession?: SuccessionOrder; readonly heir?: ServeOrder;
+    readonly succession?: SuccessionOrder; readonly heir?: ServeOrder; readonly place?: Place;
   }
+  /** Find out which bytes of the disk are the volume, say so, and end. Waits for `go` as well. */
+  | { readonly type: 'survey'; readonly args: unknown; readonly ipc: number; readonly lockdown?: LockdownOrder }
   | ServeOrder
   /** The same through the other channel, which mounts by itself. */
   | { readonly type: 'serve-native'; readonly mount: HostMount }
-  /** To an heir: the server before is gone. `finish`: so is the mount; only what is left to be written is to be written. */
+  /** The disk may be looked at. To an heir: the server before is gone. `finish`: so is the mount; only what is left to be written is to be written. */
   | { readonly type: 'go'; readonly finish: boolean }
+  /** Write everything and end, although there is no mount. */
+  | { readonly type: 'close' }
   /** Is anybody there? */
   | { readonly type: 'ping' };
 
@@ -49,10 +63,11 @@ export type ToServer =
 export type ToSupervisor =
   /** The program runs. */
   | { readonly type: 'started' }
-  /** An heir waits for `go`. */
+  /** It waits for `go`. `layers`: of its confinement, as it says. */
   | { readonly type: 'standing'; readonly layers: readonly Layer[] }
-  /** The volume is open. `layers`: of its confinement, those that it sees to itself. `survives`: another server can go on where it stops. */
-  | { readonly type: 'volume'; readonly readonly: boolean; readonly fstype: string; readonly notice?: string; readonly layers: readonly Layer[]; readonly survives: boolean }
+  | ({ readonly type: 'place' } & Place)
+  /** The volume is open. `survives`: another server can go on where it stops. */
+  | { readonly type: 'volume'; readonly readonly: boolean; readonly fstype: string; readonly notice?: string; readonly survives: boolean }
   /** The host has been answered. */
   | { readonly type: 'ready' }
   | { readonly type: 'pong' }
@@ -103,6 +118,7 @@ export type ToLauncher = ({ readonly type: 'ready' } & MountReady) | { readonly 
 export type FromLauncher = { readonly type: 'supervise'; readonly options: unknown };
 
 const TEXT_MAX = 1000;
+const FORMATS_MAX = 100;
 
 function text(value: unknown): string {
   return typeof value === 'string' ? printable(value.slice(0, TEXT_MAX)) : '';
@@ -116,6 +132,12 @@ function layers(value: unknown): Layer[] {
   });
 }
 
+function place(start: unknown, end: unknown, formats: unknown): Extract<ToSupervisor, { type: 'place' }> | undefined {
+  if (!Number.isSafeInteger(start) || !Number.isSafeInteger(end) || (start as number) < 0 || (end as number) <= (start as number)) return undefined;
+  if (!Array.isArray(formats) || formats.length > FORMATS_MAX) return undefined;
+  return { type: 'place', start: start as number, end: end as number, formats: formats.map(text) };
+}
+
 /** A message of a server, who may have been taken over: only what is of the form, texts short and printable. undefined: it is none. */
 export function fromServer(raw: unknown): ToSupervisor | undefined {
   if (typeof raw !== 'object' || raw === null) return undefined;
@@ -127,9 +149,11 @@ export function fromServer(raw: unknown): ToSupervisor | undefined {
       return { type: 'room', there: message['there'] === true };
     case 'standing':
       return { type: 'standing', layers: layers(message['layers']) };
+    case 'place':
+      return place(message['start'], message['end'], message['formats']);
     case 'volume':
       return {
-        type: 'volume', readonly: message['readonly'] === true, fstype: text(message['fstype']), layers: layers(message['layers']), survives: message['survives'] === true,
+        type: 'volume', readonly: message['readonly'] === true, fstype: text(message['fstype']), survives: message['survives'] === true,
         ...(message['notice'] !== undefined ? { notice: text(message['notice']) } : {}),
       };
     case 'failed':

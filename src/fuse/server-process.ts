@@ -2,20 +2,18 @@
 import { spawn } from 'node:child_process';
 import { closeSync } from 'node:fs';
 import { Socket } from 'node:net';
-import { setImmediate as immediate } from 'node:timers/promises';
 import { E, Errno, errno } from '../kernel/errno.js';
-import { Keep } from '../kernel/keep/keep.js';
-import type { ServeOrder, SuccessionOrder, ToServer, ToSupervisor } from './messages.js';
+import type { Keep } from '../kernel/keep/keep.js';
+import { Entrance } from './entrance.js';
+import type { OpenOrder, Rehearsal, SurveyOrder } from './entrance.js';
+import type { Place, ServeOrder, SuccessionOrder, ToServer, ToSupervisor } from './messages.js';
 import { CHANNEL_VARIABLE, Messenger } from './messenger.js';
 import { SIGTERM, libc } from './mount/libc.js';
 import { isSuperuser } from './mount/mount.js';
-import type { Reach } from './sandbox/filter.js';
-import { sandboxLibc } from './sandbox/libc.js';
-import { Lockdown, hearSupervisor } from './sandbox/lockdown.js';
+import { closeForeign } from './sandbox/descriptors.js';
+import type { DiskUse } from './sandbox/lockdown.js';
 import { serve } from './server.js';
 import type { ServeOptions } from './server.js';
-import { mapMemory } from './succession/map.js';
-import { Notes } from './succession/notes.js';
 
 const FUSE_FD = 3;
 /** The first of the descriptors that the supervisor was told to hand on. */
@@ -29,8 +27,6 @@ export interface ServedVolume extends Pick<ServeOptions, 'sys' | 'root' | 'synce
   readonly fstype: string;
   /** For the person who mounts it: why it is read-only, say. */
   readonly notice?: string;
-  /** What its descriptors of disks are needed for; default nothing. */
-  readonly reaches?: readonly Reach[];
   /**
    * Another process can open the volume where this one stops: it is not in this process alone, and the kernel was booted with
    * OpenHow.keep. Default false.
@@ -48,139 +44,143 @@ export interface OpenHow {
   readonly heir: boolean;
   /** What that one served, as it said (ServedVolume.fstype). */
   readonly fstype: string | undefined;
+  /** What a survey has found. */
+  readonly place: Place | undefined;
   /**
    * To be called when everything is loaded and every file open, and before the first byte of the disk is looked at: gives up
-   * all else, where that is wanted, and waits, where another server is still at work. `file_bytes`: size of the largest plain
-   * file among the disks. What can be loaded later than this must not be needed. `rehearse`: what an heir may do while it waits;
-   * asks now and then whether to go on.
+   * all else, where that is wanted, has the supervisor see for itself, and waits, where another server is still at work. What
+   * can be loaded later than this must not be needed. `rehearse`: what an heir may do while it waits; asks now and then whether to go on.
    */
-  lockDown(file_bytes: number, rehearse?: (goOn: () => Promise<boolean>) => Promise<void>): Promise<void>;
+  lockDown(use: DiskUse, rehearse?: Rehearsal): Promise<void>;
 }
 
 export type OpenVolume = (args: unknown, how: OpenHow) => Promise<ServedVolume>;
 
-type OpenOrder = Extract<ToServer, { type: 'open' }>;
+/**
+ * Finds out from the disk which of its bytes are the volume, and which formats it may have: in a process of its own, which may only
+ * read. `lockDown` as in OpenHow.
+ */
+export type Survey = (args: unknown, lockDown: (use: DiskUse) => Promise<void>) => Promise<Place>;
+
 type AnyServeOrder = ServeOrder | Extract<ToServer, { type: 'serve-native' }>;
 
+const NO_DISKS: DiskUse = { file_bytes: 0, reaches: [] };
+
 /** Runs the server until its mount ends, then ends the process: status 0 when everything is on the disk. */
-export function serverMain(open: OpenVolume): void {
-  const supervisor = new Messenger(new Socket({ fd: Number(process.env[CHANNEL_VARIABLE]), readable: true, writable: true }));
-  const say = (message: ToSupervisor) => new Promise<void>((resolve) => supervisor.send(message, resolve));
-  const fail = async (error: unknown) => {
-    await say({ type: 'failed', message: inWords(error), code: error instanceof Errno ? error.code : ((error as NodeJS.ErrnoException)?.code ?? 'EIO') });
+export function serverMain(open: OpenVolume, survey?: Survey): void {
+  const channel = Number(process.env[CHANNEL_VARIABLE]);
+  const supervisor = new Messenger(new Socket({ fd: channel, readable: true, writable: true }));
+  // With the first socket libuv opens a file to have one to close when there are too many; where there is no /dev/null, the root directory.
+  closeForeign(Array.from({ length: channel - FUSE_FD + 1 }, (_, index) => FUSE_FD + index));
+  new ServerProcess(supervisor, open, survey);
+}
+
+class ServerProcess {
+  private served: AnyServeOrder | undefined;
+  private detaching = false;
+  private entrance: Entrance | undefined;
+  private volume: ServedVolume | undefined;
+  private succession: ServeOptions['succession'];
+  /** What it waits for before it looks at the disk. */
+  private go: (order: { finish: boolean }) => void = () => {};
+  private readonly gone = new Promise<{ finish: boolean }>((resolve) => (this.go = resolve));
+
+  constructor(private readonly supervisor: Messenger, private readonly open: OpenVolume, private readonly survey: Survey | undefined) {
+    for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, this.end);
+    supervisor.onEnd = () => {
+      if (this.served === undefined || !this.locked) this.end();
+    };
+    supervisor.onMessage = (raw) => this.obey(raw as ToServer);
+    // The loop blocks the thread: without the signal it would not hear that the supervisor has gone.
+    libc()?.setParentDeathSignal(SIGTERM);
+    void this.say({ type: 'started' });
+  }
+
+  private readonly say = (message: ToSupervisor) => new Promise<void>((resolve) => this.supervisor.send(message, resolve));
+
+  private readonly fail = async (error: unknown): Promise<never> => {
+    await this.say({ type: 'failed', message: inWords(error), code: error instanceof Errno ? error.code : ((error as NodeJS.ErrnoException)?.code ?? 'EIO') });
     process.exit(1);
   };
-  let served: AnyServeOrder | undefined;
-  let detaching = false;
-  let lockdown: Lockdown | undefined;
 
-  // Whoever asks the server to end asks the supervisor, which unmounts. Without a supervisor the server sees to it.
-  const end = () => {
-    if (supervisor.open) return void say({ type: 'unmount' });
-    if (served === undefined) process.exit(1);
-    if (detaching) return;
-    detaching = true;
+  private get locked(): boolean {
+    return this.entrance?.lockdown?.closed === true;
+  }
+
+  /** Whoever asks the server to end asks the supervisor, which unmounts. Without a supervisor the server sees to it. */
+  private readonly end = (): void => {
+    if (this.supervisor.open) return void this.say({ type: 'unmount' });
+    if (this.served === undefined) process.exit(1);
+    if (this.detaching) return;
+    this.detaching = true;
     // Locked down it cannot unmount, only end the connection. (The keeper unmounts when the supervisor dies.)
-    if (lockdown?.closed === true) closeSync(FUSE_FD);
-    else detach(mountpointOf(served));
+    if (this.locked) closeSync(FUSE_FD);
+    else detach(mountpointOf(this.served));
   };
-  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, end);
-  supervisor.onEnd = () => {
-    if (served === undefined || lockdown?.closed !== true) end();
-  };
-  // The loop blocks the thread: without the signal it would not hear that the supervisor has gone.
-  libc()?.setParentDeathSignal(SIGTERM);
 
-  /** What an heir waits for. */
-  let go: (order: { finish: boolean }) => void = () => {};
-  const gone = new Promise<{ finish: boolean }>((resolve) => (go = resolve));
-  let volume: ServedVolume | undefined;
-  let succession: ServeOptions['succession'];
-
-  supervisor.onMessage = (raw) => {
-    const message = raw as ToServer;
+  private obey(message: ToServer): void {
     switch (message.type) {
-      case 'open': return void prepare(message).catch(fail);
-      case 'go': return go(message);
-      case 'ping': return void say({ type: 'pong' });
-      default: return void run(volume!, message);
+      case 'survey': return void this.look(message).catch(this.fail);
+      case 'open': return void this.prepare(message).catch(this.fail);
+      case 'go': return this.go(message);
+      case 'close': return this.volume === undefined ? undefined : void this.close(this.volume);
+      case 'ping': return void this.say({ type: 'pong' });
+      default: return void this.run(this.volume!, message);
     }
-  };
-  void say({ type: 'started' });
-
-  async function prepare(order: OpenOrder): Promise<void> {
-    const memory = order.succession === undefined ? undefined : mapMemory(order.succession.memory_fd, order.succession.memory_bytes);
-    if (order.lockdown !== undefined) lockdown = new Lockdown(order.lockdown, order.ipc);
-    const lib = sandboxLibc();
-    if (lockdown === undefined && lib !== null) hearSupervisor(lib, order.ipc);
-    let keep: Keep | undefined;
-    let notes: Notes | undefined;
-    let finish = false;
-    const wait = async (file_bytes: number, rehearse: (goOn: () => Promise<boolean>) => Promise<void> = async () => {}): Promise<void> => {
-      await lockdown?.close(file_bytes);
-      if (order.heir !== undefined) {
-        process.title = 'rumpfuse: stand-by';
-        void say({ type: 'standing', layers: lockdown?.layers ?? [] });
-        let called = false;
-        void gone.then(() => (called = true));
-        const goOn = async () => {
-          await immediate();
-          return !called;
-        };
-        await rehearse(goOn).catch(() => {});
-        ({ finish } = await gone);
-      }
-      if (memory === undefined) return;
-      notes = new Notes(memory);
-      keep = new Keep(memory);
-      keep.onroom = (there) => void say({ type: 'room', there });
-      // Without its last state a volume that was being written must be checked first.
-      if (order.heir !== undefined && (!notes.inherited || (notes.writing && !keep.inherited))) throw errno(E.EIO, 'the server before has left nothing to go on from');
-    };
-    let waited: Promise<void> | undefined;
-    const how: OpenHow = {
-      readonly: order.readonly, heir: order.heir !== undefined, fstype: order.heir?.fstype,
-      get keep() {
-        return keep;
-      },
-      lockDown: (file_bytes, rehearse) => (waited ??= wait(file_bytes, rehearse)),
-    };
-    const opened = await open(order.args, how);
-    volume = opened;
-    process.title = `rumpfuse: server (${opened.fstype})`;
-    await how.lockDown(0); // a program that did not ask for it
-    lockdown?.narrow(opened.reaches ?? []);
-    succession = successionOf(opened, order.succession, notes, keep);
-    void say({
-      type: 'volume', readonly: opened.readonly, fstype: opened.fstype, layers: lockdown?.layers ?? [], survives: succession !== undefined,
-      ...(opened.notice !== undefined ? { notice: opened.notice } : {}),
-    });
-    if (order.heir === undefined) return;
-    if (finish) await close(opened);
-    else await run(opened, order.heir);
   }
 
-  /** What another server will need. undefined: none can go on where this one stops. */
-  function successionOf(opened: ServedVolume, order: SuccessionOrder | undefined, notes: Notes | undefined, keep: Keep | undefined): ServeOptions['succession'] {
-    if (order === undefined || notes === undefined || opened.survives !== true || opened.handles === true || opened.remote_locks === true || libc() === null) return undefined;
-    notes.writing = !opened.readonly;
-    return { notes, keep: opened.readonly ? undefined : keep, clone_fd: order.clone_fd, noresend: order.noresend, onTurnedReadonly: () => void say({ type: 'readonly' }) };
-  }
-
-  async function close(opened: ServedVolume): Promise<never> {
-    try {
-      await opened.close();
-    } catch (error) {
-      return (await fail(error)) as never;
-    }
-    succession?.notes.setClosed();
+  private async look(order: SurveyOrder): Promise<void> {
+    if (this.survey === undefined) throw errno(E.EOPNOTSUPP, 'this server does not look for volumes');
+    this.entrance = new Entrance(order, this.say, this.gone);
+    const place = await this.survey(order.args, (use) => this.entrance!.lockDown(use));
+    await this.say({ type: 'place', ...place });
     process.exit(0);
   }
 
-  async function run(opened: ServedVolume, order: AnyServeOrder): Promise<void> {
-    served = order;
+  private async prepare(order: OpenOrder): Promise<void> {
+    const entrance = (this.entrance = new Entrance(order, this.say, this.gone));
+    const opened = await this.open(order.args, {
+      readonly: order.readonly, heir: order.heir !== undefined, fstype: order.heir?.fstype, place: order.place,
+      get keep() {
+        return entrance.keep;
+      },
+      lockDown: (use, rehearse) => entrance.lockDown(use, rehearse),
+    });
+    this.volume = opened;
+    process.title = `rumpfuse: server (${opened.fstype})`;
+    await entrance.lockDown(NO_DISKS); // a program that did not ask for it
+    if (opened.readonly) entrance.lockdown?.forReading();
+    this.succession = this.successionOf(opened, order.succession, entrance);
+    void this.say({
+      type: 'volume', readonly: opened.readonly, fstype: opened.fstype, survives: this.succession !== undefined,
+      ...(opened.notice !== undefined ? { notice: opened.notice } : {}),
+    });
+    if (order.heir === undefined) return;
+    if (entrance.finish) await this.close(opened);
+    else await this.run(opened, order.heir);
+  }
+
+  /** What another server will need. undefined: none can go on where this one stops. */
+  private successionOf(opened: ServedVolume, order: SuccessionOrder | undefined, { notes, keep }: Entrance): ServeOptions['succession'] {
+    if (order === undefined || notes === undefined || opened.survives !== true || opened.handles === true || opened.remote_locks === true || libc() === null) return undefined;
+    notes.writing = !opened.readonly;
+    return { notes, keep: opened.readonly ? undefined : keep, clone_fd: order.clone_fd, noresend: order.noresend, onTurnedReadonly: () => void this.say({ type: 'readonly' }) };
+  }
+
+  private async close(opened: ServedVolume): Promise<never> {
+    try {
+      await opened.close();
+    } catch (error) {
+      return this.fail(error);
+    }
+    this.succession?.notes.setClosed();
+    process.exit(0);
+  }
+
+  private async run(opened: ServedVolume, order: AnyServeOrder): Promise<void> {
+    this.served = order;
     process.title = `rumpfuse: ${mountpointOf(order)}`;
-    const onReady = () => void say({ type: 'ready' });
+    const onReady = () => void this.say({ type: 'ready' });
     let failed: { error: unknown } | undefined;
     try {
       if (order.type === 'serve-native') {
@@ -189,15 +189,15 @@ export function serverMain(open: OpenVolume): void {
       } else {
         await serve({
           ...opened, channel: FUSE_FD, readonly: order.readonly || opened.readonly, default_permissions: order.default_permissions, onReady,
-          succession: order.default_permissions ? succession : undefined,
+          succession: order.default_permissions ? this.succession : undefined,
         });
       }
     } catch (error) {
       failed = { error };
     }
-    if (failed === undefined) await close(opened);
+    if (failed === undefined) await this.close(opened);
     await opened.close().catch(() => {});
-    await fail(failed!.error);
+    await this.fail(failed!.error);
   }
 }
 

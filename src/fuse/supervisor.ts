@@ -9,7 +9,7 @@ import { closeSync } from 'node:fs';
 import { bringUp, clearAway, stateOf } from './bring-up.js';
 import type { Up } from './bring-up.js';
 import { keep } from './sandbox/keeper.js';
-import { missing } from './sandbox/layers.js';
+import { inheritOrphans } from './sandbox/orphans.js';
 import type { SandboxOptions } from './sandbox/start.js';
 import type { MountReady, MountStanding } from './messages.js';
 import { libc } from './mount/libc.js';
@@ -26,6 +26,8 @@ export interface SuperviseOptions {
     readonly entry: string;
     /** Handed to it as they are; JSON. */
     readonly args: unknown;
+    /** The disk has to be asked where the volume is: see Survey in server-process.ts. */
+    readonly survey?: boolean;
     readonly execArgv?: readonly string[];
   };
   /** How the server talks to the host; default dev-fuse. */
@@ -65,6 +67,7 @@ const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
  */
 export async function supervise(options: SuperviseOptions, watcher: Watcher): Promise<number> {
   const mount = { ...options.mount, mountpoint: checkMountpoint(options.mount.mountpoint) };
+  inheritOrphans();
   const up = await bringUp(options, mount);
   const { servers: { fuse, memory }, server, info, volume, sandbox } = up;
   const ended = server.lockdown === undefined ? undefined : keep(info);
@@ -118,8 +121,7 @@ async function succeed(options: SuperviseOptions, { servers, server, info, volum
   const succession = new Succession(server, {
     mountpoint: info.mountpoint, memory, standby: options.standby ?? true, unmount: end,
     heir: () => servers.start(volume.readonly || order.readonly, order),
-    // The last layer comes with the volume, from the same program.
-    confined: (layers) => servers.confinement.mode !== 'required' || missing([...layers, { name: 'disk', on: true }]).length === 0,
+    admit: (heir, said) => void servers.admit(heir, said),
     connected: () => stateOf(options, servers.fuse, info) === 'connected',
     say: (level, message) => watcher.say(level, message), changed: (standing) => watcher.changed(standing),
   });

@@ -17,7 +17,7 @@ import { Mountlist } from './vfs/mountlist.js';
 import { Namecache } from './vfs/namecache.js';
 import { Syncer } from './vfs/syncer.js';
 import { Vcache } from './vfs/vcache.js';
-import { vfs_domount, vfs_dounmount } from './vfs/vfs_mount.js';
+import { devices, vfs_domount, vfs_dounmount } from './vfs/vfs_mount.js';
 import type { VfsKernel } from './vfs/vfskernel.js';
 import type { Vfsops } from './vfs/vfsops.js';
 import { mimpl } from './vfs/mntimpl.js';
@@ -131,7 +131,7 @@ export class RumpKernel implements RumpKernelShape, VfsKernel {
   etfs_remove(name: string): void {
     const dev = this.etfs.get(name);
     if (dev === undefined) throw errno(E.ENOENT);
-    for (const mp of this.mountlist) if (mp.mnt_dev?.disk === dev) throw errno(E.EBUSY);
+    for (const mp of this.mountlist) if (devices(mp).some(({ disk }) => disk === dev)) throw errno(E.EBUSY);
     this.etfs.delete(name);
   }
 

@@ -162,18 +162,21 @@ t.test('refuses another disk, a disk that was written to, and files that are no 
 t.test('a disk that was written to is refused: where each volume begins that was used over it', async (t) => {
   const base = pattern(8 << 20);
   const store = new MemoryDevice({ name: 'over', size_bytes: overlayLayout(base.size_bytes).file_bytes });
-  const [one, two] = [1 << 20, (5 << 20) + 512];
-  for (const start of [one, two, one]) {
-    const dev = await OverlayDevice.open(base.clone(), store, 'boot', start);
-    await dev.write(new Uint8Array([1]), 0, 1, start + 100);
+  const [one, two] = [{ start: 1 << 20, end: (5 << 20) + 512 }, { start: (5 << 20) + 512, end: 8 << 20 }];
+  for (const volume of [one, two, one]) {
+    const dev = await OverlayDevice.open(base.clone(), store, 'boot', volume);
+    await dev.write(new Uint8Array([1]), 0, 1, volume.start + 100);
     await dev.close();
   }
-  for (const at of [8192 + 8, one + 8192 + 8, one + 65536 + 8, two + 65536 + 8]) {
+  for (const [at, volume] of [[one.start + 8192 + 8, one], [one.start + 65536 + 8, one], [two.start + 65536 + 8, two], [two.end - 1, two]] as const) {
     const changed = base.clone();
     changed.write(new Uint8Array([1]), 0, 1, at);
-    // Whichever of them is wanted now.
-    for (const start of [one, two]) t.match(await failure(OverlayDevice.open(changed, store, 'boot', start)), { code: 'EINVAL', message: /was written to since/ }, `changed at ${at}`);
+    t.match(await failure(OverlayDevice.open(changed, store, 'boot', volume)), { code: 'EINVAL', message: /was written to since/ }, `changed at ${at}`);
   }
+  // Nothing but the volume is read: what lies beside it is none of its business.
+  const beside = base.clone();
+  beside.write(new Uint8Array([1]), 0, 1, 8192 + 8);
+  await (await OverlayDevice.open(beside, store, 'boot', one)).close();
   await (await OverlayDevice.open(base.clone(), store, 'boot', two)).close();
 });
 

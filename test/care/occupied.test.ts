@@ -37,11 +37,11 @@ t.test('a partition inside which a larger volume began', async (t) => {
   const dev = netbsdDisk();
   await makeVolume(dev);
   // The volume on all of the disk leaves the label where it was.
-  t.match(await occupied(await part(dev, 'e')), /lies inside an FFSv1 volume of 32 MiB that begins with/);
+  t.match(await occupied(await part(dev, 'e')), /lies inside a volume of FFSv1 of 32 MiB that begins with/);
   const proper = netbsdDisk();
   await makeVolume(await part(proper, 'a'));
   t.equal(await occupied(await part(proper, 'e')), undefined, 'the volume in a ends before e');
-  t.match(await occupied(await part(proper, 'a')), /holds an FFSv1 volume/);
+  t.match(await occupied(await part(proper, 'a')), /holds a volume of FFSv1/);
 });
 
 t.test('partitions that overlap, and windows at an offset', async (t) => {
@@ -64,7 +64,7 @@ t.test('content that nobody knows', async (t) => {
 t.test('the library refuses as the command line does', async (t) => {
   const dev = new MemoryDevice({ size_bytes: 16 * MiB, name: 'memory' });
   await newfs(dev);
-  await t.rejects(newfs(dev), { code: 'EEXIST', message: /memory holds an FFSv1 volume/ });
+  await t.rejects(newfs(dev), { code: 'EEXIST', message: /memory holds a volume of FFSv1/ });
   await newfs(dev, { force: true });
   // ext4 over an old FFS: its superblock at 1 KiB, and what FFS keeps at 64 KiB shows through.
   const ext = new Uint8Array(1024);
@@ -73,7 +73,7 @@ t.test('the library refuses as the command line does', async (t) => {
   view.setUint16(56, 0xef53, true);
   view.setUint32(96, 0x40, true);
   dev.write(ext, 0, 1024, 1024);
-  t.match(await ambiguous(dev, 'ffs'), /holds an ext4 file system as well as an FFSv1 volume/);
+  t.match(await ambiguous(dev, 'ffs'), /holds an ext4 file system as well as a volume of FFSv1/);
   await t.rejects(tunefs(dev, { minfree: 7 }), { code: 'EEXIST' });
   await t.rejects(fsck(dev, { mode: 'repair' }), { code: 'EEXIST' });
   t.equal((await fsck(dev)).clean, true, 'a check that writes nothing is free');

@@ -56,7 +56,7 @@ t.test('fsck and tunefs leave alone what is something else as well', async (t) =
   ext.copy(bytes, 1024);
   writeFileSync(image, bytes);
   for (const args of [['fsck', '-y'], ['fsck', '-p', '-f'], ['tunefs', '-m', '7']]) {
-    t.match(await rumpfuse(...args, image), { status: 1, stderr: /ext4 file system as well as an FFSv2 volume.*--force/ }, args.join(' '));
+    t.match(await rumpfuse(...args, image), { status: 1, stderr: /ext4 file system as well as a volume of FFSv2.*--force/ }, args.join(' '));
   }
   t.ok(readFileSync(image).equals(bytes), 'it is as it was');
   t.match(await rumpfuse('fsck', image), { status: 0 }, 'looking is free');
@@ -102,4 +102,46 @@ t.test('-o rw of a read-only device', { skip: noMount ?? (loop.status === 0 ? fa
   t.match(await rumpfuse('umount', mnt), { status: 0 });
   t.match(await rumpfuse('mount', '-r', device, mnt), { status: 0, stderr: '' }, 'who asks for read-only is told nothing');
   t.match(await rumpfuse('umount', mnt), { status: 0 });
+});
+
+t.test('what Linux programs ask for, on a real mount: the upper layer of an overlayfs, capabilities, files without a name', { skip: noMount ?? false }, async (t) => {
+  const image = place.path('upper.img');
+  await rumpfuse('newfs', '-O', '2ea', '-s', '32m', '--log', image);
+  const mnt = place.folder('upper');
+  t.match(await rumpfuse('mount', image, mnt), { status: 0, stderr: '' });
+  const script = `
+set -e
+cd ${place.dir}
+mkdir -p low/d low/e merged upper/up upper/work
+echo low > low/f; echo g > low/d/g
+mount -t overlay overlay -o lowerdir=low,upperdir=upper/up,workdir=upper/work merged
+trap 'umount merged' EXIT
+echo new > merged/new; echo more >> merged/f
+rm merged/d/g; rmdir merged/d; mkdir merged/d; echo x > merged/d/x; mv merged/f merged/e/f; rm merged/new
+cat merged/e/f; ls merged merged/d merged/e
+test -c upper/up/f
+`;
+  const overlay = await run('sh', ['-c', script]);
+  t.equal(overlay.stderr, '');
+  t.equal(overlay.status, 0);
+  t.equal(overlay.stdout, 'low\nmore\nmerged:\nd\ne\n\nmerged/d:\nx\n\nmerged/e:\nf\n');
+  const python = `
+import os, sys
+os.chdir(sys.argv[1])
+fd = os.open('.', os.O_TMPFILE | os.O_RDWR, 0o600)
+os.write(fd, b'nameless')
+os.link('/proc/self/fd/%d' % fd, 'named', src_dir_fd=os.open('/', os.O_RDONLY))
+os.close(fd)
+print(open('named').read(), os.stat('named').st_nlink)
+os.setxattr('named', 'security.capability', bytes.fromhex('0100000200040000000000000000000000000000'))
+print(os.listxattr('named'))
+open('named', 'a').write('x')
+print(os.listxattr('named'))
+for offset in (-1, 1 << 62):
+    try: os.lseek(os.open('named', os.O_RDONLY), offset, os.SEEK_DATA)
+    except OSError as e: print(e.errno)
+`;
+  t.match(await run('python3', ['-c', python, mnt]), { status: 0, stderr: '', stdout: "nameless 1\n['security.capability']\n[]\n6\n6\n" });
+  t.match(await rumpfuse('umount', mnt), { status: 0 });
+  t.match(await rumpfuse('fsck', image), { status: 0, stdout: /clean\n$/ });
 });

@@ -53,7 +53,7 @@ t.test('wrong use', async (t) => {
   await refused(t, ['umount', place.folder('mnt')], 32, /is not mounted by rumpfuse/);
   await refused(t, ['newfs', place.path('new.img')], 1, /give its size/);
   await refused(t, ['newfs', '-s', '16m', '-b', '5000', place.path('new2.img')], 1, /5000/);
-  await refused(t, ['newfs', good], 1, /good\.img holds an FFSv2 volume .*--force/);
+  await refused(t, ['newfs', good], 1, /good\.img holds a volume of FFSv2 .*--force/);
   await refused(t, ['newfs', '-s', '16m', '--from', '/nonexistent', place.path('new3.img')], 1, /no such directory/);
   await refused(t, ['fsck', '-b', 'first', good], 1, /-b: a number is needed/);
   await refused(t, ['umount', '--timeout', 'long', place.folder('mnt')], 1, /--timeout: a number is needed/);

@@ -16,6 +16,7 @@ function part(command: string): string {
   return source.slice(start, start + 5 + end);
 }
 const general = source.slice(source.indexOf('.Sh DESCRIPTION'), source.indexOf('\n.Ss '));
+const formats = source.slice(source.indexOf('.Sh FILE SYSTEMS'), source.indexOf('.Sh SPARSE IMAGES'));
 
 /** Words behind .It Fl, without their dashes. */
 function flags(text: string): Set<string> {
@@ -33,9 +34,9 @@ t.test('every command and option', async (t) => {
   for (const command of commands) {
     const text = part(command);
     if (!t.ok(text !== '', `a section on ${command}`)) continue;
-    const named = new Set([...flags(text), ...flags(general)]);
+    const named = new Set([...flags(text), ...flags(general), ...flags(formats)]);
     const { stdout } = await rumpfuse(command, '--help');
-    const options = stdout.slice(stdout.indexOf('\nOptions:'));
+    const options = stdout.slice(stdout.search(/\nOptions/));
     for (const [, first] of options.matchAll(/^ {2,}(-[^ ,]+(?:, -[^ ,]+)*)/gm)) {
       for (const option of first!.split(', ')) t.ok(named.has(option.replace(/^--?/, '')), `${command} ${option}`);
     }
@@ -49,6 +50,11 @@ t.test('every mount option that --help names', async (t) => {
   const names = list.split(/[\s,]+/).map((word) => word.replace(/=.*$/, '')).filter((word) => /^[a-z_]+$/.test(word));
   t.ok(names.length > 10);
   for (const name of names) t.match(section, new RegExp(`\\b${name}\\b`), name);
+});
+
+t.test('what it says of the file systems is what the registry does', async (t) => {
+  const { pageWithFormats } = (await import(path.join(ROOT, 'packaging/man-formats.mjs'))) as { pageWithFormats(registry: unknown): Promise<string> };
+  t.equal(await pageWithFormats(await import('../../src/fs/registry.js')), source, 'npm run man brings it up to date');
 });
 
 t.test('man can read it', async (t) => {

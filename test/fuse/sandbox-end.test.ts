@@ -51,6 +51,28 @@ for (const who of ['root', 'user'] as const) {
   });
 }
 
+for (const who of ['root', 'user'] as const) {
+  t.test(`${who}: a server that lies about its confinement`, { skip }, (t) => {
+    t.match(breakout(who, { sandbox: { mode: 'required' }, program: './liar.js' }, { RUMP_LIE: 'now' }), { refused: /^--require-sandbox: not in force on this host: .*system-calls \(not to be seen from outside: Seccomp is 0\), disk /, ended: true, intact: true });
+    const seen = breakout(who, { sandbox: { mode: 'on' }, program: './liar.js' }, { RUMP_LIE: 'now' });
+    // Namespaces and descriptors are the supervisor's own doing; of Landlock the kernel shows nothing.
+    const own = ['descriptors', 'landlock', 'namespaces', ...(who === 'user' ? ['no-new-privs', 'root', 'capabilities', 'user'] : ['no-new-privs'])];
+    t.same(layers(seen), own.sort(), 'is shown as it is');
+    t.ok(seen.ended);
+    t.end();
+  });
+}
+
+t.test('a server that goes on lies about its confinement', { skip }, (t) => {
+  const marks = mkdtempSync('/tmp/rumpfuse-lie-');
+  const seen = breakout('root', { sandbox: { mode: 'on', way: 'no namespaces' }, program: './liar.js', kill: 'server' }, { RUMP_LIE: path.join(marks, 'first') });
+  t.match(seen.log, /a server that should stand by is not confined as the mount demands: not as confined as the first: /);
+  t.same(seen.after?.threads, [], 'nobody goes on');
+  t.ok(seen.ended);
+  rmSync(marks, { recursive: true });
+  t.end();
+});
+
 t.test('all layers or no mount', { skip }, (t) => {
   t.match(breakout('root', { sandbox: { mode: 'required', way: 'no namespaces' } }), { refused: /^--require-sandbox: not in force on this host: namespaces \(.*\), root \(.*\)$/, ended: true, intact: true });
   t.match(breakout('user', { sandbox: { mode: 'required', way: 'unshare' } }), { refused: /^--require-sandbox: not in force on this host: root \(.*\)$/, ended: true, intact: true });

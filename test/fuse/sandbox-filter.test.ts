@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import t from 'tap';
 import { ALLOW, KILL_PROCESS, encode, fail } from '../../src/fuse/sandbox/bpf.js';
-import { reaching, serving } from '../../src/fuse/sandbox/filter.js';
+import { reaching, reading, serving } from '../../src/fuse/sandbox/filter.js';
 import type { Reach } from '../../src/fuse/sandbox/filter.js';
 import { MACHINES, SYSCALLS, syscallNumber } from '../../src/fuse/sandbox/syscalls.js';
 import type { SyscallName } from '../../src/fuse/sandbox/syscalls.js';
@@ -38,13 +38,19 @@ for (const arch of ['x64', 'arm64'] as const) {
     t.equal(ask('ioctl', 4, 0x80081272), ALLOW);
     t.equal(ask('ioctl', 4, 0x2285), REFUSED, 'SCSI commands');
     t.equal(ask('ioctl', 1, 0x5412), REFUSED, 'input into the terminal');
+    t.equal(ask('mmap', 0, 4096, 5, 0x22), REFUSED, 'memory to be executed that is not V8\'s own');
     t.equal(ask('fcntl', 4, 3), ALLOW);
+    t.equal(ask('fcntl', 3, 4, 0o4000), ALLOW, 'not to wait');
+    t.equal(ask('fcntl', 7, 4, 0o24002), ALLOW, 'signals of the channel');
+    t.equal(ask('fcntl', 3, 4, 0o2000), REFUSED, 'O_APPEND, which writes at the end whatever the place is');
+    t.equal(ask('fcntl', 4, 4, 0), REFUSED, 'any flags of a disk');
     t.equal(ask('fcntl', 4, 0), REFUSED, 'another number for the disk');
     t.equal(ask('prctl', 15), ALLOW);
     t.equal(ask('prctl', 4, 1), REFUSED, 'dumpable again');
     t.equal(ask('tgkill', PID, PID, 6), ALLOW);
     t.equal(ask('tgkill', 1, 1, 9), REFUSED, 'signals to others');
-    t.equal(ask('seccomp', 1), ALLOW, 'the second filter');
+    t.equal(ask('seccomp', 1, 5), ALLOW, 'another filter on all threads');
+    t.equal(ask('seccomp', 1, 8), REFUSED, 'one that asks somebody');
     t.end();
   });
 
@@ -90,8 +96,17 @@ for (const arch of ['x64', 'arm64'] as const) {
     t.equal(ask({ discard: false }, 'ioctl', 4, 0x1277), REFUSED, 'on a part: nobody sees which bytes');
     t.equal(ask({ write: false }, 'ioctl', 4, 0x1277), REFUSED);
     t.equal(ask({}, 'ioctl', 4, 0x5401), ALLOW, 'left to the first');
-    t.equal(ask({}, 'seccomp', 1), REFUSED);
     t.equal(ask({}, 'read', 3), ALLOW, 'left to the first');
+    t.end();
+  });
+
+  t.test(`${arch}: a volume that turns out to be for reading only`, (t) => {
+    const ask = (name: SyscallName, ...args: number[]) => answer(reading(machine, 4), { number: syscallNumber(machine, name)!, arch: machine.audit_arch, args: args.map(BigInt) });
+    for (const name of ['pwrite64', 'fallocate'] as const) t.equal(ask(name, 4, 3, 512, 0), REFUSED);
+    t.equal(ask('ioctl', 4, 0x1277), REFUSED);
+    t.equal(ask('ioctl', 4, 0x80081272), ALLOW, 'left to the first');
+    t.equal(ask('pread64', 4, 0, 512, 0), ALLOW, 'left to the others');
+    t.equal(ask('pwrite64', 5, 0, 512, 0), ALLOW, 'the overlay notes that it was closed');
     t.end();
   });
 }

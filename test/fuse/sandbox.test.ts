@@ -14,6 +14,12 @@ const REFUSED = ['open', 'open-proc', 'stat', 'change-files', 'socket', 'signal'
 /** What holds in whatever way it was started. */
 function checkConfined(t: Test, who: Who, seen: Breakout): void {
   for (const name of REFUSED) t.same(seen.probes[name]?.filter((result) => result !== EPERM), [], `${name} is refused`);
+  // The process that reads the partition table, and the server itself, when they read the first byte.
+  const early = [...seen.log.matchAll(/^PROBE early (.*)$/gm)].map(([, results]) => JSON.parse(results!) as number[]);
+  t.equal(early.length, 2);
+  t.same(early[0]!.slice(0, 2), [512, 512], 'whoever looks for the partition reads the disk');
+  t.same(early[0]!.slice(2).filter((result) => result !== EPERM), [], 'and nothing else');
+  t.same(early[1]!.filter((result) => result !== EPERM), [], 'the server is confined to its partition before it reads from it');
   t.same(seen.probes['disk-inside-write'], [512], 'the partition can be written');
   t.same(seen.probes['disk-inside-read'], [512, 1024], 'and read');
   t.same(seen.probes['much-memory'], [ENOMEM]);

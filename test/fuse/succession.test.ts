@@ -51,9 +51,9 @@ t.test('messages of somebody who means harm', (t) => {
   }
   for (const raw of [null, 1, 'unmount', [], {}, { type: 'go' }, { type: ['unmount'] }, { type: '__proto__' }]) t.equal(fromServer(raw), undefined);
   t.same(fromServer({ type: 'failed', message: 'a\u001b[2Jb'.repeat(1000), code: 7 }), { type: 'failed', message: 'a?[2Jb'.repeat(1000).slice(0, 1000), code: '' });
-  t.same(fromServer({ type: 'volume', readonly: 1, fstype: {}, layers: [{ name: 'root', on: 'yes' }, null, { name: 'nonsense', on: true }], notice: 5 }), {
-    type: 'volume', readonly: false, fstype: '', layers: [{ name: 'root', on: false }], survives: false, notice: '',
-  });
+  t.same(fromServer({ type: 'volume', readonly: 1, fstype: {}, notice: 5 }), { type: 'volume', readonly: false, fstype: '', survives: false, notice: '' });
+  t.same(fromServer({ type: 'standing', layers: [{ name: 'root', on: 'yes' }, null, { name: 'nonsense', on: true }] }), { type: 'standing', layers: [{ name: 'root', on: false }] });
+  for (const [start, end] of [[-1, 5], [0, 0], [5, 4], [0.5, 5], ['0', 5], [0, 2 ** 60]]) t.equal(fromServer({ type: 'place', start, end }), undefined);
   t.end();
 });
 
@@ -172,7 +172,7 @@ t.test('a stand-by rehearses what there is to be done', async (t) => {
   // Without handles there are no OPENDIR, no names that are not there are errors.
   t.same(await rehearseServing(rump.sys, '/v'), ['opendir']);
   await rump.halt();
-  const loaded = await loadFormats('ffs', undefined, undefined, true);
+  const loaded = await loadFormats(['ffs'], true);
   let scenes = 0;
   await rehearse(ru, loaded, [tmpfs, ffs], async () => ++scenes > 0);
   t.equal(scenes, 5, 'to the end');

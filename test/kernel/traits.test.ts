@@ -1,5 +1,6 @@
 /** What the VFS layer does about the traits of a mount, shown with the toy drivers. */
 import t from 'tap';
+import { MemoryDevice } from '../../src/blockdev/memory.js';
 import { toys } from '../../testing/toys/index.js';
 import { EXTATTR_NAMESPACE_USER, O_CREAT, O_PATH, O_RDONLY, O_RDWR, RENAME_NOREPLACE } from '../../src/kernel/fcntl.js';
 import { S_IFIFO } from '../../src/kernel/stat.js';
@@ -161,4 +162,31 @@ t.test('places in a directory have 64 bits', async (t) => {
   await fails(t, sys.lseek(fd, 2n ** 64n, 0), 'EINVAL');
   await fails(t, sys.lseek(fd, 1, 1), 'EINVAL', 'a place is no number to add to');
   await sys.close(fd);
+});
+
+t.test('a volume on two disks', async (t) => {
+  const { kernel, sys } = await boot(t, toys);
+  await sys.mkdir('/m', 0o755);
+  const [first, second] = [1, 2].map(() => new MemoryDevice({ size_bytes: 65536 })) as [MemoryDevice, MemoryDevice];
+  await fails(t, sys.mount('pairfs', '/m', 0, { fspec: first }), 'EINVAL', 'one is not enough');
+  await sys.mount('pairfs', '/m', 0, { fspec: first, disks: new Map([['second', second]]) });
+  await sys.mkdir('/n', 0o755);
+  await fails(t, sys.mount('tmpfs', '/n', 0, { fspec: second }), 'EBUSY', 'the second one is in use, too');
+  const fd = await sys.open('/m/both', O_RDWR);
+  const content = Uint8Array.from({ length: 131072 }, (_, i) => i >> 12);
+  await sys.pwrite(fd, content, 0);
+  await sys.close(fd);
+  const sector = new Uint8Array(512);
+  for (const [disk, at, stripe] of [[first, 0, 0], [second, 0, 1], [first, 4096, 2], [second, 61440, 31]] as const) {
+    await disk.read(sector, 0, 512, at);
+    t.equal(sector[0], stripe);
+  }
+  await sys.unmount('/m', 0);
+  await sys.mount('pairfs', '/m', 0, { fspec: first, disks: new Map([['second', second]]) });
+  const again = await sys.open('/m/both', O_RDONLY);
+  const buf = new Uint8Array(131072);
+  t.equal(await sys.pread(again, buf, 0), 131072);
+  t.same(buf, content);
+  await sys.close(again);
+  await kernel.sys.unmount('/m', 0);
 });

@@ -58,7 +58,7 @@ function short(path: string, other: string, there: readonly string[]): boolean {
 
 /** Operations that mostly make sense: a model goes along, so that names that are there are known. */
 function generate(random: Random, count: number, target: Target, cramped: boolean): Op[] {
-  const kinds = [...KINDS];
+  const kinds = KINDS.filter((kind) => kind !== 'chown' || target.features.has('owners'));
   if (target.features.has('symlinks')) kinds.push('symlink');
   if (target.features.has('hardlinks')) kinds.push('link', 'link');
   const model = new Model(target.features.has('bsdgroups'));

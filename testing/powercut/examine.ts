@@ -72,7 +72,7 @@ async function contentOf(sys: RumpSys, path: string): Promise<Uint8Array | undef
 }
 
 /** The promises that a volume after a cut at event `at` does not keep. */
-async function broken(sys: RumpSys, claims: readonly Claim[], at: number): Promise<string[]> {
+export async function broken(sys: RumpSys, claims: readonly Claim[], at: number): Promise<string[]> {
   const bad: string[] = [];
   for (const claim of claims) {
     if (at < claim.since || at >= claim.until) continue;

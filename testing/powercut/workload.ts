@@ -4,6 +4,7 @@
  */
 import { FaultDevice } from '../devices/fault.js';
 import type { DiskEvent } from '../devices/fault.js';
+import type { BlockDevice } from '../../src/kernel/blkdev.js';
 import type { MemoryDevice } from '../../src/blockdev/memory.js';
 import { O_CREAT, O_RDWR } from '../../src/kernel/fcntl.js';
 import type { RumpSys } from '../../src/kernel/sys/rumpsys.js';
@@ -61,13 +62,17 @@ export interface WorkloadOptions {
   readonly flags?: number;
   /** Also files without a name that stay open, and large ones. */
   readonly orphans?: boolean;
+  /** Mounts the disk on /vol; default: as FFS. */
+  readonly open?: (dev: BlockDevice) => Promise<{ readonly sys: RumpSys; readonly log: readonly string[]; close(): Promise<void> }>;
+  /** The format has hard links; default true. */
+  readonly hardlinks?: boolean;
 }
 
 /** Runs `steps` steps on `disk` and unmounts. */
 export async function workload(disk: MemoryDevice, seed: number, steps: number, options: WorkloadOptions = {}): Promise<Workload> {
   const dev = new FaultDevice(disk, { record: true });
-  const vol = await mountFfs(dev, options.flags ?? 0, options.mount ?? {});
-  const run = new Run(vol.sys, dev, dice(Math.imul(seed, 2654435761) + 12345), options.orphans ?? false);
+  const vol = await (options.open?.(dev) ?? mountFfs(dev, options.flags ?? 0, options.mount ?? {}));
+  const run = new Run(vol.sys, dev, dice(Math.imul(seed, 2654435761) + 12345), options.orphans ?? false, options.hardlinks ?? true);
   run.namespaces.push({ from: 0, at: 0, names: '', durable: true });
   for (let i = 0; i < steps; i++) await run.step();
   const { events } = dev;
@@ -98,11 +103,12 @@ class Run {
   readonly #kinds: string[];
   #serial = 0;
 
-  constructor(sys: RumpSys, dev: FaultDevice, roll: (sides: number) => number, orphans: boolean) {
+  constructor(sys: RumpSys, dev: FaultDevice, roll: (sides: number) => number, orphans: boolean, hardlinks: boolean) {
     this.#sys = sys;
     this.#dev = dev;
     this.#roll = roll;
-    this.#kinds = orphans ? [...KINDS, 'orphan', 'orphan', 'orphanwrite', 'orphanclose', 'large'] : KINDS;
+    const kinds = hardlinks ? KINDS : KINDS.filter((kind) => kind !== 'linkunlink');
+    this.#kinds = orphans ? [...kinds, 'orphan', 'orphan', 'orphanwrite', 'orphanclose', 'large'] : kinds;
   }
 
   /** Remembers the names as they are now, `extra` besides. */

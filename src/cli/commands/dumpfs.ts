@@ -1,28 +1,25 @@
 import { nodeRumpuser } from '../../kernel/rumpuser/node.js';
-import { dumpfs, type DumpfsOptions } from '../../fs/ffs/tools/dumpfs.js';
-import { openDisk, selectExisting, type Where } from '../device.js';
+import { openDisk, selectKnown, type Where } from '../device.js';
+import { Failure } from '../failure.js';
 import { say } from '../say.js';
+import { valuesOf } from '../tool-options.js';
+import type { Chosen } from '../tools.js';
 
 export interface DumpfsArguments extends Where {
-  readonly superblock?: boolean | undefined;
-  readonly alternates?: boolean | undefined;
-  readonly summary?: boolean | undefined;
-  readonly groups?: boolean | undefined;
-  readonly inodes?: boolean | undefined;
-  readonly journal?: boolean | undefined;
-  readonly freelist?: boolean | undefined;
-  readonly newfs?: boolean | undefined;
-  readonly all?: boolean | undefined;
+  /** The format's own options. */
+  readonly [option: string]: unknown;
 }
 
-/** `rumpfuse dumpfs IMAGE`: superblock, cylinder groups and the like, readable. */
-export async function dumpfsCommand(argv: DumpfsArguments): Promise<void> {
+/** `rumpfuse dumpfs IMAGE`: the structures of a volume, readable. */
+export async function dumpfsCommand(argv: DumpfsArguments, { format, how }: Chosen): Promise<void> {
+  const tool = format.tools.dump;
+  if (tool === undefined) throw new Failure(`${argv.image}: rumpfuse has no dumpfs for ${format.name}`);
+  const values = valuesOf(tool.options, argv);
   const disk = await openDisk(nodeRumpuser(), argv, { readonly: true });
   try {
-    const { superblock, alternates, summary, groups, inodes, journal, freelist, newfs, all } = argv;
-    const chosen = all === true ? { superblock: true, alternates: true, summary: true, groups: true, inodes: true, journal: true } : { superblock, alternates, summary, groups, inodes, journal, freelist, newfs };
-    const options = Object.fromEntries(Object.entries(chosen).filter(([, value]) => value === true)) as DumpfsOptions;
-    for (const line of (await dumpfs(await selectExisting(disk, argv), options)).trimEnd().split('\n')) say(line);
+    const volume = await selectKnown(disk, argv, how);
+    const dump = await tool.load();
+    for (const line of (await dump(volume, values)).trimEnd().split('\n')) say(line);
   } finally {
     await disk.close();
   }

@@ -4,10 +4,13 @@ import type { BlockDevice } from '../../kernel/blkdev.js';
 import { nodeRumpuser } from '../../kernel/rumpuser/node.js';
 import { partitionDevice, scan } from '../../blockdev/label/scan.js';
 import type { Partition } from '../../blockdev/label/partition-table.js';
-import { describe, type Description } from '../../fs/ffs/tools/describe.js';
+import type { Description, Format } from '../../fs/format.js';
+import { holds, notMountable } from '../../fs/identify.js';
+import type { Recognised } from '../../fs/recognise/index.js';
 import type { Layer } from '../../fuse/sandbox/layers.js';
 import { openDisk, selectVolume, type Where } from '../device.js';
 import { Failure, words } from '../failure.js';
+import { formatOn } from '../formats.js';
 import { listMounts, type HostMount } from '../mounts.js';
 import { say, sayJson } from '../say.js';
 import { formatBytes } from '../units.js';
@@ -16,15 +19,23 @@ export interface InfoArguments extends Where {
   readonly json: boolean;
 }
 
-/** What is on a device: a description of its volume, or why there is none. */
+/** What is on a device: a description of its volume, or what else it is, or why there is none. */
 interface Content {
+  readonly format?: Format;
   readonly volume?: Description;
+  readonly other?: Recognised;
   readonly trouble?: string;
 }
 
 async function lookAt(dev: BlockDevice): Promise<Content> {
   try {
-    return { volume: await describe(dev) };
+    const format = await formatOn(dev);
+    if (format === undefined) {
+      const other = await notMountable(dev);
+      return other === undefined ? { trouble: `${dev.name}: no file system that rumpfuse knows` } : { other, trouble: `${dev.name} ${holds(other)}` };
+    }
+    const describe = await format.tools.describe!.load();
+    return { format, volume: await describe(dev) };
   } catch (error) {
     return { trouble: words(error) };
   }
@@ -41,7 +52,7 @@ function printVolume({ volume, trouble }: Content, indent: string, mounts: reado
     return;
   }
   const { clean, last_mounted_on } = volume.facts;
-  const written = mounts.find((mount) => !clean && mount.details?.readonly === false && mount.mountpoint === last_mounted_on);
+  const written = mounts.find((mount) => clean === false && mount.details?.readonly === false && mount.mountpoint === last_mounted_on);
   for (const [name, value] of volume.lines) {
     if (written === undefined) line(indent, name, value);
     else if (name === 'state') line(indent, name, `mounted on ${written.mountpoint} and being written; the rest is what is on the disk now`);
@@ -54,6 +65,7 @@ function printPartition(partition: Partition, content: Content | undefined, moun
   say(`  ${partition.path.padEnd(5)}${formatBytes(partition.size_bytes)} at ${partition.offset_bytes}  ${partition.type_name} (${partition.scheme} ${partition.type})${label}`);
   if (partition.problem !== undefined) say(`       cannot be used: ${partition.problem}`);
   else if (content?.volume !== undefined) printVolume(content, '       ', mounts);
+  else if (content?.other !== undefined) say(`       ${holds(content.other)}`);
 }
 
 function printSandbox(layers: readonly Layer[]): void {
@@ -105,7 +117,7 @@ export async function info(argv: InfoArguments): Promise<void> {
     const image = realpathSync(argv.image);
     const mounts = listMounts().filter((mount) => mount.details?.image === image);
     if (argv.json) {
-      const volume = (content: Content | undefined) => (content?.volume === undefined ? {} : { volume: content.volume.facts });
+      const volume = (content: Content | undefined) => (content?.volume === undefined ? { recognised: content?.other } : { type: content.format!.name, volume: content.volume.facts });
       sayJson({
         image: argv.image, size_bytes: device.size_bytes, sector_bytes: device.sector_bytes, ...volume(whole),
         mounted_on: mounts.map(({ mountpoint }) => mountpoint),

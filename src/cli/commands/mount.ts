@@ -10,6 +10,7 @@ import { openOverlayFile } from '../../blockdev/overlay.js';
 import { launch, writeStanding } from '../../fuse/launch.js';
 import type { MountReady } from '../../fuse/messages.js';
 import { MountFailure } from '../../fuse/mount/failure.js';
+import { closeForeign } from '../../fuse/sandbox/descriptors.js';
 import type { SandboxOptions } from '../../fuse/sandbox/start.js';
 import { supervise, type SuperviseOptions } from '../../fuse/supervisor.js';
 import { openDisk, type Where } from '../device.js';
@@ -152,7 +153,7 @@ function plan(argv: MountArguments, asked: Asked, disk: ImageDevice | undefined,
       allow_other: options.allowOther, default_permissions: options.defaultPermissions,
     },
     channel: options.channel,
-    server: { entry: fileURLToPath(new URL('../server.js', import.meta.url)), args, execArgv: SERVER_FLAGS },
+    server: { entry: fileURLToPath(new URL('../server.js', import.meta.url)), args, survey: disk !== undefined && (options.partition !== undefined || format === undefined), execArgv: SERVER_FLAGS },
     ...(disk !== undefined ? { descriptors: overlay === undefined ? [disk.fd] : [disk.fd, overlay.fd] } : {}),
     sandbox: confinement(argv, asked),
     survive: options.survive, standby: options.standby,
@@ -215,6 +216,7 @@ export async function mount(argv: MountArguments): Promise<number> {
   try {
     overlay = await openOverlay(argv, options, disk);
     if (disk !== undefined) checkFileSize(overlay?.device ?? disk, disk);
+    closeForeign([disk, overlay?.device].flatMap((device) => device?.fd ?? []));
     const superviseOptions = plan(argv, asked, disk, overlay?.device);
     if (!argv.foreground && !argv.trace) {
       await inBackground(superviseOptions, up);

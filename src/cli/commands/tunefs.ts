@@ -1,44 +1,31 @@
 import { nodeRumpuser } from '../../kernel/rumpuser/node.js';
-import { bytestrFromPath, bytestrToUnicode } from '../../kernel/bytestr.js';
-import { tunefs, type TunefsChanges } from '../../fs/ffs/tools/tunefs.js';
-import { say } from '../say.js';
-import { openDisk, selectExisting, type Where } from '../device.js';
-import { refuseAmbiguous } from '../refuse.js';
+import { openDisk, selectKnown, type Where } from '../device.js';
 import { Failure } from '../failure.js';
-import { parseBytes } from '../units.js';
+import { refuseAmbiguous } from '../refuse.js';
+import { say } from '../say.js';
+import { valuesOf } from '../tool-options.js';
+import type { Chosen } from '../tools.js';
 
 export interface TunefsArguments extends Where {
-  readonly label?: string | undefined;
-  readonly minfree?: number | undefined;
-  readonly optimization?: 'space' | 'time' | undefined;
-  readonly maxbpg?: number | undefined;
-  readonly avgfilesize?: number | undefined;
-  readonly avgfpdir?: number | undefined;
-  /** '' for the size that suits. */
-  readonly log?: string | undefined;
-  readonly alternates: boolean;
   readonly dryRun: boolean;
   /** Although something else seems to be there as well. */
   readonly force: boolean;
+  /** The format's own options. */
+  readonly [option: string]: unknown;
 }
 
-/** `rumpfuse tunefs IMAGE`: changes what a volume is tuned by. */
-export async function tunefsCommand(argv: TunefsArguments): Promise<void> {
-  const { label, log, minfree, optimization, maxbpg, avgfilesize, avgfpdir } = argv;
-  const changes = Object.fromEntries(
-    Object.entries({
-      label: label === undefined ? undefined : bytestrFromPath(label),
-      log: log === undefined ? undefined : log === '' ? true : parseBytes(log, '--log'),
-      minfree, optimization, maxbpg, avgfilesize, avgfpdir,
-    }).filter(([, value]) => value !== undefined),
-  ) as TunefsChanges;
-  if (Object.keys(changes).length === 0) throw new Failure('tunefs: what is to change? (rumpfuse tunefs --help says what can)');
+/** `rumpfuse tunefs IMAGE`: changes settings of a volume. */
+export async function tunefsCommand(argv: TunefsArguments, { format, how }: Chosen): Promise<void> {
+  const tool = format.tools.tune;
+  if (tool === undefined) throw new Failure(`${argv.image}: nothing of ${format.name} can be tuned`);
+  const values = valuesOf(tool.options, argv);
+  if (Object.keys(values).length === 0) throw new Failure('tunefs: what is to change? (rumpfuse tunefs --help says what can)');
   const disk = await openDisk(nodeRumpuser(), argv, argv.dryRun ? { readonly: true } : { writable: true });
   try {
-    const volume = await selectExisting(disk, argv);
-    if (!argv.dryRun && !argv.force) await refuseAmbiguous(volume, argv, 'a change');
-    const result = await tunefs(volume, changes, { alternates: argv.alternates, dryRun: argv.dryRun });
-    for (const line of result.lines) say(bytestrToUnicode(line));
+    const volume = await selectKnown(disk, argv, how);
+    if (!argv.dryRun && !argv.force) await refuseAmbiguous(volume, format.name, argv, 'a change');
+    const tune = await tool.load();
+    for (const line of await tune(volume, values, { dryRun: argv.dryRun })) say(line);
   } finally {
     await disk.close();
   }

@@ -15,13 +15,12 @@ export type { Found, Recognised, RecognisedKind, Recogniser } from './recogniser
 export const RECOGNISERS: readonly Recogniser[] = [...SIGNATURES, ...STRUCTURES, ...TABLES];
 
 /**
- * Everything on `dev` that the recognisers know, those in `more` (mountable formats) first. Some bytes are taken for two things
- * (a FAT boot sector for an MBR): all are named. @throws EIO
+ * Everything on `dev` that these recognisers know. Some bytes are taken for two things (a FAT boot sector for an MBR): all are named. @throws EIO
  */
-export async function recognise(dev: BlockDevice, more: readonly Recogniser[] = []): Promise<Recognised[]> {
+export async function recognise(dev: BlockDevice, recognisers: readonly Recogniser[] = RECOGNISERS): Promise<Recognised[]> {
   const look = new Look(dev);
   const found: Recognised[] = [];
-  for (const { name, kind, what, advice, probe } of [...more, ...RECOGNISERS]) {
+  for (const { name, kind, what, advice, probe } of recognisers) {
     const answer = await probe(look);
     if (answer === false) continue;
     const details = answer === true ? {} : answer;

@@ -16,6 +16,14 @@ export interface Libc {
   receiveDescriptor(socket: number): number | undefined;
   /** `flags`: MNT_DETACH. */
   umount2(directory: string, flags: number): void;
+  /** mount(2). `flags`: MS_*. */
+  mount(source: string, directory: string, fstype: string, flags: number, data: string): void;
+  /** Marks every descriptor from `first` on as close-on-exec. False where Linux cannot (before 5.11). */
+  closeOnExec(first: number): boolean;
+  /** Whoever has lost its parent among this process's descendants becomes its child, and nobody else's. */
+  setSubreaper(on: boolean): void;
+  /** Lets go of a child that Node.js knows nothing of; false: it has not ended, or is no child. */
+  reap(pid: number): boolean;
   /** A signal is sent to this process when its parent goes. */
   setParentDeathSignal(signal: number): void;
   /** Blocking calls that this signal interrupts fail with EINTR instead of going on. Its handler must be set before. */
@@ -33,6 +41,12 @@ export interface Libc {
 }
 
 export const MNT_DETACH = 2;
+/** include/uapi/linux/mount.h */
+export const MS_RDONLY = 1;
+export const MS_NOSUID = 2;
+export const MS_NODEV = 4;
+export const MS_NOEXEC = 8;
+export const MS_NOATIME = 1024;
 export const SIGALRM = 14;
 export const SIGTERM = 15;
 
@@ -43,6 +57,12 @@ const MSG_CMSG_CLOEXEC = 0x40000000;
 const SOL_SOCKET = 1;
 const SCM_RIGHTS = 1;
 const PR_SET_PDEATHSIG = 1;
+const PR_SET_CHILD_SUBREAPER = 36;
+const WNOHANG = 1;
+/** close_range(2): the same number on every processor. */
+const SYS_CLOSE_RANGE = 436;
+const CLOSE_RANGE_CLOEXEC = 4;
+const FD_MAX = 0xffffffff;
 const ITIMER_REAL = 0;
 const POLLIN = 1;
 const MFD_CLOEXEC = 1;
@@ -63,6 +83,9 @@ function bind(koffi: Koffi, lib: IKoffiLib): Libc {
   const siginterrupt = lib.func('int siginterrupt(int sig, int flag)');
   const ioctl = lib.func('int ioctl(int fd, unsigned long request, const void *argument)');
   const setitimer = lib.func('int setitimer(int which, void *value, void *old)');
+  const mount = lib.func('int mount(const char *source, const char *target, const char *type, unsigned long flags, const char *data)');
+  const waitpid = lib.func('int waitpid(int pid, void *status, int options)');
+  const syscall = lib.func('syscall', 'long', ['long', 'unsigned int', 'unsigned int', 'unsigned int']);
   const memfd = lib.func('int memfd_create(const char *name, unsigned int flags)');
 
   const poll = lib.func('int poll(void *fds, unsigned long nfds, int timeout)');
@@ -102,6 +125,10 @@ function bind(koffi: Koffi, lib: IKoffiLib): Libc {
       return words[4];
     },
     umount2: (directory, flags) => void check(umount2(directory, flags) as number, 'umount2'),
+    mount: (source, directory, fstype, flags, data) => void check(mount(source, directory, fstype, flags, data) as number, 'mount'),
+    closeOnExec: (first) => Number(syscall(SYS_CLOSE_RANGE, first, FD_MAX, CLOSE_RANGE_CLOEXEC)) === 0,
+    setSubreaper: (on) => void check(prctl(PR_SET_CHILD_SUBREAPER, on ? 1 : 0, 0, 0, 0) as number, 'prctl'),
+    reap: (pid) => (waitpid(pid, null, WNOHANG) as number) === pid,
     setParentDeathSignal: (signal) => void check(prctl(PR_SET_PDEATHSIG, signal, 0, 0, 0) as number, 'prctl'),
     cloneFuse: (fd, mounted) => void check(ioctl(fd, FUSE_DEV_IOC_CLONE, new Uint8Array(Uint32Array.of(mounted).buffer)) as number, 'ioctl'),
     readable(fd) {

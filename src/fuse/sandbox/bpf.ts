@@ -61,6 +61,8 @@ export const ifGreater = (k: number, body: Program): Program => conditional(JGT_
 export const ifLess = (k: number, body: Program): Program => conditional(JGE_K, k, body, false);
 /** Runs `body` if A has none of these bits. */
 export const unlessBits = (k: number, body: Program): Program => conditional(JSET_K, k, body, false);
+/** Runs `body` if A has one of these bits. */
+export const ifBits = (k: number, body: Program): Program => conditional(JSET_K, k, body, true);
 /** Runs `body` if A < X (without sign). */
 export const ifLessThanIndex = (body: Program): Program => conditional(JGE_X, 0, body, false);
 /** Answers `action` unless A is one of the values. */

@@ -9,7 +9,7 @@ const PR_CAP_AMBIENT_CLEAR_ALL = 4;
 /** More than any kernel has; the first that it does not know ends the list. */
 const CAPABILITIES = 64;
 /** "nobody": where ids above 65535 do not exist (a container). */
-const NOBODY = 65534;
+export const NOBODY = 65534;
 
 function must(result: number, what: string): void {
   if (result < 0) throw new Error(`${what} (error ${-result})`);

@@ -4,14 +4,18 @@
  * serving()  is in force before the disk is looked at. It admits the calls that serving needs, each with the arguments
  *            that it needs them with, and refuses all others with EPERM, for Node and V8 try some that they can do
  *            without. Calls that only somebody tries who has taken the process over end it (SIGSYS).
- * reaching() comes on top when the volume is known: transfers on the disk's descriptor must lie inside the volume, and
- *            only read where it is mounted so. No further filter can be added then.
+ * reaching() comes on top at the same moment: transfers on the disk's descriptor must lie inside the volume, and only read
+ *            where it is mounted so. Where a partition table says what the volume is, a process of its own has read it.
+ * reading()  comes on top where a volume that was to be written turns out to be one that can only be read.
+ *
+ * A filter can be added at any time: it can only forbid more.
  *
  * The hot calls that need no look at their arguments cost nothing: the kernel keeps a bitmap of them.
  */
 import * as bpf from './bpf.js';
 import type { Instruction, Program } from './bpf.js';
 import { FUSE_DEV_IOC_CLONE } from '../mount/libc.js';
+import { FILTER_FLAGS } from './seccomp.js';
 import { syscallNumber } from './syscalls.js';
 import type { Machine, SyscallName } from './syscalls.js';
 
@@ -53,9 +57,16 @@ const FATAL: readonly SyscallName[] = [
 const X32_BIT = 0x40000000;
 const PR_SET_NAME = 15;
 const MAP_ANONYMOUS = 0x20;
+const PROT_EXEC = 4;
 const SECCOMP_SET_MODE_FILTER = 1;
-/** F_GETFD, F_SETFD, F_GETFL, F_SETFL. Not F_DUPFD: the filter tells the disk by its number. */
-const FCNTLS = [1, 2, 3, 4];
+/** F_GETFD, F_SETFD, F_GETFL. Not F_DUPFD: the filter tells the disk by its number. */
+const FCNTLS = [1, 2, 3];
+const F_SETFL = 4;
+/**
+ * O_ACCMODE, O_NONBLOCK, O_ASYNC, O_LARGEFILE. Not O_APPEND, with which a write at a place goes to the end of the file instead (pwrite(2), BUGS),
+ * nor O_DIRECT.
+ */
+const STATUS_FLAGS = 3 | 0o4000 | 0o20000 | 0o100000;
 /** FALLOC_FL_KEEP_SIZE and FALLOC_FL_PUNCH_HOLE. */
 const PUNCH_HOLE = 3;
 const BLKDISCARD = 0x1277;
@@ -98,14 +109,16 @@ export function serving(machine: Machine, disks: readonly number[], pid: number,
     .on(['read', 'write', 'readv', 'writev'], argument(0), ...disks.map((fd) => bpf.ifEqual(fd, refuse)), allow)
     .on(['pread64', 'pwrite64'], argument(0), bpf.unlessOneOf(disks, refuse), allow)
     .on(FREE, allow)
-    .on(['mmap'], argument(3), bpf.unlessBits(MAP_ANONYMOUS, refuse), allow)
+    .on(['mmap'], argument(3), bpf.unlessBits(MAP_ANONYMOUS, refuse), argument(2), bpf.ifBits(PROT_EXEC, refuse), allow)
     .on(['fallocate'], argument(0), bpf.unlessOneOf(disks, refuse), argument(1), bpf.unlessEqual(PUNCH_HOLE, refuse), allow)
     .on(['ioctl'], argument(1), bpf.ifEqual(BLKDISCARD, [...argument(0), ...bpf.unlessOneOf(disks, refuse), ...allow]),
       bpf.ifEqual(FUSE_DEV_IOC_CLONE, [...argument(0), ...bpf.unlessEqual(clone, refuse), ...allow]), bpf.unlessOneOf(IOCTLS, refuse), allow)
-    .on(['fcntl'], argument(1), bpf.unlessOneOf(FCNTLS, refuse), allow)
+    .on(['fcntl'], argument(1),
+      bpf.ifEqual(F_SETFL, [...argument(0), ...disks.flatMap((fd) => bpf.ifEqual(fd, refuse)), ...argument(2), ...bpf.ifBits(~STATUS_FLAGS, refuse), ...allow]),
+      bpf.unlessOneOf(FCNTLS, refuse), allow)
     .on(['prctl'], argument(0), bpf.unlessEqual(PR_SET_NAME, refuse), allow)
     .on(['tgkill'], argument(0), bpf.unlessEqual(pid, refuse), allow)
-    .on(['seccomp'], argument(0), bpf.unlessEqual(SECCOMP_SET_MODE_FILTER, refuse), allow)
+    .on(['seccomp'], argument(0), bpf.unlessEqual(SECCOMP_SET_MODE_FILTER, refuse), argument(1), bpf.unlessEqual(FILTER_FLAGS, refuse), allow)
     .on(FATAL, kill)
     .otherwise(refuse);
 }
@@ -146,6 +159,13 @@ export function reaching(machine: Machine, reaches: readonly Reach[]): Program {
     .on(['pwrite64'], ...each(({ start, end, write }) => (write ? [...within(3, 2, start, end), ...allow] : refuse)))
     .on(['fallocate'], ...each(({ start, end, write }) => (write ? [...within(2, 3, start, end), ...allow] : refuse)))
     .on(['ioctl'], argument(1), bpf.unlessEqual(BLKDISCARD, allow), ...each(({ write, discard }) => (write && discard ? allow : refuse)))
-    .on(['seccomp'], refuse)
+    .otherwise(allow);
+}
+
+/** Nothing is written to that disk any more. */
+export function reading(machine: Machine, disk: number): Program {
+  return new Rules(machine)
+    .on(['pwrite64', 'fallocate'], argument(0), bpf.ifEqual(disk, refuse), allow)
+    .on(['ioctl'], argument(1), bpf.unlessEqual(BLKDISCARD, allow), argument(0), bpf.ifEqual(disk, refuse), allow)
     .otherwise(allow);
 }

@@ -1,5 +1,7 @@
 /** What holds a server back, as the person who mounts is told. */
 export type LayerName =
+  /** None but those that it is given. */
+  | 'descriptors'
   /** Network, mounts, processes, System V IPC and host name of its own. */
   | 'namespaces'
   /** Nothing to be seen of the host's files. */
@@ -27,7 +29,7 @@ export interface Layer {
 }
 
 export const LAYERS: readonly LayerName[] = [
-  'namespaces', 'root', 'user', 'capabilities', 'no-new-privs', 'not-dumpable', 'limits', 'memory', 'landlock', 'system-calls', 'disk',
+  'descriptors', 'namespaces', 'root', 'user', 'capabilities', 'no-new-privs', 'not-dumpable', 'limits', 'memory', 'landlock', 'system-calls', 'disk',
 ];
 
 /** The layers that are not in force, with why; empty when all are. A layer that nobody reported is not in force. */

@@ -10,7 +10,7 @@ const RLIMIT_AS = 9;
 const RLIMIT_MSGQUEUE = 12;
 
 /** Node has some 25 open when it serves; more than it has it does not need, but poll(2) wants the limit above the numbers in use. */
-const DESCRIPTORS = 64;
+export const DESCRIPTORS = 64;
 /** The least that a log may grow to, bytes. */
 const LOG_BYTES = 16 << 20;
 

@@ -5,7 +5,8 @@
 import { fstat } from 'node:fs';
 import { randomFillSync } from 'node:crypto';
 import { becomeUser, dropBoundingSet, dropCapabilities, noNewPrivileges, notDumpable } from './credentials.js';
-import { reaching, serving } from './filter.js';
+import { closeForeign } from './descriptors.js';
+import { reaching, reading, serving } from './filter.js';
 import type { Reach } from './filter.js';
 import { landlock } from './landlock.js';
 import type { Layer, LayerName } from './layers.js';
@@ -37,6 +38,15 @@ export interface LockdownOrder {
   readonly memory: { readonly used_bytes: number; readonly more_bytes: number } | null;
 }
 
+/** What a server needs of its disks. */
+export interface DiskUse {
+  /** Size of the largest plain file among them. */
+  readonly file_bytes: number;
+  /** What their descriptors are needed for; other transfers are refused. */
+  readonly reaches: readonly Reach[];
+}
+
+const STDERR = 2;
 const SIGIO = 29;
 const PR_SET_PDEATHSIG = 1;
 const F_SETFL = 4;
@@ -89,19 +99,20 @@ export class Lockdown {
     return this.done;
   }
 
-  /** `file_bytes`: of the largest plain file among the disks. */
-  async close(file_bytes: number): Promise<void> {
+  /** Everything at once. What is left of the disks afterwards is what `use` says, and can only become less. */
+  async close({ file_bytes, reaches }: DiskUse): Promise<void> {
     if (this.done) return;
     this.done = true;
     const lib = sandboxLibc();
     if (lib === null) {
-      const names: LayerName[] = ['user', 'capabilities', 'no-new-privs', 'not-dumpable', 'limits', 'memory', 'landlock', 'system-calls'];
+      const names: LayerName[] = ['user', 'capabilities', 'no-new-privs', 'not-dumpable', 'limits', 'memory', 'landlock', 'system-calls', 'disk'];
       if (this.order.root !== undefined) names.unshift('root');
       for (const name of names) this.off(name, 'koffi has no library for this host');
       return;
     }
     const { disks, clone, uid, root, memory } = this.order;
     await warmUp();
+    closeForeign(Array.from({ length: this.ipc - STDERR }, (_, index) => STDERR + 1 + index));
     // Writing beyond a limit is an error, not the end; nobody starts a debugger.
     process.on('SIGXFSZ', () => {});
     process.on('SIGUSR1', () => {});
@@ -123,6 +134,7 @@ export class Lockdown {
     if (machine === undefined) {
       this.off('landlock', `not available for ${process.arch}`);
       this.off('system-calls', `not available for ${process.arch}`);
+      this.off('disk', 'needs the system call filter');
       return;
     }
     this.attempt('landlock', () => landlock(lib, machine));
@@ -131,17 +143,19 @@ export class Lockdown {
       addFilter(lib, machine, program);
       return `seccomp, ${program.length} instructions`;
     });
-  }
-
-  /** The volume is known: narrows what the disks' descriptors may be used for. */
-  narrow(reaches: readonly Reach[]): void {
-    const lib = sandboxLibc();
-    const machine = MACHINES[process.arch];
-    if (lib === null || machine === undefined || !this.layers.some(({ name, on }) => name === 'system-calls' && on)) return this.off('disk', 'needs the system call filter');
     this.attempt('disk', () => {
       addFilter(lib, machine, reaching(machine, reaches));
       return reaches.length === 0 ? 'there is none' : reaches.map(({ start, end, write }) => `bytes ${start} to ${end - 1}, ${write ? 'reading and writing' : 'reading only'}`).join('; ');
     });
+  }
+
+  /** The volume turns out to be one that is only read: from now on its disk can only be read. What lies over it notes that it was closed. */
+  forReading(): void {
+    const [disk] = this.order.disks;
+    const lib = sandboxLibc();
+    const machine = MACHINES[process.arch];
+    if (disk === undefined || lib === null || machine === undefined || !this.layers.some(({ name, on }) => name === 'system-calls' && on)) return;
+    addFilter(lib, machine, reading(machine, disk));
   }
 
   private attempt(name: LayerName, apply: () => string | void): void {

@@ -8,14 +8,15 @@
  *   (nothing)  no user namespaces, or a container that does not let them be made
  *
  * The server is process 1 of its namespace; the wrapper stays as its parent outside, and passes descriptors and the exit
- * status on. It must not end before the server, so nothing ends it when the supervisor ends: the server sees that itself
- * and finishes what it has to write.
+ * status on. Until the server has locked itself down it ends with the wrapper; from then on it does not, nor does it when the
+ * supervisor ends: it sees that itself and finishes what it has to write.
  */
 import { accessSync, constants } from 'node:fs';
 import path from 'node:path';
 import { isSuperuser } from '../mount/mount.js';
 import type { Layer } from './layers.js';
 import type { NewRoot } from './lockdown.js';
+import { sandboxLibc } from './libc.js';
 import { bringing, needs } from './needs.js';
 import type { Piece } from './needs.js';
 
@@ -24,12 +25,18 @@ export interface Way {
   readonly name: string;
   readonly prefix: readonly string[];
   readonly layers: readonly Layer[];
+  /** Namespaces that it has to itself, as /proc/PID/ns names them. */
+  readonly namespaces: readonly string[];
+  /** Names in its root directory, where that is the server's own and stays. */
+  readonly holds?: ReadonlySet<string>;
   /** What the server itself makes of its root: see LockdownOrder. */
   readonly root?: NewRoot;
 }
 
 const EMPTY = '/empty';
 const OLD = '/old';
+const WITHOUT_MOUNTS = ['net', 'ipc', 'uts', 'pid'];
+const WITH_MOUNTS = [...WITHOUT_MOUNTS, 'mnt'];
 /** With these the superuser's server reads its own files wherever they are, and then gives everything up; see lockdown.ts. */
 const TO_GIVE_UP = ['CAP_SETUID', 'CAP_SETGID', 'CAP_SETPCAP', 'CAP_SYS_CHROOT', 'CAP_DAC_READ_SEARCH'];
 
@@ -57,11 +64,12 @@ function bwrap(program: string, pieces: readonly Piece[]): Way {
     name: 'bwrap',
     prefix: [
       program, '--unshare-net', '--unshare-ipc', '--unshare-pid', '--unshare-uts', '--unshare-cgroup-try', ...(superuser ? [] : ['--unshare-user']),
-      '--as-pid-1', '--cap-drop', 'ALL', ...(superuser ? TO_GIVE_UP.flatMap((capability) => ['--cap-add', capability]) : []),
+      '--as-pid-1', ...(sandboxLibc() === null ? [] : ['--die-with-parent']), '--cap-drop', 'ALL', ...(superuser ? TO_GIVE_UP.flatMap((capability) => ['--cap-add', capability]) : []),
       ...root, '--dir', EMPTY, '--remount-ro', '/', '--chdir', '/', '--',
     ],
     layers: superuser ? [ALL] : [ALL, { name: 'root', on: true, detail: 'read-only, nothing but libraries and this program' }],
-    ...(superuser ? { root: { empty: EMPTY } } : {}),
+    namespaces: superuser ? WITH_MOUNTS : [...WITH_MOUNTS, 'user'],
+    ...(superuser ? { root: { empty: EMPTY } } : { holds: new Set([EMPTY, ...pieces.map((piece) => piece.path)].map((file) => file.split('/')[1]!)) }),
   };
 }
 
@@ -74,7 +82,8 @@ function unshareArguments(unshare: string): string[] {
 
 /**
  * Arguments: pieces, as `bind PATH` and `link TARGET PATH`, then -- and the command. The new root grows on /sys, which every
- * system has and nothing of ours lies in. The server lets go of the old one.
+ * system has and nothing of ours lies in. Mounts that others
+ * end meanwhile end here, too, where the host shares them. The server lets go of the old root.
  */
 const OWN_ROOT = `
 set -e
@@ -94,6 +103,11 @@ shift
 mkdir $R${EMPTY} $R${OLD}
 mount -n -o remount,ro,nosuid,nodev $R
 cd $R
+# What is mounted on the host's root is not to be held here when somebody unmounts it there.
+set -f
+for point in $(cut -d' ' -f5 /proc/self/mountinfo); do
+  case $point in / | $R | $R/*) ;; *) umount -n -l "$(printf '%b' "$point")" 2>&- || : ;; esac
+done
 pivot_root . .${OLD}
 exec "$@"
 `;
@@ -103,8 +117,8 @@ function ownRoot(unshare: string, pieces: readonly Piece[]): Way {
   const root = pieces.flatMap((piece) => (piece.kind === 'bind' ? ['bind', piece.path] : ['link', piece.target, piece.path]));
   return {
     name: 'own root',
-    prefix: [...unshareArguments(unshare), '--mount', '--propagation', 'private', '/bin/sh', '-c', OWN_ROOT, 'sh', ...root, '--'],
-    layers: [ALL],
+    prefix: [...unshareArguments(unshare), '--mount', '--propagation', 'slave', '/bin/sh', '-c', OWN_ROOT, 'sh', ...root, '--'],
+    layers: [ALL], namespaces: WITH_MOUNTS,
     root: { empty: EMPTY, old: OLD },
   };
 }
@@ -112,6 +126,7 @@ function ownRoot(unshare: string, pieces: readonly Piece[]): Way {
 function bare(unshare: string, why: string): Way {
   return {
     name: 'unshare', prefix: unshareArguments(unshare),
+    namespaces: WITHOUT_MOUNTS,
     layers: [{ name: 'namespaces', on: true, detail: 'network, processes, ipc, host name' }, { name: 'root', on: false, detail: why }],
   };
 }
@@ -130,6 +145,6 @@ export function ways(entry: string, mountpoint: string): Way[] {
   const lacking = which('bwrap') === undefined ? 'needs bubblewrap (install the package bubblewrap)' : 'bubblewrap is not allowed to make it here';
   if (unshare !== undefined) found.push(bare(unshare, inside === undefined ? lacking : `the mount point lies in ${inside}, which the server needs`));
   const detail = unshare === undefined ? lacking : 'this host does not let them be made';
-  found.push({ name: 'no namespaces', prefix: [], layers: [{ name: 'namespaces', on: false, detail }, { name: 'root', on: false, detail }] });
+  found.push({ name: 'no namespaces', prefix: [], namespaces: [], layers: [{ name: 'namespaces', on: false, detail }, { name: 'root', on: false, detail }] });
   return found;
 }

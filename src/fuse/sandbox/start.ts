@@ -8,11 +8,14 @@ import { fromServer } from '../messages.js';
 import type { ToServer, ToSupervisor } from '../messages.js';
 import { CHANNEL_VARIABLE, Messenger } from '../messenger.js';
 import { BOOT_ID_PARAM, bootId } from '../../kernel/rumpuser/node.js';
+import { firstLook, inspect } from './inspect.js';
+import type { FirstLook } from './inspect.js';
 import type { Layer } from './layers.js';
 import { inWords } from './layers.js';
 import type { LockdownOrder } from './lockdown.js';
 import { ways } from './namespaces.js';
 import type { Way } from './namespaces.js';
+import { childrenOf, endOrphans, isGone, isOurs, statOf, surelyGone } from './orphans.js';
 
 export interface SandboxOptions {
   /** `off`: for finding faults, and for measuring. `required`: rather no mount than one with a layer missing. */
@@ -51,8 +54,8 @@ export interface Server {
   send(message: ToServer): void;
   /** Settles with the exit status, or the name of the signal that ended it, when it is gone for certain. */
   readonly exit: Promise<number | string>;
-  /** Layers that came with its start; it reports its own. */
-  readonly layers: readonly Layer[];
+  /** The layers that are in force, of those that it says are. To be asked while it waits for `go`. */
+  inspect(said: readonly Layer[]): Layer[];
   /** What it is told of its confinement; undefined: it is to have none. */
   lockdown?: LockdownOrder;
   /** The server itself, behind the program that made its namespaces. undefined when it is gone. */
@@ -74,20 +77,19 @@ const PID_MASK = 0x3fffff;
 /** FUSE at 3; the channel comes after the last descriptor. */
 const FIRST_FD = 3;
 const STDERR = 2;
-/** How often it is looked whether a process is gone, milliseconds. */
-const LOOK_MS = 2;
+/** How often it is looked at what is on its way up, milliseconds. */
+const WATCH_MS = 200;
+/** So many looks in a row at a process that somebody has stopped are enough. */
+const STOPPED_LOOKS = 2;
+/** Nothing takes longer than that to start, milliseconds. */
+const START_MS = 300_000;
+/** Signals that somebody sends: no sign that the host does not allow something. */
+const FROM_OUTSIDE = ['SIGKILL', 'SIGTERM', 'SIGINT', 'SIGHUP'];
+/** So often one that was ended from outside is started again. */
+const TRIES = 2;
+const UNSEEN: FirstLook = { strange: undefined, shared: undefined };
 /** What the server may know of its environment. Not: secrets that happen to be there. */
 const ENVIRONMENT = /^(RUMP|LC_|LANG$|TZ$)/;
-
-/** The only child of a wrapper; the wrapper waits for it, so the number cannot be somebody else's. */
-function childOf(pid: number): number | undefined {
-  try {
-    const child = Number(readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1').split(' ')[0]);
-    return child > 0 ? child : undefined;
-  } catch {
-    return undefined;
-  }
-}
 
 /** Size of the address space, bytes. */
 function addressSpace(pid: number): number | undefined {
@@ -109,30 +111,6 @@ function environment(sandboxed: boolean, ipc: number): NodeJS.ProcessEnv {
   return { ...Object.fromEntries(kept), ...channel, UV_USE_IO_URING: '0' };
 }
 
-/** Since when a process is, in the host's ticks: tells it from a later one of the same number. undefined: it has ended. */
-function startOf(pid: number): string | undefined {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    // proc(5): pid (comm) state ... starttime is the 22nd field.
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    return fields[0] === 'Z' ? undefined : fields[19];
-  } catch {
-    return undefined;
-  }
-}
-
-/** Ends a process that has lost the wrapper it was started by. */
-async function surelyGone(pid: number, start: string | undefined): Promise<void> {
-  while (start !== undefined && startOf(pid) === start) {
-    try {
-      process.kill(pid, 'SIGKILL');
-    } catch {
-      return;
-    }
-    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
-  }
-}
-
 /** Bubblewrap ends with 128 and the number of the signal that ended the server. */
 function signalOf(way: Way, code: number): number | string {
   const signal = way.prefix.length === 0 ? undefined : Object.entries(constants.signals).find(([, number]) => number === code - 128);
@@ -148,18 +126,20 @@ function start(options: StartOptions, way: Way): Server {
   const child = spawn(program!, args, {
     stdio: ['ignore', options.output, options.output, ...options.descriptors, 'pipe'], detached: true, env: environment(sandboxed, ipc),
   });
+  isOurs(child.pid);
   // Behind a wrapper, which may be killed without it.
-  let inner: { pid: number; start: string | undefined } | undefined;
+  let inner: { pid: number; start: string } | undefined;
   const exit = new Promise<number | string>((resolve) => {
     child.once('exit', (code, signal) => {
-      const how = signal ?? signalOf(way, code ?? 1);
-      if (inner === undefined) resolve(how);
-      else void surelyGone(inner.pid, inner.start).then(() => resolve(how));
+      isGone(child.pid);
+      const gone = inner === undefined ? endOrphans() : surelyGone(inner.pid, inner.start);
+      void gone.then(() => resolve(signal ?? signalOf(way, code ?? 1)));
     });
     child.once('error', (error) => resolve(error.message));
   });
   const ended = () => child.pid === undefined || child.exitCode !== null || child.signalCode !== null;
-  const pid = () => (ended() ? undefined : way.prefix.length === 0 ? child.pid : childOf(child.pid!));
+  // The only child of a wrapper; the wrapper waits for it, so the number cannot be somebody else's.
+  const pid = () => (ended() ? undefined : way.prefix.length === 0 ? child.pid : childrenOf(child.pid!)[0]);
   const kill = () => {
     const server = pid();
     try {
@@ -167,16 +147,22 @@ function start(options: StartOptions, way: Way): Server {
     } catch {
       // It has ended by itself.
     }
-    if (way.prefix.length === 0 || server === undefined) child.kill('SIGKILL');
+    if (way.prefix.length === 0 || server === undefined || inner === undefined) child.kill('SIGKILL');
   };
   const messenger = new Messenger(child.stdio[ipc] as Socket);
-  const server: Server = { child, ipc, way: way.name, exit, layers: way.layers, pid, kill, onMessage: () => {}, send: (message) => messenger.send(message) };
+  let first: FirstLook | undefined;
+  const server: Server = {
+    child, ipc, way: way.name, exit, pid, kill, onMessage: () => {}, send: (message) => messenger.send(message),
+    inspect: (said) => (server.lockdown === undefined ? [] : inspect(pid(), first ?? UNSEEN, { way, descriptors: options.descriptors, order: server.lockdown }, said)),
+  };
   messenger.onMessage = (raw) => {
     const message = fromServer(raw);
     if (message === undefined) return;
-    if (message.type === 'started' && way.prefix.length > 0) {
+    if (message.type === 'started') {
       const found = pid();
-      if (found !== undefined) inner = { pid: found, start: startOf(found) };
+      const start = found === undefined ? undefined : statOf(found)?.start;
+      if (way.prefix.length > 0 && start !== undefined) inner ??= { pid: found!, start };
+      if (found !== undefined && sandboxed) first ??= firstLook(found, way, options.descriptors);
     }
     server.onMessage(message);
   };
@@ -187,13 +173,31 @@ function start(options: StartOptions, way: Way): Server {
   return server;
 }
 
-/** The server's first word; undefined when it ended without one. */
+/** A process and everything that it has started is stopped (SIGSTOP, a debugger, a frozen group) or not; looked at from the outside in. */
+function isStopped(pid: number | undefined): boolean {
+  return pid !== undefined && (statOf(pid)?.state === 'T' || childrenOf(pid).some(isStopped));
+}
+
+/**
+ * The server's first word; undefined when it ended without one. Until then the program that makes its namespaces holds a copy of
+ * all mounts of the host: it is not left standing, whoever has stopped it.
+ */
 function firstWord(server: Server): Promise<true | undefined> {
   return new Promise((resolve) => {
-    server.onMessage = ({ type }) => {
-      if (type === 'started') resolve(true);
+    const began = performance.now();
+    let stopped = 0;
+    const timer = setInterval(() => {
+      stopped = isStopped(server.child.pid) ? stopped + 1 : 0;
+      if (stopped >= STOPPED_LOOKS || performance.now() - began > START_MS) server.kill();
+    }, WATCH_MS);
+    const done = (up: true | undefined) => {
+      clearInterval(timer);
+      resolve(up);
     };
-    void server.exit.then(() => resolve(undefined));
+    server.onMessage = ({ type }) => {
+      if (type === 'started') done(true);
+    };
+    void server.exit.then(() => done(undefined));
   });
 }
 
@@ -225,18 +229,20 @@ function logged(): number | undefined {
  * best. A server that ends at once in every one of them is returned ended.
  */
 export async function startServer(options: StartOptions): Promise<Server> {
-  if (options.sandbox.mode === 'off') return start(options, { name: 'none', prefix: [], layers: [] });
+  if (options.sandbox.mode === 'off') return start(options, { name: 'none', prefix: [], layers: [], namespaces: [] });
   const { way: only } = options.sandbox;
   const possible = ways(options.entry, options.mountpoint).filter(({ name }) => only === undefined || name === only);
   for (const way of possible) {
-    const written = logged();
-    const server = start(options, way);
-    const up = await firstWord(server);
-    if (up === undefined && way !== possible.at(-1)) {
+    for (let tries = 1; ; tries++) {
+      const written = logged();
+      const server = start(options, way);
+      if ((await firstWord(server)) === true) return Object.assign(server, { lockdown: order(options, way, server) });
+      const outside = FROM_OUTSIDE.includes(String(await server.exit));
+      // A lesser confinement is for what the host does not allow, not for whoever kills a better one.
+      if (outside ? tries >= TRIES : way === possible.at(-1)) return server;
       if (written !== undefined) ftruncateSync(STDERR, written);
-      continue;
+      if (!outside) break;
     }
-    return up === undefined ? server : Object.assign(server, { lockdown: order(options, way, server) });
   }
   throw new Error(`there is no way "${only}" to start a server here`);
 }

@@ -38,8 +38,8 @@ export interface SuccessionOptions {
   readonly standby: boolean;
   /** The host has the mount still. */
   readonly connected: () => boolean;
-  /** Is a server that waits, with these layers, as confined as the mount demands? */
-  readonly confined: (layers: readonly Layer[]) => boolean;
+  /** A server that waits is as confined as the mount demands. @throws Error why not. `said`: by itself */
+  readonly admit: (server: Server, said: readonly Layer[]) => void;
   readonly say: (level: 'warn' | 'error', message: string) => void;
   readonly changed: (standing: MountStanding) => void;
   /** A server asks for the mount to be ended. */
@@ -243,9 +243,13 @@ export class Succession {
     const standing = new Promise<boolean>((resolve) => {
       server.onMessage = (message) => {
         if (message.type !== 'standing') return;
-        if (this.options.confined([...server.layers, ...message.layers])) return resolve(true);
-        this.options.say('warn', 'a server that should stand by is not confined as the mount demands');
-        server.kill();
+        try {
+          this.options.admit(server, message.layers);
+          resolve(true);
+        } catch (error) {
+          this.options.say('warn', `a server that should stand by is not confined as the mount demands: ${error instanceof Error ? error.message : String(error)}`);
+          server.kill();
+        }
       };
       void server.exit.then(() => resolve(false));
     });

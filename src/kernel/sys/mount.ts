@@ -6,7 +6,7 @@ import { E, errno } from '../errno.js';
 import { AT_FDCWD, MNT_FORCE, MNT_UPDATE } from '../fcntl.js';
 import type { Lwp } from '../proc.js';
 import { VDIR } from '../vfs/vattr.js';
-import { MNT_OP_FLAGS, vfs_domount, vfs_dounmount, vfs_doupdate } from '../vfs/vfs_mount.js';
+import { MNT_OP_FLAGS, devices, vfs_domount, vfs_dounmount, vfs_doupdate } from '../vfs/vfs_mount.js';
 import type { VfsKernel } from '../vfs/vfskernel.js';
 import type { MountArgs } from '../vfs/vfsops.js';
 import { mimpl } from '../vfs/mntimpl.js';
@@ -50,15 +50,23 @@ async function mount_new(l: Lwp, type: string, vp: Vnode, path: string, flags: n
   const ops = k.vfs_getopsbyname(type);
   if (ops === undefined) throw errno(E.ENODEV, `the kernel was booted without a driver for "${type}"`);
   const dev = device_of(k, args);
-  if (dev !== null) for (const other of k.mountlist) if (other.mnt_dev?.disk === dev) throw errno(E.EBUSY, `${dev.name} is mounted already`);
+  for (const wanted of [...(dev === null ? [] : [dev]), ...(args.disks?.values() ?? [])]) {
+    for (const other of k.mountlist) {
+      if (devices(other).some(({ disk }) => disk === wanted)) throw errno(E.EBUSY, `${wanted.name} is mounted already`);
+    }
+  }
   let onname = path;
   try {
     onname = await vn_getpath(l, vp);
   } catch {
     // Only a label: the path as given will do.
   }
-  const fromname = args.fspec_name ?? dev?.name ?? type;
-  const full: MountArgs = { options: args.options ?? new Map(), ...(dev === null ? {} : { fspec: dev }) };
+  const fromname = args.fspec_name ?? dev?.name ?? args.endpoint ?? type;
+  const { disks, endpoint } = args;
+  const full: MountArgs = {
+    options: args.options ?? new Map(), ...(dev === null ? {} : { fspec: dev }),
+    ...(disks === undefined ? {} : { disks }), ...(endpoint === undefined ? {} : { endpoint }),
+  };
   const mp = await vfs_domount(k, ops, flags, dev, bytestrToUnicode(onname), fromname, full);
   // Another mount, or a forced unmount of what is below, may have been faster.
   if (vp.v_mountedhere !== null || vp.v_state !== VS_ACTIVE) {

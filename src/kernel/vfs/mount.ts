@@ -17,6 +17,8 @@ export class Mount {
   readonly mnt_fsid: number;
   /** The device, null for file systems without. */
   readonly mnt_dev: MountedDevice | null;
+  /** Further devices of a volume that lies on several, by what they are to it; closed with the first one. */
+  readonly mnt_disks: ReadonlyMap<string, MountedDevice>;
   /** Set by the driver while it mounts, constant afterwards. */
   mnt_traits: MountTraits = UNIX_TRAITS;
   /** The driver's volume. */
@@ -32,7 +34,11 @@ export class Mount {
   /** Kernel-private state kept by the VFS layer (vnodes, writers, dirtiness). Drivers leave it alone. */
   mnt_private: unknown = null;
 
-  constructor(kernel: Kernel, op: Vfsops, flag: number, fsid: number, dev: MountedDevice | null, onname: string, fromname: string) {
+  constructor(
+    kernel: Kernel, op: Vfsops, flag: number, fsid: number, dev: MountedDevice | null, onname: string, fromname: string,
+    disks: ReadonlyMap<string, MountedDevice> = new Map(),
+  ) {
+    this.mnt_disks = disks;
     this.mnt_kernel = kernel;
     this.mnt_op = op;
     this.mnt_flag = flag;

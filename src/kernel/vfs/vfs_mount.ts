@@ -22,13 +22,15 @@ export const MNT_OP_FLAGS = MNT_UPDATE | MNT_RELOAD | MNT_FORCE;
 export async function vfs_domount(
   k: VfsKernel, ops: Vfsops, flags: number, disk: BlockDevice | null, onname: string, fromname: string, args: MountArgs,
 ): Promise<Mount> {
-  const dev = disk === null ? null : new MountedDevice(disk, (level, message) => k.log(level, message));
-  const mp = new Mount(k, ops, flags & ~MNT_OP_FLAGS, k.mountlist.newFsid(onname), dev, onname, fromname);
+  const device = (of: BlockDevice) => new MountedDevice(of, (level, message) => k.log(level, message));
+  const dev = disk === null ? null : device(disk);
+  const disks = new Map([...(args.disks ?? [])].map(([role, further]) => [role, device(further)]));
+  const mp = new Mount(k, ops, flags & ~MNT_OP_FLAGS, k.mountlist.newFsid(onname), dev, onname, fromname, disks);
   const impl = new MountImpl();
   mp.mnt_private = impl;
   try {
     await survive_inherit(k, mp);
-    await ops.mount(mp, dev === null ? args : { ...args, fspec: dev });
+    await ops.mount(mp, dev === null ? args : { ...args, fspec: dev, disks });
     survive_attach(k, mp);
     // What a predecessor has left waits to be written.
     if (k.keep?.inherited === true && (mp.mnt_flag & MNT_RDONLY) === 0 && dev !== null) k.syncer.dirtied(mp);
@@ -45,10 +47,15 @@ export async function vfs_domount(
     await k.vcache.flush(mp, null, true);
     impl.state = MNT_GONE;
     k.syncer.forget(mp);
-    if (dev !== null) k.bufcache.purge(dev);
+    for (const used of devices(mp)) k.bufcache.purge(used);
     throw thrown;
   }
   return mp;
+}
+
+/** All devices of a mount. */
+export function devices(mp: Mount): MountedDevice[] {
+  return [...(mp.mnt_dev === null ? [] : [mp.mnt_dev]), ...mp.mnt_disks.values()];
 }
 
 /** Mounts that cover a directory of `mp`. */
@@ -126,10 +133,10 @@ async function finish_unmount(k: VfsKernel, mp: Mount, impl: MountImpl, force: b
   }
   if (failure === undefined) survive_detach(k, mp);
   k.syncer.forget(mp);
-  if (mp.mnt_dev !== null) {
+  for (const dev of devices(mp)) {
     try {
-      k.bufcache.purge(mp.mnt_dev);
-      await mp.mnt_dev.close();
+      k.bufcache.purge(dev);
+      await dev.close();
     } catch (thrown) {
       failure ??= { thrown };
     }
@@ -147,7 +154,7 @@ export async function vfs_doupdate(k: VfsKernel, mp: Mount, flags: number, args:
     if (impl.state === MNT_GONE) throw errno(E.EINVAL);
     const was_ro = (mp.mnt_flag & MNT_RDONLY) !== 0;
     const be_ro = (newflags & MNT_RDONLY) !== 0;
-    if (was_ro && !be_ro && mp.mnt_dev?.readonly) throw errno(E.EROFS);
+    if (was_ro && !be_ro && devices(mp).some((dev) => dev.readonly)) throw errno(E.EROFS);
     if (!was_ro && be_ro) {
       const busy = await writers_of(mp);
       if (busy.length > 0 && (flags & MNT_FORCE) === 0) throw errno(E.EBUSY);

@@ -9,6 +9,10 @@ import type { Vnode } from './vnode.js';
 export interface MountArgs {
   /** The device, for a disk file system. */
   readonly fspec?: BlockDevice;
+  /** Further devices of a volume that lies on several, by what they are to it ("journal", "second"...): the format's options of kind `disk`. */
+  readonly disks?: ReadonlyMap<string, BlockDevice>;
+  /** For a network file system: where it is, "server:/export" or as the format has it. The sockets are the host's business. */
+  readonly endpoint?: string;
   /** Driver options as given with -o, `name` or `name=value`; a driver refuses with EINVAL what it does not know. */
   readonly options: ReadonlyMap<string, string | true>;
 }

@@ -9,8 +9,8 @@ const SOUND = 90;
 const DAMAGED = 20;
 /** Only a copy is there. */
 const COPY = 10;
-/** The first copies on UFS1 and UFS2 volumes of the usual geometries, bytes. */
-const COPIES: readonly number[] = [16384, 81920];
+/** The first copies on UFS1 volumes (their superblock is at 8 KiB) and UFS2 volumes, for the block sizes that there are; bytes. */
+const COPIES: readonly number[] = [16384, 32768, 73728, 81920, 98304, 131072];
 
 async function marked(dev: BlockDevice, places: readonly number[]): Promise<boolean> {
   for (const offset of places) {
