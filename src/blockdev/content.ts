@@ -32,8 +32,8 @@ function firstNonZero(bytes: Uint8Array, length: number): number {
 }
 
 /**
- * Where the first byte is that is not zero, from `from` on: of a large device only samples are looked at (the first and the last
- * MiB, and 32 MiB between them). undefined: nothing but zeros was seen. @throws EIO
+ * Where the first byte is that is not zero, from `from` on: of a large device only samples are looked at (the first and
+ * the last MiB, and 32 MiB between them). undefined: nothing but zeros was seen. @throws EIO
  */
 export async function contentAt(dev: BlockDevice, from = 0): Promise<number | undefined> {
   const bytes = new Uint8Array(ENDS_BYTES);

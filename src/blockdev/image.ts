@@ -52,7 +52,12 @@ export class ImageDevice implements BlockDevice {
       throw this.failed(e);
     }
     if (got === length) return;
-    if (got instanceof Promise) return got.then((n) => this.whole('read', n, length, offset_bytes), (e: unknown) => Promise.reject(this.failed(e)));
+    if (got instanceof Promise) {
+      return got.then(
+        (n) => this.whole('read', n, length, offset_bytes),
+        (e: unknown) => Promise.reject(this.failed(e)),
+      );
+    }
     this.whole('read', got, length, offset_bytes);
   }
 
@@ -76,7 +81,12 @@ export class ImageDevice implements BlockDevice {
       throw this.failed(e);
     }
     if (put === length) return;
-    if (put instanceof Promise) return put.then((n) => this.whole('written', n, length, offset_bytes), (e: unknown) => Promise.reject(this.failed(e)));
+    if (put instanceof Promise) {
+      return put.then(
+        (n) => this.whole('written', n, length, offset_bytes),
+        (e: unknown) => Promise.reject(this.failed(e)),
+      );
+    }
     this.whole('written', put, length, offset_bytes);
   }
 
@@ -112,10 +122,18 @@ export class ImageDevice implements BlockDevice {
   private judge({ size_bytes: now_bytes, unlinked }: HostFileInfo): void {
     if (unlinked === true && !this.nameless) {
       this.nameless = true;
-      this.ru.rumpuser_dprintf('warn', `${this.name} was deleted while it is in use: what it holds, and all that is written to it, is gone when the mount ends`);
+      this.ru.rumpuser_dprintf(
+        'warn',
+        `${this.name} was deleted while it is in use: what it holds, and all that is written to it, is gone when the ` +
+          'mount ends',
+      );
     }
     if (now_bytes >= this.size_bytes) return;
-    this.cut = errno(E.EIO, `${this.name} was cut short while it is in use: it has ${now_bytes} of ${this.size_bytes} bytes; nothing more is written to it`);
+    this.cut = errno(
+      E.EIO,
+      `${this.name} was cut short while it is in use: it has ${now_bytes} of ${this.size_bytes} bytes; nothing more ` +
+        'is written to it',
+    );
     this.ru.rumpuser_dprintf('error', this.cut.message);
     throw this.cut;
   }
@@ -152,7 +170,11 @@ export class ImageDevice implements BlockDevice {
 
   private cannotDiscard(e: unknown): void {
     this.can_discard = false;
-    this.ru.rumpuser_dprintf('debug', `${this.name}: the host takes no discards (${errnoOf(e) === E.EOPNOTSUPP ? 'not supported' : String(e)}); none are sent from now on`);
+    this.ru.rumpuser_dprintf(
+      'debug',
+      `${this.name}: the host takes no discards (${errnoOf(e) === E.EOPNOTSUPP ? 'not supported' : String(e)}); none ` +
+        'are sent from now on',
+    );
   }
 
   private whole(done: string, n: number, length: number, offset_bytes: number): void {
@@ -165,13 +187,19 @@ export class ImageDevice implements BlockDevice {
         // Logged; the transfer has failed in any case.
       }
     }
-    throw errno(E.EIO, `${this.name}: ${n} of ${length} bytes at ${offset_bytes} ${done}: is the file shorter than it was?`);
+    throw errno(
+      E.EIO,
+      `${this.name}: ${n} of ${length} bytes at ${offset_bytes} ${done}: is the file shorter than it was?`,
+    );
   }
 
   /** An error of the host as the block device's: the name in front, and one value for a device that is gone. */
   private failed(e: unknown): Error {
     const value = errnoOf(e);
-    return errno(value === E.ENODEV || value === E.EBADF ? E.ENXIO : value, `${this.name}: ${e instanceof Error ? e.message : String(e)}`);
+    return errno(
+      value === E.ENODEV || value === E.EBADF ? E.ENXIO : value,
+      `${this.name}: ${e instanceof Error ? e.message : String(e)}`,
+    );
   }
 }
 
@@ -179,7 +207,11 @@ function describe(value: number): string {
   return value === E.EROFS ? 'is on read-only media' : 'may not be written by this user';
 }
 
-async function openFd(ru: Rumpuser, path: string, options: OpenImageOptions): Promise<{ fd: number; readonly: boolean }> {
+async function openFd(
+  ru: Rumpuser,
+  path: string,
+  options: OpenImageOptions,
+): Promise<{ fd: number; readonly: boolean }> {
   const exclusive = options.exclusive ?? true;
   if (options.readonly !== true) {
     try {
@@ -195,15 +227,19 @@ async function openFd(ru: Rumpuser, path: string, options: OpenImageOptions): Pr
 
 /**
  * Opens a disk image or block device of the host, for writing if that is possible and not unwanted.
- * @throws ENOENT, EACCES, EBUSY, EISDIR... as {@link Rumpuser.rumpuser_open} does; EROFS a read-only device, with `writable`; EINVAL an empty file
+ * @throws ENOENT, EACCES, EBUSY, EISDIR... as {@link Rumpuser.rumpuser_open} does; EROFS a read-only device, with
+ *   `writable`; EINVAL an empty file
  */
 export async function openImage(ru: Rumpuser, path: string, options: OpenImageOptions = {}): Promise<ImageDevice> {
   const { fd, readonly } = await openFd(ru, path, options);
   try {
     const image = await imageFromFd(ru, fd, path, { readonly });
-    // A device may be opened for writing and refuse the first write (losetup -r, blockdev --setro, a write-protected card).
+    // A device may be opened for writing and refuse the first write (losetup -r, blockdev --setro, a write-protected
+    // card).
     if (image.readonly && !readonly) {
-      if (options.writable === true) throw errno(E.EROFS, `${path} is a read-only device (write-protected, or set so by the host)`);
+      if (options.writable === true) {
+        throw errno(E.EROFS, `${path} is a read-only device (write-protected, or set so by the host)`);
+      }
       ru.rumpuser_dprintf('warn', `${path} is a read-only device: opened read-only`);
     }
     return image;
@@ -213,11 +249,26 @@ export async function openImage(ru: Rumpuser, path: string, options: OpenImageOp
   }
 }
 
-/** Serves a descriptor that is open already (a sandboxed process is given its disk so). Its locks are its opener's. @throws EINVAL an empty file, or no file */
-export async function imageFromFd(ru: Rumpuser, fd: number, name: string, options: { readonly readonly?: boolean } = {}): Promise<ImageDevice> {
+/**
+ * Serves a descriptor that is open already (a sandboxed process is given its disk so). Its locks are its opener's.
+ * @throws EINVAL an empty file, or no file
+ */
+export async function imageFromFd(
+  ru: Rumpuser,
+  fd: number,
+  name: string,
+  options: { readonly readonly?: boolean } = {},
+): Promise<ImageDevice> {
   const info = await ru.rumpuser_getfileinfo(fd);
-  if (info.type !== 'file' && info.type !== 'blockdev') throw errno(E.EINVAL, `${name} is neither a plain file nor a block device`);
-  if (info.size_bytes === 0) throw errno(E.EINVAL, `${name} is empty: ${info.type === 'file' ? 'no disk image' : 'is there a medium in the drive?'}`);
+  if (info.type !== 'file' && info.type !== 'blockdev') {
+    throw errno(E.EINVAL, `${name} is neither a plain file nor a block device`);
+  }
+  if (info.size_bytes === 0) {
+    throw errno(
+      E.EINVAL,
+      `${name} is empty: ${info.type === 'file' ? 'no disk image' : 'is there a medium in the drive?'}`,
+    );
+  }
   return new ImageDevice(ru, fd, name, info, options.readonly ?? false);
 }
 
@@ -230,8 +281,11 @@ export async function createImage(ru: Rumpuser, path: string, size_bytes: number
   try {
     const info = await ru.rumpuser_getfileinfo(fd);
     if (info.type !== 'file') throw errno(E.EINVAL, `${path} is a device: its size cannot be set`);
-    if (info.size_bytes < size_bytes) await ru.rumpuser_pwrite(fd, new Uint8Array(1), 0, 1, size_bytes - 1);
-    else if (info.size_bytes > size_bytes) throw errno(E.EEXIST, `${path} is there already and larger (${info.size_bytes} bytes)`);
+    if (info.size_bytes < size_bytes) {
+      await ru.rumpuser_pwrite(fd, new Uint8Array(1), 0, 1, size_bytes - 1);
+    } else if (info.size_bytes > size_bytes) {
+      throw errno(E.EEXIST, `${path} is there already and larger (${info.size_bytes} bytes)`);
+    }
     return await imageFromFd(ru, fd, path);
   } catch (e) {
     await ru.rumpuser_close(fd);

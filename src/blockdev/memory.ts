@@ -72,7 +72,13 @@ export class MemoryDevice implements BlockDevice {
   /** An independent copy of the disk as it is now. */
   clone(options: { readonly name?: string; readonly readonly?: boolean } = {}): MemoryDevice {
     return new MemoryDevice(
-      { name: options.name ?? this.name, size_bytes: this.size, sector_bytes: this.sector_bytes, readonly: options.readonly ?? this.readonly, growable: this.growable },
+      {
+        name: options.name ?? this.name,
+        size_bytes: this.size,
+        sector_bytes: this.sector_bytes,
+        readonly: options.readonly ?? this.readonly,
+        growable: this.growable,
+      },
       this.bytes.clone(),
     );
   }

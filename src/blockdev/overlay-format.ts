@@ -71,7 +71,10 @@ export interface Extent {
   readonly end: number;
 }
 
-/** Blocks of a volume that tell its disk from others, and from itself after somebody wrote to the volume: the first ones, and some all over it. */
+/**
+ * Blocks of a volume that tell its disk from others, and from itself after somebody wrote to the volume: the first
+ * ones, and some all over it.
+ */
 export function chooseSamples({ start, end }: Extent): number[] {
   const first = Math.floor(start / OVERLAY_BLOCK_BYTES);
   const last = Math.ceil(end / OVERLAY_BLOCK_BYTES) - 1;
@@ -95,7 +98,10 @@ export async function sampleOf(disk: BlockDevice, block: number): Promise<number
 }
 
 /** As many as there is room for. */
-export function addSamples(to: ReadonlyMap<number, number>, more: ReadonlyMap<number, number>): ReadonlyMap<number, number> {
+export function addSamples(
+  to: ReadonlyMap<number, number>,
+  more: ReadonlyMap<number, number>,
+): ReadonlyMap<number, number> {
   return new Map([...to, ...[...more].filter(([block]) => !to.has(block))].slice(0, SAMPLES_MAX));
 }
 
@@ -114,7 +120,9 @@ export function encodeHeader(header: OverlayHeader): Uint8Array {
   view.setBigUint64(16, BigInt(header.disk_bytes), true);
   view.setUint32(24, header.in_use ? STATE_IN_USE : STATE_CLEAN, true);
   view.setUint32(28, header.samples.size, true);
-  for (let i = 0; i < Math.min(header.boot_id.length, BOOT_ID_BYTES); i++) bytes[BOOT_ID_OFFSET + i] = header.boot_id.charCodeAt(i);
+  for (let i = 0; i < Math.min(header.boot_id.length, BOOT_ID_BYTES); i++) {
+    bytes[BOOT_ID_OFFSET + i] = header.boot_id.charCodeAt(i);
+  }
   let at = OVERLAY_SECTOR_BYTES;
   for (const [block, sum] of header.samples) {
     view.setBigUint64(at, BigInt(block), true);
@@ -136,13 +144,27 @@ export function decodeHeader(bytes: Uint8Array, name: string): OverlayHeader | u
   const block_bytes = view.getUint32(12, true);
   const state = view.getUint32(24, true);
   const count = view.getUint32(28, true);
-  if (version !== VERSION) throw errno(E.EFTYPE, `${name} is an overlay file of another version (${version}); this program makes and reads version ${VERSION}`);
-  if (block_bytes !== OVERLAY_BLOCK_BYTES || state > STATE_IN_USE || count > SAMPLES_MAX || view.getUint32(SUM_OFFSET, true) !== sumOf(bytes, count)) {
+  if (version !== VERSION) {
+    throw errno(
+      E.EFTYPE,
+      `${name} is an overlay file of another version (${version}); this program makes and reads version ${VERSION}`,
+    );
+  }
+  if (
+    block_bytes !== OVERLAY_BLOCK_BYTES ||
+    state > STATE_IN_USE ||
+    count > SAMPLES_MAX ||
+    view.getUint32(SUM_OFFSET, true) !== sumOf(bytes, count)
+  ) {
     throw errno(E.EFTYPE, `the overlay ${name} is damaged: the checksum of its header is wrong`);
   }
   const samples = new Map<number, number>();
-  for (let i = 0, at = OVERLAY_SECTOR_BYTES; i < count; i++, at += SAMPLE_BYTES) samples.set(Number(view.getBigUint64(at, true)), view.getUint32(at + 8, true));
+  for (let i = 0, at = OVERLAY_SECTOR_BYTES; i < count; i++, at += SAMPLE_BYTES) {
+    samples.set(Number(view.getBigUint64(at, true)), view.getUint32(at + 8, true));
+  }
   let boot_id = '';
-  for (let i = BOOT_ID_OFFSET; i < BOOT_ID_OFFSET + BOOT_ID_BYTES && bytes[i] !== 0; i++) boot_id += String.fromCharCode(bytes[i]!);
+  for (let i = BOOT_ID_OFFSET; i < BOOT_ID_OFFSET + BOOT_ID_BYTES && bytes[i] !== 0; i++) {
+    boot_id += String.fromCharCode(bytes[i]!);
+  }
   return { disk_bytes: Number(view.getBigUint64(16, true)), in_use: state === STATE_IN_USE, boot_id, samples };
 }

@@ -5,7 +5,8 @@ import { imageFromFd } from './image.js';
 import type { ImageDevice } from './image.js';
 import type { Extent, OverlayHeader, OverlayLayout } from './overlay-format.js';
 import {
-  BLOCKS_PER_MAP_BYTE, BLOCK_WRITTEN, OVERLAY_BLOCK_BYTES, OVERLAY_HEADER_BYTES, OVERLAY_SECTOR_BYTES, addSamples, chooseSamples, decodeHeader, encodeHeader, isIn, overlayLayout, sampleOf,
+  BLOCKS_PER_MAP_BYTE, BLOCK_WRITTEN, OVERLAY_BLOCK_BYTES, OVERLAY_HEADER_BYTES, OVERLAY_SECTOR_BYTES, addSamples,
+  chooseSamples, decodeHeader, encodeHeader, isIn, overlayLayout, sampleOf,
 } from './overlay-format.js';
 import { contentAt } from './content.js';
 import { checkRange } from './range.js';
@@ -33,9 +34,9 @@ function forgotten(byte: number): number {
 }
 
 /**
- * Copy-on-write: reads come from the disk, writes go to an overlay (a file, or memory), and what was written is read from
- * there. The disk is never written. The overlay keeps its promises like a disk does: after a flush its content survives
- * a power cut; without one a block is old or new, never a mixture with nothing.
+ * Copy-on-write: reads come from the disk, writes go to an overlay (a file, or memory), and what was written is read
+ * from there. The disk is never written. The overlay keeps its promises like a disk does: after a flush its content
+ * survives a power cut; without one a block is old or new, never a mixture with nothing.
  *
  * A block's life: below (read from the disk) -> written (data, then its mark, are in the file; survives the death of
  * this process) -> committed (by flush: data made stable, then the mark, then the mark made stable).
@@ -67,38 +68,71 @@ export class OverlayDevice implements BlockDevice {
   }
 
   /**
-   * Puts `store`, which has the size that overlayLayout says, over `disk`. Zeros are a new overlay. `boot_id` tells this
-   * start of the host from others. `volume` is the part of the disk that is to be used, default all: nothing else of it is read. Closing the overlay closes both.
+   * Puts `store`, which has the size that overlayLayout says, over `disk`. Zeros are a new overlay. `boot_id` tells
+   * this start of the host from others. `volume` is the part of the disk that is to be used, default all: nothing else
+   * of it is read. Closing the overlay closes both.
    * @throws EFTYPE the store holds something else; EINVAL it was made over another disk, or the disk was changed since
    */
-  static async open(disk: BlockDevice, store: BlockDevice, boot_id: string, volume: Extent = { start: 0, end: disk.size_bytes }): Promise<OverlayDevice> {
+  static async open(
+    disk: BlockDevice,
+    store: BlockDevice,
+    boot_id: string,
+    volume: Extent = { start: 0, end: disk.size_bytes },
+  ): Promise<OverlayDevice> {
     const layout = overlayLayout(disk.size_bytes);
     const bytes = new Uint8Array(OVERLAY_HEADER_BYTES);
     await store.read(bytes, 0, bytes.length, 0);
     const old = decodeHeader(bytes, store.name);
-    if (old !== undefined && old.disk_bytes !== disk.size_bytes) throw errno(E.EINVAL, otherDisk(store.name, old.disk_bytes, disk));
+    if (old !== undefined && old.disk_bytes !== disk.size_bytes) {
+      throw errno(E.EINVAL, otherDisk(store.name, old.disk_bytes, disk));
+    }
     const samples = new Map<number, number>();
     for (const block of new Set([...(old?.samples.keys() ?? []), ...chooseSamples(volume)])) {
       if (block < layout.blocks && isIn(block, volume)) samples.set(block, await sampleOf(disk, block));
     }
     // Without samples: made, and the power went before they were written.
     if (old === undefined || old.samples.size === 0) {
-      if (!(await isUnused(store, layout))) throw errno(E.EFTYPE, `the overlay ${store.name} is damaged: its header does not say what it was made over; it is left as it is`);
-      if (old === undefined && (await contentAt(store)) !== undefined) throw errno(E.EFTYPE, `${store.name} is no overlay file: it is not empty; it is left as it is`);
+      if (!(await isUnused(store, layout))) {
+        throw errno(
+          E.EFTYPE,
+          `the overlay ${store.name} is damaged: its header does not say what it was made over; it is left as it is`,
+        );
+      }
+      if (old === undefined && (await contentAt(store)) !== undefined) {
+        throw errno(E.EFTYPE, `${store.name} is no overlay file: it is not empty; it is left as it is`);
+      }
     } else {
-      if (![...old.samples].every(([block, sum]) => (block < layout.blocks && !isIn(block, volume)) || samples.get(block) === sum)) {
-        throw errno(E.EINVAL, `the overlay ${store.name} was made over another disk than ${disk.name}, or ${disk.name} was written to since; take a new overlay file`);
+      if (
+        ![...old.samples].every(
+          ([block, sum]) => (block < layout.blocks && !isIn(block, volume)) || samples.get(block) === sum,
+        )
+      ) {
+        throw errno(
+          E.EINVAL,
+          `the overlay ${store.name} was made over another disk than ${disk.name}, or ${disk.name} was written to ` +
+            'since; take a new overlay file',
+        );
       }
       if (old.in_use) await sweep(store, layout, old.boot_id !== '' && old.boot_id === boot_id);
     }
-    const header: OverlayHeader = { disk_bytes: disk.size_bytes, in_use: true, boot_id, samples: addSamples(old?.samples ?? new Map(), samples) };
+    const header: OverlayHeader = {
+      disk_bytes: disk.size_bytes,
+      in_use: true,
+      boot_id,
+      samples: addSamples(old?.samples ?? new Map(), samples),
+    };
     const encoded = encodeHeader(header);
     if (old === undefined) {
       await store.write(encodeHeader({ ...header, samples: new Map() }), 0, OVERLAY_SECTOR_BYTES, 0);
       await store.flush();
     }
     if (header.samples.size !== old?.samples.size) {
-      await store.write(encoded, OVERLAY_SECTOR_BYTES, OVERLAY_HEADER_BYTES - OVERLAY_SECTOR_BYTES, OVERLAY_SECTOR_BYTES);
+      await store.write(
+        encoded,
+        OVERLAY_SECTOR_BYTES,
+        OVERLAY_HEADER_BYTES - OVERLAY_SECTOR_BYTES,
+        OVERLAY_SECTOR_BYTES,
+      );
       await store.flush();
     }
     await store.write(encoded, 0, OVERLAY_SECTOR_BYTES, 0);
@@ -287,7 +321,9 @@ async function isUnused(store: BlockDevice, layout: OverlayLayout): Promise<bool
   return (await mapOf(store, layout).next()).done === true;
 }
 
-/** After the overlay was not closed: written blocks are all there if the host ran on, and worth nothing if it did not. */
+/**
+ * After the overlay was not closed: written blocks are all there if the host ran on, and worth nothing if it did not.
+ */
 async function sweep(store: BlockDevice, layout: OverlayLayout, host_ran_on: boolean): Promise<void> {
   await store.flush();
   for await (const { at, part } of mapOf(store, layout)) {
@@ -298,8 +334,8 @@ async function sweep(store: BlockDevice, layout: OverlayLayout, host_ran_on: boo
 }
 
 /**
- * Opens the file of an overlay over `disk`, making it if there is none: the store of {@link OverlayDevice.open}. Its content
- * is not looked at, but for a file that has not the right size.
+ * Opens the file of an overlay over `disk`, making it if there is none: the store of {@link OverlayDevice.open}. Its
+ * content is not looked at, but for a file that has not the right size.
  * @throws EFTYPE `path` is some other file; EINVAL it was made over another disk
  */
 export async function openOverlayFile(ru: Rumpuser, disk: BlockDevice, path: string): Promise<ImageDevice> {
@@ -318,8 +354,16 @@ export async function openOverlayFile(ru: Rumpuser, disk: BlockDevice, path: str
   }
 }
 
-/** Puts an overlay file that is open over `disk`, for the volume that is there. @throws as {@link OverlayDevice.open} */
-export function overlayOn(ru: Rumpuser, disk: BlockDevice, store: BlockDevice, volume?: Extent): Promise<OverlayDevice> {
+/**
+ * Puts an overlay file that is open over `disk`, for the volume that is there.
+ * @throws as {@link OverlayDevice.open}
+ */
+export function overlayOn(
+  ru: Rumpuser,
+  disk: BlockDevice,
+  store: BlockDevice,
+  volume?: Extent,
+): Promise<OverlayDevice> {
   return OverlayDevice.open(disk, store, ru.rumpuser_getparam('_RUMPUSER_BOOT_ID') ?? '', volume);
 }
 

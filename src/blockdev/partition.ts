@@ -19,8 +19,18 @@ export class PartitionDevice implements BlockDevice {
    * @throws EINVAL the window does not lie inside the disk
    */
   constructor(disk: BlockDevice, offset_bytes: number, size_bytes: number, name: string) {
-    if (!Number.isSafeInteger(offset_bytes) || !Number.isSafeInteger(size_bytes) || offset_bytes < 0 || size_bytes <= 0 || offset_bytes + size_bytes > disk.size_bytes) {
-      throw errno(E.EINVAL, `${name} (${size_bytes} bytes at ${offset_bytes}) does not lie inside ${disk.name}, which has ${disk.size_bytes} bytes`);
+    if (
+      !Number.isSafeInteger(offset_bytes) ||
+      !Number.isSafeInteger(size_bytes) ||
+      offset_bytes < 0 ||
+      size_bytes <= 0 ||
+      offset_bytes + size_bytes > disk.size_bytes
+    ) {
+      throw errno(
+        E.EINVAL,
+        `${name} (${size_bytes} bytes at ${offset_bytes}) does not lie inside ${disk.name}, which has ` +
+          `${disk.size_bytes} bytes`,
+      );
     }
     this.disk = disk;
     this.offset_bytes = offset_bytes;

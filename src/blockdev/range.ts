@@ -5,7 +5,10 @@ import { E, errno } from '../kernel/errno.js';
 export function checkRange(dev: BlockDevice, offset_bytes: number, length: number): void {
   // Written so that NaN fails as well.
   if (offset_bytes >= 0 && length >= 0 && offset_bytes + length <= dev.size_bytes) return;
-  throw errno(E.EINVAL, `${dev.name}: ${length} bytes at ${offset_bytes} lie outside the device's ${dev.size_bytes} bytes`);
+  throw errno(
+    E.EINVAL,
+    `${dev.name}: ${length} bytes at ${offset_bytes} lie outside the device's ${dev.size_bytes} bytes`,
+  );
 }
 
 /** @throws EROFS */

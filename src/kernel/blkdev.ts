@@ -7,8 +7,8 @@ import type { MaybePromise } from './rumpuser/rumpuser.js';
  * Every transfer is whole or fails: EIO for a device error or a transfer that came short, ENXIO for a device that is
  * gone, EINVAL for a range outside 0..size_bytes, EROFS for a write to a read-only device.
  *
- * A device may answer later (a promise). Then it has copied what is to be written before `write` returned, and transfers
- * that overlap take effect in the order in which they were asked for.
+ * A device may answer later (a promise). Then it has copied what is to be written before `write` returned, and
+ * transfers that overlap take effect in the order in which they were asked for.
  */
 export interface BlockDevice {
   /** For messages. */
@@ -24,8 +24,8 @@ export interface BlockDevice {
   discard(offset_bytes: number, length: number): MaybePromise<void>;
   close(): MaybePromise<void>;
   /**
-   * For a device whose writes can fail for want of room behind it (a sparse image): bytes that are left there; Infinity if
-   * they suffice for all of the device, undefined if nobody knows.
+   * For a device whose writes can fail for want of room behind it (a sparse image): bytes that are left there; Infinity
+   * if they suffice for all of the device, undefined if nobody knows.
    */
   room?(): number | undefined;
   /** Whatever it is asked for it does before it returns. Default false. */

@@ -5,8 +5,9 @@ import type { Cred } from './cred.js';
 export interface Context {
   readonly cred: Cred;
   /**
-   * Aborted when the caller gives up (a signal to the program, FUSE_INTERRUPT). What can take long looks at it and fails with
-   * EINTR, the state of the file being one that the operation could have left on its way. undefined: he waits for ever.
+   * Aborted when the caller gives up (a signal to the program, FUSE_INTERRUPT). What can take long looks at it and
+   * fails with EINTR, the state of the file being one that the operation could have left on its way. undefined: he
+   * waits for ever.
    */
   readonly signal: AbortSignal | undefined;
 }

@@ -1,4 +1,7 @@
-/** Constants of open(2), fcntl(2), the *at calls, lseek(2), access(2), mount(2). Source of the values: NetBSD sys/sys/fcntl.h, sys/sys/fstypes.h, sys/sys/unistd.h. */
+/**
+ * Constants of open(2), fcntl(2), the *at calls, lseek(2), access(2), mount(2). Source of the values: NetBSD
+ * sys/sys/fcntl.h, sys/sys/fstypes.h, sys/sys/unistd.h.
+ */
 
 export const O_RDONLY = 0x0;
 export const O_WRONLY = 0x1;
@@ -26,9 +29,15 @@ export const O_EXEC = 0x4000000;
  * calls, for fstat, the f*-calls that change attributes, and with an empty path and AT_EMPTY_PATH.
  */
 export const O_PATH = 0x8000000;
-/** Ours, after FreeBSD: with an empty path, open the file that the descriptor (O_PATH) stands for; the caller's permissions are checked. */
+/**
+ * Ours, after FreeBSD: with an empty path, open the file that the descriptor (O_PATH) stands for; the caller's
+ * permissions are checked.
+ */
 export const O_EMPTY_PATH = 0x10000000;
-/** Ours, after Linux: the path names a directory; makes a file there that has no name. With O_EMPTY_PATH the descriptor's own directory. */
+/**
+ * Ours, after Linux: the path names a directory; makes a file there that has no name. With O_EMPTY_PATH the
+ * descriptor's own directory.
+ */
 export const O_TMPFILE = 0x20000000;
 
 export const AT_FDCWD = -100;
@@ -80,8 +89,9 @@ export const MNT_RELATIME = 0x20000;
 export const MNT_LOG = 0x2000000;
 export const MNT_NOATIME = 0x4000000;
 /**
- * Ours, after Linux's nogrpid: new files get their maker's group, but below a set-group-id directory that directory's; and a directory
- * made there is set-group-id, too. Without it the group is always the directory's, as the BSDs have it, and the bit is not passed on.
+ * Ours, after Linux's nogrpid: new files get their maker's group, but below a set-group-id directory that directory's;
+ * and a directory made there is set-group-id, too. Without it the group is always the directory's, as the BSDs have it,
+ * and the bit is not passed on.
  */
 export const MNT_NOGRPID = 0x8000000;
 export const MNT_UPDATE = 0x10000;
@@ -103,7 +113,10 @@ export const UTIME_OMIT = (1 << 30) - 2;
 
 /** What most formats take, and pathconf says where a driver says nothing else; bytes. */
 export const NAME_MAX = 255;
-/** No name of any format is longer: 255 UTF-16 units take up to 765 bytes of UTF-8. Each mount has its own limit (MountTraits). */
+/**
+ * No name of any format is longer: 255 UTF-16 units take up to 765 bytes of UTF-8. Each mount has its own limit
+ * (MountTraits).
+ */
 export const COMPONENT_MAX = 1023;
 export const PATH_MAX = 1024;
 export const MAXSYMLINKS = 32;

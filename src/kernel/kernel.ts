@@ -19,8 +19,8 @@ export interface Kernel {
   /** The vnode only if it is cached and active, referenced. */
   vcache_lookup(mp: Mount, key: number): Vnode | undefined;
   /**
-   * The key of a living vnode changes (what it was made from lies elsewhere now); under its exclusive lock. Its file handle
-   * stays what it is. @throws EEXIST there is a vnode of that key
+   * The key of a living vnode changes (what it was made from lies elsewhere now); under its exclusive lock. Its file
+   * handle stays what it is. @throws EEXIST there is a vnode of that key
    */
   vcache_rekey(vp: Vnode, key: number): void;
   vref(vp: Vnode): void;

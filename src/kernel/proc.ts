@@ -19,7 +19,10 @@ export class Proc {
   ) {}
 }
 
-/** A process acting under a credential, for a caller who may give up: the context of every system call (NetBSD's struct lwp). */
+/**
+ * A process acting under a credential, for a caller who may give up: the context of every system call (NetBSD's struct
+ * lwp).
+ */
 export class Lwp implements Context {
   readonly kernel: VfsKernel;
 

@@ -32,11 +32,16 @@ export interface Component {
 export interface BootOptions {
   readonly rumpuser: Rumpuser;
   readonly components: readonly Component[];
-  /** The file system of the root directory: one of the components, mounted without device or options; default "tmpfs". */
+  /**
+   * The file system of the root directory: one of the components, mounted without device or options; default "tmpfs".
+   */
   readonly rootfs?: string;
   /** Limit of the buffer cache; bytes, default 64 MiB. */
   readonly bufcache_bytes?: number;
-  /** Memory that outlives the kernel: what it needs to go on is kept there (keep/keep.ts), for the first volume that is mounted for writing. */
+  /**
+   * Memory that outlives the kernel: what it needs to go on is kept there (keep/keep.ts), for the first volume that is
+   * mounted for writing.
+   */
   readonly keep?: Keep;
   /** Limit of unreferenced vnodes kept; default 8192. */
   readonly vnode_limit?: number;
@@ -86,7 +91,9 @@ export class RumpKernel implements RumpKernelShape, VfsKernel {
     this.rumpuser = options.rumpuser;
     this.keep = options.keep ?? null;
     const log = this.log.bind(this);
-    this.bufcache = new BufCache(options.bufcache_bytes === undefined ? { log } : { log, limit_bytes: options.bufcache_bytes });
+    this.bufcache = new BufCache(
+      options.bufcache_bytes === undefined ? { log } : { log, limit_bytes: options.bufcache_bytes },
+    );
     this.namecache = new Namecache(vnodes * NAMES_PER_VNODE);
     this.vcache = new Vcache(vnodes, this.namecache, log, (mp) => this.syncer.dirtied(mp));
     this.syncer = new Syncer(this, this.rumpuser);
@@ -98,7 +105,10 @@ export class RumpKernel implements RumpKernelShape, VfsKernel {
   /** @throws EPROGMISMATCH another version of the hypercall table; ENODEV no component for the root file system */
   static async boot(options: BootOptions): Promise<RumpKernel> {
     if (options.rumpuser.version !== RUMPUSER_VERSION) {
-      throw errno(E.EPROGMISMATCH, `the host offers hypercalls of version ${options.rumpuser.version}, the kernel needs ${RUMPUSER_VERSION}`);
+      throw errno(
+        E.EPROGMISMATCH,
+        `the host offers hypercalls of version ${options.rumpuser.version}, the kernel needs ${RUMPUSER_VERSION}`,
+      );
     }
     const kernel = new RumpKernel(options);
     const rootfs = options.rootfs ?? 'tmpfs';
@@ -111,7 +121,10 @@ export class RumpKernel implements RumpKernelShape, VfsKernel {
     return kernel;
   }
 
-  /** A new process (own descriptors, current directory, umask 022) with the credential given; superuser by default. End it with exit(). */
+  /**
+   * A new process (own descriptors, current directory, umask 022) with the credential given; superuser by default. End
+   * it with exit().
+   */
   newproc(uid = 0, gid = 0, groups: readonly number[] = []): RumpSys {
     const root = this.rootvnode;
     this.vref(root);

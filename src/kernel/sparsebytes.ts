@@ -1,8 +1,8 @@
 const CHUNK_BYTES = 65536;
 
 /**
- * A long row of bytes of which only the parts that were written take memory; the rest reads as zeros. Holds the files of
- * the in-memory host and the memory disk. The caller checks ranges.
+ * A long row of bytes of which only the parts that were written take memory; the rest reads as zeros. Holds the files
+ * of the in-memory host and the memory disk. The caller checks ranges.
  */
 export class SparseBytes {
   private readonly chunks = new Map<number, Uint8Array>();
@@ -46,7 +46,9 @@ export class SparseBytes {
     if (length / CHUNK_BYTES > this.chunks.size) {
       for (const number of [...this.chunks.keys()]) this.zeroChunk(number, offset_bytes, end);
     } else {
-      for (let number = Math.floor(offset_bytes / CHUNK_BYTES); number * CHUNK_BYTES < end; number++) this.zeroChunk(number, offset_bytes, end);
+      for (let number = Math.floor(offset_bytes / CHUNK_BYTES); number * CHUNK_BYTES < end; number++) {
+        this.zeroChunk(number, offset_bytes, end);
+      }
     }
   }
 

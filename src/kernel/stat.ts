@@ -1,4 +1,7 @@
-/** File types, modes, flags and stat structures. Source of the values: NetBSD sys/sys/stat.h, sys/sys/dirent.h, sys/sys/statvfs.h. */
+/**
+ * File types, modes, flags and stat structures. Source of the values: NetBSD sys/sys/stat.h, sys/sys/dirent.h,
+ * sys/sys/statvfs.h.
+ */
 
 export const S_IFMT = 0o170000;
 export const S_IFIFO = 0o010000;
@@ -68,7 +71,10 @@ export class Stat {
   st_birthtimensec = 0;
 }
 
-/** Device numbers as the kernel carries them: major in the high 32 bits, minor in the low 32. Drivers and the FUSE edge pack and unpack their own forms. */
+/**
+ * Device numbers as the kernel carries them: major in the high 32 bits, minor in the low 32. Drivers and the FUSE edge
+ * pack and unpack their own forms.
+ */
 export function makedev(major: number, minor: number): bigint {
   return (BigInt(major >>> 0) << 32n) | BigInt(minor >>> 0);
 }

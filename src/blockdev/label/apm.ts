@@ -1,4 +1,6 @@
-/** Apple partition maps, big-endian. Source of the format: NetBSD sys/sys/bootblock.h after "Inside Macintosh: Devices". */
+/**
+ * Apple partition maps, big-endian. Source of the format: NetBSD sys/sys/bootblock.h after "Inside Macintosh: Devices".
+ */
 import type { BlockDevice } from '../../kernel/blkdev.js';
 import type { TableEntry } from './partition-table.js';
 import { asciiField, readBytes } from './partition-table.js';
@@ -9,7 +11,8 @@ const ENTRIES_MAX = 256;
 
 /** Lower case: the map's readers do not distinguish it. */
 const HINTS = new Map([
-  ['apple_hfs', 'hfs'], ['apple_hfsx', 'hfs'], ['apple_ufs', 'ffs'], ['apple_unix_svr2', 'ffs'], ['netbsd', 'ffs'], ['freebsd-ufs', 'ffs'], ['openbsd', 'ffs'],
+  ['apple_hfs', 'hfs'], ['apple_hfsx', 'hfs'], ['apple_ufs', 'ffs'], ['apple_unix_svr2', 'ffs'], ['netbsd', 'ffs'],
+  ['freebsd-ufs', 'ffs'], ['openbsd', 'ffs'],
 ]);
 
 export interface ApplePartitionMap {
@@ -25,7 +28,9 @@ export async function readApplePartitionMap(dev: BlockDevice): Promise<ApplePart
   for (const block_bytes of new Set([map.getUint16(2, false), 512])) {
     if (block_bytes < 512 || block_bytes > 4096 || block_bytes % 512 !== 0) continue;
     const first = await readBytes(dev, block_bytes, 512);
-    if (first !== undefined && first.getUint16(0, false) === APPLE_PART_MAP_ENTRY_MAGIC) return readEntries(dev, block_bytes, first.getUint32(4, false));
+    if (first !== undefined && first.getUint16(0, false) === APPLE_PART_MAP_ENTRY_MAGIC) {
+      return readEntries(dev, block_bytes, first.getUint32(4, false));
+    }
   }
   return undefined;
 }
@@ -33,7 +38,9 @@ export async function readApplePartitionMap(dev: BlockDevice): Promise<ApplePart
 async function readEntries(dev: BlockDevice, block_bytes: number, claimed: number): Promise<ApplePartitionMap> {
   const entries: TableEntry[] = [];
   const remarks: string[] = [];
-  if (claimed > ENTRIES_MAX) remarks.push(`the Apple partition map claims ${claimed} entries: only ${ENTRIES_MAX} are looked at`);
+  if (claimed > ENTRIES_MAX) {
+    remarks.push(`the Apple partition map claims ${claimed} entries: only ${ENTRIES_MAX} are looked at`);
+  }
   for (let i = 1; i <= Math.min(claimed, ENTRIES_MAX); i++) {
     const view = await readBytes(dev, i * block_bytes, 512);
     if (view === undefined || view.getUint16(0, false) !== APPLE_PART_MAP_ENTRY_MAGIC) {

@@ -1,6 +1,7 @@
 /**
  * BSD disklabels: NetBSD's, FreeBSD's and OpenBSD's, little- and big-endian. Source of the format: NetBSD and OpenBSD
- * sys/sys/disklabel.h, FreeBSD sys/sys/disk/bsd.h; places: LABELSECTOR and LABELOFFSET of the ports' machine/disklabel.h.
+ * sys/sys/disklabel.h, FreeBSD sys/sys/disk/bsd.h; places: LABELSECTOR and LABELOFFSET of the ports'
+ * machine/disklabel.h.
  */
 import type { BlockDevice } from '../../kernel/blkdev.js';
 import type { TableEntry } from './partition-table.js';
@@ -24,9 +25,11 @@ export type DisklabelFlavour = 'netbsd' | 'freebsd' | 'openbsd';
 
 const FS_UNUSED = 0;
 const COMMON_TYPES: readonly (readonly [name: string, fs_hint?: string])[] = [
-  ['unused'], ['swap'], ['Version 6', 'v7fs'], ['Version 7', 'v7fs'], ['System V'], ['4.1BSD'], ['Eighth Edition'], ['4.2BSD', 'ffs'], ['MSDOS', 'msdos'],
-  ['4.4LFS', 'lfs'], ['unknown'], ['HPFS'], ['ISO9660', 'cd9660'], ['boot'], ['ADOS', 'ados'], ['HFS', 'hfs'], ['FILECORE', 'filecore'], ['Linux Ext2', 'ext2fs'],
-  ['NTFS', 'ntfs'], ['RAID'], ['ccd'], ['jfs'], ['Apple UFS', 'ffs'], ['vinum'], ['UDF', 'udf'], ['SysVBFS', 'sysvbfs'], ['EFS', 'efs'], ['NiLFS', 'nilfs'], ['cgd'],
+  ['unused'], ['swap'], ['Version 6', 'v7fs'], ['Version 7', 'v7fs'], ['System V'], ['4.1BSD'], ['Eighth Edition'],
+  ['4.2BSD', 'ffs'], ['MSDOS', 'msdos'], ['4.4LFS', 'lfs'], ['unknown'], ['HPFS'], ['ISO9660', 'cd9660'], ['boot'],
+  ['ADOS', 'ados'], ['HFS', 'hfs'], ['FILECORE', 'filecore'], ['Linux Ext2', 'ext2fs'], ['NTFS', 'ntfs'], ['RAID'],
+  ['ccd'], ['jfs'], ['Apple UFS', 'ffs'], ['vinum'], ['UDF', 'udf'], ['SysVBFS', 'sysvbfs'], ['EFS', 'efs'],
+  ['NiLFS', 'nilfs'], ['cgd'],
 ];
 const FREEBSD_TYPES = new Map<number, readonly [name: string, fs_hint?: string]>([
   [14, ['vinum']], [15, ['RAID']], [22, ['HAMMER']], [23, ['HAMMER2']], [27, ['ZFS']], [30, ['nandfs']],
@@ -81,7 +84,12 @@ function findLabel(view: DataView): { at: number; order: 'le' | 'be'; others: nu
  * Reads the disklabel in the boot area that begins at `base_bytes`: 0 for a whole disk, else a partition that holds
  * one. `container` is that partition's path ("1"), "" for the disk. Undefined if there is none. @throws EIO
  */
-export async function readDisklabel(dev: BlockDevice, base_bytes: number, container: string, container_flavour?: DisklabelFlavour): Promise<Disklabel | undefined> {
+export async function readDisklabel(
+  dev: BlockDevice,
+  base_bytes: number,
+  container: string,
+  container_flavour?: DisklabelFlavour,
+): Promise<Disklabel | undefined> {
   const view = await readBytes(dev, base_bytes, Math.min(SEARCH_BYTES, dev.size_bytes - base_bytes));
   if (view === undefined) return undefined;
   const found = findLabel(view);
@@ -94,7 +102,9 @@ export async function readDisklabel(dev: BlockDevice, base_bytes: number, contai
   const secsize = view.getUint32(at + 40, le);
   const count = view.getUint16(at + 138, le);
   const remarks: string[] = [];
-  if (others > 0) remarks.push(`there is more than one disklabel at ${base_bytes}: the one at ${base_bytes + at} is used`);
+  if (others > 0) {
+    remarks.push(`there is more than one disklabel at ${base_bytes}: the one at ${base_bytes + at} is used`);
+  }
 
   // Sectors are counted from the beginning of the disk, but FreeBSD counts from the beginning of partition c,
   // which is the container.
@@ -114,7 +124,8 @@ export async function readDisklabel(dev: BlockDevice, base_bytes: number, contai
     }
     if (size === 0) continue;
     const fstype = view.getUint8(p + 12);
-    const known = (flavour === 'freebsd' ? FREEBSD_TYPES.get(fstype) : undefined) ?? COMMON_TYPES[fstype] ?? ['unknown'];
+    const known = (flavour === 'freebsd' ? FREEBSD_TYPES.get(fstype) : undefined) ??
+      COMMON_TYPES[fstype] ?? ['unknown'];
     entries.push({
       path: container + letterOf(i),
       scheme: 'bsd',

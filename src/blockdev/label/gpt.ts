@@ -77,7 +77,10 @@ function guidText(view: DataView, offset: number): string {
     return text;
   };
   const number = (value: number, digits: number): string => value.toString(16).padStart(digits, '0');
-  return `${number(view.getUint32(offset, true), 8)}-${number(view.getUint16(offset + 4, true), 4)}-${number(view.getUint16(offset + 6, true), 4)}-${hex(8, 2)}-${hex(10, 6)}`;
+  const low = number(view.getUint32(offset, true), 8);
+  const mid = number(view.getUint16(offset + 4, true), 4);
+  const high = number(view.getUint16(offset + 6, true), 4);
+  return `${low}-${mid}-${high}-${hex(8, 2)}-${hex(10, 6)}`;
 }
 
 function signature(view: DataView): boolean {
@@ -85,7 +88,11 @@ function signature(view: DataView): boolean {
   return true;
 }
 
-/** Reads and checks the header in that sector and its table: the header, or why it is no good; undefined if there is none. @throws EIO */
+/**
+ * Reads and checks the header in that sector and its table: the header, or why it is no good; undefined if there is
+ * none.
+ * @throws EIO
+ */
 async function readHeader(dev: BlockDevice, sector_bytes: number, lba: number): Promise<Header | string | undefined> {
   const view = await readBytes(dev, lba * sector_bytes, sector_bytes);
   if (view === undefined || !signature(view)) return undefined;
@@ -95,15 +102,26 @@ async function readHeader(dev: BlockDevice, sector_bytes: number, lba: number): 
   const bytes = new Uint8Array(view.buffer.slice(0, size));
   bytes.fill(0, 16, 20);
   if (crc32(bytes) !== crc_self) return 'the checksum of its header is wrong';
-  if (view.getBigUint64(24, true) !== BigInt(lba)) return `its header says that it belongs to sector ${view.getBigUint64(24, true)}`;
+  if (view.getBigUint64(24, true) !== BigInt(lba)) {
+    return `its header says that it belongs to sector ${view.getBigUint64(24, true)}`;
+  }
   const entries = view.getUint32(80, true);
   const entsz = view.getUint32(84, true);
   if (entsz < GPT_ENT_SIZE_MIN || entsz > GPT_ENT_SIZE_MAX || entsz % 8 !== 0) return `its entries have ${entsz} bytes`;
-  if (entries === 0 || entries > GPT_ENTRIES_MAX || entries * entsz > GPT_TABLE_MAX_BYTES) return `it claims ${entries} entries of ${entsz} bytes`;
+  if (entries === 0 || entries > GPT_ENTRIES_MAX || entries * entsz > GPT_TABLE_MAX_BYTES) {
+    return `it claims ${entries} entries of ${entsz} bytes`;
+  }
   const table = await readBytes(dev, Number(view.getBigUint64(72, true)) * sector_bytes, entries * entsz);
   if (table === undefined) return `its table at sector ${view.getBigUint64(72, true)} lies behind the end of the disk`;
   if (crc32(new Uint8Array(table.buffer)) !== view.getUint32(88, true)) return 'the checksum of its table is wrong';
-  return { lba_alt: view.getBigUint64(32, true), lba_start: view.getBigUint64(40, true), lba_end: view.getBigUint64(48, true), table, entries, entsz };
+  return {
+    lba_alt: view.getBigUint64(32, true),
+    lba_start: view.getBigUint64(40, true),
+    lba_end: view.getBigUint64(48, true),
+    table,
+    entries,
+    entsz,
+  };
 }
 
 function entriesOf(header: Header, sector_bytes: number): TableEntry[] {
@@ -144,13 +162,18 @@ export async function readGpt(dev: BlockDevice): Promise<Gpt | undefined> {
     const primary = await readHeader(dev, sector_bytes, 1);
     if (primary !== undefined && typeof primary !== 'string') {
       const alternate = Number(primary.lba_alt) * sector_bytes;
-      if (!(alternate > 0 && alternate + sector_bytes <= dev.size_bytes)) remarks.push('the backup of the GPT lies behind the end of the disk: is the image truncated?');
+      if (!(alternate > 0 && alternate + sector_bytes <= dev.size_bytes)) {
+        remarks.push('the backup of the GPT lies behind the end of the disk: is the image truncated?');
+      }
       return { sector_bytes, entries: entriesOf(primary, sector_bytes), remarks };
     }
     const last = Math.floor(dev.size_bytes / sector_bytes) - 1;
     const backup = last > 1 ? await readHeader(dev, sector_bytes, last) : undefined;
     if (backup !== undefined && typeof backup !== 'string') {
-      remarks.push(`the GPT at the beginning of the disk is damaged (${primary ?? 'it is not there'}): the backup at its end is used`);
+      remarks.push(
+        `the GPT at the beginning of the disk is damaged (${primary ?? 'it is not there'}): the backup at its end is ` +
+          'used',
+      );
       return { sector_bytes, entries: entriesOf(backup, sector_bytes), remarks };
     }
     if (primary !== undefined) {

@@ -27,15 +27,18 @@ const MBR_BSD_TYPES = new Set([MBR_PTYPE_386BSD, MBR_PTYPE_OPENBSD, MBR_PTYPE_NE
 const LOGICAL_MAX = 128;
 
 const TYPES = new Map<number, [name: string, fs_hint?: string]>([
-  [0x01, ['FAT12', 'msdos']], [0x04, ['FAT16 below 32 MB', 'msdos']], [0x06, ['FAT16', 'msdos']], [0x0b, ['FAT32', 'msdos']],
-  [0x0c, ['FAT32, LBA', 'msdos']], [0x0e, ['FAT16, LBA', 'msdos']], [0x11, ['hidden FAT12', 'msdos']], [0x14, ['hidden FAT16 below 32 MB', 'msdos']],
-  [0x16, ['hidden FAT16', 'msdos']], [0x1b, ['hidden FAT32', 'msdos']], [0x1c, ['hidden FAT32, LBA', 'msdos']], [0x1e, ['hidden FAT16, LBA', 'msdos']],
-  [0x05, ['extended']], [0x0f, ['extended, LBA']], [0x85, ['Linux extended']],
-  [0x07, ['NTFS, exFAT or HPFS']], [0x17, ['hidden NTFS or HPFS']], [0x27, ['Windows recovery']], [0x39, ['Plan 9']], [0x41, ['PReP boot']], [0x42, ['Windows dynamic disk']],
-  [0x4d, ['QNX 4']], [0x63, ['System V or Hurd']], [0x80, ['Minix']], [0x81, ['Minix']], [0x82, ['Linux swap or Solaris']], [0x83, ['Linux']],
-  [0x8e, ['Linux LVM']], [0x9f, ['BSDI']], [0xa5, ['FreeBSD']], [0xa6, ['OpenBSD']], [0xa7, ['NeXTSTEP']], [0xa8, ['Apple UFS', 'ffs']], [0xa9, ['NetBSD']],
-  [0xab, ['Apple boot']], [0xaf, ['Apple HFS', 'hfs']], [0xb7, ['BSDI']], [0xb8, ['BSDI swap']], [0xbe, ['Solaris boot']], [0xbf, ['Solaris']],
-  [0xda, ['no file system']], [0xee, ['GPT protective']], [0xef, ['EFI system', 'msdos']], [0xfb, ['VMware VMFS']], [0xfd, ['Linux RAID']],
+  [0x01, ['FAT12', 'msdos']], [0x04, ['FAT16 below 32 MB', 'msdos']], [0x06, ['FAT16', 'msdos']],
+  [0x0b, ['FAT32', 'msdos']], [0x0c, ['FAT32, LBA', 'msdos']], [0x0e, ['FAT16, LBA', 'msdos']],
+  [0x11, ['hidden FAT12', 'msdos']], [0x14, ['hidden FAT16 below 32 MB', 'msdos']], [0x16, ['hidden FAT16', 'msdos']],
+  [0x1b, ['hidden FAT32', 'msdos']], [0x1c, ['hidden FAT32, LBA', 'msdos']], [0x1e, ['hidden FAT16, LBA', 'msdos']],
+  [0x05, ['extended']], [0x0f, ['extended, LBA']], [0x85, ['Linux extended']], [0x07, ['NTFS, exFAT or HPFS']],
+  [0x17, ['hidden NTFS or HPFS']], [0x27, ['Windows recovery']], [0x39, ['Plan 9']], [0x41, ['PReP boot']],
+  [0x42, ['Windows dynamic disk']], [0x4d, ['QNX 4']], [0x63, ['System V or Hurd']], [0x80, ['Minix']],
+  [0x81, ['Minix']], [0x82, ['Linux swap or Solaris']], [0x83, ['Linux']], [0x8e, ['Linux LVM']], [0x9f, ['BSDI']],
+  [0xa5, ['FreeBSD']], [0xa6, ['OpenBSD']], [0xa7, ['NeXTSTEP']], [0xa8, ['Apple UFS', 'ffs']], [0xa9, ['NetBSD']],
+  [0xab, ['Apple boot']], [0xaf, ['Apple HFS', 'hfs']], [0xb7, ['BSDI']], [0xb8, ['BSDI swap']],
+  [0xbe, ['Solaris boot']], [0xbf, ['Solaris']], [0xda, ['no file system']], [0xee, ['GPT protective']],
+  [0xef, ['EFI system', 'msdos']], [0xfb, ['VMware VMFS']], [0xfd, ['Linux RAID']],
 ]);
 
 export interface MbrEntry extends TableEntry {
@@ -67,14 +70,22 @@ function rawEntries(sector: DataView): RawEntry[] | undefined {
     const at = MBR_PART_OFFSET + i * MBR_PART_BYTES;
     // Boot code of a volume without partition table has anything here.
     if ((sector.getUint8(at) & ~MBR_FLAG_ACTIVE) !== 0) return undefined;
-    entries.push({ type: sector.getUint8(at + 4), start: sector.getUint32(at + 8, true), size: sector.getUint32(at + 12, true) });
+    entries.push({
+      type: sector.getUint8(at + 4),
+      start: sector.getUint32(at + 8, true),
+      size: sector.getUint32(at + 12, true),
+    });
   }
   return entries;
 }
 
 /** The boot sector of a DOS or Windows volume ends in the same magic. */
 function isVolumeBootSector(sector: DataView): boolean {
-  return asciiField(sector, 54, 5).startsWith('FAT') || asciiField(sector, 82, 5).startsWith('FAT') || ['NTFS', 'EXFAT'].includes(asciiField(sector, 3, 8));
+  return (
+    asciiField(sector, 54, 5).startsWith('FAT') ||
+    asciiField(sector, 82, 5).startsWith('FAT') ||
+    ['NTFS', 'EXFAT'].includes(asciiField(sector, 3, 8))
+  );
 }
 
 function used(entry: RawEntry): boolean {
@@ -108,12 +119,21 @@ function entryOf(path: string, mbrp_type: number, offset_bytes: number, size_byt
  * The chain of logical partitions: each table has the partition in its first entry, counted from itself, and the next
  * table in its second, counted from the extended partition.
  */
-async function readLogical(dev: BlockDevice, sector_bytes: number, extended: RawEntry, entries: MbrEntry[], remarks: string[]): Promise<void> {
+async function readLogical(
+  dev: BlockDevice,
+  sector_bytes: number,
+  extended: RawEntry,
+  entries: MbrEntry[],
+  remarks: string[],
+): Promise<void> {
   const seen = new Set<number>();
   let at = extended.start;
   for (;;) {
     if (seen.has(at) || seen.size >= LOGICAL_MAX) {
-      remarks.push(`the chain of logical partitions ${seen.has(at) ? 'runs in a circle' : `is longer than ${LOGICAL_MAX}`} at sector ${at}: the rest is left out`);
+      remarks.push(
+        `the chain of logical partitions ${seen.has(at) ? 'runs in a circle' : `is longer than ${LOGICAL_MAX}`} at ` +
+          `sector ${at}: the rest is left out`,
+      );
       return;
     }
     seen.add(at);
@@ -127,11 +147,15 @@ async function readLogical(dev: BlockDevice, sector_bytes: number, extended: Raw
     const next = raw[1]!;
     if (logical.type !== 0 && logical.size !== 0 && !EXTENDED.has(logical.type)) {
       const number = 5 + entries.filter((e) => Number(e.path) > MBR_PART_COUNT).length;
-      entries.push(entryOf(String(number), logical.type, (at + logical.start) * sector_bytes, logical.size * sector_bytes));
+      entries.push(
+        entryOf(String(number), logical.type, (at + logical.start) * sector_bytes, logical.size * sector_bytes),
+      );
     }
     if (!EXTENDED.has(next.type) || next.size === 0) return;
     if (next.start >= extended.size) {
-      remarks.push(`the chain of logical partitions leaves its extended partition at sector ${at}: the rest is left out`);
+      remarks.push(
+        `the chain of logical partitions leaves its extended partition at sector ${at}: the rest is left out`,
+      );
       return;
     }
     at = extended.start + next.start;

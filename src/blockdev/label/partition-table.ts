@@ -4,7 +4,10 @@ import { printable } from '../../kernel/printable.js';
 
 export type LabelScheme = 'gpt' | 'mbr' | 'bsd' | 'sun' | 'apm';
 
-/** One entry of a partition table. Everything in it was read from the disk: nothing is to be trusted but that the numbers are safe integers. */
+/**
+ * One entry of a partition table. Everything in it was read from the disk: nothing is to be trusted but that the
+ * numbers are safe integers.
+ */
 export interface Partition {
   /** As `--partition` takes it: "1", "5", "a", "1a" for a partition inside another one. */
   readonly path: string;
@@ -18,7 +21,9 @@ export interface Partition {
   /** What its maker called it; free of control characters. */
   readonly label?: string;
   readonly guid?: string;
-  /** The driver, as mount -t takes it, that the type stands for; undefined where it says nothing or more than one thing. */
+  /**
+   * The driver, as mount -t takes it, that the type stands for; undefined where it says nothing or more than one thing.
+   */
   readonly fs_hint?: string;
   /** Why it cannot be used. */
   readonly problem?: string;
@@ -48,9 +53,13 @@ export function checkedPartition(dev: BlockDevice, entry: TableEntry): Partition
   const { offset_bytes, size_bytes } = entry;
   const end = offset_bytes + size_bytes;
   let problem: string | undefined;
-  if (!Number.isSafeInteger(offset_bytes) || !Number.isSafeInteger(end) || offset_bytes < 0) problem = 'its position makes no sense';
-  else if (offset_bytes >= dev.size_bytes) problem = `it begins behind the end of the disk (at ${offset_bytes} of ${dev.size_bytes} bytes)`;
-  else if (end > dev.size_bytes) problem = `it ends ${end - dev.size_bytes} bytes behind the end of the disk: is the image truncated?`;
+  if (!Number.isSafeInteger(offset_bytes) || !Number.isSafeInteger(end) || offset_bytes < 0) {
+    problem = 'its position makes no sense';
+  } else if (offset_bytes >= dev.size_bytes) {
+    problem = `it begins behind the end of the disk (at ${offset_bytes} of ${dev.size_bytes} bytes)`;
+  } else if (end > dev.size_bytes) {
+    problem = `it ends ${end - dev.size_bytes} bytes behind the end of the disk: is the image truncated?`;
+  }
   const partition: { -readonly [K in keyof Partition]: Partition[K] } = {
     path: entry.path,
     scheme: entry.scheme,

@@ -28,7 +28,10 @@ export function listPartitions(partitions: readonly Partition[]): string {
   return partitions.map(describe).join(', ');
 }
 
-/** The partitions that `spec` may mean: its path, a letter that is unique, its name or GUID. Names as the BSDs write them ("s1a", "p2") are understood. */
+/**
+ * The partitions that `spec` may mean: its path, a letter that is unique, its name or GUID. Names as the BSDs write
+ * them ("s1a", "p2") are understood.
+ */
 function matches(partitions: readonly Partition[], spec: string): Partition[] {
   const path = /^[sp](\d+[a-zA-Z]?)$/.exec(spec)?.[1] ?? spec;
   for (const test of [
@@ -59,15 +62,29 @@ export async function selectPartition(dev: BlockDevice, spec: string): Promise<S
   const found = matches(partitions, spec);
   if (found.length === 0) {
     const why = remarks.length > 0 ? ` (${remarks.join('; ')})` : '';
-    throw errno(E.ENXIO, partitions.length === 0 ? `${dev.name} has no partition table that is understood${why}` : `${dev.name} has no partition ${spec}; it has ${listPartitions(partitions)}${why}`);
+    throw errno(
+      E.ENXIO,
+      partitions.length === 0
+        ? `${dev.name} has no partition table that is understood${why}`
+        : `${dev.name} has no partition ${spec}; it has ${listPartitions(partitions)}${why}`,
+    );
   }
-  if (found.length > 1) throw errno(E.EINVAL, `${dev.name} has more than one partition ${spec}: say which of ${listPartitions(found)}`);
+  if (found.length > 1) {
+    throw errno(E.EINVAL, `${dev.name} has more than one partition ${spec}: say which of ${listPartitions(found)}`);
+  }
   const partition = found[0]!;
   return { partition, device: partitionDevice(dev, partition) };
 }
 
 /** @throws ENXIO it does not lie on the disk */
 export function partitionDevice(dev: BlockDevice, partition: Partition): PartitionDevice {
-  if (partition.problem !== undefined) throw errno(E.ENXIO, `partition ${partition.path} of ${dev.name} cannot be used: ${partition.problem}`);
-  return new PartitionDevice(dev, partition.offset_bytes, partition.size_bytes, `${dev.name} partition ${partition.path}`);
+  if (partition.problem !== undefined) {
+    throw errno(E.ENXIO, `partition ${partition.path} of ${dev.name} cannot be used: ${partition.problem}`);
+  }
+  return new PartitionDevice(
+    dev,
+    partition.offset_bytes,
+    partition.size_bytes,
+    `${dev.name} partition ${partition.path}`,
+  );
 }

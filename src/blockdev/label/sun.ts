@@ -1,6 +1,7 @@
 /**
  * Sun's labels: VTOC with 8 slices in sector 0 (SPARC, big-endian), and with 16 slices in sector 1 of the Solaris
- * partition of a PC (little-endian). Source of the format: illumos sys/dklabel.h and sys/vtoc.h, NetBSD sys/dev/sun/disklabel.h.
+ * partition of a PC (little-endian). Source of the format: illumos sys/dklabel.h and sys/vtoc.h, NetBSD
+ * sys/dev/sun/disklabel.h.
  */
 import type { BlockDevice } from '../../kernel/blkdev.js';
 import type { TableEntry } from './partition-table.js';
@@ -13,7 +14,8 @@ const V_UNASSIGNED = 0;
 const V_BACKUP = 5;
 
 const TAGS: readonly (readonly [name: string, fs_hint?: string])[] = [
-  ['unassigned'], ['boot'], ['root', 'ffs'], ['swap'], ['usr', 'ffs'], ['backup (the whole disk)'], ['stand'], ['var', 'ffs'], ['home', 'ffs'], ['alternate sectors'], ['cache'],
+  ['unassigned'], ['boot'], ['root', 'ffs'], ['swap'], ['usr', 'ffs'], ['backup (the whole disk)'], ['stand'],
+  ['var', 'ffs'], ['home', 'ffs'], ['alternate sectors'], ['cache'],
 ];
 
 export interface SunLabel {
@@ -27,7 +29,14 @@ function checksumRight(view: DataView, le: boolean): boolean {
   return sum === 0;
 }
 
-function slice(container: string, index: number, tag: number | undefined, offset_bytes: number, size_bytes: number, label: string): TableEntry {
+function slice(
+  container: string,
+  index: number,
+  tag: number | undefined,
+  offset_bytes: number,
+  size_bytes: number,
+  label: string,
+): TableEntry {
   const known = tag === undefined ? undefined : (TAGS[tag] ?? ['unknown']);
   return {
     path: container + String.fromCharCode(97 + index),
@@ -60,9 +69,20 @@ export async function readSunLabel(dev: BlockDevice): Promise<SunLabel | undefin
 }
 
 /** The label inside a PC's Solaris partition, whose path is `container`; undefined if there is none. @throws EIO */
-export async function readSolarisVtoc(dev: BlockDevice, base_bytes: number, container: string): Promise<SunLabel | undefined> {
+export async function readSolarisVtoc(
+  dev: BlockDevice,
+  base_bytes: number,
+  container: string,
+): Promise<SunLabel | undefined> {
   const view = await readBytes(dev, base_bytes + SECTOR_BYTES, SECTOR_BYTES);
-  if (view === undefined || view.getUint16(508, true) !== DKL_MAGIC || view.getUint32(12, true) !== VTOC_SANE || !checksumRight(view, true)) return undefined;
+  if (
+    view === undefined ||
+    view.getUint16(508, true) !== DKL_MAGIC ||
+    view.getUint32(12, true) !== VTOC_SANE ||
+    !checksumRight(view, true)
+  ) {
+    return undefined;
+  }
   const sector_bytes = view.getUint16(28, true) === 0 ? SECTOR_BYTES : view.getUint16(28, true);
   const label = asciiField(view, 20, 8);
   const entries: TableEntry[] = [];
@@ -70,7 +90,16 @@ export async function readSolarisVtoc(dev: BlockDevice, base_bytes: number, cont
     const at = 72 + i * 12;
     const size = view.getUint32(at + 8, true);
     if (size === 0) continue;
-    entries.push(slice(container, i, view.getUint16(at, true), base_bytes + view.getUint32(at + 4, true) * sector_bytes, size * sector_bytes, label));
+    entries.push(
+      slice(
+        container,
+        i,
+        view.getUint16(at, true),
+        base_bytes + view.getUint32(at + 4, true) * sector_bytes,
+        size * sector_bytes,
+        label,
+      ),
+    );
   }
   return { entries };
 }

@@ -5,24 +5,49 @@ import type { DisklabelFlavour } from './disklabel.js';
 import { readDisklabel } from './disklabel.js';
 import { GPT_ENT_TYPE_FREEBSD, GPT_ENT_TYPE_OPENBSD, readGpt } from './gpt.js';
 import type { Mbr } from './mbr.js';
-import { MBR_PTYPE_386BSD, MBR_PTYPE_LNXSWAP, MBR_PTYPE_NETBSD, MBR_PTYPE_OPENBSD, MBR_PTYPE_PMBR, MBR_PTYPE_SOLARIS, readMbr } from './mbr.js';
+import {
+  MBR_PTYPE_386BSD,
+  MBR_PTYPE_LNXSWAP,
+  MBR_PTYPE_NETBSD,
+  MBR_PTYPE_OPENBSD,
+  MBR_PTYPE_PMBR,
+  MBR_PTYPE_SOLARIS,
+  readMbr,
+} from './mbr.js';
 import type { LabelScan, Partition, TableEntry } from './partition-table.js';
 import { checkedPartition } from './partition-table.js';
 import { readSolarisVtoc, readSunLabel } from './sun.js';
 
 /** What tables are found inside a partition of that type. */
 function flavourInside(entry: TableEntry): DisklabelFlavour | undefined {
-  if (entry.scheme === 'gpt') return entry.type === GPT_ENT_TYPE_FREEBSD ? 'freebsd' : entry.type === GPT_ENT_TYPE_OPENBSD ? 'openbsd' : undefined;
+  if (entry.scheme === 'gpt') {
+    return entry.type === GPT_ENT_TYPE_FREEBSD
+      ? 'freebsd'
+      : entry.type === GPT_ENT_TYPE_OPENBSD
+        ? 'openbsd'
+        : undefined;
+  }
   if (entry.scheme !== 'mbr') return undefined;
   const type = Number(entry.type);
-  return type === MBR_PTYPE_386BSD ? 'freebsd' : type === MBR_PTYPE_OPENBSD ? 'openbsd' : type === MBR_PTYPE_NETBSD ? 'netbsd' : undefined;
+  return type === MBR_PTYPE_386BSD
+    ? 'freebsd'
+    : type === MBR_PTYPE_OPENBSD
+      ? 'openbsd'
+      : type === MBR_PTYPE_NETBSD
+        ? 'netbsd'
+        : undefined;
 }
 
 function maySolaris(entry: TableEntry): boolean {
-  return entry.scheme === 'mbr' && (Number(entry.type) === MBR_PTYPE_SOLARIS || Number(entry.type) === MBR_PTYPE_LNXSWAP);
+  return (
+    entry.scheme === 'mbr' && (Number(entry.type) === MBR_PTYPE_SOLARIS || Number(entry.type) === MBR_PTYPE_LNXSWAP)
+  );
 }
 
-/** A disk that was given an MBR after it had a GPT keeps the old GPT's header; the protective entry tells which one counts. */
+/**
+ * A disk that was given an MBR after it had a GPT keeps the old GPT's header; the protective entry tells which one
+ * counts.
+ */
 function gptCounts(mbr: Mbr | undefined): boolean {
   return mbr === undefined || mbr.entries.some((e) => e.mbrp_type === MBR_PTYPE_PMBR);
 }
@@ -66,7 +91,8 @@ export async function scan(dev: BlockDevice): Promise<LabelScan> {
     // Bare, or next to an MBR without BSD partition. NetBSD keeps a disklabel inside Sun's label: it says more.
     const label = await readDisklabel(dev, 0, '');
     const sun = label === undefined && outer.length === 0 ? await readSunLabel(dev) : undefined;
-    const apm = label === undefined && sun === undefined && outer.length === 0 ? await readApplePartitionMap(dev) : undefined;
+    const apm =
+      label === undefined && sun === undefined && outer.length === 0 ? await readApplePartitionMap(dev) : undefined;
     entries.push(...(label?.entries ?? []), ...(sun?.entries ?? []), ...(apm?.entries ?? []));
     remarks.push(...(label?.remarks ?? []), ...(apm?.remarks ?? []));
   }

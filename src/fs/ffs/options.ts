@@ -2,28 +2,64 @@
 import type { FormatOption } from '../format.js';
 import { FFS_DIALECTS } from './disk/dialects.js';
 
-const MINFREE: FormatOption = { name: 'minfree', alias: 'm', kind: 'number', describe: 'percent kept for the superuser' };
+const MINFREE: FormatOption = {
+  name: 'minfree',
+  alias: 'm',
+  kind: 'number',
+  describe: 'percent kept for the superuser',
+};
 
 export const MOUNT_OPTIONS: readonly FormatOption[] = [
-  { name: 'log', kind: 'text', optional: true, describe: 'keep a journal (WAPBL), and make one, of this size, if there is none; log=remove: take it away' },
+  {
+    name: 'log',
+    kind: 'text',
+    optional: true,
+    describe: 'keep a journal (WAPBL), and make one, of this size, if there is none; log=remove: take it away',
+  },
   { name: 'nolog', kind: 'flag', describe: 'do not log; a journal stays where it is, empty' },
-  { name: 'log-endian', kind: 'text', choices: ['little', 'big'], describe: 'byte order of a journal that is made, that of the machine which is to replay it' },
+  {
+    name: 'log-endian', kind: 'text', choices: ['little', 'big'],
+    describe: 'byte order of a journal that is made, that of the machine which is to replay it',
+  },
   {
     name: 'dialect', kind: 'text', choices: FFS_DIALECTS,
     describe: 'who has written the volume, where it does not tell',
   },
-  { name: 'stale-quotas', kind: 'flag', describe: 'write although quota.user or quota.group in the root directory will no longer be right' },
+  {
+    name: 'stale-quotas',
+    kind: 'flag',
+    describe: 'write although quota.user or quota.group in the root directory will no longer be right',
+  },
 ];
 
 export const NEWFS_OPTIONS: readonly FormatOption[] = [
-  { name: 'format', alias: 'O', kind: 'text', choices: ['0', '1', '2', '2ea'], default: '2', describe: '0 4.3BSD, 1 UFS1, 2 UFS2, 2ea UFS2 with extended attributes' },
-  { name: 'byte-order', alias: 'B', kind: 'text', choices: ['le', 'be'], default: 'le', describe: 'little-endian or big-endian' },
+  {
+    name: 'format',
+    alias: 'O',
+    kind: 'text',
+    choices: ['0', '1', '2', '2ea'],
+    default: '2',
+    describe: '0 4.3BSD, 1 UFS1, 2 UFS2, 2ea UFS2 with extended attributes',
+  },
+  {
+    name: 'byte-order',
+    alias: 'B',
+    kind: 'text',
+    choices: ['le', 'be'],
+    default: 'le',
+    describe: 'little-endian or big-endian',
+  },
   { name: 'block-size', alias: 'b', kind: 'size', describe: '4096 to 65536' },
   { name: 'frag-size', alias: 'f', kind: 'size', describe: 'an eighth of the block size up to the whole' },
   { name: 'inode-density', alias: 'i', kind: 'size', describe: 'bytes for each inode' },
   MINFREE,
   { name: 'label', alias: 'L', kind: 'text', describe: 'volume name' },
-  { name: 'log', kind: 'size', optional: true, describe: 'with a journal (WAPBL): of this size, or without one of the size that suits' },
+  {
+    name: 'log',
+    kind: 'size',
+    optional: true,
+    describe: 'with a journal (WAPBL): of this size, or without one of the size that suits',
+  },
 ];
 
 export const FSCK_OPTIONS: readonly FormatOption[] = [
@@ -50,8 +86,12 @@ export const TUNEFS_OPTIONS: readonly FormatOption[] = [
   { name: 'avgfilesize', alias: 'g', kind: 'number', describe: 'expected bytes in a file' },
   { name: 'avgfpdir', alias: 'h', kind: 'number', describe: 'expected files in a directory' },
   {
-    name: 'log', alias: 'l', kind: 'size', optional: true,
-    describe: 'journal (WAPBL) of this size, without one of the size that suits, 0 to remove it; the next mount does it',
+    name: 'log',
+    alias: 'l',
+    kind: 'size',
+    optional: true,
+    describe:
+      'journal (WAPBL) of this size, without one of the size that suits, 0 to remove it; the next mount does it',
   },
   { name: 'alternates', alias: 'A', kind: 'flag', describe: 'the copies of the superblock too' },
 ];

@@ -1,12 +1,16 @@
 /**
  * Times of FAT and exFAT: local, in two words. Date: day 0-4, month 5-8, year since 1980 9-15. Time: two seconds 0-4,
  * minutes 5-10, hours 11-15. A third field adds 0..199 hundredths of a second.
- * Source: Microsoft FAT specification 1.03 ("Date and Time Formats"); limits of what is written as in Linux fs/fat/misc.c.
+ * Source: Microsoft FAT specification 1.03 ("Date and Time Formats"); limits of what is written as in Linux
+ * fs/fat/misc.c.
  */
 
 /** How local time becomes UTC. */
 export interface DosZone {
-  /** Seconds since 1970 of a local civil time; `month` from 1. What the calendar does not have is carried over, as day 31 of June. */
+  /**
+   * Seconds since 1970 of a local civil time; `month` from 1. What the calendar does not have is carried over, as day
+   * 31 of June.
+   */
   toUtc(year: number, month: number, day: number, hour: number, minute: number, second: number): number;
   /** The difference local - UTC in force at a time in seconds since 1970, seconds. */
   offset_s(utc_s: number): number;
@@ -15,14 +19,16 @@ export interface DosZone {
 /** A zone that is always so many minutes ahead of UTC. */
 export function fixedZone(ahead_min: number): DosZone {
   return {
-    toUtc: (year, month, day, hour, minute, second) => Date.UTC(year, month - 1, day, hour, minute, second) / 1000 - ahead_min * 60,
+    toUtc: (year, month, day, hour, minute, second) =>
+      Date.UTC(year, month - 1, day, hour, minute, second) / 1000 - ahead_min * 60,
     offset_s: () => ahead_min * 60,
   };
 }
 
 /** The zone of the host, with its summer times: each time counts by the rule that was in force then. */
 export const HOST_ZONE: DosZone = {
-  toUtc: (year, month, day, hour, minute, second) => new Date(year, month - 1, day, hour, minute, second).getTime() / 1000,
+  toUtc: (year, month, day, hour, minute, second) =>
+    new Date(year, month - 1, day, hour, minute, second).getTime() / 1000,
   offset_s: (utc_s) => -new Date(utc_s * 1000).getTimezoneOffset() * 60,
 };
 
@@ -35,7 +41,11 @@ export interface DosTime {
 
 /** 1980-01-01 and the end of 2107: the first and the last that can be written. */
 const FIRST: Readonly<DosTime> = { date: (1 << 5) | 1, time: 0, hundredths: 0 };
-const LAST: Readonly<DosTime> = { date: (127 << 9) | (12 << 5) | 31, time: (23 << 11) | (59 << 5) | 29, hundredths: 199 };
+const LAST: Readonly<DosTime> = {
+  date: (127 << 9) | (12 << 5) | 31,
+  time: (23 << 11) | (59 << 5) | 29,
+  hundredths: 199,
+};
 
 /**
  * Seconds since 1970. Month and day 0, which zero dates have, count as 1; a month above 12 as 12. Seconds only: whoever

@@ -1,13 +1,14 @@
 /**
  * File numbers and generations for formats whose files have no numbers of their own (FAT, exFAT): a file is where its
  * directory entry is, and entries move. The number of a file is the place of its entry when the file was first seen in
- * this mount, and stays the same while anybody may know it, whatever becomes of the entry. Files that have moved, or whose
- * place was taken by the number of another, are exceptions in a table.
+ * this mount, and stays the same while anybody may know it, whatever becomes of the entry. Files that have moved, or
+ * whose place was taken by the number of another, are exceptions in a table.
  *
- * A place is any number that tells entries of a volume apart, 0..2^52: its byte offset on the device in units of an entry.
+ * A place is any number that tells entries of a volume apart, 0..2^52: its byte offset on the device in units of an
+ * entry.
  *
- * States of a number: unknown (never given out) -> in use (a file has it) -> removed (the entry is gone, but the file is still
- * open; `placeOf` answers undefined) -> unknown again (`gone`), with another generation.
+ * States of a number: unknown (never given out) -> in use (a file has it) -> removed (the entry is gone, but the file
+ * is still open; `placeOf` answers undefined) -> unknown again (`gone`), with another generation.
  */
 export class FileNumbers {
   /** Numbers of entries that are not where their number says; and the same the other way round. */
@@ -20,8 +21,8 @@ export class FileNumbers {
   private next: number;
   private readonly extra: number;
   /**
-   * Called when a number has become an exception or is one no more, with what `inherit` needs to know of it: for a driver that
-   * has this kept for a successor (Mount.mnt_kept).
+   * Called when a number has become an exception or is one no more, with what `inherit` needs to know of it: for a
+   * driver that has this kept for a successor (Mount.mnt_kept).
    */
   record: ((number: number, words: readonly number[]) => void) | null = null;
 

@@ -111,6 +111,8 @@ export function accessed(node: TmpfsNode): void {
 
 /** The mode of a new node of group `gid`: set-group-id only for members of the group. */
 export function newmode(mode: number, gid: number, ctx: Context): number {
-  if ((mode & S_ISGID) !== 0 && !kauth_issuser(ctx.cred) && !kauth_ismember(ctx.cred, gid)) return mode & 0o7777 & ~S_ISGID;
+  if ((mode & S_ISGID) !== 0 && !kauth_issuser(ctx.cred) && !kauth_ismember(ctx.cred, gid)) {
+    return mode & 0o7777 & ~S_ISGID;
+  }
   return mode & 0o7777;
 }

@@ -9,12 +9,15 @@ const UNITS: Record<string, number> = { '': 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 3
 function number(name: string, value: string | true, pattern: RegExp, base: number, max: number): number {
   const match = value === true ? null : pattern.exec(value.toLowerCase());
   const result = match === null ? NaN : parseInt(match[1]!, base) * (UNITS[match[2] ?? ''] ?? NaN);
-  if (!(result <= max)) throw errno(E.EINVAL, `tmpfs: option ${name}: "${value === true ? '' : value}" is no number up to ${max}`);
+  if (!(result <= max)) {
+    throw errno(E.EINVAL, `tmpfs: option ${name}: "${value === true ? '' : value}" is no number up to ${max}`);
+  }
   return result;
 }
 
 /**
- * -o size=BYTES[k|m|g|t] (0: the default, 1 GiB), nodes=N[k|m|g] (0: one for each KiB of size), mode=OCTAL, uid=N, gid=N.
+ * -o size=BYTES[k|m|g|t] (0: the default, 1 GiB), nodes=N[k|m|g] (0: one for each KiB of size), mode=OCTAL, uid=N,
+ * gid=N.
  * @throws EINVAL
  */
 export function parseOptions(options: ReadonlyMap<string, string | true>): Partial<TmpfsOptions> {

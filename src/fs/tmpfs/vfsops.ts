@@ -27,7 +27,10 @@ export const tmpfs_vfsops: Vfsops = {
     const size_bytes = options.size_bytes ?? volume.size_bytes;
     const nodes = options.nodes ?? volume.nodes_max;
     if (size_bytes < volume.used_bytes || nodes < volume.nodes.size) {
-      throw errno(E.EBUSY, `tmpfs: ${volume.used_bytes} bytes and ${volume.nodes.size} files are in use, the limits cannot be lower`);
+      throw errno(
+        E.EBUSY,
+        `tmpfs: ${volume.used_bytes} bytes and ${volume.nodes.size} files are in use, the limits cannot be lower`,
+      );
     }
     volume.size_bytes = size_bytes;
     volume.nodes_max = nodes;

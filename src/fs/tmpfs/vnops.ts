@@ -28,7 +28,12 @@ function vnodeOf(node: TmpfsNode): MaybePromise<Vnode> {
 /** The owner is the creator; the group is the directory's, as BSD has it, if nobody says otherwise. */
 function newnode(dir: TmpfsNode, type: number, vap: Vattr, ctx: Context): TmpfsNode {
   const gid = vap.va_gid === VNOVAL ? dir.tn_gid : vap.va_gid;
-  return dir.tn_volume.newNode(type, type === VDIR ? vap.va_mode & 0o7777 : newmode(vap.va_mode, gid, ctx), ctx.cred.cr_uid, gid);
+  return dir.tn_volume.newNode(
+    type,
+    type === VDIR ? vap.va_mode & 0o7777 : newmode(vap.va_mode, gid, ctx),
+    ctx.cred.cr_uid,
+    gid,
+  );
 }
 
 /** A new node, entered as `name`; the caller fills in what is special about it. */
@@ -139,7 +144,8 @@ export const tmpfs_vnodeops: Vnops = {
     const from = nodeOf(fvp);
     const to = nodeOf(tvp);
     if (fdir.tn_parent === null || tdir.tn_parent === null) throw errno(E.ENOENT);
-    const grows = from.tn_type === VDIR && to.tn_type !== VDIR ? tdir : to.tn_type === VDIR && from.tn_type !== VDIR ? fdir : null;
+    const grows =
+      from.tn_type === VDIR && to.tn_type !== VDIR ? tdir : to.tn_type === VDIR && from.tn_type !== VDIR ? fdir : null;
     if (fdir !== tdir && grows !== null && grows.tn_nlink >= LINK_MAX) throw errno(E.EMLINK);
     fdir.tn_dir!.get(fname)!.node = to;
     tdir.tn_dir!.get(tname)!.node = from;

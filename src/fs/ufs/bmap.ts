@@ -34,7 +34,9 @@ function inside(ip: UfsInode, fsb: number, frags: number): boolean {
 }
 
 function badpointer(ip: UfsInode, what: string, fsb: number): Error {
-  return ip.i_ump.um_damage.error(`inode ${ip.i_number}: ${what} points to frag ${fsb}, outside 1..${ip.i_fs.fs_size - 1}`);
+  return ip.i_ump.um_damage.error(
+    `inode ${ip.i_number}: ${what} points to frag ${fsb}, outside 1..${ip.i_fs.fs_size - 1}`,
+  );
 }
 
 /** Pointer `i` of an indirect block. */
@@ -157,8 +159,8 @@ function leafrun(ip: UfsInode, view: DataView, i: number, max: number): Run {
 }
 
 /**
- * Block `lbn` of a directory (or of another file whose blocks are metadata), referenced, or null for a hole. Its size is
- * sblksize(i_size, lbn): who makes a directory larger forgets the old buffer first.
+ * Block `lbn` of a directory (or of another file whose blocks are metadata), referenced, or null for a hole. Its size
+ * is sblksize(i_size, lbn): who makes a directory larger forgets the old buffer first.
  */
 export function ufs_blkatoff(ip: UfsInode, lbn: number): MaybePromise<Buf | null> {
   const fsb = ufs_bmap(ip, lbn);

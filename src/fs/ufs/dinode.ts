@@ -36,7 +36,10 @@ const DI2_DIRDEPTH = 240;
 /** UID_LONG, GID_LONG of Solaris: the owner is in the 32-bit field. */
 const SUN_ID_LONG = 0xffff;
 
-/** di_ckhash: the check hash over the other bytes of a UFS2 inode; meaningless in a free one (FreeBSD sys/ufs/ffs/ffs_subr.c). */
+/**
+ * di_ckhash: the check hash over the other bytes of a UFS2 inode; meaningless in a free one (FreeBSD
+ * sys/ufs/ffs/ffs_subr.c).
+ */
 const DI2_CKHASH = 244;
 const DI2_SIZE = 256;
 
@@ -109,7 +112,10 @@ export function isshortlink(size: number, blocks: number, fmt: Pick<DinodeFormat
  * they are spare bytes.
  */
 function idsagree(view: DataView, at: number, le: boolean): boolean {
-  return (view.getUint32(at + 112, le) & 0xffff) === view.getUint16(at + 4, le) && (view.getUint32(at + 116, le) & 0xffff) === view.getUint16(at + 6, le);
+  return (
+    (view.getUint32(at + 112, le) & 0xffff) === view.getUint16(at + 4, le) &&
+    (view.getUint32(at + 116, le) & 0xffff) === view.getUint16(at + 6, le)
+  );
 }
 
 /**
@@ -133,7 +139,10 @@ export function dinode_load(ip: Dinode, view: DataView, at: number, fmt: DinodeF
   const { le } = fmt;
   ip.i_mode = view.getUint16(at, le);
   ip.i_nlink = view.getUint16(at + 2, le);
-  ip.i_dirdepth = fmt.dirdepth === true && (ip.i_mode & S_IFMT) === S_IFDIR ? view.getUint32(at + (fmt.ufs2 ? DI2_DIRDEPTH : DI1_DIRDEPTH), le) : 0;
+  ip.i_dirdepth =
+    fmt.dirdepth === true && (ip.i_mode & S_IFMT) === S_IFDIR
+      ? view.getUint32(at + (fmt.ufs2 ? DI2_DIRDEPTH : DI1_DIRDEPTH), le)
+      : 0;
   if (fmt.ufs2) {
     ip.i_uid = view.getUint32(at + 4, le);
     ip.i_gid = view.getUint32(at + 8, le);
@@ -207,7 +216,9 @@ function dinode_fields(ip: Dinode, view: DataView, at: number, fmt: DinodeFormat
   const { le } = fmt;
   view.setUint16(at, ip.i_mode, le);
   view.setUint16(at + 2, ip.i_nlink, le);
-  if (fmt.dirdepth === true && (ip.i_mode & S_IFMT) === S_IFDIR) view.setUint32(at + (fmt.ufs2 ? DI2_DIRDEPTH : DI1_DIRDEPTH), ip.i_dirdepth, le);
+  if (fmt.dirdepth === true && (ip.i_mode & S_IFMT) === S_IFDIR) {
+    view.setUint32(at + (fmt.ufs2 ? DI2_DIRDEPTH : DI1_DIRDEPTH), ip.i_dirdepth, le);
+  }
   if (fmt.ufs2) {
     view.setUint32(at + 4, ip.i_uid, le);
     view.setUint32(at + 8, ip.i_gid, le);
@@ -249,7 +260,11 @@ function dinode_fields(ip: Dinode, view: DataView, at: number, fmt: DinodeFormat
   }
   const blocks = at + (fmt.ufs2 ? 112 : 40);
   if (ip.i_shortlink !== null) {
-    const area = new Uint8Array(view.buffer, view.byteOffset + blocks, fmt.ufs2 ? UFS2_MAXSYMLINKLEN : UFS1_MAXSYMLINKLEN);
+    const area = new Uint8Array(
+      view.buffer,
+      view.byteOffset + blocks,
+      fmt.ufs2 ? UFS2_MAXSYMLINKLEN : UFS1_MAXSYMLINKLEN,
+    );
     area.set(ip.i_shortlink);
     area.fill(0, ip.i_shortlink.length);
     return;

@@ -62,7 +62,16 @@ export function dirent_is(bytes: Uint8Array, at: number, namlen: number, name: s
  * Writes an entry: header, name, NUL and padding up to DIRECTSIZ. `reclen` is what the entry shall span (at least
  * DIRECTSIZ, a multiple of 4, inside its chunk); what lies behind the padding is left alone.
  */
-export function dirent_put(bytes: Uint8Array, view: DataView, at: number, fmt: DirFormat, ino: number, reclen: number, type: number, name: string): void {
+export function dirent_put(
+  bytes: Uint8Array,
+  view: DataView,
+  at: number,
+  fmt: DirFormat,
+  ino: number,
+  reclen: number,
+  type: number,
+  name: string,
+): void {
   view.setUint32(at, ino, fmt.le);
   view.setUint16(at + 4, reclen, fmt.le);
   if (fmt.old) {
@@ -94,7 +103,13 @@ export function dirent_settype(view: DataView, at: number, fmt: DirFormat, type:
  * @param end offset behind the entry's chunk, or behind the valid bytes
  * @returns what is wrong, or undefined
  */
-export function ufs_dirbadentry(bytes: Uint8Array, view: DataView, at: number, end: number, fmt: DirFormat): string | undefined {
+export function ufs_dirbadentry(
+  bytes: Uint8Array,
+  view: DataView,
+  at: number,
+  end: number,
+  fmt: DirFormat,
+): string | undefined {
   if (at + DIRENT_HEADER > end) return 'no room for an entry';
   const reclen = view.getUint16(at + 4, fmt.le);
   if ((reclen & 3) !== 0) return `d_reclen ${reclen} is no multiple of 4`;
@@ -103,7 +118,9 @@ export function ufs_dirbadentry(bytes: Uint8Array, view: DataView, at: number, e
   if (view.getUint32(at, fmt.le) === 0) return undefined;
   const namlen = dirent_namlen(view, at, fmt);
   if (namlen === 0) return 'd_namlen is 0';
-  if (fmt.old && view.getUint16(at + 6, fmt.le) > FFS_MAXNAMLEN) return `d_namlen ${view.getUint16(at + 6, fmt.le)} is above ${FFS_MAXNAMLEN}`;
+  if (fmt.old && view.getUint16(at + 6, fmt.le) > FFS_MAXNAMLEN) {
+    return `d_namlen ${view.getUint16(at + 6, fmt.le)} is above ${FFS_MAXNAMLEN}`;
+  }
   if (reclen < DIRECTSIZ(namlen)) return `d_reclen ${reclen} is too short for a name of ${namlen} bytes`;
   return undefined;
 }

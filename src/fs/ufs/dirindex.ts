@@ -139,7 +139,10 @@ export class DirIndex {
     return c < nchunks ? c * this.dirblksiz : -1;
   }
 
-  /** Byte offset behind the last chunk that holds an entry (the directory may be cut there), given the empty chunk's room. */
+  /**
+   * Byte offset behind the last chunk that holds an entry (the directory may be cut there), given the empty chunk's
+   * room.
+   */
   enduseful(): number {
     const empty = Math.min(this.dirblksiz >>> 2, 255);
     let c = this.nchunks;

@@ -39,7 +39,10 @@ function damage(dp: UfsInode, what: string): Errno {
 
 /** What a chunk has to offer a new entry. */
 interface Room {
-  /** The largest free space behind an entry, or in a free entry: bytes. Not that behind ".": ".." has to be the next one. */
+  /**
+   * The largest free space behind an entry, or in a free entry: bytes. Not that behind ".": ".." has to be the next
+   * one.
+   */
   gap: number;
   /** All free space together: what compaction would make of it. */
   total: number;
@@ -148,7 +151,9 @@ async function scanroom(dp: UfsInode, from: number, to: number, need: number, to
   return -1;
 }
 
-/** A chunk in which compaction makes `need` bytes of room. Looks at a few chunks from where it stopped the last time. */
+/**
+ * A chunk in which compaction makes `need` bytes of room. Looks at a few chunks from where it stopped the last time.
+ */
 async function compactable(dp: UfsInode, need: number): Promise<number> {
   if (dp.i_compactat >= dp.i_size) dp.i_compactat = 0;
   const from = dp.i_compactat;
@@ -221,7 +226,9 @@ export async function ufs_direntry(dp: UfsInode, offset: number, name: string): 
   const at = dp.i_fs.blkoff(offset);
   const end = Math.min(at - (at % um_dirblksiz) + um_dirblksiz, bp.b_bcount);
   const bad = ufs_dirbadentry(bp.b_data, bp.b_view, at, end, fmt);
-  if (bad === undefined && dirent_is(bp.b_data, at, dirent_namlen(bp.b_view, at, fmt), name)) return { bp, base: offset - at, at };
+  if (bad === undefined && dirent_is(bp.b_data, at, dirent_namlen(bp.b_view, at, fmt), name)) {
+    return { bp, base: offset - at, at };
+  }
   um_bufcache.brelse(bp);
   throw damage(dp, `, entry at ${offset}: ${bad ?? 'another name than it had'}`);
 }
@@ -239,8 +246,11 @@ export function ufs_dirremove(dp: UfsInode, slot: DirSlot, name: string): void {
   chunkroom(dp, slot.bp, slot.base, chunk); // checks the whole chunk
   let before = -1;
   for (let at = chunk; at < slot.at; at += b_view.getUint16(at + 4, fmt.le)) before = at;
-  if (before < 0) dirent_setino(b_view, slot.at, fmt, 0);
-  else dirent_setreclen(b_view, before, fmt, b_view.getUint16(before + 4, fmt.le) + b_view.getUint16(slot.at + 4, fmt.le));
+  if (before < 0) {
+    dirent_setino(b_view, slot.at, fmt, 0);
+  } else {
+    dirent_setreclen(b_view, before, fmt, b_view.getUint16(before + 4, fmt.le) + b_view.getUint16(slot.at + 4, fmt.le));
+  }
   const index = dp.i_dirindex;
   if (index !== null) {
     index.remove(name, slot.base + slot.at);

@@ -137,7 +137,10 @@ function compare(ip: UfsInode, bp: Buf | null, offset: number, name: string): Di
   const end = Math.min(at - (at % fmt.dirblksiz) + fmt.dirblksiz, bp.b_bcount);
   let found: DirHit | null = null;
   // The entry was sound when it was indexed; a volume that changes under us must still do no harm.
-  if (ufs_dirbadentry(bp.b_data, bp.b_view, at, end, fmt) === undefined && dirent_is(bp.b_data, at, dirent_namlen(bp.b_view, at, fmt), name)) {
+  if (
+    ufs_dirbadentry(bp.b_data, bp.b_view, at, end, fmt) === undefined &&
+    dirent_is(bp.b_data, at, dirent_namlen(bp.b_view, at, fmt), name)
+  ) {
     if (bp.b_view.getUint32(at, fmt.le) !== 0) found = hit(ip, bp.b_view, at, offset);
   }
   ip.i_ump.um_bufcache.brelse(bp);
@@ -152,9 +155,14 @@ export function ufs_dirindex(ip: UfsInode): MaybePromise<DirIndex> {
   if (ip.i_dirindex !== null) return ip.i_dirindex;
   const size = Math.min(ip.i_size, UFS_MAXDIRSIZE);
   const dirblksiz = ip.i_ump.um_dirblksiz;
-  const index: DirIndex = new DirIndex(dirblksiz, Math.ceil(size / dirblksiz), Math.ceil(size / TYPICAL_ENTRY_BYTES), () => {
-    ip.i_dirindex = null;
-  });
+  const index: DirIndex = new DirIndex(
+    dirblksiz,
+    Math.ceil(size / dirblksiz),
+    Math.ceil(size / TYPICAL_ENTRY_BYTES),
+    () => {
+      ip.i_dirindex = null;
+    },
+  );
   return build(ip, index, 0, Math.ceil(size / ip.i_fs.fs_bsize));
 }
 
@@ -183,7 +191,13 @@ function take(ip: UfsInode, index: DirIndex, lbn: number, bp: Buf | null): void 
     ufs_dirbad(ip, base, 'the directory has a hole');
     return;
   }
-  const problem = index.addblock(bp.b_data, bp.b_view, Math.min(ip.i_size - base, bp.b_bcount), base, ip.i_ump.um_dirfmt);
+  const problem = index.addblock(
+    bp.b_data,
+    bp.b_view,
+    Math.min(ip.i_size - base, bp.b_bcount),
+    base,
+    ip.i_ump.um_dirfmt,
+  );
   ip.i_ump.um_bufcache.brelse(bp);
   if (problem !== undefined) ip.i_ump.um_damage.note(`directory inode ${ip.i_number}, ${problem}`);
 }

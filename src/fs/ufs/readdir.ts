@@ -3,7 +3,15 @@ import type { MaybePromise } from '../../kernel/rumpuser/rumpuser.js';
 import type { Buf } from '../../kernel/vfs/bio.js';
 import type { ReaddirEmit } from '../../kernel/vfs/vnops.js';
 import { ufs_blkatoff } from './bmap.js';
-import { UFS_MAXDIRSIZE, UFS_WINO, dirent_name, dirent_namlen, dirent_type, ufs_badname, ufs_dirbadentry } from './dir.js';
+import {
+  UFS_MAXDIRSIZE,
+  UFS_WINO,
+  dirent_name,
+  dirent_namlen,
+  dirent_type,
+  ufs_badname,
+  ufs_dirbadentry,
+} from './dir.js';
 import type { UfsInode } from './inode.js';
 import { ufs_dirbad } from './lookup.js';
 
@@ -13,7 +21,9 @@ import { ufs_dirbad } from './lookup.js';
  * @returns whether the end was reached
  */
 export function ufs_readdir(ip: UfsInode, cookie: number, emit: ReaddirEmit): MaybePromise<boolean> {
-  if (!(cookie >= 0 && cookie <= UFS_MAXDIRSIZE) || cookie % 1 !== 0) throw errno(E.EINVAL, `directory offset ${cookie}`);
+  if (!(cookie >= 0 && cookie <= UFS_MAXDIRSIZE) || cookie % 1 !== 0) {
+    throw errno(E.EINVAL, `directory offset ${cookie}`);
+  }
   return readdirfrom(ip, cookie, Math.floor(cookie / ip.i_fs.fs_bsize), emit);
 }
 

@@ -23,11 +23,18 @@ const LIMITS: ZeroOptions = { files: 1e7, dirs: 1e6, size: Number.MAX_SAFE_INTEG
 export function parseOptions(options: ReadonlyMap<string, string | true>): ZeroOptions {
   const result: ZeroOptions = { files: 20000, dirs: 200, size: 512 * 2 ** 20, filesize: 1024 };
   for (const [name, value] of options) {
-    if (!Object.hasOwn(LIMITS, name)) throw errno(E.EINVAL, `zerofs: unknown option "${name}" (known: files, dirs, size, filesize)`);
+    if (!Object.hasOwn(LIMITS, name)) {
+      throw errno(E.EINVAL, `zerofs: unknown option "${name}" (known: files, dirs, size, filesize)`);
+    }
     const key = name as keyof ZeroOptions;
     const match = value === true ? null : /^(\d+)([kmgt]?)$/.exec(value.toLowerCase());
     const number = match === null ? NaN : Number(match[1]) * UNITS[match[2]!]!;
-    if (!(number <= LIMITS[key])) throw errno(E.EINVAL, `zerofs: option ${name}: "${value === true ? '' : value}" is no number up to ${LIMITS[key]}`);
+    if (!(number <= LIMITS[key])) {
+      throw errno(
+        E.EINVAL,
+        `zerofs: option ${name}: "${value === true ? '' : value}" is no number up to ${LIMITS[key]}`,
+      );
+    }
     result[key] = number;
   }
   if (result.files > 0 && result.dirs === 0) throw errno(E.EINVAL, 'zerofs: files need directories to be in (dirs=)');

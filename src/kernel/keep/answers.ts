@@ -3,7 +3,10 @@ import type { RecordWriter } from './records.js';
 /** More requests than a host has under way at a time are never without their answers. */
 const COUNT = 256;
 
-/** The last answers that were kept: they go along when a log is written anew, for it is not known which of them the host has got. */
+/**
+ * The last answers that were kept: they go along when a log is written anew, for it is not known which of them the host
+ * has got.
+ */
 export class LastAnswers {
   private readonly words = new Uint32Array(COUNT * 3);
   private readonly bytes: Uint8Array;

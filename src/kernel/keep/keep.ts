@@ -54,13 +54,13 @@ export interface KeepForServer {
   /** The first SERVER_BYTES of the memory. */
   readonly server: Uint8Array;
   /**
-   * REQUESTS_BYTES of it. A write whose data lies here may be put off until `settle`. A predecessor's may lie here until
-   * its volume is mounted.
+   * REQUESTS_BYTES of it. A write whose data lies here may be put off until `settle`. A predecessor's may lie here
+   * until its volume is mounted.
    */
   readonly requests: Uint8Array;
   /**
-   * A predecessor's state lies in the memory and the mount has taken it up, or will. False after a first start, and where a
-   * predecessor had nothing to keep (a volume mounted read-only).
+   * A predecessor's state lies in the memory and the mount has taken it up, or will. False after a first start, and
+   * where a predecessor had nothing to keep (a volume mounted read-only).
    */
   readonly inherited: boolean;
   /** A request that may change something begins; it ends with `commit` or `forget`. */
@@ -68,21 +68,27 @@ export interface KeepForServer {
   /** It has ended without an answer that must be kept. */
   forget(lo: number, hi: number): void;
   /**
-   * Brings everything that has changed since the last commit into the memory, with the answer to the request that has just
-   * been served. To be called before the host gets the answer, which must wait for the promise, if there is one. Cheap if
-   * nothing has changed.
+   * Brings everything that has changed since the last commit into the memory, with the answer to the request that has
+   * just been served. To be called before the host gets the answer, which must wait for the promise, if there is one.
+   * Cheap if nothing has changed.
    */
   commit(answer?: Answer): MaybePromise<void>;
-  /** To be called when the host has an answer, before anything is read into `requests` again: does the write that was put off. */
+  /**
+   * To be called when the host has an answer, before anything is read into `requests` again: does the write that was
+   * put off.
+   */
   settle(): void;
   /** The answer of a predecessor to this request, which the host may or may not have got. */
   answered(lo: number, hi: number): Uint8Array | undefined;
   /**
-   * The request was at work when the predecessor committed something, and was not finished: a part of it may have been done.
-   * To be done again such that what is done already is no error.
+   * The request was at work when the predecessor committed something, and was not finished: a part of it may have been
+   * done. To be done again such that what is done already is no error.
    */
   halfdone(lo: number, hi: number): boolean;
-  /** Files without a name that users of the predecessor had open: each can be opened by fhopen until `adopted` is called. */
+  /**
+   * Files without a name that users of the predecessor had open: each can be opened by fhopen until `adopted` is
+   * called.
+   */
   readonly nameless: readonly Nameless[];
   /** The files of `nameless` are open, those that are to stay. */
   adopted(): Promise<void>;
@@ -112,7 +118,9 @@ export interface KeptDriver {
   delta(out: RecordWriter): void;
   /** Records everything. */
   snapshot(out: RecordWriter): void;
-  /** Nothing of it is being recorded: a snapshot will be asked for, and what would be in a delta need not be remembered. */
+  /**
+   * Nothing of it is being recorded: a snapshot will be asked for, and what would be in a delta need not be remembered.
+   */
   forget(): void;
   /** Does the write that was put off (posted.ts). */
   settle(): void;
@@ -154,8 +162,8 @@ const number = (lo: number, hi: number): number => (lo >>> 0) + (hi >>> 0) * WOR
 
 /**
  * States: waiting (nothing attached; what was inherited is intact) -> attached (a driver's volume is being kept) ->
- * waiting again, with nothing kept, when it has been unmounted. attached -> lost when there was no room: nothing is kept, and
- * the death of the process ends the mount as it would without this. -> attached again (takeup) when there is.
+ * waiting again, with nothing kept, when it has been unmounted. attached -> lost when there was no room: nothing is
+ * kept, and the death of the process ends the mount as it would without this. -> attached again (takeup) when there is.
  */
 export class Keep implements KeepForServer {
   readonly server: Uint8Array;
@@ -195,7 +203,10 @@ export class Keep implements KeepForServer {
     this.header = new Int32Array(buffer, byteOffset + SERVER_BYTES, HEADER_BYTES / 4);
     const words = [0, 1].map((i) => new Float64Array(buffer, byteOffset + LOGS_AT + i * LOG_BYTES, LOG_BYTES / 8));
     this.logs = words.map((log) => new RecordWriter(log));
-    this.posted = new PostedWrite(memory.subarray(POSTED_AT, POSTED_AT + POSTED_BYTES), memory.subarray(REQUESTS_AT, LOGS_AT));
+    this.posted = new PostedWrite(
+      memory.subarray(POSTED_AT, POSTED_AT + POSTED_BYTES),
+      memory.subarray(REQUESTS_AT, LOGS_AT),
+    );
     if (this.header[W_MAGIC] === MAGIC) this.find(words);
     else this.header[W_COMMITTED] = 0;
     if (this.inheritance === undefined) this.posted.done();
@@ -238,12 +249,17 @@ export class Keep implements KeepForServer {
         this.half.clear();
         // Half done they stay until they are done, however many servers it takes.
         this.atwork = [...record.words];
-        for (let i = 0; i + 1 < record.words.length; i += 2) this.half.add(number(record.words[i]!, record.words[i + 1]!));
+        for (let i = 0; i + 1 < record.words.length; i += 2) {
+          this.half.add(number(record.words[i]!, record.words[i + 1]!));
+        }
       }
     }
     this.atworkkept = this.atwork.length > 0;
     this.theirs = [...found.values()];
-    const blocks = [...found].map(([offset_bytes, { at, bytes }]) => ({ offset_bytes, bytes: this.memory.subarray(at, at + bytes) }));
+    const blocks = [...found].map(([offset_bytes, { at, bytes }]) => ({
+      offset_bytes,
+      bytes: this.memory.subarray(at, at + bytes),
+    }));
     this.inheritance = { blocks, records };
   }
 
@@ -251,7 +267,10 @@ export class Keep implements KeepForServer {
     return at >= SLOTS_AT && bytes > 0 && at + bytes <= this.memory.length;
   }
 
-  /** For the driver that mounts the volume: what its predecessor left. It stays valid until the driver has attached and committed. */
+  /**
+   * For the driver that mounts the volume: what its predecessor left. It stays valid until the driver has attached and
+   * committed.
+   */
   inherit(): Inheritance | undefined {
     return this.inheritance;
   }
@@ -456,7 +475,9 @@ export class Keep implements KeepForServer {
     this.onroom(false);
   }
 
-  /** The driver has brought to the disk what it could: if there was no room for its changes, there may be now. Quiet. */
+  /**
+   * The driver has brought to the disk what it could: if there was no room for its changes, there may be now. Quiet.
+   */
   takeup(): void {
     const { driver } = this;
     if (!this.lost || driver === null) return;

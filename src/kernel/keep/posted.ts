@@ -15,11 +15,12 @@ const WORDS = 4;
 export const POSTED_BYTES = (WORDS + 1) * 8;
 
 /**
- * The note of the one write to the device that may be put off until the host has its answer, so that a program prepares its
- * next request meanwhile. The data is where the request was read into, in the memory that outlives the kernel, and so is
- * the note: if the process is killed in between, its successor writes it before it does anything else.
+ * The note of the one write to the device that may be put off until the host has its answer, so that a program prepares
+ * its next request meanwhile. The data is where the request was read into, in the memory that outlives the kernel, and
+ * so is the note: if the process is killed in between, its successor writes it before it does anything else.
  *
- * States: none -> noted (note) -> none (done). To be done twice does no harm: nothing else is done to the device in between.
+ * States: none -> noted (note) -> none (done). To be done twice does no harm: nothing else is done to the device in
+ * between.
  */
 export class PostedWrite {
   /** Where requests are read into. */
@@ -52,7 +53,10 @@ export class PostedWrite {
     Atomics.store(this.valid, 0, 1);
   }
 
-  /** Of the write that is noted: where its data is in {@link requests}, how long it is in bytes, where on the device, whose. */
+  /**
+   * Of the write that is noted: where its data is in {@link requests}, how long it is in bytes, where on the device,
+   * whose.
+   */
   get at(): number {
     return this.words[AT]!;
   }

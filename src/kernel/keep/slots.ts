@@ -7,7 +7,10 @@ export interface Slot {
   readonly bytes: number;
 }
 
-/** Room for copies of blocks. Freed pieces are used again for blocks of their size class, which are few: a volume has two or three. */
+/**
+ * Room for copies of blocks. Freed pieces are used again for blocks of their size class, which are few: a volume has
+ * two or three.
+ */
 export class Slots {
   /** Ranges never used, in order; a range is used from its front. */
   private readonly gaps: { from: number; to: number }[] = [];

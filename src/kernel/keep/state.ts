@@ -1,11 +1,11 @@
 /**
- * What a successor needs of a volume whose driver keeps everything in buffers (Vfsops.vfs_survives "buffers"), or nearly: beside
- * its dirty blocks, what the driver puts here, small rows of numbers by number. The VFS layer makes one for each mount of
- * such a driver, where the kernel has memory that outlives it, attaches it while the volume can be written, and gives what
- * a predecessor had put to the driver before it mounts (Mount.mnt_kept).
+ * What a successor needs of a volume whose driver keeps everything in buffers (Vfsops.vfs_survives "buffers"), or
+ * nearly: beside its dirty blocks, what the driver puts here, small rows of numbers by number. The VFS layer makes one
+ * for each mount of such a driver, where the kernel has memory that outlives it, attaches it while the volume can be
+ * written, and gives what a predecessor had put to the driver before it mounts (Mount.mnt_kept).
  *
- * States: waiting (rows may be put, nobody records them) -> attached (recorded at each commit) -> waiting again, when the volume
- * is only read or unmounted.
+ * States: waiting (rows may be put, nobody records them) -> attached (recorded at each commit) -> waiting again, when
+ * the volume is only read or unmounted.
  */
 import { DRIVER_RECORDS } from './keep.js';
 import type { Inheritance, KeptDriver } from './keep.js';
@@ -27,7 +27,11 @@ export class KeptState implements KeptDriver {
    * @param atrest no operation that changes the volume is half done
    * @param settled does the write of file data that was put off
    */
-  constructor(from: Inheritance | undefined, private readonly atrest: () => boolean, private readonly settled: () => void) {
+  constructor(
+    from: Inheritance | undefined,
+    private readonly atrest: () => boolean,
+    private readonly settled: () => void,
+  ) {
     const inherited = new Map<number, readonly number[]>();
     for (const { type, words } of from?.records ?? []) {
       if (type === ROW) inherited.set(words[0]!, [...words.subarray(1)]);

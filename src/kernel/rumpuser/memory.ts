@@ -1,4 +1,7 @@
-/** The hypercalls on no host at all: files in memory, a clock that the caller sets, random numbers from a seed. For tests. */
+/**
+ * The hypercalls on no host at all: files in memory, a clock that the caller sets, random numbers from a seed. For
+ * tests.
+ */
 import { E, errno } from '../errno.js';
 import { SparseBytes } from '../sparsebytes.js';
 import type { HostFileInfo, HostFileType, HostOpenFlags, HostTimer, LogLevel, Rumpuser, Timespec } from './rumpuser.js';
@@ -20,7 +23,10 @@ export interface MemoryRumpuserOptions {
   readonly now?: number;
   /** Of the random numbers; an integer, default 1. */
   readonly seed?: number;
-  /** Default true: rumpuser_clock_sleep moves the clock on by itself. Else it waits until {@link MemoryRumpuser.advance} passes its end. */
+  /**
+   * Default true: rumpuser_clock_sleep moves the clock on by itself. Else it waits until {@link MemoryRumpuser.advance}
+   * passes its end.
+   */
   readonly autoadvance?: boolean;
   /** Nanoseconds by which every look at the clock moves it, so that no two moments are equal; default 1000. */
   readonly tick_ns?: number;
@@ -111,7 +117,12 @@ export class MemoryRumpuser implements Rumpuser {
     for (;;) {
       let next: Waiter | undefined;
       for (const w of this.waiters) {
-        if (w.due_ns <= until && (next === undefined || w.due_ns < next.due_ns || (w.due_ns === next.due_ns && w.order < next.order))) next = w;
+        if (
+          w.due_ns <= until &&
+          (next === undefined || w.due_ns < next.due_ns || (w.due_ns === next.due_ns && w.order < next.order))
+        ) {
+          next = w;
+        }
       }
       if (next === undefined) break;
       this.waiters.splice(this.waiters.indexOf(next), 1);
@@ -156,7 +167,11 @@ export class MemoryRumpuser implements Rumpuser {
   }
 
   rumpuser_timer(milliseconds: number, callback: () => void): HostTimer {
-    const waiter: Waiter = { due_ns: this.mono_ns + Math.round(milliseconds * 1e6), order: this.waiter_order++, go: callback };
+    const waiter: Waiter = {
+      due_ns: this.mono_ns + Math.round(milliseconds * 1e6),
+      order: this.waiter_order++,
+      go: callback,
+    };
     this.waiters.push(waiter);
     return {
       cancel: () => {
@@ -201,7 +216,12 @@ export class MemoryRumpuser implements Rumpuser {
 
   rumpuser_getfileinfo(fd: number): HostFileInfo {
     const { file, write } = this.opened(fd);
-    return { type: file.type, size_bytes: file.size_bytes, sector_bytes: file.sector_bytes, readonly: file.readonly || !write };
+    return {
+      type: file.type,
+      size_bytes: file.size_bytes,
+      sector_bytes: file.sector_bytes,
+      readonly: file.readonly || !write,
+    };
   }
 
   rumpuser_close(fd: number): void {

@@ -109,7 +109,11 @@ class NodeRumpuser implements Rumpuser {
     let fd: number;
     let st: fs.Stats;
     try {
-      if (flags.create === true) fs.closeSync(fs.openSync(path, fs.constants.O_RDWR | fs.constants.O_CREAT | fs.constants.O_NONBLOCK, flags.mode ?? 0o666));
+      if (flags.create === true) {
+        fs.closeSync(
+          fs.openSync(path, fs.constants.O_RDWR | fs.constants.O_CREAT | fs.constants.O_NONBLOCK, flags.mode ?? 0o666),
+        );
+      }
       // Before the open: opening a pipe would wait for its other end.
       st = fs.statSync(path);
       refuseType(path, st);
@@ -120,7 +124,9 @@ class NodeRumpuser implements Rumpuser {
       if (exclusive && flags.write && st.isBlockDevice()) mode |= fs.constants.O_EXCL;
       fd = fs.openSync(path, mode);
     } catch (e) {
-      if (!(e instanceof Errno) && errnoOfHostError(e) === E.EBUSY) throw errno(E.EBUSY, `${path} is in use by the host (mounted, or part of another device)`);
+      if (!(e instanceof Errno) && errnoOfHostError(e) === E.EBUSY) {
+        throw errno(E.EBUSY, `${path} is in use by the host (mounted, or part of another device)`);
+      }
       throw hostErrno(e, path);
     }
     if (!exclusive) return fd;
@@ -152,7 +158,13 @@ class NodeRumpuser implements Rumpuser {
     let retries = 0;
     while (done < length) {
       try {
-        const got = fs.readSync(fd, into, into_offset + done, Math.min(length - done, TRANSFER_MAX_BYTES), offset_bytes + done);
+        const got = fs.readSync(
+          fd,
+          into,
+          into_offset + done,
+          Math.min(length - done, TRANSFER_MAX_BYTES),
+          offset_bytes + done,
+        );
         if (got === 0) break;
         done += got;
       } catch (e) {
@@ -167,7 +179,13 @@ class NodeRumpuser implements Rumpuser {
     let retries = 0;
     while (done < length) {
       try {
-        const put = fs.writeSync(fd, from, from_offset + done, Math.min(length - done, TRANSFER_MAX_BYTES), offset_bytes + done);
+        const put = fs.writeSync(
+          fd,
+          from,
+          from_offset + done,
+          Math.min(length - done, TRANSFER_MAX_BYTES),
+          offset_bytes + done,
+        );
         if (put === 0) break;
         done += put;
       } catch (e) {
@@ -195,7 +213,9 @@ class NodeRumpuser implements Rumpuser {
   rumpuser_discard(fd: number, offset_bytes: number, length: number): void | Promise<void> {
     const lib = libc();
     const blockdev = this.isBlockdev(fd);
-    return lib instanceof Promise ? lib.then((loaded) => discard(loaded, fd, blockdev, offset_bytes, length)) : discard(lib, fd, blockdev, offset_bytes, length);
+    return lib instanceof Promise
+      ? lib.then((loaded) => discard(loaded, fd, blockdev, offset_bytes, length))
+      : discard(lib, fd, blockdev, offset_bytes, length);
   }
 
   rumpuser_getroom(fd: number): number | undefined {

@@ -62,16 +62,31 @@ export interface Rumpuser {
   /** Takes over a descriptor that the host process already holds (a sandboxed server is given its device so). */
   rumpuser_getfileinfo(fd: number): MaybePromise<HostFileInfo>;
   rumpuser_close(fd: number): MaybePromise<void>;
-  /** Reads up to `length` bytes at `offset_bytes` into `into` from `into_offset`; the count may be short at the end of the file only. */
-  rumpuser_pread(fd: number, into: Uint8Array, into_offset: number, length: number, offset_bytes: number): MaybePromise<number>;
-  rumpuser_pwrite(fd: number, from: Uint8Array, from_offset: number, length: number, offset_bytes: number): MaybePromise<number>;
+  /**
+   * Reads up to `length` bytes at `offset_bytes` into `into` from `into_offset`; the count may be short at the end of
+   * the file only.
+   */
+  rumpuser_pread(
+    fd: number,
+    into: Uint8Array,
+    into_offset: number,
+    length: number,
+    offset_bytes: number,
+  ): MaybePromise<number>;
+  rumpuser_pwrite(
+    fd: number,
+    from: Uint8Array,
+    from_offset: number,
+    length: number,
+    offset_bytes: number,
+  ): MaybePromise<number>;
   /** A barrier: all earlier writes to `fd` are on stable storage when it returns. */
   rumpuser_syncfd(fd: number): MaybePromise<void>;
   /** Gives the range back to the host (hole, TRIM). @throws EOPNOTSUPP where the host cannot. */
   rumpuser_discard(fd: number, offset_bytes: number, length: number): MaybePromise<void>;
   /**
-   * Bytes that are left where the file `fd` is kept; Infinity if they suffice to fill its holes. For hosts whose pread and pwrite
-   * answer at once; others do without this call. undefined: the host does not tell.
+   * Bytes that are left where the file `fd` is kept; Infinity if they suffice to fill its holes. For hosts whose pread
+   * and pwrite answer at once; others do without this call. undefined: the host does not tell.
    */
   rumpuser_getroom?(fd: number): number | undefined;
 }

@@ -22,7 +22,13 @@ async function clear_setid(l: Lwp, vp: Vnode): Promise<void> {
 }
 
 /** Runs `vop` on the regular file that `fd` is open for writing on, under its exclusive lock. */
-async function change_blocks(l: Lwp, fd: number, position: number, length: number, vop: (vp: Vnode) => MaybePromise<void>): Promise<void> {
+async function change_blocks(
+  l: Lwp,
+  fd: number,
+  position: number,
+  length: number,
+  vop: (vp: Vnode) => MaybePromise<void>,
+): Promise<void> {
   check_offset(position);
   check_offset(length);
   if (length === 0) throw errno(E.EINVAL);

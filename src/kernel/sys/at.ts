@@ -38,7 +38,10 @@ function searched(l: Lwp, fd: number): boolean {
   return fd !== AT_FDCWD && l.p.p_fd.get(fd).f_search;
 }
 
-/** The vnode that `path`, relative to `fd`, names; referenced. With `empty_ok` an empty path means the descriptor's own file. */
+/**
+ * The vnode that `path`, relative to `fd`, names; referenced. With `empty_ok` an empty path means the descriptor's own
+ * file.
+ */
 export function at_namei(l: Lwp, fd: number, path: string, follow: boolean, empty_ok = false): MaybePromise<Vnode> {
   if (path.charCodeAt(0) === 0x2f) return namei(l, l.rootdir, path, follow);
   const start = startof(l, fd);
@@ -57,8 +60,14 @@ export function at_lookup(l: Lwp, fd: number, path: string): MaybePromise<Vnode 
     const { f_vnode: dvp, f_search } = l.p.p_fd.get(fd);
     if (!f_search) {
       const found = search_or_null(l.kernel, dvp, path, l);
-      if (!(found instanceof Promise)) return found === null || found.v_mountedhere === null ? found : cross_mounts(l.kernel, found);
-      return held(l, dvp, found.then((vp) => (vp === null ? null : cross_mounts(l.kernel, vp))));
+      if (!(found instanceof Promise)) {
+        return found === null || found.v_mountedhere === null ? found : cross_mounts(l.kernel, found);
+      }
+      return held(
+        l,
+        dvp,
+        found.then((vp) => (vp === null ? null : cross_mounts(l.kernel, vp))),
+      );
     }
   }
   return missing_is_null(l, fd, path);
@@ -95,7 +104,12 @@ export function check_offset(value: number): void {
 
 /** [offset, offset+length) must lie in the buffer. @throws EINVAL */
 export function check_buffer(buf: Uint8Array, offset: number, length: number): void {
-  if (!(Number.isInteger(offset) && Number.isInteger(length)) || offset < 0 || length < 0 || offset + length > buf.length) {
+  if (
+    !(Number.isInteger(offset) && Number.isInteger(length)) ||
+    offset < 0 ||
+    length < 0 ||
+    offset + length > buf.length
+  ) {
     throw errno(E.EINVAL, `bytes ${offset}..${offset + length} are not within a buffer of ${buf.length} bytes`);
   }
 }

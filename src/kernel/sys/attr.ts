@@ -5,7 +5,8 @@ import type { Lwp } from '../proc.js';
 import type { MaybePromise } from '../rumpuser/rumpuser.js';
 import { ALLPERMS } from '../stat.js';
 import {
-  APPEND, IMMUTABLE, genfs_access_va, genfs_can_chflags, genfs_can_chmod, genfs_can_chown, genfs_can_chtimes, genfs_clear_setid,
+  APPEND, IMMUTABLE, genfs_access_va, genfs_can_chflags, genfs_can_chmod, genfs_can_chown, genfs_can_chtimes,
+  genfs_clear_setid,
 } from '../vfs/genfs.js';
 import { VA_UTIMES_NULL, VDIR, VREG, Vattr } from '../vfs/vattr.js';
 import { vn_change } from '../vfs/vnlock.js';
@@ -15,7 +16,10 @@ import type { File } from './file.js';
 import { closef } from './close.js';
 import type { Path, Timestamp } from './rumpsys.js';
 
-/** Decides what is to be changed, from the attributes as they are; null for nothing. Throws if the change is not allowed. */
+/**
+ * Decides what is to be changed, from the attributes as they are; null for nothing. Throws if the change is not
+ * allowed.
+ */
 type Change = (vp: Vnode, va: Vattr) => MaybePromise<Vattr | null>;
 
 /** Changes attributes of a referenced vnode. `flagged`: immutable and append-only files refuse it. */
@@ -34,7 +38,14 @@ async function vn_setattr(l: Lwp, vp: Vnode, flagged: boolean, change: Change): 
   });
 }
 
-async function setattr_at(l: Lwp, fd: number, path: Path, flags: number, flagged: boolean, change: Change): Promise<void> {
+async function setattr_at(
+  l: Lwp,
+  fd: number,
+  path: Path,
+  flags: number,
+  flagged: boolean,
+  change: Change,
+): Promise<void> {
   if ((flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)) !== 0) throw errno(E.EINVAL);
   const found = at_namei(l, fd, copyinpath(path), (flags & AT_SYMLINK_NOFOLLOW) === 0, (flags & AT_EMPTY_PATH) !== 0);
   const vp = found instanceof Promise ? await found : found;
@@ -97,7 +108,9 @@ function chflags(l: Lwp, flags: number): Change {
 /** A time that is neither UTIME_NOW nor UTIME_OMIT must be one. @throws EINVAL */
 function check_time(time: Timestamp | undefined): void {
   if (time === undefined || time.nsec === UTIME_NOW || time.nsec === UTIME_OMIT) return;
-  if (!Number.isSafeInteger(time.sec) || !Number.isInteger(time.nsec) || time.nsec < 0 || time.nsec > 999_999_999) throw errno(E.EINVAL);
+  if (!Number.isSafeInteger(time.sec) || !Number.isInteger(time.nsec) || time.nsec < 0 || time.nsec > 999_999_999) {
+    throw errno(E.EINVAL);
+  }
 }
 
 function utimes(l: Lwp, atime: Timestamp | undefined, mtime: Timestamp | undefined): Change {
@@ -121,7 +134,8 @@ function utimes(l: Lwp, atime: Timestamp | undefined, mtime: Timestamp | undefin
       vap.va_mtimensec = mnow ? now.nsec : mtime!.nsec;
       // A file cannot have been changed before it was born.
       const born = va.va_birthtime !== 0 || va.va_birthtimensec > 0;
-      const earlier = vap.va_mtime < va.va_birthtime || (vap.va_mtime === va.va_birthtime && vap.va_mtimensec < va.va_birthtimensec);
+      const earlier =
+        vap.va_mtime < va.va_birthtime || (vap.va_mtime === va.va_birthtime && vap.va_mtimensec < va.va_birthtimensec);
       if (born && earlier) {
         vap.va_birthtime = vap.va_mtime;
         vap.va_birthtimensec = vap.va_mtimensec;
@@ -168,7 +182,14 @@ export async function sys_fchflags(l: Lwp, fd: number, flags: number): Promise<v
   return setattr_fd(l, l.p.p_fd.get(fd), false, chflags(l, flags));
 }
 
-export async function sys_utimensat(l: Lwp, fd: number, path: Path, atime?: Timestamp, mtime?: Timestamp, flags = 0): Promise<void> {
+export async function sys_utimensat(
+  l: Lwp,
+  fd: number,
+  path: Path,
+  atime?: Timestamp,
+  mtime?: Timestamp,
+  flags = 0,
+): Promise<void> {
   return setattr_at(l, fd, path, flags, true, utimes(l, atime, mtime));
 }
 export async function sys_futimens(l: Lwp, fd: number, atime?: Timestamp, mtime?: Timestamp): Promise<void> {
@@ -180,7 +201,10 @@ export async function sys_truncate(l: Lwp, path: Path, length: number): Promise<
   return setattr_at(l, AT_FDCWD, path, 0, true, truncate(l, length, false));
 }
 
-/** Through an O_PATH descriptor like truncate(2): the caller needs write permission. @throws EINVAL not open for writing */
+/**
+ * Through an O_PATH descriptor like truncate(2): the caller needs write permission.
+ * @throws EINVAL not open for writing
+ */
 export async function sys_ftruncate(l: Lwp, fd: number, length: number): Promise<void> {
   check_offset(length);
   const fp = l.p.p_fd.get(fd);

@@ -5,7 +5,10 @@ import { mimpl } from '../vfs/mntimpl.js';
 import { vimpl } from '../vfs/vnimpl.js';
 import type { File } from './file.js';
 
-/** Drops one hold of an open file; the last one closes it. @throws what VOP_CLOSE throws; the file is closed all the same */
+/**
+ * Drops one hold of an open file; the last one closes it.
+ * @throws what VOP_CLOSE throws; the file is closed all the same
+ */
 export function closef(l: Lwp, fp: File): MaybePromise<void> {
   if (--fp.f_count > 0) return undefined;
   const vp = fp.f_vnode;

@@ -25,7 +25,10 @@ function checked(l: Lwp, dvp: Vnode, dva: Vattr, va: Vattr): MaybePromise<void> 
   return genfs_access_va(dvp, dva, W_OK, l);
 }
 
-/** Can the volume have an entry of that name? Its length has been looked at. @throws EILSEQ no valid UTF-8 where names are Unicode */
+/**
+ * Can the volume have an entry of that name? Its length has been looked at.
+ * @throws EILSEQ no valid UTF-8 where names are Unicode
+ */
 export function check_newname(dvp: Vnode, name: string): void {
   if (dvp.v_mount.mnt_traits.unicode && bytestrDecode(name) === undefined) {
     throw errno(E.EILSEQ, 'names on this volume are Unicode; this one is no valid UTF-8');
@@ -33,9 +36,9 @@ export function check_newname(dvp: Vnode, name: string): void {
 }
 
 /**
- * May `l` make something with attributes `va` in `dvp`, whose lock is held, under a name that does not exist? Takes away
- * the set-gid bit where it may not be given, and sets group and bit as the mount has it (MNT_NOGRPID). @throws ENOENT a removed directory;
- * EROFS EACCES EPERM ENOTDIR EILSEQ
+ * May `l` make something with attributes `va` in `dvp`, whose lock is held, under a name that does not exist? Takes
+ * away the set-gid bit where it may not be given, and sets group and bit as the mount has it (MNT_NOGRPID). @throws
+ * ENOENT a removed directory; EROFS EACCES EPERM ENOTDIR EILSEQ
  */
 export function create_checks(l: Lwp, dvp: Vnode, name: string, va: Vattr): MaybePromise<void> {
   if (dvp.v_type !== VDIR) throw errno(E.ENOTDIR);

@@ -66,7 +66,10 @@ export function sys_umask(l: Lwp, mask: number): number {
   return old;
 }
 
-/** The name of the directory `vp` in its parent `dvp`: from the name cache, else by reading the parent. @throws ENOENT */
+/**
+ * The name of the directory `vp` in its parent `dvp`: from the name cache, else by reading the parent.
+ * @throws ENOENT
+ */
 async function name_in_parent(l: Lwp, dvp: Vnode, vp: Vnode): Promise<string> {
   const k = l.kernel;
   const cached = k.namecache.revlookup(vp);
@@ -98,7 +101,10 @@ async function name_in_parent(l: Lwp, dvp: Vnode, vp: Vnode): Promise<string> {
   });
 }
 
-/** The path of a directory, which the caller has referenced, from the process's root. @throws ENOENT it was removed, or is not below the root */
+/**
+ * The path of a directory, which the caller has referenced, from the process's root.
+ * @throws ENOENT it was removed, or is not below the root
+ */
 export async function vn_getpath(l: Lwp, start: Vnode): Promise<string> {
   const k = l.kernel;
   let path = '';

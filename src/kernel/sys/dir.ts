@@ -61,7 +61,10 @@ async function read_entries(l: Lwp, fp: File, max: number): Promise<Dirent[]> {
   return entries;
 }
 
-/** The next entries of a directory. The position moves behind the last one returned; lseek to a d_off goes on behind that entry. */
+/**
+ * The next entries of a directory. The position moves behind the last one returned; lseek to a d_off goes on behind
+ * that entry.
+ */
 export async function sys_getdents(l: Lwp, fd: number, max = DEFAULT_MAX): Promise<Dirent[]> {
   if (!(max > 0)) throw errno(E.EINVAL);
   return with_directory(l, fd, async (fp) => {
@@ -72,7 +75,13 @@ export async function sys_getdents(l: Lwp, fd: number, max = DEFAULT_MAX): Promi
 }
 
 /** See rumpsys.ts. The directory stays locked, so that no name can get another file meanwhile. */
-export async function sys_getdirentriesattr(l: Lwp, fd: number, max: number, st: Stat, take: TakeDirent): Promise<number> {
+export async function sys_getdirentriesattr(
+  l: Lwp,
+  fd: number,
+  max: number,
+  st: Stat,
+  take: TakeDirent,
+): Promise<number> {
   if (!(max > 0)) throw errno(E.EINVAL);
   return with_directory(l, fd, async (fp) => {
     const dvp = fp.f_vnode;
@@ -81,7 +90,8 @@ export async function sys_getdirentriesattr(l: Lwp, fd: number, max: number, st:
     const va = new Vattr();
     let taken = 0;
     for (const entry of entries) {
-      let known: MaybePromise<boolean> = searchable && entry.d_name !== '.' && entry.d_name !== '..' && entry_attributes(l, dvp, entry, va);
+      let known: MaybePromise<boolean> =
+        searchable && entry.d_name !== '.' && entry.d_name !== '..' && entry_attributes(l, dvp, entry, va);
       if (known instanceof Promise) known = await known;
       if (known) stat_fill(dvp.v_mount, va, st);
       if (!take(entry, known)) break;
@@ -102,7 +112,10 @@ async function may_search(l: Lwp, dvp: Vnode): Promise<boolean> {
   }
 }
 
-/** Attributes of what an entry of `dvp` names, from its vnode if there is one, else without making one where the driver can. */
+/**
+ * Attributes of what an entry of `dvp` names, from its vnode if there is one, else without making one where the driver
+ * can.
+ */
 function entry_attributes(l: Lwp, dvp: Vnode, entry: Dirent, va: Vattr): MaybePromise<boolean> {
   const k = l.kernel;
   const mp = dvp.v_mount;
@@ -110,7 +123,9 @@ function entry_attributes(l: Lwp, dvp: Vnode, entry: Dirent, va: Vattr): MaybePr
   try {
     if (ops.attributes === undefined) {
       const found = cache_vop_lookup_or_null(k, dvp, entry.d_name, l);
-      if (found instanceof Promise) return found.then((vp) => vp !== null && vnode_attributes(l, vp, va)).catch(refused);
+      if (found instanceof Promise) {
+        return found.then((vp) => vp !== null && vnode_attributes(l, vp, va)).catch(refused);
+      }
       return found !== null && vnode_attributes(l, found, va);
     }
     const fileno = Number(entry.d_fileno);
@@ -131,8 +146,8 @@ function refused(thrown: unknown): false {
 }
 
 /**
- * Gives the reference back. Nobody waits for the vnode's lock: while a directory is locked that may be against the order
- * (vnlock.ts). A covered directory's attributes are those of what is mounted on it, which is for lookups to find.
+ * Gives the reference back. Nobody waits for the vnode's lock: while a directory is locked that may be against the
+ * order (vnlock.ts). A covered directory's attributes are those of what is mounted on it, which is for lookups to find.
  */
 function vnode_attributes(l: Lwp, vp: Vnode, va: Vattr): MaybePromise<boolean> {
   if (vp.v_mountedhere !== null || !vp.v_lock.tryenter(false)) return released(l, vp, false);

@@ -1,8 +1,8 @@
 /** dup family and fcntl. */
 import { E, errno } from '../errno.js';
 import {
-  FD_CLOEXEC, F_CLOSEM, F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_GETFL, F_MAXFD, F_SETFD, F_SETFL, O_ACCMODE, O_APPEND, O_CLOEXEC,
-  O_DIRECT, O_DSYNC, O_NONBLOCK, O_PATH, O_RSYNC, O_SEARCH, O_SYNC,
+  FD_CLOEXEC, F_CLOSEM, F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_GETFL, F_MAXFD, F_SETFD, F_SETFL, O_ACCMODE, O_APPEND,
+  O_CLOEXEC, O_DIRECT, O_DSYNC, O_NONBLOCK, O_PATH, O_RSYNC, O_SEARCH, O_SYNC,
 } from '../fcntl.js';
 import type { Lwp } from '../proc.js';
 import { DeadVnode } from '../vfs/vnimpl.js';

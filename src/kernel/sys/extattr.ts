@@ -65,7 +65,12 @@ async function reading<T>(l: Lwp, vp: Vnode, namespace: number, body: () => Mayb
 }
 
 /** Runs `body` with write permission in the namespace, under the exclusive lock. */
-export async function extattr_writing(l: Lwp, vp: Vnode, namespace: number, body: () => MaybePromise<void>): Promise<void> {
+export async function extattr_writing(
+  l: Lwp,
+  vp: Vnode,
+  namespace: number,
+  body: () => MaybePromise<void>,
+): Promise<void> {
   check_namespace(namespace);
   await vn_change(l.kernel, vp, async () => {
     if (vp.v_op.setextattr === undefined) throw errno(E.EOPNOTSUPP);
@@ -80,7 +85,10 @@ export async function extattr_get(l: Lwp, target: Target, namespace: number, nam
   return with_target(l, target, (vp) => reading(l, vp, namespace, () => vp.v_op.getextattr!(vp, namespace, attr, l)));
 }
 
-/** A piece of a value: fills `into` from `position` on. Returns how many bytes it got; less than it has room for at the end. */
+/**
+ * A piece of a value: fills `into` from `position` on. Returns how many bytes it got; less than it has room for at the
+ * end.
+ */
 export async function extattr_pread(
   l: Lwp, target: Target, namespace: number, name: Path, into: Uint8Array, position: number,
 ): Promise<number> {
@@ -133,15 +141,25 @@ export async function extattr_pwrite(
 }
 
 /** Returns the number of bytes set. */
-export async function extattr_set(l: Lwp, target: Target, namespace: number, name: Path, value: Uint8Array): Promise<number> {
+export async function extattr_set(
+  l: Lwp,
+  target: Target,
+  namespace: number,
+  name: Path,
+  value: Uint8Array,
+): Promise<number> {
   const attr = copyinattrname(name);
-  await with_target(l, target, (vp) => extattr_writing(l, vp, namespace, () => vp.v_op.setextattr!(vp, namespace, attr, value, l)));
+  await with_target(l, target, (vp) =>
+    extattr_writing(l, vp, namespace, () => vp.v_op.setextattr!(vp, namespace, attr, value, l)),
+  );
   return value.length;
 }
 
 export async function extattr_delete(l: Lwp, target: Target, namespace: number, name: Path): Promise<void> {
   const attr = copyinattrname(name);
-  return with_target(l, target, (vp) => extattr_writing(l, vp, namespace, () => vp.v_op.deleteextattr!(vp, namespace, attr, l)));
+  return with_target(l, target, (vp) =>
+    extattr_writing(l, vp, namespace, () => vp.v_op.deleteextattr!(vp, namespace, attr, l)),
+  );
 }
 
 export async function extattr_list(l: Lwp, target: Target, namespace: number): Promise<string[]> {

@@ -1,4 +1,7 @@
-/** File handles: getfh, fhopen, fhstat, fhstatvfs. Handles go around path permissions, so they are for the superuser and for whom the host has checked. */
+/**
+ * File handles: getfh, fhopen, fhstat, fhstatvfs. Handles go around path permissions, so they are for the superuser and
+ * for whom the host has checked.
+ */
 import { E, errno } from '../errno.js';
 import { AT_FDCWD, O_CLOEXEC, O_CREAT, O_DIRECTORY, O_PATH } from '../fcntl.js';
 import type { Lwp } from '../proc.js';

@@ -1,7 +1,8 @@
 /** fcntl record locks and flock. */
 import { E, errno } from '../errno.js';
 import {
-  F_GETLK, F_RDLCK, F_SETLK, F_SETLKW, F_UNLCK, F_WRLCK, LOCK_EX, LOCK_NB, LOCK_SH, LOCK_UN, SEEK_CUR, SEEK_END, SEEK_SET,
+  F_GETLK, F_RDLCK, F_SETLK, F_SETLKW, F_UNLCK, F_WRLCK, LOCK_EX, LOCK_NB, LOCK_SH, LOCK_UN, SEEK_CUR, SEEK_END,
+  SEEK_SET,
 } from '../fcntl.js';
 import type { Lwp } from '../proc.js';
 import { Lockf } from '../vfs/lockf.js';
@@ -51,7 +52,9 @@ export async function file_advlock(
   if (vp.v_type !== VREG) throw errno(E.EINVAL);
   const type = flock.l_type;
   if (type !== F_RDLCK && type !== F_WRLCK && !(type === F_UNLCK && command !== F_GETLK)) throw errno(E.EINVAL);
-  if (command !== F_GETLK && ((type === F_RDLCK && !fp.f_read) || (type === F_WRLCK && !fp.f_write))) throw errno(E.EBADF);
+  if (command !== F_GETLK && ((type === F_RDLCK && !fp.f_read) || (type === F_WRLCK && !fp.f_write))) {
+    throw errno(E.EBADF);
+  }
   fp.f_count++;
   try {
     const want = await range_of(l, fp, flock, owner ?? l.p, owner === undefined ? l.p.p_pid : flock.l_pid);

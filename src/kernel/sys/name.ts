@@ -1,4 +1,7 @@
-/** Calls that make, remove and read names: link, symlink, readlink, unlink, mkdir, rmdir, mknod families. rename has its own file. */
+/**
+ * Calls that make, remove and read names: link, symlink, readlink, unlink, mkdir, rmdir, mknod families. rename has its
+ * own file.
+ */
 import { E, errno } from '../errno.js';
 import { AT_EMPTY_PATH, AT_REMOVEDIR, AT_SYMLINK_FOLLOW, PATH_MAX, W_OK } from '../fcntl.js';
 import type { Lwp } from '../proc.js';
@@ -30,7 +33,13 @@ function is_special(name: string): boolean {
  * Makes the name of `parent` with `vop`, under the lock of the directory, after all checks; gives the reference to the
  * directory back. `dir`: a name with a slash behind it is all right. Returns what `vop` returns.
  */
-async function make(l: Lwp, parent: Parent, va: Vattr, dir: boolean, vop: (dvp: Vnode, name: string) => MaybePromise<Vnode | undefined>): Promise<void> {
+async function make(
+  l: Lwp,
+  parent: Parent,
+  va: Vattr,
+  dir: boolean,
+  vop: (dvp: Vnode, name: string) => MaybePromise<Vnode | undefined>,
+): Promise<void> {
   const k = l.kernel;
   const { dvp, name } = parent;
   const mp = dvp.v_mount;
@@ -121,7 +130,13 @@ export async function sys_symlinkat(l: Lwp, target: Path, fd: number, path: Path
 
 export async function sys_linkat(l: Lwp, fromfd: number, from: Path, tofd: number, to: Path, flags = 0): Promise<void> {
   if ((flags & ~(AT_SYMLINK_FOLLOW | AT_EMPTY_PATH)) !== 0) throw errno(E.EINVAL);
-  const vp = await at_namei(l, fromfd, copyinpath(from), (flags & AT_SYMLINK_FOLLOW) !== 0, (flags & AT_EMPTY_PATH) !== 0);
+  const vp = await at_namei(
+    l,
+    fromfd,
+    copyinpath(from),
+    (flags & AT_SYMLINK_FOLLOW) !== 0,
+    (flags & AT_EMPTY_PATH) !== 0,
+  );
   try {
     if (vp.v_type === VDIR) throw errno(E.EPERM);
     const parent = await at_parent(l, tofd, copyinpath(to));
@@ -149,11 +164,15 @@ export async function sys_linkat(l: Lwp, fromfd: number, from: Path, tofd: numbe
   }
 }
 
-/** May `vp`, called something in `dvp`, lose that name? Both are locked. Fills `dva` and `va`. @throws EROFS EACCES EPERM */
+/**
+ * May `vp`, called something in `dvp`, lose that name? Both are locked. Fills `dva` and `va`.
+ * @throws EROFS EACCES EPERM
+ */
 export function remove_checks(l: Lwp, dvp: Vnode, vp: Vnode, dva: Vattr, va: Vattr): MaybePromise<void> {
   mnt_check_rw(dvp.v_mount);
   const got = dvp.v_op.getattr(dvp, dva, l);
-  const allowed = got instanceof Promise ? got.then(() => genfs_access_va(dvp, dva, W_OK, l)) : genfs_access_va(dvp, dva, W_OK, l);
+  const allowed =
+    got instanceof Promise ? got.then(() => genfs_access_va(dvp, dva, W_OK, l)) : genfs_access_va(dvp, dva, W_OK, l);
   if (allowed instanceof Promise) return allowed.then(() => remove_checks_file(l, vp, dva, va));
   return remove_checks_file(l, vp, dva, va);
 }
@@ -208,7 +227,8 @@ async function remove(l: Lwp, parent: Parent, dir: boolean): Promise<void> {
 }
 
 /**
- * unlink of a directory, without its lock: a second directory is locked only by who has the mount's rename lock (vnlock.ts).
+ * unlink of a directory, without its lock: a second directory is locked only by who has the mount's rename lock
+ * (vnlock.ts).
  * @throws EPERM always, but for EROFS and EACCES
  */
 async function refuse_directory(l: Lwp, dvp: Vnode): Promise<never> {

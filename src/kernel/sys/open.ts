@@ -49,7 +49,9 @@ async function open_vnode(l: Lwp, vp: Vnode, flags: number, created: boolean): P
       const permitted = open_permitted(l, vp, fp, flags, writing);
       if (permitted) await permitted;
     }
-    if (type === VBLK || type === VCHR || type === VFIFO) throw errno(E.ENXIO, 'devices and fifos are opened by the host, not by this kernel');
+    if (type === VBLK || type === VCHR || type === VFIFO) {
+      throw errno(E.ENXIO, 'devices and fifos are opened by the host, not by this kernel');
+    }
     if ((flags & O_TRUNC) !== 0 && !created && type === VREG) await open_truncate(l, vp);
     if (vp.v_op.open !== undefined) {
       const opened = vp.v_op.open(vp, flags, l);
@@ -73,7 +75,14 @@ function open_permitted(l: Lwp, vp: Vnode, fp: File, flags: number, writing: boo
   return open_permitted_va(l, vp, va, fp, flags, writing);
 }
 
-function open_permitted_va(l: Lwp, vp: Vnode, va: Vattr, fp: File, flags: number, writing: boolean): MaybePromise<void> {
+function open_permitted_va(
+  l: Lwp,
+  vp: Vnode,
+  va: Vattr,
+  fp: File,
+  flags: number,
+  writing: boolean,
+): MaybePromise<void> {
   if (writing && (va.va_flags & APPEND) !== 0) {
     if ((flags & O_APPEND) === 0 || (flags & O_TRUNC) !== 0) throw errno(E.EPERM);
     fp.f_appendonly = true;
@@ -230,7 +239,10 @@ async function open_or_create(l: Lwp, parent: Parent, flags: number, mode: numbe
   }
 }
 
-/** open with O_TMPFILE: `path` names the directory. @throws EOPNOTSUPP where the driver cannot; EINVAL not open for writing */
+/**
+ * open with O_TMPFILE: `path` names the directory.
+ * @throws EOPNOTSUPP where the driver cannot; EINVAL not open for writing
+ */
 async function open_tmpfile(l: Lwp, fd: number, path: string, flags: number, mode: number): Promise<File> {
   const k = l.kernel;
   if ((flags & O_ACCMODE) === 0 || (flags & O_CREAT) !== 0) throw errno(E.EINVAL);
@@ -291,7 +303,11 @@ export async function sys_openat(l: Lwp, fd: number, path: Path, flags: number, 
   const name = copyinpath(path);
   const creating = (flags & O_CREAT) !== 0 && (flags & O_PATH) === 0;
   const nameless = (flags & O_TMPFILE) !== 0 && (flags & O_PATH) === 0;
-  const fp = nameless ? await open_tmpfile(l, fd, name, flags, mode) : creating ? await open_creat(l, fd, name, flags, mode) : await open_existing(l, fd, name, flags);
+  const fp = nameless
+    ? await open_tmpfile(l, fd, name, flags, mode)
+    : creating
+      ? await open_creat(l, fd, name, flags, mode)
+      : await open_existing(l, fd, name, flags);
   if ((flags & (O_SHLOCK | O_EXLOCK)) === 0) {
     try {
       return l.p.p_fd.alloc(fp, 0, (flags & O_CLOEXEC) !== 0);

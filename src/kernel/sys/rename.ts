@@ -43,14 +43,17 @@ class Locks {
 async function is_ancestor(l: Lwp, vp: Vnode, dvp: Vnode, locks: Locks): Promise<boolean> {
   const k = l.kernel;
   let at = dvp;
-  // On a damaged volume the way up may not end. Brent: who walks in a circle comes by the place where he stood at the last power of two.
+  // On a damaged volume the way up may not end. Brent: who walks in a circle comes by the place where he stood at the
+  // last power of two.
   let mark = -1;
   k.vref(at);
   try {
     for (let depth = 1; ; depth++) {
       if (at === vp) return true;
       if (at.v_isroot) return false;
-      if (at.v_key === mark) throw errno(E.EIO, 'directories lead to each other by ".." in a circle; the volume is damaged: check it');
+      if (at.v_key === mark) {
+        throw errno(E.EIO, 'directories lead to each other by ".." in a circle; the volume is damaged: check it');
+      }
       if ((depth & (depth - 1)) === 0) mark = at.v_key;
       const locked = locks.holds(at);
       if (!locked) {
@@ -90,7 +93,14 @@ function check_slashes(from: Parent, fvp: Vnode, to: Parent, tvp: Vnode): void {
 }
 
 /** Everything but the types: permissions, flags, mount points, cycles. All four are locked. */
-async function check_allowed(l: Lwp, from: Parent, fvp: Vnode, to: Parent, tvp: Vnode | null, locks: Locks): Promise<void> {
+async function check_allowed(
+  l: Lwp,
+  from: Parent,
+  fvp: Vnode,
+  to: Parent,
+  tvp: Vnode | null,
+  locks: Locks,
+): Promise<void> {
   const fdvp = from.dvp;
   const tdvp = to.dvp;
   const directory = fvp.v_type === VDIR;
@@ -137,7 +147,14 @@ async function exchange_allowed(l: Lwp, from: Parent, fvp: Vnode, to: Parent, tv
 }
 
 /** Carries out what was allowed, and keeps the name cache right. All are locked. */
-async function rename_vop(l: Lwp, from: Parent, fvp: Vnode, to: Parent, tvp: Vnode | null, flags: number): Promise<void> {
+async function rename_vop(
+  l: Lwp,
+  from: Parent,
+  fvp: Vnode,
+  to: Parent,
+  tvp: Vnode | null,
+  flags: number,
+): Promise<void> {
   const { dvp: fdvp, name: fname } = from;
   const { dvp: tdvp, name: tname } = to;
   const { namecache } = l.kernel;
@@ -204,8 +221,8 @@ async function rename_names(l: Lwp, from: Parent, to: Parent, flags: number): Pr
     const exchange = (flags & RENAME_EXCHANGE) !== 0;
     if (exchange && tvp === null) throw errno(E.ENOENT);
     if (fvp === tvp && (exchange || fvp.v_type !== VDIR || (fdvp === tdvp && from.name === to.name))) {
-      // Two names of one file, or twice the same name: nothing to do, says POSIX. (Two names of a directory are a rename that was
-      // not finished: it is now.)
+      // Two names of one file, or twice the same name: nothing to do, says POSIX. (Two names of a directory are a
+      // rename that was not finished: it is now.)
       if ((from.mustbedir || to.mustbedir) && fvp.v_type !== VDIR) throw errno(E.ENOTDIR);
       return;
     }
@@ -222,7 +239,11 @@ async function rename_names(l: Lwp, from: Parent, to: Parent, flags: number): Pr
     if (exchange) await exchange_allowed(l, from, fvp, to, tvp!, locks);
     else await check_allowed(l, from, fvp, to, tvp, locks);
     await rename_vop(l, from, fvp, to, tvp, flags);
-    if ((fdvp.v_mount.mnt_flag & MNT_SYNCHRONOUS) !== 0) for (const vp of new Set([fvp, tdvp, fdvp])) await vn_syncmount(vp);
+    if ((fdvp.v_mount.mnt_flag & MNT_SYNCHRONOUS) !== 0) {
+      for (const vp of new Set([fvp, tdvp, fdvp])) {
+        await vn_syncmount(vp);
+      }
+    }
   } finally {
     locks.exit();
     for (const vp of [fvp, tvp]) {
@@ -240,8 +261,12 @@ async function rename_parents(l: Lwp, from: Parent, to: Parent, flags: number): 
   const mp = from.dvp.v_mount;
   if (to.dvp.v_mount !== mp) throw errno(E.EXDEV);
   const { exchange, renamewhiteout } = from.dvp.v_op;
-  if ((flags & RENAME_EXCHANGE) !== 0 && exchange === undefined) throw errno(E.EINVAL, 'this file system cannot exchange names');
-  if ((flags & RENAME_WHITEOUT) !== 0 && renamewhiteout === undefined) throw errno(E.EINVAL, 'this file system cannot leave whiteouts');
+  if ((flags & RENAME_EXCHANGE) !== 0 && exchange === undefined) {
+    throw errno(E.EINVAL, 'this file system cannot exchange names');
+  }
+  if ((flags & RENAME_WHITEOUT) !== 0 && renamewhiteout === undefined) {
+    throw errno(E.EINVAL, 'this file system cannot leave whiteouts');
+  }
   let wait = mnt_start_write(mp);
   if (wait) await wait;
   try {
@@ -258,7 +283,14 @@ async function rename_parents(l: Lwp, from: Parent, to: Parent, flags: number): 
   }
 }
 
-export async function sys_renameat2(l: Lwp, fromfd: number, from: Path, tofd: number, to: Path, flags: number): Promise<void> {
+export async function sys_renameat2(
+  l: Lwp,
+  fromfd: number,
+  from: Path,
+  tofd: number,
+  to: Path,
+  flags: number,
+): Promise<void> {
   if ((flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE | RENAME_WHITEOUT)) !== 0) throw errno(E.EINVAL);
   if ((flags & RENAME_EXCHANGE) !== 0 && flags !== RENAME_EXCHANGE) throw errno(E.EINVAL);
   // A whiteout is a device.

@@ -28,8 +28,8 @@ export interface Flock {
 }
 
 /**
- * Takes one entry of a directory; false: there is no room for it. `known`: its attributes are in the Stat that the call was
- * given; else they were not to be had at once, and lstat says what they are, or why not.
+ * Takes one entry of a directory; false: there is no room for it. `known`: its attributes are in the Stat that the call
+ * was given; else they were not to be had at once, and lstat says what they are, or why not.
  */
 export type TakeDirent = (entry: Dirent, known: boolean) => boolean;
 
@@ -43,8 +43,8 @@ export interface Timestamp {
  * The system calls: the only way in. `rump_sys_openat` of C is `rump.sys.openat` here. Each fails by throwing an
  * {@link Errno}. A RumpSys belongs to one process (descriptors, current directory, root, umask) and one credential;
  * {@link withCred} gives the same process under another credential.
- * Buffers: bytes [offset, offset+length) of `buf` are used; both default to the whole. Sizes and offsets are bytes, at most 2^53-1.
- * Calls that fill a Stat or Statvfs return the object that they were given (or a new one).
+ * Buffers: bytes [offset, offset+length) of `buf` are used; both default to the whole. Sizes and offsets are bytes, at
+ * most 2^53-1. Calls that fill a Stat or Statvfs return the object that they were given (or a new one).
  *
  * Where systems differ: O_NOFOLLOW on a symlink is EFTYPE; unlink of a directory EPERM; link follows symlinks (linkat
  * does not unless asked); rename between two names of one file does nothing; pwrite ignores O_APPEND; devices and fifos
@@ -85,14 +85,15 @@ export interface RumpSys {
   fstat(fd: number, into?: Stat): Promise<Stat>;
   fstatat(fd: number, path: Path, into?: Stat, flags?: number): Promise<Stat>;
   /**
-   * Ours, for servers, which call nothing more often: fstat, and lstat relative to a directory, where a name that is missing is
-   * an answer (false) and no error. Both answer, or throw, at once if nothing has to be waited for.
+   * Ours, for servers, which call nothing more often: fstat, and lstat relative to a directory, where a name that is
+   * missing is an answer (false) and no error. Both answer, or throw, at once if nothing has to be waited for.
    */
   fgetattr(fd: number, into: Stat): MaybePromise<void>;
   lookupat(fd: number, path: Path, into: Stat): MaybePromise<boolean>;
   /**
-   * Ours, for servers. What is particular to the mount that holds the file `fd` stands for; whether the entry that `name` finds in
-   * a directory is spelled just so (where names do not fold, always); who is to hear of what others changed.
+   * Ours, for servers. What is particular to the mount that holds the file `fd` stands for; whether the entry that
+   * `name` finds in a directory is spelled just so (where names do not fold, always); who is to hear of what others
+   * changed.
    */
   fmounttraits(fd: number): MountFacts;
   isspelled(fd: number, name: Path): Promise<boolean>;
@@ -100,9 +101,9 @@ export interface RumpSys {
   /** Entries from the descriptor's position, which moves; at most `max` (default 128); an empty array at the end. */
   getdents(fd: number, max?: number): Promise<Dirent[]>;
   /**
-   * Ours, after Darwin's: getdents with the attributes of each entry but "." and "..", as lstat would give them; for who asks
-   * for them anyway. Hands up to `max` entries to `take` until it refuses one; the position is then behind the last one taken.
-   * Returns how many were taken. `take` may make no system calls.
+   * Ours, after Darwin's: getdents with the attributes of each entry but "." and "..", as lstat would give them; for
+   * who asks for them anyway. Hands up to `max` entries to `take` until it refuses one; the position is then behind the
+   * last one taken. Returns how many were taken. `take` may make no system calls.
    */
   getdirentriesattr(fd: number, max: number, into: Stat, take: TakeDirent): Promise<number>;
   access(path: Path, mode: number): Promise<void>;
@@ -177,14 +178,20 @@ export interface RumpSys {
   dup(fd: number): Promise<number>;
   dup2(from: number, to: number): Promise<number>;
   dup3(from: number, to: number, flags: number): Promise<number>;
-  /** F_GETLK returns the Flock filled; F_DUPFD and F_GET* a number; others 0. `owner` names the lock owner where it is not the process (FUSE). */
+  /**
+   * F_GETLK returns the Flock filled; F_DUPFD and F_GET* a number; others 0. `owner` names the lock owner where it is
+   * not the process (FUSE).
+   */
   fcntl(fd: number, command: number, arg?: number | Flock, owner?: bigint): Promise<number | Flock>;
   flock(fd: number, operation: number, owner?: bigint): Promise<void>;
   pathconf(path: Path, name: number): Promise<number>;
   fpathconf(fd: number, name: number): Promise<number>;
   /** Interrupted it fails with EINTR; the size is then as before. */
   posix_fallocate(fd: number, position: number, length: number): Promise<void>;
-  /** Ours, after Linux: `mode` is FALLOC_KEEP_SIZE, FALLOC_ZERO_RANGE, both, 0, or FALLOC_PUNCH_HOLE with FALLOC_KEEP_SIZE (fdiscard). */
+  /**
+   * Ours, after Linux: `mode` is FALLOC_KEEP_SIZE, FALLOC_ZERO_RANGE, both, 0, or FALLOC_PUNCH_HOLE with
+   * FALLOC_KEEP_SIZE (fdiscard).
+   */
   fallocate(fd: number, mode: number, position: number, length: number): Promise<void>;
   fdiscard(fd: number, position: number, length: number): Promise<void>;
 
@@ -205,7 +212,10 @@ export interface RumpSys {
   extattr_delete_link(path: Path, namespace: number, name: Path): Promise<void>;
   extattr_list_link(path: Path, namespace: number): Promise<string[]>;
 
-  /** Linux-style names: "user.x", "system.x", "trusted.x" and "security.x". XATTR_CREATE 1, XATTR_REPLACE 2. Listed names are byte strings. */
+  /**
+   * Linux-style names: "user.x", "system.x", "trusted.x" and "security.x". XATTR_CREATE 1, XATTR_REPLACE 2. Listed
+   * names are byte strings.
+   */
   getxattr(path: Path, name: Path): Promise<Uint8Array>;
   lgetxattr(path: Path, name: Path): Promise<Uint8Array>;
   fgetxattr(fd: number, name: Path): Promise<Uint8Array>;

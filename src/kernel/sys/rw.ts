@@ -128,7 +128,14 @@ function gather(bufs: readonly Uint8Array[]): Uint8Array {
   return whole;
 }
 
-export async function sys_pread(l: Lwp, fd: number, buf: Uint8Array, position: number, offset = 0, length = buf.length - offset): Promise<number> {
+export async function sys_pread(
+  l: Lwp,
+  fd: number,
+  buf: Uint8Array,
+  position: number,
+  offset = 0,
+  length = buf.length - offset,
+): Promise<number> {
   const fp = readable(l, fd);
   check_buffer(buf, offset, length);
   check_offset(position);
@@ -155,7 +162,13 @@ export async function sys_preadv(l: Lwp, fd: number, bufs: readonly Uint8Array[]
   }
 }
 
-export async function sys_read(l: Lwp, fd: number, buf: Uint8Array, offset = 0, length = buf.length - offset): Promise<number> {
+export async function sys_read(
+  l: Lwp,
+  fd: number,
+  buf: Uint8Array,
+  offset = 0,
+  length = buf.length - offset,
+): Promise<number> {
   check_buffer(buf, offset, length);
   const whole = offset === 0 && length === buf.length;
   return sys_readv(l, fd, [whole ? buf : buf.subarray(offset, offset + length)]);
@@ -179,8 +192,18 @@ export async function sys_readv(l: Lwp, fd: number, bufs: readonly Uint8Array[])
   }
 }
 
-/** Positioned writes go where they are told to even through O_APPEND descriptors (POSIX), but never into an append-only file. */
-export async function sys_pwrite(l: Lwp, fd: number, buf: Uint8Array, position: number, offset = 0, length = buf.length - offset): Promise<number> {
+/**
+ * Positioned writes go where they are told to even through O_APPEND descriptors (POSIX), but never into an append-only
+ * file.
+ */
+export async function sys_pwrite(
+  l: Lwp,
+  fd: number,
+  buf: Uint8Array,
+  position: number,
+  offset = 0,
+  length = buf.length - offset,
+): Promise<number> {
   const fp = writable(l, fd);
   check_buffer(buf, offset, length);
   check_offset(position);
@@ -205,7 +228,13 @@ export async function sys_pwritev(l: Lwp, fd: number, bufs: readonly Uint8Array[
   return sys_pwrite(l, fd, gather(bufs), position);
 }
 
-export async function sys_write(l: Lwp, fd: number, buf: Uint8Array, offset = 0, length = buf.length - offset): Promise<number> {
+export async function sys_write(
+  l: Lwp,
+  fd: number,
+  buf: Uint8Array,
+  offset = 0,
+  length = buf.length - offset,
+): Promise<number> {
   const fp = writable(l, fd);
   check_buffer(buf, offset, length);
   if (length === 0) return 0;

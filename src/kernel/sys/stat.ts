@@ -151,7 +151,13 @@ export async function sys_fstat(l: Lwp, fd: number, into: Stat | undefined): Pro
 export async function sys_faccessat(l: Lwp, fd: number, path: Path, mode: number, flags = 0): Promise<void> {
   if ((mode & ~(R_OK | W_OK | X_OK)) !== 0) throw errno(E.EINVAL);
   if ((flags & ~(AT_EACCESS | AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)) !== 0) throw errno(E.EINVAL);
-  const vp = await at_namei(l, fd, copyinpath(path), (flags & AT_SYMLINK_NOFOLLOW) === 0, (flags & AT_EMPTY_PATH) !== 0);
+  const vp = await at_namei(
+    l,
+    fd,
+    copyinpath(path),
+    (flags & AT_SYMLINK_NOFOLLOW) === 0,
+    (flags & AT_EMPTY_PATH) !== 0,
+  );
   try {
     if (mode !== 0) await vop_access_locked(vp, mode, l);
   } finally {

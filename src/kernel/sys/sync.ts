@@ -1,6 +1,16 @@
 /** sync, fsync family, statvfs family. */
 import { E, errno } from '../errno.js';
-import { AT_FDCWD, FDATASYNC, FDISKSYNC, FFILESYNC, MNT_LOG, MNT_NODEV, MNT_NOEXEC, MNT_NOSUID, MNT_RDONLY } from '../fcntl.js';
+import {
+  AT_FDCWD,
+  FDATASYNC,
+  FDISKSYNC,
+  FFILESYNC,
+  MNT_LOG,
+  MNT_NODEV,
+  MNT_NOEXEC,
+  MNT_NOSUID,
+  MNT_RDONLY,
+} from '../fcntl.js';
 import type { Lwp } from '../proc.js';
 import { Statvfs } from '../stat.js';
 import type { Mount } from '../vfs/mount.js';
@@ -83,7 +93,9 @@ export async function sys_fsync_range(l: Lwp, fd: number, how: number, start: nu
   const fp = fd_getopen(l, fd);
   if (!fp.f_write) throw errno(E.EBADF);
   const kind = how & (FDATASYNC | FFILESYNC);
-  if ((how & ~(FDATASYNC | FFILESYNC | FDISKSYNC)) !== 0 || (kind !== FDATASYNC && kind !== FFILESYNC)) throw errno(E.EINVAL);
+  if ((how & ~(FDATASYNC | FFILESYNC | FDISKSYNC)) !== 0 || (kind !== FDATASYNC && kind !== FFILESYNC)) {
+    throw errno(E.EINVAL);
+  }
   check_offset(start);
   check_offset(length);
   return sys_fsync(l, fd, kind === FDATASYNC);

@@ -1,6 +1,14 @@
 import type { Cred } from '../cred.js';
 import { makeCred } from '../cred.js';
-import { AT_FDCWD, AT_REMOVEDIR, AT_SYMLINK_FOLLOW, AT_SYMLINK_NOFOLLOW, O_CREAT, O_TRUNC, O_WRONLY } from '../fcntl.js';
+import {
+  AT_FDCWD,
+  AT_REMOVEDIR,
+  AT_SYMLINK_FOLLOW,
+  AT_SYMLINK_NOFOLLOW,
+  O_CREAT,
+  O_TRUNC,
+  O_WRONLY,
+} from '../fcntl.js';
 import { Lwp } from '../proc.js';
 import type { Proc } from '../proc.js';
 import { S_IFIFO } from '../stat.js';
@@ -9,7 +17,8 @@ import type { Dirent, Fhandle, Stat, Statvfs } from '../stat.js';
 import type { MountArgs } from '../vfs/vfsops.js';
 import { sys_fallocate, sys_fdiscard, sys_posix_fallocate } from './alloc.js';
 import {
-  sys_chflags, sys_fchflags, sys_fchmod, sys_fchmodat, sys_fchown, sys_fchownat, sys_ftruncate, sys_futimens, sys_truncate, sys_utimensat,
+  sys_chflags, sys_fchflags, sys_fchmod, sys_fchmodat, sys_fchown, sys_fchownat, sys_ftruncate, sys_futimens,
+  sys_truncate, sys_utimensat,
 } from './attr.js';
 import { sys_close } from './close.js';
 import { sys_chdir, sys_chroot, sys_fchdir, sys_fchroot, sys_getcwd, sys_umask } from './cwd.js';
@@ -28,12 +37,24 @@ import { sys_renameat2 } from './rename.js';
 import { sys_fmounttraits, sys_isspelled, sys_onchange } from './traits.js';
 import type { ChangeListener } from '../vfs/changes.js';
 import type { Flock, MountFacts, Path, RumpSys, TakeDirent, Timestamp } from './rumpsys.js';
-import { sys_lseek, sys_pread, sys_preadv, sys_pwrite, sys_pwritev, sys_read, sys_readv, sys_write, sys_writev } from './rw.js';
+import {
+  sys_lseek,
+  sys_pread,
+  sys_preadv,
+  sys_pwrite,
+  sys_pwritev,
+  sys_read,
+  sys_readv,
+  sys_write,
+  sys_writev,
+} from './rw.js';
 import { sys_faccessat, sys_fgetattr, sys_fstat, sys_fstatat, sys_lookupat } from './stat.js';
 import { sys_fstatvfs, sys_fsync, sys_fsync_range, sys_getvfsstat, sys_statvfs, sys_sync } from './sync.js';
 import { xattr_get, xattr_list, xattr_remove, xattr_set } from './xattr.js';
 
-/** Credentials that a process remembers, so that a server acting for many users does not make them anew at each request. */
+/**
+ * Credentials that a process remembers, so that a server acting for many users does not make them anew at each request.
+ */
 const CREDS_MAX = 256;
 
 function samegroups(a: readonly number[], b: readonly number[]): boolean {
@@ -54,7 +75,14 @@ class Faces {
     for (let i = 0; i < faces.length; i++) {
       const face = faces[i]!;
       const cred = face.l.cred;
-      if (cred.cr_uid !== uid || cred.cr_gid !== gid || cred.cr_hostchecked !== hostchecked || !samegroups(cred.cr_groups, groups)) continue;
+      if (
+        cred.cr_uid !== uid ||
+        cred.cr_gid !== gid ||
+        cred.cr_hostchecked !== hostchecked ||
+        !samegroups(cred.cr_groups, groups)
+      ) {
+        continue;
+      }
       if (i > 0) {
         faces[i] = faces[i - 1]!;
         faces[i - 1] = face;
@@ -69,7 +97,9 @@ class Faces {
   }
 }
 
-/** The system calls of one process under one credential. Each does nothing but pass on to the function of its family. */
+/**
+ * The system calls of one process under one credential. Each does nothing but pass on to the function of its family.
+ */
 export class Syscalls implements RumpSys {
   readonly l: Lwp;
 

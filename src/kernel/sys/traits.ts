@@ -15,7 +15,18 @@ import { closef } from './close.js';
 export function sys_fmounttraits(l: Lwp, fd: number): MountFacts {
   const { v_mount: mp } = l.p.p_fd.get(fd).f_vnode;
   const { foldname, aliases, unicode, namemax, shared, timeouts, interruptible, access, wideids } = mp.mnt_traits;
-  return { folds: foldname !== null, aliases, unicode, namemax, shared, timeouts, interruptible, access, wideids, survives: mp.mnt_op.vfs_survives ?? 'no' };
+  return {
+    folds: foldname !== null,
+    aliases,
+    unicode,
+    namemax,
+    shared,
+    timeouts,
+    interruptible,
+    access,
+    wideids,
+    survives: mp.mnt_op.vfs_survives ?? 'no',
+  };
 }
 
 /** Is the entry that `name` finds in the directory `fd` spelled just so? @throws ENOENT ENOTDIR */
@@ -41,7 +52,11 @@ export async function sys_isspelled(l: Lwp, fd: number, path: Path): Promise<boo
   }
 }
 
-/** `listener` hears of each change from now on; at once, from within whatever the driver is doing: it may make no system calls. @throws EPERM */
+/**
+ * `listener` hears of each change from now on; at once, from within whatever the driver is doing: it may make no system
+ * calls.
+ * @throws EPERM
+ */
 export function sys_onchange(l: Lwp, listener: ChangeListener): void {
   if (!privileged(l)) throw errno(E.EPERM);
   l.kernel.changelisteners.add(listener);

@@ -12,14 +12,20 @@ import type { Path } from './rumpsys.js';
 export const XATTR_CREATE = 1;
 export const XATTR_REPLACE = 2;
 
-/** A namespace of Linux: the prefix of its names, where its attributes are kept, and whether there under their whole names. */
+/**
+ * A namespace of Linux: the prefix of its names, where its attributes are kept, and whether there under their whole
+ * names.
+ */
 interface Prefix {
   readonly text: string;
   readonly namespace: number;
   readonly whole: boolean;
 }
 
-/** As NetBSD's xattr_native has it: what Linux keeps for itself lies in the system namespace, where NetBSD leaves it alone. */
+/**
+ * As NetBSD's xattr_native has it: what Linux keeps for itself lies in the system namespace, where NetBSD leaves it
+ * alone.
+ */
 const PREFIXES: readonly Prefix[] = [
   { text: 'user.', namespace: EXTATTR_NAMESPACE_USER, whole: false },
   { text: 'trusted.', namespace: EXTATTR_NAMESPACE_SYSTEM, whole: true },
@@ -41,7 +47,9 @@ function split(name: Path): { prefix: Prefix; namespace: number; attr: Uint8Arra
   const bytes = bytestrFromPath(name);
   const prefix = prefixOf(bytes);
   const rest = prefix === undefined ? '' : bytes.slice(prefix.text.length);
-  if (prefix === undefined || (!prefix.whole && prefix.namespace === EXTATTR_NAMESPACE_SYSTEM && isWhole(rest))) throw errno(E.EOPNOTSUPP);
+  if (prefix === undefined || (!prefix.whole && prefix.namespace === EXTATTR_NAMESPACE_SYSTEM && isWhole(rest))) {
+    throw errno(E.EOPNOTSUPP);
+  }
   if (rest === '') throw errno(E.EINVAL);
   return { prefix, namespace: prefix.namespace, attr: bytestrToBytes(prefix.whole ? bytes : rest) };
 }
@@ -58,7 +66,9 @@ export async function xattr_get(l: Lwp, target: Target, name: Path): Promise<Uin
 
 /** `flags`: XATTR_CREATE fails with EEXIST if the attribute is there, XATTR_REPLACE with ENOATTR if it is not. */
 export async function xattr_set(l: Lwp, target: Target, name: Path, value: Uint8Array, flags = 0): Promise<void> {
-  if ((flags & ~(XATTR_CREATE | XATTR_REPLACE)) !== 0 || flags === (XATTR_CREATE | XATTR_REPLACE)) throw errno(E.EINVAL);
+  if ((flags & ~(XATTR_CREATE | XATTR_REPLACE)) !== 0 || flags === (XATTR_CREATE | XATTR_REPLACE)) {
+    throw errno(E.EINVAL);
+  }
   const { namespace, attr } = split(name);
   const key = copyinattrname(attr);
   await with_target(l, target, (vp) =>

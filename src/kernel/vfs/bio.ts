@@ -5,7 +5,10 @@ import type { LogLevel, MaybePromise } from '../rumpuser/rumpuser.js';
 import type { Keep, KeepsBlocks } from '../keep/keep.js';
 import { BufList, CachedBuf, DeviceBlocks } from './cachedbuf.js';
 
-/** The content is newer than the disk. Such a buffer stays in memory until its owner writes it. Set by bdwrite only, cleared by writing only. */
+/**
+ * The content is newer than the disk. Such a buffer stays in memory until its owner writes it. Set by bdwrite only,
+ * cleared by writing only.
+ */
 export const B_DELWRI = 0x1;
 /** The content has been read or wholly written (else it is undefined: the owner of a getblk fills it). */
 export const B_VALID = 0x2;
@@ -34,7 +37,10 @@ export interface Buf {
 export interface BufferCache extends KeepsBlocks {
   /** @throws EIO a read error, or a block beyond the device; EINVAL for a size that no block has */
   bread(dev: BlockDevice, offset_bytes: number, size_bytes: number): MaybePromise<Buf>;
-  /** Like bread but without reading: the caller fills the whole of b_data. Released without bdwrite, bwrite or B_VALID it is forgotten. */
+  /**
+   * Like bread but without reading: the caller fills the whole of b_data. Released without bdwrite, bwrite or B_VALID
+   * it is forgotten.
+   */
   getblk(dev: BlockDevice, offset_bytes: number, size_bytes: number): Buf;
   /** The buffer if it is cached and has content, referenced; else undefined. */
   incore(dev: BlockDevice, offset_bytes: number): Buf | undefined;
@@ -48,7 +54,10 @@ export interface BufferCache extends KeepsBlocks {
    * transfer. No barrier. Tries all of them, then throws the first error; what could not be written stays dirty.
    */
   bflush(dev: BlockDevice, which?: (bp: Buf) => boolean): MaybePromise<void>;
-  /** Forgets cached blocks inside the range, dirty or not (they were freed). Who still holds one keeps the memory; its writes are dropped. */
+  /**
+   * Forgets cached blocks inside the range, dirty or not (they were freed). Who still holds one keeps the memory; its
+   * writes are dropped.
+   */
   binval(dev: BlockDevice, offset_bytes: number, length: number): void;
   /** Forgets everything of the device; dirty buffers must have been written. */
   purge(dev: BlockDevice): void;
@@ -74,7 +83,9 @@ export interface BufCacheOptions {
   /** Bytes; default {@link BUFCACHE_DEFAULT_BYTES}. */
   readonly limit_bytes?: number;
   readonly log?: (level: LogLevel, message: string, fields?: Record<string, unknown>) => void;
-  /** For tests: looks for blocks that overlap a cached one, at the cost of a walk over the cache for each new buffer. */
+  /**
+   * For tests: looks for blocks that overlap a cached one, at the cost of a walk over the cache for each new buffer.
+   */
   readonly check_overlap?: boolean;
 }
 
@@ -160,7 +171,9 @@ export class BufCache implements BufferCache {
     if (this.dropped(bp)) return;
     this.makeDirty(bp);
     const blocks = bp.blocks;
-    if (blocks.dirty_bytes > blocks.pressure_at && blocks.flushing === null && blocks.pressure !== null) this.startFlush(blocks, blocks.pressure);
+    if (blocks.dirty_bytes > blocks.pressure_at && blocks.flushing === null && blocks.pressure !== null) {
+      this.startFlush(blocks, blocks.pressure);
+    }
   }
 
   bwrite(buf: Buf): MaybePromise<void> {
@@ -202,7 +215,9 @@ export class BufCache implements BufferCache {
   purge(dev: BlockDevice): void {
     const blocks = this.devices.get(dev);
     if (blocks === undefined) return;
-    if (blocks.dirty_bytes > 0) this.log('error', `${dev.name}: ${blocks.dirty_bytes} bytes of changed metadata were never written and are lost`);
+    if (blocks.dirty_bytes > 0) {
+      this.log('error', `${dev.name}: ${blocks.dirty_bytes} bytes of changed metadata were never written and are lost`);
+    }
     for (const bp of blocks.map.values()) this.detach(bp);
     this.devices.delete(dev);
     if (this.last === blocks) this.last = null;
@@ -240,13 +255,29 @@ export class BufCache implements BufferCache {
   /** A new buffer in the map, without content. `old` is the cached block of another size that it takes the place of. */
   private enter(blocks: DeviceBlocks, offset: number, size: number, old: CachedBuf | undefined): CachedBuf {
     this.misses++;
-    if (!(size > 0 && size <= BLOCK_MAX_BYTES)) throw errno(E.EINVAL, `${blocks.dev.name}: block of ${size} bytes at ${offset}`);
+    if (!(size > 0 && size <= BLOCK_MAX_BYTES)) {
+      throw errno(E.EINVAL, `${blocks.dev.name}: block of ${size} bytes at ${offset}`);
+    }
     if (!(offset >= 0 && offset + size <= blocks.dev.size_bytes)) {
-      throw errno(E.EIO, `${blocks.dev.name}: block of ${size} bytes at ${offset} lies beyond the device's ${blocks.dev.size_bytes} bytes`);
+      throw errno(
+        E.EIO,
+        `${blocks.dev.name}: block of ${size} bytes at ${offset} lies beyond the device's ${blocks.dev.size_bytes} ` +
+          'bytes',
+      );
     }
     if (old !== undefined) {
-      if (old.dirty) throw this.bug(`block at ${offset} is asked for with ${size} bytes while ${old.b_bcount} bytes of it are dirty`, old);
-      if (old.b_refs > 0) this.bug(`block at ${offset} is asked for with ${size} bytes while somebody holds it with ${old.b_bcount}`, old);
+      if (old.dirty) {
+        throw this.bug(
+          `block at ${offset} is asked for with ${size} bytes while ${old.b_bcount} bytes of it are dirty`,
+          old,
+        );
+      }
+      if (old.b_refs > 0) {
+        this.bug(
+          `block at ${offset} is asked for with ${size} bytes while somebody holds it with ${old.b_bcount}`,
+          old,
+        );
+      }
       this.detach(old);
     }
     if (this.check_overlap) this.refuseOverlap(blocks, offset, size);
@@ -418,7 +449,9 @@ export class BufCache implements BufferCache {
     // A microtask later: bdwrite's caller is in the middle of a change.
     blocks.flushing = Promise.resolve()
       .then(hook)
-      .catch((e: unknown) => this.log('error', `${blocks.dev.name}: writing changed metadata failed: ${errnoName(errnoOf(e))}`))
+      .catch((e: unknown) =>
+        this.log('error', `${blocks.dev.name}: writing changed metadata failed: ${errnoName(errnoOf(e))}`),
+      )
       .then(() => {
         blocks.flushing = null;
         const tolerated = this.limit_bytes / 4;
@@ -435,7 +468,10 @@ export class BufCache implements BufferCache {
   private refuseOverlap(blocks: DeviceBlocks, offset: number, size: number): void {
     for (const bp of blocks.map.values()) {
       if (bp.b_offset >= offset + size || bp.b_offset + bp.b_bcount <= offset) continue;
-      throw this.bug(`block of ${size} bytes at ${offset} overlaps the cached block of ${bp.b_bcount} bytes at ${bp.b_offset}`, bp);
+      throw this.bug(
+        `block of ${size} bytes at ${offset} overlaps the cached block of ${bp.b_bcount} bytes at ${bp.b_offset}`,
+        bp,
+      );
     }
   }
 

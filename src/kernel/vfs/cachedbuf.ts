@@ -80,7 +80,9 @@ export class DeviceBlocks {
   keeper: Keep | null = null;
   /** While the pressure hook runs. */
   flushing: Promise<void> | null = null;
-  /** The hook is started above this. Rises after a flush that left much dirty, so that it is not called again and again. */
+  /**
+   * The hook is started above this. Rises after a flush that left much dirty, so that it is not called again and again.
+   */
   pressure_at: number;
 
   constructor(dev: BlockDevice, pressure_at: number) {

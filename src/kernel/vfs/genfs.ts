@@ -22,10 +22,18 @@ export function privileged(ctx: Context): boolean {
 }
 
 /**
- * The classic check of mode bits: exactly one class (owner, else group, else other) decides. `acc_mode` is of R_OK, W_OK,
- * X_OK. The superuser may read and write everything, search every directory, and execute what anybody may execute.
+ * The classic check of mode bits: exactly one class (owner, else group, else other) decides. `acc_mode` is of R_OK,
+ * W_OK, X_OK. The superuser may read and write everything, search every directory, and execute what anybody may
+ * execute.
  */
-export function genfs_can_access(type: number, mode: number, uid: number, gid: number, acc_mode: number, cred: Cred): boolean {
+export function genfs_can_access(
+  type: number,
+  mode: number,
+  uid: number,
+  gid: number,
+  acc_mode: number,
+  cred: Cred,
+): boolean {
   if (kauth_issuser(cred)) return (acc_mode & X_OK) === 0 || type === VDIR || (mode & 0o111) !== 0;
   let granted = mode;
   if (cred.cr_uid === uid) granted = mode >> 6;
@@ -37,7 +45,9 @@ export function genfs_can_access(type: number, mode: number, uid: number, gid: n
 /** What forbids writing to everybody: a read-only volume, an immutable file. @throws EROFS EPERM */
 function genfs_check_writable(vp: Vnode, flags: number): void {
   const type = vp.v_type;
-  if ((vp.v_mount.mnt_flag & MNT_RDONLY) !== 0 && (type === VREG || type === VDIR || type === VLNK)) throw errno(E.EROFS);
+  if ((vp.v_mount.mnt_flag & MNT_RDONLY) !== 0 && (type === VREG || type === VDIR || type === VLNK)) {
+    throw errno(E.EROFS);
+  }
   if ((flags & IMMUTABLE) !== 0) throw errno(E.EPERM);
 }
 
@@ -50,11 +60,19 @@ export function genfs_access_va(vp: Vnode, va: Vattr, mode: number, ctx: Context
   return undefined;
 }
 
-/** VOP_ACCESS: may the caller read, write, execute or search `vp`, whose lock the caller holds? @throws EACCES EPERM EROFS */
+/**
+ * VOP_ACCESS: may the caller read, write, execute or search `vp`, whose lock the caller holds?
+ * @throws EACCES EPERM EROFS
+ */
 export function vop_access(vp: Vnode, mode: number, ctx: Context): MaybePromise<void> {
   if (vp.v_mount.mnt_traits.access && vp.v_op.access !== undefined) return vp.v_op.access(vp, mode, ctx);
   // Nothing can forbid these, so the attributes are not worth asking for.
-  if ((mode & W_OK) === 0 && (ctx.cred.cr_hostchecked || (ctx.cred.cr_uid === 0 && ((mode & X_OK) === 0 || vp.v_type === VDIR)))) return undefined;
+  if (
+    (mode & W_OK) === 0 &&
+    (ctx.cred.cr_hostchecked || (ctx.cred.cr_uid === 0 && ((mode & X_OK) === 0 || vp.v_type === VDIR)))
+  ) {
+    return undefined;
+  }
   const va = new Vattr();
   const wait = vp.v_op.getattr(vp, va, ctx);
   if (wait instanceof Promise) return wait.then(() => genfs_access_va(vp, va, mode, ctx));
@@ -89,7 +107,8 @@ export function genfs_can_chtimes(vp: Vnode, va: Vattr, ctx: Context, vaflags: n
  */
 export function genfs_can_chflags(vp: Vnode, va: Vattr, ctx: Context, flags: number): number {
   if (kauth_issuser(ctx.cred)) return flags;
-  const changing_sysflags = ((flags ^ va.va_flags) & SF_SETTABLE) !== 0 || (va.va_flags & (SF_IMMUTABLE | SF_APPEND)) !== 0;
+  const changing_sysflags =
+    ((flags ^ va.va_flags) & SF_SETTABLE) !== 0 || (va.va_flags & (SF_IMMUTABLE | SF_APPEND)) !== 0;
   if (ctx.cred.cr_uid !== va.va_uid || changing_sysflags) throw errno(E.EPERM);
   if (vp.v_type === VCHR || vp.v_type === VBLK) throw errno(E.EPERM);
   return flags;
@@ -101,7 +120,10 @@ export function genfs_can_sticky(dva: Vattr, va: Vattr, ctx: Context): void {
   if (ctx.cred.cr_uid !== dva.va_uid && ctx.cred.cr_uid !== va.va_uid) throw errno(E.EPERM);
 }
 
-/** Extended attributes: the system namespace is the superuser's, the user namespace goes by the file's permissions. @throws EPERM EACCES EROFS */
+/**
+ * Extended attributes: the system namespace is the superuser's, the user namespace goes by the file's permissions.
+ * @throws EPERM EACCES EROFS
+ */
 export function genfs_can_extattr(vp: Vnode, mode: number, ctx: Context, namespace: number): MaybePromise<void> {
   if (namespace === EXTATTR_NAMESPACE_SYSTEM) {
     if (!kauth_issuser(ctx.cred)) throw errno(E.EPERM);
@@ -111,7 +133,10 @@ export function genfs_can_extattr(vp: Vnode, mode: number, ctx: Context, namespa
   return vop_access(vp, mode & (R_OK | W_OK), ctx);
 }
 
-/** The mode of a file that changes hands or content by others than the superuser: set-id bits go. Directories keep theirs. */
+/**
+ * The mode of a file that changes hands or content by others than the superuser: set-id bits go. Directories keep
+ * theirs.
+ */
 export function genfs_clear_setid(type: number, mode: number, ctx: Context): number {
   return kauth_issuser(ctx.cred) || type === VDIR ? mode : mode & ~(S_ISUID | S_ISGID);
 }

@@ -67,7 +67,8 @@ export class LockManager {
       this.clear(list, want);
       return;
     }
-    // A change of flock's kind gives the old lock up first, as flock(2) says, so that two upgrades do not wait for each other.
+    // A change of flock's kind gives the old lock up first, as flock(2) says, so that two upgrades do not wait for each
+    // other.
     if (!posix && list.held.some((held) => held.lf_owner === want.lf_owner && held.lf_type !== want.lf_type)) {
       if (wait || this.getlk(lockf, posix, want) === undefined) this.clear(list, want);
     }

@@ -23,10 +23,15 @@ function there(vp: Vnode | null): Vnode {
 }
 
 /**
- * VOP_LOOKUP through the name cache; the caller holds the lock of `dvp`. The answer is referenced; null where the name does
- * not exist: throwing costs more than the lookup.
+ * VOP_LOOKUP through the name cache; the caller holds the lock of `dvp`. The answer is referenced; null where the name
+ * does not exist: throwing costs more than the lookup.
  */
-export function cache_vop_lookup_or_null(k: VfsKernel, dvp: Vnode, name: string, ctx: Context): MaybePromise<Vnode | null> {
+export function cache_vop_lookup_or_null(
+  k: VfsKernel,
+  dvp: Vnode,
+  name: string,
+  ctx: Context,
+): MaybePromise<Vnode | null> {
   const cached = k.namecache.lookup(dvp, name);
   if (cached === null) return null;
   if (cached !== undefined && k.vcache.tryref(cached)) return cached;
@@ -55,8 +60,8 @@ function remember(k: VfsKernel, dvp: Vnode, name: string, vp: Vnode | null): Vno
 }
 
 /**
- * How `dvp` spells the entry that `name` finds and that is `vp`; the caller holds the lock of `dvp`. Where names do not fold,
- * just so.
+ * How `dvp` spells the entry that `name` finds and that is `vp`; the caller holds the lock of `dvp`. Where names do not
+ * fold, just so.
  */
 export function vn_spelling(k: VfsKernel, dvp: Vnode, name: string, vp: Vnode, ctx: Context): MaybePromise<string> {
   if (dvp.v_mount.mnt_traits.foldname === null || dvp.v_op.spelling === undefined) return name;
@@ -83,7 +88,13 @@ function search_locked(k: VfsKernel, dvp: Vnode, name: string, ctx: Context): Ma
   return cache_vop_lookup_or_null(k, dvp, name, ctx);
 }
 
-async function search_wait(k: VfsKernel, dvp: Vnode, name: string, ctx: Context, wait: Promise<void>): Promise<Vnode | null> {
+async function search_wait(
+  k: VfsKernel,
+  dvp: Vnode,
+  name: string,
+  ctx: Context,
+  wait: Promise<void>,
+): Promise<Vnode | null> {
   await wait;
   try {
     return await search_locked(k, dvp, name, ctx);
@@ -137,7 +148,10 @@ export function search(k: VfsKernel, dvp: Vnode, name: string, ctx: Context): Ma
   return found instanceof Promise ? found.then(there) : there(found);
 }
 
-/** From a covered directory to the root of what is mounted there; gives back the reference to `vp` and takes one to the answer. */
+/**
+ * From a covered directory to the root of what is mounted there; gives back the reference to `vp` and takes one to the
+ * answer.
+ */
 export function cross_mounts(k: VfsKernel, vp: Vnode): MaybePromise<Vnode> {
   if (vp.v_mountedhere === null) return vp;
   return cross_mounts_slow(k, vp);
@@ -158,7 +172,10 @@ async function cross_mounts_slow(k: VfsKernel, start: Vnode): Promise<Vnode> {
   return vp;
 }
 
-/** Takes `name` in `dvp`, across mount points downwards and, for "..", upwards; not above the process's root. The answer is referenced. */
+/**
+ * Takes `name` in `dvp`, across mount points downwards and, for "..", upwards; not above the process's root. The answer
+ * is referenced.
+ */
 export function lookup_once(w: Walker, dvp: Vnode, name: string): MaybePromise<Vnode> {
   const k = w.kernel;
   if (name === '..') return lookup_dotdot(w, dvp);

@@ -6,13 +6,20 @@ import { RoomBudget } from './room.js';
 
 type Operation = 'read' | 'write' | 'flush';
 
-const DOING: Record<Operation, string> = { read: 'reading', write: 'writing', flush: 'bringing writes to stable storage' };
+const DOING: Record<Operation, string> = {
+  read: 'reading',
+  write: 'writing',
+  flush: 'bringing writes to stable storage',
+};
 
 /** Less is not worth putting off, bytes. */
 const POST_MIN_BYTES = 16384;
 /** What the host must have left for a write to be put off, bytes: it could not be refused for want of room later. */
 const POST_RESERVE_BYTES = 64 << 20;
-/** What the host is to have left for changes that are in memory and not yet on the device; or a quarter of what it had first, if that is less. */
+/**
+ * What the host is to have left for changes that are in memory and not yet on the device; or a quarter of what it had
+ * first, if that is less.
+ */
 const RESERVE_BYTES = 24 << 20;
 
 /** Errors that came from a device, and not from the code of a driver. */
@@ -72,7 +79,9 @@ export class MountedDevice implements BlockDevice {
     } catch (thrown) {
       throw this.failed('read', thrown, length, offset_bytes);
     }
-    if (reading instanceof Promise) return reading.catch((thrown: unknown) => Promise.reject(this.failed('read', thrown, length, offset_bytes)));
+    if (reading instanceof Promise) {
+      return reading.catch((thrown: unknown) => Promise.reject(this.failed('read', thrown, length, offset_bytes)));
+    }
     return undefined;
   }
 
@@ -84,11 +93,16 @@ export class MountedDevice implements BlockDevice {
     } catch (thrown) {
       throw this.failed('write', thrown, length, offset_bytes);
     }
-    if (writing instanceof Promise) return writing.catch((thrown: unknown) => Promise.reject(this.failed('write', thrown, length, offset_bytes)));
+    if (writing instanceof Promise) {
+      return writing.catch((thrown: unknown) => Promise.reject(this.failed('write', thrown, length, offset_bytes)));
+    }
     return undefined;
   }
 
-  /** From now on writes may be put off and noted in `notes`; null: no more. `lost`: a write of this owner has failed after all. */
+  /**
+   * From now on writes may be put off and noted in `notes`; null: no more. `lost`: a write of this owner has failed
+   * after all.
+   */
   postinto(notes: PostedWrite | null, lost: (owner: number) => void): void {
     this.settle();
     this.notes = this.disk.immediate === true ? notes : null;
@@ -132,8 +146,8 @@ export class MountedDevice implements BlockDevice {
   }
 
   /**
-   * How many of `bytes` may be allocated on the volume now. Less where the host could run out of room before everything is on
-   * the device: better no file than one whose metadata is lost.
+   * How many of `bytes` may be allocated on the volume now. Less where the host could run out of room before everything
+   * is on the device: better no file than one whose metadata is lost.
    */
   spare(bytes: number): number {
     if (!this.hasspare(bytes)) this.full();
@@ -186,7 +200,11 @@ export class MountedDevice implements BlockDevice {
     if (!this.said.has(what)) {
       this.said.add(what);
       const where = operation === 'flush' ? '' : ` ${length} bytes at ${offset_bytes}`;
-      this.log('error', `${this.name}: ${DOING[operation]}${where} failed: ${errnoName(thrown.errno)} (${thrown.message}); more errors of this kind are not reported`);
+      this.log(
+        'error',
+        `${this.name}: ${DOING[operation]}${where} failed: ${errnoName(thrown.errno)} (${thrown.message}); more ` +
+          'errors of this kind are not reported',
+      );
     }
     return error;
   }

@@ -19,7 +19,10 @@ export class MountImpl {
   rootvp: Vnode | null = null;
   /** All vnodes in memory by key. */
   readonly vnodes = new VnodeTable();
-  /** Taken shared by every call that changes the volume, exclusively by unmount and by changes between rw and ro (fstrans(9)). */
+  /**
+   * Taken shared by every call that changes the volume, exclusively by unmount and by changes between rw and ro
+   * (fstrans(9)).
+   */
   readonly trans = new RwLock();
   /** Changes are kept for a successor (survive.ts). */
   keeping = false;

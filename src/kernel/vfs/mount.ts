@@ -23,7 +23,10 @@ export class Mount {
   mnt_traits: MountTraits = UNIX_TRAITS;
   /** The driver's volume. */
   mnt_data: unknown = null;
-  /** For a driver that survives by its buffers: where it puts what a successor needs beside them. null: nobody would have it. */
+  /**
+   * For a driver that survives by its buffers: where it puts what a successor needs beside them. null: nobody would
+   * have it.
+   */
   mnt_kept: KeptState | null = null;
   /** The directory that this mount covers; null for the root of the kernel. Referenced. */
   mnt_vnodecovered: Vnode | null = null;

@@ -55,7 +55,10 @@ export async function mount_settled(mp: Mount): Promise<void> {
   while (impl.ended !== null && impl.state !== MNT_GONE) await impl.ended;
 }
 
-/** The root directory of the mount that covers `vp`, or undefined if a walk must wait or the directory is not covered any more. */
+/**
+ * The root directory of the mount that covers `vp`, or undefined if a walk must wait or the directory is not covered
+ * any more.
+ */
 export function mounted_root(vp: Vnode): Vnode | undefined {
   const mp = vp.v_mountedhere;
   return mp !== null && mimpl(mp).state === MNT_LIVE ? mimpl(mp).rootvp! : undefined;

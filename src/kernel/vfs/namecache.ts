@@ -2,8 +2,8 @@ import { vimpl } from './vnimpl.js';
 import type { Vnode } from './vnode.js';
 
 /**
- * One remembered answer of VOP_LOOKUP: `nc_name` in `nc_dvp` is `nc_vp`, or is not there (null). Where names fold, `nc_name` is the
- * key of the name.
+ * One remembered answer of VOP_LOOKUP: `nc_name` in `nc_dvp` is `nc_vp`, or is not there (null). Where names fold,
+ * `nc_name` is the key of the name.
  */
 export class Ncentry {
   /** Order of use among all entries. */
@@ -18,7 +18,10 @@ export class Ncentry {
   constructor(
     readonly nc_dvp: Vnode,
     readonly nc_name: string,
-    /** Changed in place when the name gets another meaning: a Map that loses and gains one key again and again becomes slow. */
+    /**
+     * Changed in place when the name gets another meaning: a Map that loses and gains one key again and again becomes
+     * slow.
+     */
     public nc_vp: Vnode | null,
   ) {}
 }
@@ -32,8 +35,8 @@ function keyof(dvp: Vnode, name: string): string {
 /**
  * The name cache: a bounded memory of lookups, found and not found. It holds no references; a vnode that is reclaimed
  * takes its entries along, so an entry never leads to a dead vnode. Entries are made under the lock of the directory
- * and removed under its exclusive lock by whoever changes the directory, hence they are never stale. It obeys the traits of
- * the mount: names that fold share an entry, and of a volume that others change it remembers nothing.
+ * and removed under its exclusive lock by whoever changes the directory, hence they are never stale. It obeys the
+ * traits of the mount: names that fold share an entry, and of a volume that others change it remembers nothing.
  */
 export class Namecache {
   private head: Ncentry | null = null;

@@ -164,7 +164,14 @@ async function namei_finish(w: Walker, start: Vnode, found: Vnode, follow: boole
   return namei_walk(w, start, bytestrFromBytes(target), true, false, 1);
 }
 
-async function namei_walk(w: Walker, start: Vnode, path: string, follow: boolean, searched: boolean, links = 0): Promise<Vnode> {
+async function namei_walk(
+  w: Walker,
+  start: Vnode,
+  path: string,
+  follow: boolean,
+  searched: boolean,
+  links = 0,
+): Promise<Vnode> {
   const walk = new Walk(w, start, path, links, searched);
   try {
     for (;;) {
@@ -193,12 +200,14 @@ async function namei_walk(w: Walker, start: Vnode, path: string, follow: boolean
 }
 
 /**
- * The directory and the last name of a path, for calls that make, remove or rename names: the caller locks the directory
- * and looks the name up himself. A symlink as the last name is followed only if a slash comes behind it.
- * With `links` a walk goes on (open(2) following a symlink that it found under the lock).
+ * The directory and the last name of a path, for calls that make, remove or rename names: the caller locks the
+ * directory and looks the name up himself. A symlink as the last name is followed only if a slash comes behind it. With
+ * `links` a walk goes on (open(2) following a symlink that it found under the lock).
  */
 export function nameiparent(w: Walker, start: Vnode, path: string, searched = false, links = 0): MaybePromise<Parent> {
-  if (path.indexOf('/') >= 0 || path.length === 0 || path.length >= PATH_MAX) return nameiparent_walk(w, start, path, searched, links);
+  if (path.indexOf('/') >= 0 || path.length === 0 || path.length >= PATH_MAX) {
+    return nameiparent_walk(w, start, path, searched, links);
+  }
   if (path.length > COMPONENT_MAX) throw errno(E.ENAMETOOLONG);
   if (start.v_type !== VDIR) throw errno(E.ENOTDIR);
   if (!searched && !permitted_anyway(start, w)) return nameiparent_search(w, start, path, links);
@@ -212,7 +221,13 @@ async function nameiparent_search(w: Walker, start: Vnode, name: string, links: 
   return { dvp: start, name, mustbedir: false, links };
 }
 
-async function nameiparent_walk(w: Walker, start: Vnode, path: string, searched: boolean, links: number): Promise<Parent> {
+async function nameiparent_walk(
+  w: Walker,
+  start: Vnode,
+  path: string,
+  searched: boolean,
+  links: number,
+): Promise<Parent> {
   const walk = new Walk(w, start, path, links, searched);
   try {
     for (;;) {

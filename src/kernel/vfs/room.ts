@@ -4,15 +4,18 @@ import type { BlockDevice } from '../blkdev.js';
 const STEP_BYTES = 64 << 20;
 
 /**
- * A share of the room behind a device (`BlockDevice.room`): what may be used without asking the host again. A reserve is
- * left to others.
+ * A share of the room behind a device (`BlockDevice.room`): what may be used without asking the host again. A reserve
+ * is left to others.
  */
 export class RoomBudget {
   /** What has been found to be there, and has not been used. */
   private bytes = 0;
   private reserve_bytes: number | undefined;
 
-  /** `unknown`: what is there where nobody knows, bytes. `reserve`: what is to be left, given what was there first, bytes. */
+  /**
+   * `unknown`: what is there where nobody knows, bytes. `reserve`: what is to be left, given what was there first,
+   * bytes.
+   */
   constructor(
     private readonly disk: BlockDevice,
     private readonly unknown: number,

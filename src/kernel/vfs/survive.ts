@@ -1,7 +1,7 @@
 /**
- * Survival for drivers that have nothing to say about it (Vfsops.vfs_survives "buffers"): before the driver mounts, what a
- * predecessor left goes to the disk, without an order, as FFS does it; while the volume can be written, its dirty blocks and the
- * driver's rows are kept for a successor.
+ * Survival for drivers that have nothing to say about it (Vfsops.vfs_survives "buffers"): before the driver mounts,
+ * what a predecessor left goes to the disk, without an order, as FFS does it; while the volume can be written, its
+ * dirty blocks and the driver's rows are kept for a successor.
  */
 import { MNT_RDONLY } from '../fcntl.js';
 import { KeptState } from '../keep/state.js';

@@ -47,7 +47,10 @@ export class Syncer {
     if (this.timer === null) this.arm();
   }
 
-  /** Writes back the mounts that are due, or with `all` every dirty one. An error is logged; the mount stays dirty and is tried again. */
+  /**
+   * Writes back the mounts that are due, or with `all` every dirty one. An error is logged; the mount stays dirty and
+   * is tried again.
+   */
   async run(all = false): Promise<void> {
     while (this.running !== null) await this.running;
     this.running = this.work(all);
@@ -59,7 +62,10 @@ export class Syncer {
     }
   }
 
-  /** One mount now, live or being unmounted; the caller keeps it there (MountImpl.trans). @throws what the driver's sync throws */
+  /**
+   * One mount now, live or being unmounted; the caller keeps it there (MountImpl.trans).
+   * @throws what the driver's sync throws
+   */
   async sync(mp: Mount): Promise<void> {
     const impl = mimpl(mp);
     const wait = impl.synclock.enter(true);
@@ -78,7 +84,10 @@ export class Syncer {
     }
   }
 
-  /** Like {@link sync} for a mount that an unmount may be at work on: then that writes it. An error is logged, once until a sync succeeds; the mount stays dirty and is tried again. */
+  /**
+   * Like {@link sync} for a mount that an unmount may be at work on: then that writes it. An error is logged, once
+   * until a sync succeeds; the mount stays dirty and is tried again.
+   */
   async trysync(mp: Mount): Promise<void> {
     const impl = mimpl(mp);
     const wait = impl.trans.enter(false);

@@ -1,4 +1,7 @@
-/** One transfer between a file and memory. A driver moves bytes with {@link Uio.advance}; what is left in uio_resid was not transferred. */
+/**
+ * One transfer between a file and memory. A driver moves bytes with {@link Uio.advance}; what is left in uio_resid was
+ * not transferred.
+ */
 export class Uio {
   uio_buf: Uint8Array;
   /** Next byte of uio_buf to fill or to take. */

@@ -88,7 +88,10 @@ export class Vcache {
       return undefined;
     }
     if (vp.v_usecount !== 1 || vimpl(vp).transition !== null) {
-      this.log('error', 'a reference to a file was given back twice; this is a bug', { volume: vp.v_mount.mnt_mntfromname, file: vp.v_key });
+      this.log('error', 'a reference to a file was given back twice; this is a bug', {
+        volume: vp.v_mount.mnt_mntfromname,
+        file: vp.v_key,
+      });
       return undefined;
     }
     let answer: MaybePromise<boolean>;
@@ -126,7 +129,10 @@ export class Vcache {
     return true;
   }
 
-  /** Takes the file away from a vnode that is in use: its users see a dead one from now on. Waits for calls at work on it. */
+  /**
+   * Takes the file away from a vnode that is in use: its users see a dead one from now on. Waits for calls at work on
+   * it.
+   */
   async gone(vp: Vnode): Promise<void> {
     const wait = vp.v_lock.enter(true);
     if (wait) await wait;
@@ -273,7 +279,12 @@ export class Vcache {
   }
 
   private failed(vp: Vnode, what: string, thrown: unknown): void {
-    this.log('error', what, { volume: vp.v_mount.mnt_mntfromname, file: vp.v_key, errno: errnoOf(thrown), reason: String(thrown) });
+    this.log('error', what, {
+      volume: vp.v_mount.mnt_mntfromname,
+      file: vp.v_key,
+      errno: errnoOf(thrown),
+      reason: String(thrown),
+    });
   }
 
   private reclaimed(vp: Vnode): void {

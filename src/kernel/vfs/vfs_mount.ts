@@ -18,7 +18,10 @@ import { VS_ACTIVE } from './vnode.js';
 /** Flags of mount(2) that say what to do, not how the mount is to be. */
 export const MNT_OP_FLAGS = MNT_UPDATE | MNT_RELOAD | MNT_FORCE;
 
-/** Makes a mount and its root vnode; it is not yet in the mount list and covers nothing. @throws what the driver throws; the device stays open then */
+/**
+ * Makes a mount and its root vnode; it is not yet in the mount list and covers nothing.
+ * @throws what the driver throws; the device stays open then
+ */
 export async function vfs_domount(
   k: VfsKernel, ops: Vfsops, flags: number, disk: BlockDevice | null, onname: string, fromname: string, args: MountArgs,
 ): Promise<Mount> {
@@ -111,7 +114,12 @@ async function sync_before_unmount(k: VfsKernel, mp: Mount, force: boolean): Pro
 }
 
 /** The point of no return: nobody but the mount itself holds a vnode, or `force`. */
-async function finish_unmount(k: VfsKernel, mp: Mount, impl: MountImpl, force: boolean): Promise<{ thrown: unknown } | undefined> {
+async function finish_unmount(
+  k: VfsKernel,
+  mp: Mount,
+  impl: MountImpl,
+  force: boolean,
+): Promise<{ thrown: unknown } | undefined> {
   const root = impl.rootvp!;
   impl.rootvp = null;
   await k.vcache.rele(root);
@@ -144,7 +152,11 @@ async function finish_unmount(k: VfsKernel, mp: Mount, impl: MountImpl, force: b
   return failure;
 }
 
-/** mount -u. Going read-only needs that nobody writes: with `force`, files open for writing are taken away from their users. @throws EBUSY EROFS */
+/**
+ * mount -u. Going read-only needs that nobody writes: with `force`, files open for writing are taken away from their
+ * users.
+ * @throws EBUSY EROFS
+ */
 export async function vfs_doupdate(k: VfsKernel, mp: Mount, flags: number, args: MountArgs): Promise<void> {
   const impl = mimpl(mp);
   const newflags = flags & ~MNT_OP_FLAGS;

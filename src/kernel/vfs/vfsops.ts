@@ -9,9 +9,15 @@ import type { Vnode } from './vnode.js';
 export interface MountArgs {
   /** The device, for a disk file system. */
   readonly fspec?: BlockDevice;
-  /** Further devices of a volume that lies on several, by what they are to it ("journal", "second"...): the format's options of kind `disk`. */
+  /**
+   * Further devices of a volume that lies on several, by what they are to it ("journal", "second"...): the format's
+   * options of kind `disk`.
+   */
   readonly disks?: ReadonlyMap<string, BlockDevice>;
-  /** For a network file system: where it is, "server:/export" or as the format has it. The sockets are the host's business. */
+  /**
+   * For a network file system: where it is, "server:/export" or as the format has it. The sockets are the host's
+   * business.
+   */
   readonly endpoint?: string;
   /** Driver options as given with -o, `name` or `name=value`; a driver refuses with EINVAL what it does not know. */
   readonly options: ReadonlyMap<string, string | true>;
@@ -19,7 +25,10 @@ export interface MountArgs {
 
 export type Survives = 'no' | 'buffers' | 'kept';
 
-/** What a driver does with a volume; names and meanings of NetBSD's vfsops(9). A driver is the component `{ name, vfsops }` that the kernel boots with. */
+/**
+ * What a driver does with a volume; names and meanings of NetBSD's vfsops(9). A driver is the component `{ name, vfsops
+ * }` that the kernel boots with.
+ */
 export interface Vfsops {
   /** As mount -t takes it: "ffs", "tmpfs", "msdos", ... */
   readonly vfs_name: string;
@@ -27,7 +36,8 @@ export interface Vfsops {
   /**
    * What another process needs to go on where this one is killed (kernel/keep/keep.ts):
    *   no       the volume is in this process alone, or its file handles mean nothing to another one; the default
-   *   buffers  nothing but the volume and the dirty blocks of the buffer cache: the kernel keeps these by itself. At the end of
+   *   buffers nothing but the volume and the dirty blocks of the buffer cache: the kernel keeps these by itself. At the
+   *   end of
    *            every operation that changed something the buffers have all of it; VFS_MOUNT reads metadata through them
    *   kept     the driver records what it must, by a KeptDriver of its own
    */
@@ -53,14 +63,14 @@ export interface Vfsops {
   /** vcache found no vnode for `key`: load it. Sets v_type, v_op, v_data. @throws ESTALE EIO */
   loadvnode(mp: Mount, vp: Vnode, key: number): MaybePromise<void>;
   /**
-   * Optional, for drivers whose vnodes have their file numbers as keys: fills the attributes of a file that has no vnode
-   * without making one (listing a directory with attributes would make thousands). Answers false where it cannot say, for
-   * whatever reason; VOP_LOOKUP then says why.
+   * Optional, for drivers whose vnodes have their file numbers as keys: fills the attributes of a file that has no
+   * vnode without making one (listing a directory with attributes would make thousands). Answers false where it cannot
+   * say, for whatever reason; VOP_LOOKUP then says why.
    */
   attributes?(mp: Mount, fileno: number, vap: Vattr): MaybePromise<boolean>;
   /**
-   * Optional, for drivers that survive by their buffers and hand file data to the device by `post` (mntdev.ts): a write of this
-   * owner, which `post` was told, has failed after all. Without it nothing is put off.
+   * Optional, for drivers that survive by their buffers and hand file data to the device by `post` (mntdev.ts): a write
+   * of this owner, which `post` was told, has failed after all. Without it nothing is put off.
    */
   lostwrite?(mp: Mount, owner: number): void;
   /** File handle of a vnode. */

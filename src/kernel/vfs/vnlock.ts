@@ -14,10 +14,10 @@ import { VS_ACTIVE } from './vnode.js';
  *   2. mount   mnt_renamelock, exclusive, by rename and rmdir
  *   3. file    File.f_lock, by calls that use the descriptor's position
  *   4. vnode   a directory before what is in it that is no directory
- * Only rmdir and rename hold more than one directory, or two other files, and they run alone in their mount (2); unlink of
- * a directory is refused without its lock. So no order among directories is needed, and none that a damaged volume could
- * break. Within a rename, directories come before files. A path walk holds one vnode lock at a time. A driver's own locks
- * come behind all of these. test/vfs/witness.ts watches it.
+ * Only rmdir and rename hold more than one directory, or two other files, and they run alone in their mount (2); unlink
+ * of a directory is refused without its lock. So no order among directories is needed, and none that a damaged volume
+ * could break. Within a rename, directories come before files. A path walk holds one vnode lock at a time. A driver's
+ * own locks come behind all of these. test/vfs/witness.ts watches it.
  */
 
 /** @throws EBADF for a vnode whose volume went away; the caller holds the lock. */
@@ -57,18 +57,27 @@ export function mnt_done_write(mp: Mount): void {
   if (impl.keeping && !impl.trans.shared) mp.mnt_kernel.keep!.quieted();
 }
 
-/** The volume was changed: the syncer is to write it. Called after the change, so that a sync at work at the time does not hide it. */
+/**
+ * The volume was changed: the syncer is to write it. Called after the change, so that a sync at work at the time does
+ * not hide it.
+ */
 export function mnt_dirtied(k: VfsKernel, mp: Mount): void {
   if (!mimpl(mp).dirty) k.syncer.dirtied(mp);
 }
 
-/** On a synchronous mount: brings what a call changed to stable storage before it returns. The caller holds the exclusive lock. */
+/**
+ * On a synchronous mount: brings what a call changed to stable storage before it returns. The caller holds the
+ * exclusive lock.
+ */
 export function vn_syncmount(vp: Vnode): MaybePromise<void> {
   if ((vp.v_mount.mnt_flag & MNT_SYNCHRONOUS) === 0 || vp.v_state !== VS_ACTIVE) return undefined;
   return vp.v_op.fsync(vp, KERNEL_CONTEXT, false);
 }
 
-/** Runs `change` on a referenced vnode that can be written, under its exclusive lock. It returns false if it has changed nothing. */
+/**
+ * Runs `change` on a referenced vnode that can be written, under its exclusive lock. It returns false if it has changed
+ * nothing.
+ */
 export async function vn_change(k: VfsKernel, vp: Vnode, change: () => Promise<boolean>): Promise<void> {
   const mp = vp.v_mount;
   let wait = mnt_start_write(mp);

@@ -100,7 +100,14 @@ async function newvnode(dvp: Vnode, ino: number, mode: number): Promise<Vnode> {
  * A new file with the name `name`. `prepare` gives it what it must have before it is named; if that fails, the file
  * goes again.
  */
-async function makeinode(dvp: Vnode, name: string, vap: Vattr, ctx: Context, rdev: number, prepare: ((ip: Inode) => Promise<void>) | null): Promise<Vnode> {
+async function makeinode(
+  dvp: Vnode,
+  name: string,
+  vap: Vattr,
+  ctx: Context,
+  rdev: number,
+  prepare: ((ip: Inode) => Promise<void>) | null,
+): Promise<Vnode> {
   const dp = VTOI(dvp);
   const order = ORDER(dp.i_ump);
   const orphans: Vnode[] = [];

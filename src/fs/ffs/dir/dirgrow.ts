@@ -11,7 +11,10 @@ import { release, touchmeta } from '../order/changes.js';
 import { ORDER, WRITE } from '../volume/writestate.js';
 import { ffs_shrink } from '../file/truncate.js';
 
-/** Directories grow by a chunk and shrink by blocks. Their blocks are buffers; see order/flush.ts for when they are written. */
+/**
+ * Directories grow by a chunk and shrink by blocks. Their blocks are buffers; see order/flush.ts for when they are
+ * written.
+ */
 
 /** An empty chunk: one entry without a file. */
 function emptychunk(bp: Buf, at: number, dirblksiz: number, le: boolean): void {
@@ -30,7 +33,9 @@ export async function ffs_dirgrow(dp: Inode, ctx: Context): Promise<Buf> {
   const { order } = state;
   const { um_dirblksiz } = ump;
   const osize = dp.i_size;
-  if (osize % um_dirblksiz !== 0) throw state.damage(`directory inode ${dp.i_number}: size ${osize} is no multiple of ${um_dirblksiz}`);
+  if (osize % um_dirblksiz !== 0) {
+    throw state.damage(`directory inode ${dp.i_number}: size ${osize} is no multiple of ${um_dirblksiz}`);
+  }
   const newsize = osize + um_dirblksiz;
   if (newsize > UFS_MAXDIRSIZE) throw errno(E.EFBIG);
   const lbn = fs.lblkno(osize);
@@ -59,10 +64,13 @@ async function newblock(dp: Inode, lbn: number, nsize: number, ctx: Context): Pr
   const row = (await ffs_row(dp, lbn, ctx))!;
   try {
     const i = lbn - row.first;
-    if (row.get(i) !== 0) throw WRITE(ump).damage(`directory inode ${dp.i_number}: block ${lbn} behind its end is at frag ${row.get(i)}`);
+    if (row.get(i) !== 0) {
+      throw WRITE(ump).damage(`directory inode ${dp.i_number}: block ${lbn} behind its end is at frag ${row.get(i)}`);
+    }
     const pref = ffs_blkpref(dp, lbn, i, i > 0 ? row.get(i - 1) : 0);
     const frags = nsize / fs.fs_fsize;
-    const fsb = frags === fs.fs_frag ? (await ffs_allocblks(dp, pref, 1, ctx)).fsb : await ffs_allocfrags(dp, pref, frags, ctx);
+    const fsb =
+      frags === fs.fs_frag ? (await ffs_allocblks(dp, pref, 1, ctx)).fsb : await ffs_allocfrags(dp, pref, frags, ctx);
     row.set(i, 1, fsb);
     const bp = ump.um_bufcache.getblk(ump.um_dev, fs.fsbtob(fsb), nsize);
     bp.b_data.fill(0);

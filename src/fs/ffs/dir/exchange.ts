@@ -27,27 +27,42 @@ function isdir(ip: Inode): boolean {
 }
 
 /**
- * VOP_EXCHANGE: each entry names the other's file. With a journal that is one transaction. Without, it is one write where both entries lie in
- * one sector, and otherwise two, the one with the second name first: a power cut between them leaves the first file with both names, and the
- * second one for a checker to put into lost+found.
+ * VOP_EXCHANGE: each entry names the other's file. With a journal that is one transaction. Without, it is one write
+ * where both entries lie in one sector, and otherwise two, the one with the second name first: a power cut between them
+ * leaves the first file with both names, and the second one for a checker to put into lost+found.
  * @throws ENOENT EMLINK EIO
  */
-export async function ffs_exchange(fdvp: Vnode, fvp: Vnode, fname: string, tdvp: Vnode, tvp: Vnode, tname: string, _ctx: Context): Promise<void> {
+export async function ffs_exchange(
+  fdvp: Vnode,
+  fvp: Vnode,
+  fname: string,
+  tdvp: Vnode,
+  tvp: Vnode,
+  tname: string,
+  _ctx: Context,
+): Promise<void> {
   const from: Side = { dp: VTOI(fdvp), ip: VTOI(fvp), name: fname };
   const to: Side = { dp: VTOI(tdvp), ip: VTOI(tvp), name: tname };
   const order = ORDER(from.dp.i_ump);
-  if ((isdir(from.ip) && !order.mayenter(from.ip, to.dp)) || (isdir(to.ip) && !order.mayenter(to.ip, from.dp))) await order.flush(false);
+  if ((isdir(from.ip) && !order.mayenter(from.ip, to.dp)) || (isdir(to.ip) && !order.mayenter(to.ip, from.dp))) {
+    await order.flush(false);
+  }
   const wait = order.begin();
   if (wait) await wait;
   /** Entries, all referenced: the two, and the ".." of directories that get another parent. */
   const slots: DirSlot[] = [];
   try {
     check(from, to);
-    // All that must be on the disk before goes there first: in the middle of the change one file would be without a name.
+    // All that must be on the disk before goes there first: in the middle of the change one file would be without a
+    // name.
     if (!(await arranged(from, to, slots))) {
       release(from.dp, slots);
       await order.reopen();
-      if (!(await arranged(from, to, slots))) throw WRITE(from.dp.i_ump).damage(`directory inodes ${from.dp.i_number} and ${to.dp.i_number}: entries that cannot be ordered`);
+      if (!(await arranged(from, to, slots))) {
+        throw WRITE(from.dp.i_ump).damage(
+          `directory inodes ${from.dp.i_number} and ${to.dp.i_number}: entries that cannot be ordered`,
+        );
+      }
     }
     const reparent = from.dp !== to.dp;
     const fdotdot = reparent && isdir(from.ip) ? await parententry(from.ip) : null;
@@ -70,7 +85,9 @@ export async function ffs_exchange(fdvp: Vnode, fvp: Vnode, fname: string, tdvp:
 function check(from: Side, to: Side): void {
   for (const [side, other] of [[from, to], [to, from]] as const) {
     if (side.dp.i_nlink === 0) throw errno(E.ENOENT);
-    if (side.ip.i_nlink >= LINK_MAX || (side.dp !== other.dp && isdir(other.ip) && side.dp.i_nlink >= LINK_MAX)) throw errno(E.EMLINK);
+    if (side.ip.i_nlink >= LINK_MAX || (side.dp !== other.dp && isdir(other.ip) && side.dp.i_nlink >= LINK_MAX)) {
+      throw errno(E.EMLINK);
+    }
   }
 }
 
@@ -85,7 +102,10 @@ async function entryof({ dp, ip, name }: Side): Promise<DirSlot> {
   return ufs_direntry(dp, hit.offset, name);
 }
 
-/** The entries of `to` and `from`, in `slots`, and sees to it that the former reaches the disk first. False: flush, and then again. */
+/**
+ * The entries of `to` and `from`, in `slots`, and sees to it that the former reaches the disk first. False: flush, and
+ * then again.
+ */
 async function arranged(from: Side, to: Side, slots: DirSlot[]): Promise<boolean> {
   const order = ORDER(from.dp.i_ump);
   const second = await entryof(to);

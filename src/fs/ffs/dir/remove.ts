@@ -83,8 +83,8 @@ export async function ffs_remove(dvp: Vnode, vp: Vnode, name: string): Promise<v
 }
 
 /**
- * The directory is cut to nothing as well, as NetBSD does: what somebody still has open is then, for a checker that finds it without a
- * name, nothing to be brought back.
+ * The directory is cut to nothing as well, as NetBSD does: what somebody still has open is then, for a checker that
+ * finds it without a name, nothing to be brought back.
  * @throws ENOTEMPTY
  */
 export async function ffs_rmdir(dvp: Vnode, vp: Vnode, name: string): Promise<void> {
@@ -117,12 +117,29 @@ export async function ffs_rmdir(dvp: Vnode, vp: Vnode, name: string): Promise<vo
 }
 
 /** VOP_RENAME. */
-export function ffs_rename(fdvp: Vnode, fvp: Vnode, fname: string, tdvp: Vnode, tvp: Vnode | null, tname: string, ctx: Context): Promise<void> {
+export function ffs_rename(
+  fdvp: Vnode,
+  fvp: Vnode,
+  fname: string,
+  tdvp: Vnode,
+  tvp: Vnode | null,
+  tname: string,
+  ctx: Context,
+): Promise<void> {
   return move(fdvp, fvp, fname, tdvp, tvp, tname, null, ctx);
 }
 
 /** VOP_RENAMEWHITEOUT. @throws also ENOSPC, for the whiteout's inode */
-export function ffs_renamewhiteout(fdvp: Vnode, fvp: Vnode, fname: string, tdvp: Vnode, tvp: Vnode | null, tname: string, vap: Vattr, ctx: Context): Promise<void> {
+export function ffs_renamewhiteout(
+  fdvp: Vnode,
+  fvp: Vnode,
+  fname: string,
+  tdvp: Vnode,
+  tvp: Vnode | null,
+  tname: string,
+  vap: Vattr,
+  ctx: Context,
+): Promise<void> {
   return move(fdvp, fvp, fname, tdvp, tvp, tname, vap, ctx);
 }
 
@@ -130,7 +147,16 @@ export function ffs_renamewhiteout(fdvp: Vnode, fvp: Vnode, fname: string, tdvp:
  * First the new name, then the old one's removal: whatever the disk holds in between is one of the two, or both.
  * @throws ENOTEMPTY EMLINK ENOENT ENOSPC EIO
  */
-async function move(fdvp: Vnode, fvp: Vnode, fname: string, tdvp: Vnode, tvp: Vnode | null, tname: string, whiteout: Vattr | null, ctx: Context): Promise<void> {
+async function move(
+  fdvp: Vnode,
+  fvp: Vnode,
+  fname: string,
+  tdvp: Vnode,
+  tvp: Vnode | null,
+  tname: string,
+  whiteout: Vattr | null,
+  ctx: Context,
+): Promise<void> {
   const [fdp, fip, tdp] = [VTOI(fdvp), VTOI(fvp), VTOI(tdvp)];
   const tip = tvp === null ? null : VTOI(tvp);
   const order = ORDER(fdp.i_ump);
@@ -141,7 +167,10 @@ async function move(fdvp: Vnode, fvp: Vnode, fname: string, tdvp: Vnode, tvp: Vn
   let entered = tip === fip;
   if (tip !== null && tip !== fip) order.mayorphan();
   if (isdir && !order.mayenter(fip, tdp)) await order.flush(false);
-  /** Whiteouts, made for this; their references are given back outside of the transaction: that frees those that got no name. */
+  /**
+   * Whiteouts, made for this; their references are given back outside of the transaction: that frees those that got no
+   * name.
+   */
   const made: Vnode[] = [];
   let named = false;
   const rename = async (): Promise<void> => {

@@ -36,7 +36,14 @@ export class Cg {
   readonly cg_old_btotoff: number;
   readonly cg_old_boff: number;
 
-  private constructor(bytes: Uint8Array, view: DataView, le: boolean, old: boolean, clusters: boolean, rotational: boolean) {
+  private constructor(
+    bytes: Uint8Array,
+    view: DataView,
+    le: boolean,
+    old: boolean,
+    clusters: boolean,
+    rotational: boolean,
+  ) {
     this.bytes = bytes;
     this.view = view;
     this.le = le;
@@ -65,10 +72,20 @@ export class Cg {
   /** Like {@link open} without checks: for newfs, which has just laid out the block, and for blocks checked before. */
   static adopt(fs: Fs, bytes: Uint8Array, view: DataView): Cg {
     const old = !fs.ufs2 && fs.fs_old_postblformat === FS_42POSTBLFMT;
-    return new Cg(bytes, view, fs.le, old, !old && fs.fs_contigsumsize > 0, !fs.ufs2 && fs.fs_old_cpg > 0 && fs.fs_old_nrpos > 0 && hasrotational(view, fs, old));
+    return new Cg(
+      bytes,
+      view,
+      fs.le,
+      old,
+      !old && fs.fs_contigsumsize > 0,
+      !fs.ufs2 && fs.fs_old_cpg > 0 && fs.fs_old_nrpos > 0 && hasrotational(view, fs, old),
+    );
   }
 
-  /** What is wrong with the block (field, value, rule), or undefined. Not for a dirty one, whose check hash is made when it is written. */
+  /**
+   * What is wrong with the block (field, value, rule), or undefined. Not for a dirty one, whose check hash is made when
+   * it is written.
+   */
   static check(fs: Fs, view: DataView, length: number, cgx: number): string | undefined {
     const { le } = fs;
     const old = !fs.ufs2 && fs.fs_old_postblformat === FS_42POSTBLFMT;
@@ -78,24 +95,34 @@ export class Cg {
     if (view.getUint32(12, le) !== cgx) return `cg_cgx ${view.getUint32(12, le)} is not ${cgx}`;
     const ndblk = view.getUint32(20, le);
     if (ndblk !== fs.cgfrags(cgx)) return `cg_ndblk ${ndblk} is not ${fs.cgfrags(cgx)}`;
-    if ((fs.ckhashes & CK_CYLGRP) !== 0 && !cg_ckhash_verifies(view, fs.fs_cgsize, le)) return 'its check hash does not fit it';
+    if ((fs.ckhashes & CK_CYLGRP) !== 0 && !cg_ckhash_verifies(view, fs.fs_cgsize, le)) {
+      return 'its check hash does not fit it';
+    }
     const imap = Math.ceil(fs.fs_ipg / 8);
     const fmap = Math.ceil(fs.fs_fpg / 8);
     if (old) return undefined; // fixed places, which the superblock's check has looked at
     const inside = (name: string, offset: number, size: number): string | undefined =>
-      offset < 168 || offset + size > length ? `${name} ${offset} (${size} bytes) lies outside 168..${length}` : undefined;
+      offset < 168 || offset + size > length
+        ? `${name} ${offset} (${size} bytes) lies outside 168..${length}`
+        : undefined;
     const iusedoff = view.getUint32(92, le);
     const freeoff = view.getUint32(96, le);
     let problem = inside('cg_iusedoff', iusedoff, imap) ?? inside('cg_freeoff', freeoff, fmap);
     if (problem !== undefined) return problem;
-    if (iusedoff < freeoff ? iusedoff + imap > freeoff : freeoff + fmap > iusedoff) return `cg_iusedoff ${iusedoff} and cg_freeoff ${freeoff}: the maps overlap`;
+    if (iusedoff < freeoff ? iusedoff + imap > freeoff : freeoff + fmap > iusedoff) {
+      return `cg_iusedoff ${iusedoff} and cg_freeoff ${freeoff}: the maps overlap`;
+    }
     if (fs.fs_contigsumsize > 0) {
       const sumoff = view.getUint32(104, le);
       const clusteroff = view.getUint32(108, le);
       const nclusters = view.getUint32(112, le);
-      problem = inside('cg_clustersumoff', sumoff, 4 * (fs.fs_contigsumsize + 1)) ?? inside('cg_clusteroff', clusteroff, Math.ceil(fs.fs_fpg / fs.fs_frag / 8));
+      problem =
+        inside('cg_clustersumoff', sumoff, 4 * (fs.fs_contigsumsize + 1)) ??
+        inside('cg_clusteroff', clusteroff, Math.ceil(fs.fs_fpg / fs.fs_frag / 8));
       if (problem !== undefined) return problem;
-      if (nclusters > Math.ceil(fs.fs_fpg / fs.fs_frag)) return `cg_nclusterblks ${nclusters} is above the blocks of a group`;
+      if (nclusters > Math.ceil(fs.fs_fpg / fs.fs_frag)) {
+        return `cg_nclusterblks ${nclusters} is above the blocks of a group`;
+      }
     }
     if (fs.ufs2) {
       const initediblk = view.getUint32(120, le);
@@ -103,7 +130,9 @@ export class Cg {
       const niblk = view.getUint32(116, le);
       if (niblk > fs.fs_ipg) return `cg_niblk ${niblk} is above fs_ipg ${fs.fs_ipg}`;
     } else if (fs.fs_old_cpg > 0 && fs.fs_old_nrpos > 0 && hasrotational(view, fs, false)) {
-      problem = inside('cg_old_btotoff', view.getUint32(84, le), 4 * fs.fs_old_cpg) ?? inside('cg_old_boff', view.getUint32(88, le), 2 * fs.fs_old_cpg * fs.fs_old_nrpos);
+      problem =
+        inside('cg_old_btotoff', view.getUint32(84, le), 4 * fs.fs_old_cpg) ??
+        inside('cg_old_boff', view.getUint32(88, le), 2 * fs.fs_old_cpg * fs.fs_old_nrpos);
       if (problem !== undefined) return problem;
     }
     return undefined;
@@ -136,7 +165,9 @@ export class Cg {
     if (n < 0 || n >= MAXFRAG) throw errno(E.EINVAL, `cg_frsum index ${n}`);
     this.view.setInt32(52 + 4 * n, value, this.le);
   }
-  get cg_nextfreeoff(): number { return this.old ? OCG_FREE + Math.ceil(this.cg_ndblk / 8) : this.view.getUint32(100, this.le); }
+  get cg_nextfreeoff(): number {
+    return this.old ? OCG_FREE + Math.ceil(this.cg_ndblk / 8) : this.view.getUint32(100, this.le);
+  }
   /** Blocks that the cluster map covers. */
   get cg_nclusterblks(): number { return this.old ? 0 : this.view.getUint32(112, this.le); }
   /** Inodes of this group (UFS2). */
@@ -154,11 +185,19 @@ export class Cg {
   clustersum(n: number): number { return this.view.getInt32(this.cg_clustersumoff + 4 * n, this.le); }
   setclustersum(n: number, value: number): void { this.view.setInt32(this.cg_clustersumoff + 4 * n, value, this.le); }
   /** UFS1: free blocks in cylinder `cylno`. */
-  old_blktot(cylno: number): number { return this.view.getInt32(this.cg_old_btotoff + 4 * cylno, this.le); }
-  setold_blktot(cylno: number, value: number): void { this.view.setInt32(this.cg_old_btotoff + 4 * cylno, value, this.le); }
+  old_blktot(cylno: number): number {
+    return this.view.getInt32(this.cg_old_btotoff + 4 * cylno, this.le);
+  }
+  setold_blktot(cylno: number, value: number): void {
+    this.view.setInt32(this.cg_old_btotoff + 4 * cylno, value, this.le);
+  }
   /** UFS1: free blocks at rotational position `rpos` of cylinder `cylno`. */
-  old_blks(fs: Fs, cylno: number, rpos: number): number { return this.view.getInt16(this.cg_old_boff + 2 * (cylno * fs.fs_old_nrpos + rpos), this.le); }
-  setold_blks(fs: Fs, cylno: number, rpos: number, value: number): void { this.view.setInt16(this.cg_old_boff + 2 * (cylno * fs.fs_old_nrpos + rpos), value, this.le); }
+  old_blks(fs: Fs, cylno: number, rpos: number): number {
+    return this.view.getInt16(this.cg_old_boff + 2 * (cylno * fs.fs_old_nrpos + rpos), this.le);
+  }
+  setold_blks(fs: Fs, cylno: number, rpos: number, value: number): void {
+    this.view.setInt16(this.cg_old_boff + 2 * (cylno * fs.fs_old_nrpos + rpos), value, this.le);
+  }
 
   /** Inode `i` of the group (0..fs_ipg-1) is in use. */
   inosused(i: number): boolean { return (this.bytes[this.cg_iusedoff + (i >>> 3)]! & (1 << (i & 7))) !== 0; }
@@ -168,7 +207,10 @@ export class Cg {
   clustersfree(b: number): boolean { return (this.bytes[this.cg_clusteroff + (b >>> 3)]! & (1 << (b & 7))) !== 0; }
 }
 
-/** UFS1 volumes of newer newfs leave the rotational tables out: both offsets are then 0, or equal to each other and to the inode map's. */
+/**
+ * UFS1 volumes of newer newfs leave the rotational tables out: both offsets are then 0, or equal to each other and to
+ * the inode map's.
+ */
 function hasrotational(view: DataView, fs: Fs, old: boolean): boolean {
   if (old) return true;
   const btotoff = view.getUint32(84, fs.le);

@@ -57,7 +57,10 @@ export function cg_ckhash_update(view: DataView, cgsize: number, le: boolean): v
   view.setUint32(CG_CKHASH_OFFSET, checkhash(bytes, 0, cgsize, CG_CKHASH_OFFSET), le);
 }
 
-/** The check hashes in force on a volume of this dialect: CK_*. A system that does not keep them takes FS_METACKHASH away. */
+/**
+ * The check hashes in force on a volume of this dialect: CK_*. A system that does not keep them takes FS_METACKHASH
+ * away.
+ */
 export function ffs_ckhashes(fs: FsFields, dialect: FfsDialect): number {
   if (dialect !== 'freebsd' || !fs.wide || (fs.fs_flags & FS_METACKHASH) === 0) return 0;
   return fs.fs_metackhash & CK_SUPPORTED & (fs.ufs2 ? ~0 : ~CK_INODE);

@@ -2,7 +2,9 @@ import type { Fs } from './fs.js';
 
 /** The summary area at fs_csaddr: struct csum for each group. Source: NetBSD sys/ufs/ffs/fs.h. */
 
-/** Decodes `bytes` (at least 16 * fs_ncg) into `into`, four numbers a group: cs_ndir, cs_nbfree, cs_nifree, cs_nffree. */
+/**
+ * Decodes `bytes` (at least 16 * fs_ncg) into `into`, four numbers a group: cs_ndir, cs_nbfree, cs_nifree, cs_nffree.
+ */
 export function csum_load(fs: Fs, bytes: Uint8Array, into: Int32Array): void {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   for (let i = 0; i < 4 * fs.fs_ncg; i++) into[i] = view.getInt32(4 * i, fs.le);

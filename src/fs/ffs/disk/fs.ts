@@ -5,12 +5,13 @@ import { FsFields } from './fs_data.js';
 export type { CsumTotal } from './fs_data.js';
 import { SUN_MAXFILESIZE, sun_layout, sun_state } from './solaris.js';
 import {
-  AFPDIR, AVFILESIZ, CG_STRUCT_SIZE, DINODE1_SIZE, DINODE2_SIZE, FSMAXSNAP, FS_42INODEFMT, FS_42POSTBLFMT, FS_44INODEFMT, FS_BAD_MAGIC, FS_FLAGS_UPDATED,
-  FS_MAGIC_OFFSET, FS_MTB_UFS_MAGIC, FS_STRUCT_SIZE, FS_UFS1_MAGIC, FS_UFS2EA_MAGIC, FS_UFS2_MAGIC, MAXMNTLEN, MAXVOLLEN, SBLOCKSIZE, UFS_NDADDR,
+  AFPDIR, AVFILESIZ, CG_STRUCT_SIZE, DINODE1_SIZE, DINODE2_SIZE, FSMAXSNAP, FS_42INODEFMT, FS_42POSTBLFMT,
+  FS_44INODEFMT, FS_BAD_MAGIC, FS_FLAGS_UPDATED, FS_MAGIC_OFFSET, FS_MTB_UFS_MAGIC, FS_STRUCT_SIZE, FS_UFS1_MAGIC,
+  FS_UFS2EA_MAGIC, FS_UFS2_MAGIC, MAXMNTLEN, MAXVOLLEN, SBLOCKSIZE, UFS_NDADDR,
 } from './fs_const.js';
 import {
-  COMMON, CSTOTAL_NAMES, CSTOTAL_OFFSET, FSMNT_OFFSET, JOURNALLOCS_OFFSET, NARROW, OLD_CSTOTAL_OFFSET, QUOTAFILE_OFFSET, SNAPINUM_OFFSET, SWUID_OFFSET,
-  VOLNAME_OFFSET, WIDE, load, store, widefilled,
+  COMMON, CSTOTAL_NAMES, CSTOTAL_OFFSET, FSMNT_OFFSET, JOURNALLOCS_OFFSET, NARROW, OLD_CSTOTAL_OFFSET, QUOTAFILE_OFFSET,
+  SNAPINUM_OFFSET, SWUID_OFFSET, VOLNAME_OFFSET, WIDE, load, store, widefilled,
 } from './fs_fields.js';
 import type { Field } from './fs_fields.js';
 
@@ -34,7 +35,8 @@ function log2(value: number): number {
 /**
  * A superblock in memory. All fields are NetBSD's; block numbers and sizes of fields called "frags" are counted in
  * fragments (fs_fsize bytes). Wide fields (fs_size, fs_dsize, fs_csaddr, fs_time, fs_cstotal, fs_flags) are valid for
- * every volume: {@link Fs.decode} takes them from where the volume keeps them and {@link Fs.encode} puts them back there.
+ * every volume: {@link Fs.decode} takes them from where the volume keeps them and {@link Fs.encode} puts them back
+ * there.
  */
 export class Fs extends FsFields {
   /** What the disk says, as decoded: tells which fields have changed since. */
@@ -46,7 +48,10 @@ export class Fs extends FsFields {
     super(raw, le, magic, wide);
   }
 
-  /** An empty superblock for newfs to fill; raw is all zero but for the magic. UFS1 is made with wide fields unless `narrow`. */
+  /**
+   * An empty superblock for newfs to fill; raw is all zero but for the magic. UFS1 is made with wide fields unless
+   * `narrow`.
+   */
   static create(magic: number, le: boolean, narrow = false): Fs {
     const raw = new Uint8Array(SBLOCKSIZE);
     const fs = new Fs(raw, le, magic, magic !== FS_UFS1_MAGIC || !narrow);
@@ -67,14 +72,19 @@ export class Fs extends FsFields {
     for (const le of [true, false]) {
       const magic = probe.getUint32(FS_MAGIC_OFFSET, le);
       if (magic === FS_BAD_MAGIC) {
-        throw errno(E.EFTYPE, `superblock at ${sblockloc}: newfs was interrupted before it finished (magic 0x19960408)`);
+        throw errno(
+          E.EFTYPE,
+          `superblock at ${sblockloc}: newfs was interrupted before it finished (magic 0x19960408)`,
+        );
       }
       const mtb = magic === FS_MTB_UFS_MAGIC && sun_layout(probe, le);
       if (magic !== FS_UFS1_MAGIC && magic !== FS_UFS2_MAGIC && magic !== FS_UFS2EA_MAGIC && !mtb) continue;
       const updated = (probe.getUint8(211) & FS_FLAGS_UPDATED) !== 0;
       // A UFS1 volume that another system marked without filling the wide fields keeps its truth in the old ones.
       // Others tell by fs_maxbsize; where all the rest agrees with the old fields it is only that one that is damaged.
-      const filled = probe.getInt32(860, le) === probe.getInt32(48, le) || widefilled(probe, le, probe.getInt32(36, le), probe.getInt32(152, le));
+      const filled =
+        probe.getInt32(860, le) === probe.getInt32(48, le) ||
+        widefilled(probe, le, probe.getInt32(36, le), probe.getInt32(152, le));
       const ufs2 = magic === FS_UFS2_MAGIC || magic === FS_UFS2EA_MAGIC;
       const fs = new Fs(bytes.slice(0, SBLOCKSIZE), le, mtb ? FS_UFS1_MAGIC : magic, ufs2 || (updated && filled));
       fs.#load();
@@ -93,7 +103,9 @@ export class Fs extends FsFields {
     take(COMMON);
     take(this.wide ? WIDE : NARROW);
     CSTOTAL_NAMES.forEach((name, i) => {
-      this.fs_cstotal[name] = this.wide ? geti64(view, CSTOTAL_OFFSET + 8 * i, le) : view.getInt32(OLD_CSTOTAL_OFFSET + 4 * i, le);
+      this.fs_cstotal[name] = this.wide
+        ? geti64(view, CSTOTAL_OFFSET + 8 * i, le)
+        : view.getInt32(OLD_CSTOTAL_OFFSET + 4 * i, le);
     });
     if (this.wide) {
       for (let i = 0; i < FSMAXSNAP; i++) this.fs_snapinum[i] = view.getUint32(SNAPINUM_OFFSET + 4 * i, le);
@@ -159,7 +171,14 @@ export class Fs extends FsFields {
 
   /** Values that were made valid for use must not go to the disk unless somebody changes them further. */
   #remember_normalised(): void {
-    for (const name of ['fs_maxfilesize', 'fs_avgfilesize', 'fs_avgfpdir', 'fs_old_nrpos', 'fs_qbmask', 'fs_qfmask'] as const) {
+    for (const name of [
+      'fs_maxfilesize',
+      'fs_avgfilesize',
+      'fs_avgfpdir',
+      'fs_old_nrpos',
+      'fs_qbmask',
+      'fs_qfmask',
+    ] as const) {
       this.#decoded.set(name, this[name]);
     }
   }
@@ -205,8 +224,8 @@ export class Fs extends FsFields {
   }
 
   /**
-   * Like {@link encode}, for the fields alone that a volume in use changes with every commit: time, totals, fs_fmod. The
-   * others must have been encoded.
+   * Like {@link encode}, for the fields alone that a volume in use changes with every commit: time, totals, fs_fmod.
+   * The others must have been encoded.
    */
   encodecounts(): Uint8Array {
     if ((this.ckhashes & CK_SUPERBLOCK) !== 0) return this.encode();
@@ -215,7 +234,9 @@ export class Fs extends FsFields {
       store(this.view, offset, type, this[name], this.le);
       seen.set(name, this[name]);
     };
-    this.#counts ??= this.#fields().flatMap((fields) => fields.filter(([name]) => name === 'fs_time' || name === 'fs_fmod'));
+    this.#counts ??= this.#fields().flatMap((fields) =>
+      fields.filter(([name]) => name === 'fs_time' || name === 'fs_fmod'),
+    );
     this.#counts.forEach(put);
     for (let i = 0; i < CSTOTAL_NAMES.length; i++) {
       const name = CSTOTAL_NAMES[i]!;
@@ -232,7 +253,8 @@ export class Fs extends FsFields {
     for (let i = 0; i < value.length && i < room - 1; i++) raw[offset + i] = value.charCodeAt(i);
   }
 
-  // ---- arithmetic; "fsb" is a frag number in the volume, "lbn" a block number in a file, "loc" a byte offset in a file
+  // ---- arithmetic; "fsb" is a frag number in the volume, "lbn" a block number in a file, "loc" a byte offset in a
+  // file
 
   /** Byte offset of a frag on the device (NetBSD's fsbtodb, in bytes). */
   fsbtob(fsb: number): number {
@@ -338,9 +360,14 @@ export class Fs extends FsFields {
   blknum(fsb: number): number {
     return fsb - (fsb % this.fs_frag);
   }
-  /** Bytes that block `lbn` of a file of `size` bytes occupies: a whole block, or fragments for the last of the first 12. */
+  /**
+   * Bytes that block `lbn` of a file of `size` bytes occupies: a whole block, or fragments for the last of the first
+   * 12.
+   */
   sblksize(size: number, lbn: number): number {
-    return lbn >= UFS_NDADDR || size >= (lbn + 1) * this.fs_bsize ? this.fs_bsize : this.fragroundup(size % this.fs_bsize);
+    return lbn >= UFS_NDADDR || size >= (lbn + 1) * this.fs_bsize
+      ? this.fs_bsize
+      : this.fragroundup(size % this.fs_bsize);
   }
   /** Free frags beyond a reserve of `percentreserved` per cent; may be negative. */
   freespace(percentreserved: number): number {
@@ -363,7 +390,8 @@ export class Fs extends FsFields {
   }
   /** Bytes that a group block needs for `ipg` inodes and `fpg` frags (CGSIZE_IF). */
   cgsize_if(ipg: number, fpg: number): number {
-    const clusters = this.fs_contigsumsize <= 0 ? 0 : this.fs_contigsumsize * 4 + Math.ceil(Math.floor(fpg / this.fs_frag) / 8);
+    const clusters =
+      this.fs_contigsumsize <= 0 ? 0 : this.fs_contigsumsize * 4 + Math.ceil(Math.floor(fpg / this.fs_frag) / 8);
     return CG_STRUCT_SIZE + 4 + this.fs_old_cpg * 6 + Math.ceil(ipg / 8) + Math.ceil(fpg / 8) + clusters;
   }
 }

@@ -1,4 +1,7 @@
-/** Numbers of the FFS format. Source: NetBSD sys/ufs/ffs/fs.h; FreeBSD's for FS_BAD_MAGIC and the second meanings of flags. */
+/**
+ * Numbers of the FFS format. Source: NetBSD sys/ufs/ffs/fs.h; FreeBSD's for FS_BAD_MAGIC and the second meanings of
+ * flags.
+ */
 
 /** Bytes read for a superblock, and its largest size. */
 export const SBLOCKSIZE = 8192;

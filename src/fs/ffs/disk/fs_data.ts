@@ -11,7 +11,9 @@ export interface CsumTotal {
   cs_nffree: number;
 }
 
-/** The fields of a superblock in memory, with NetBSD's names. Where they lie on the disk: fs_fields.ts. Codec: fs.ts. */
+/**
+ * The fields of a superblock in memory, with NetBSD's names. Where they lie on the disk: fs_fields.ts. Codec: fs.ts.
+ */
 export class FsFields {
   /** The bytes of the disk, as read; encode changes what changed and nothing else. */
   readonly raw: Uint8Array;
@@ -34,7 +36,10 @@ export class FsFields {
   fs_cblkno = 0;
   fs_iblkno = 0;
   fs_dblkno = 0;
-  /** UFS1: frags by which the metadata of neighbouring groups is shifted, and which bits of the group number do not count. */
+  /**
+   * UFS1: frags by which the metadata of neighbouring groups is shifted, and which bits of the group number do not
+   * count.
+   */
   fs_old_cgoffset = 0;
   fs_old_cgmask = 0;
   fs_old_time = 0;

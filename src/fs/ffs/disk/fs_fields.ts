@@ -8,7 +8,10 @@ import { SBLOCK_UFS1 } from './fs_const.js';
  */
 
 type FieldType = 'i8' | 'u8' | 'i32' | 'u32' | 'i64' | 'u64';
-type NumericField = Exclude<{ [K in keyof FsFields]: FsFields[K] extends number ? K : never }[keyof FsFields] & `fs_${string}`, 'fs_magic'>;
+type NumericField = Exclude<
+  { [K in keyof FsFields]: FsFields[K] extends number ? K : never }[keyof FsFields] & `fs_${string}`,
+  'fs_magic'
+>;
 export type Field = readonly [NumericField, number, FieldType];
 
 /** Fields that are at the same place in every volume. */
@@ -84,7 +87,12 @@ export function store(view: DataView, offset: number, type: FieldType, value: nu
   }
 }
 
-/** The wide fields of a UFS1 superblock, whatever its flags say of them, name its place (fs_sblockloc) and this fs_size and fs_csaddr. */
+/**
+ * The wide fields of a UFS1 superblock, whatever its flags say of them, name its place (fs_sblockloc) and this fs_size
+ * and fs_csaddr.
+ */
 export function widefilled(view: DataView, le: boolean, fs_size: number, fs_csaddr: number): boolean {
-  return geti64(view, 1000, le) === SBLOCK_UFS1 && geti64(view, 1080, le) === fs_size && geti64(view, 1096, le) === fs_csaddr;
+  return (
+    geti64(view, 1000, le) === SBLOCK_UFS1 && geti64(view, 1080, le) === fs_size && geti64(view, 1096, le) === fs_csaddr
+  );
 }

@@ -9,7 +9,10 @@ const SOUND = 90;
 const DAMAGED = 20;
 /** Only a copy is there. */
 const COPY = 10;
-/** The first copies on UFS1 volumes (their superblock is at 8 KiB) and UFS2 volumes, for the block sizes that there are; bytes. */
+/**
+ * The first copies on UFS1 volumes (their superblock is at 8 KiB) and UFS2 volumes, for the block sizes that there are;
+ * bytes.
+ */
 const COPIES: readonly number[] = [16384, 32768, 73728, 81920, 98304, 131072];
 
 async function marked(dev: BlockDevice, places: readonly number[]): Promise<boolean> {

@@ -35,7 +35,9 @@ export function rdev_encode(dev: bigint, dialect: FfsDialect, ufs2: boolean): nu
       raw = (((ma & 0xff) << 8) | (mi & 0xff) | ((mi & 0xffff00) << 8)) >>> 0;
       break;
     case 'freebsd':
-      raw = ((((ma & 0xffffff00) >>> 0) | ((mi >>> 8) & 0xff)) >>> 0) * 0x1_0000_0000 + ((((ma & 0xff) << 8) | (mi & 0xffff00ff)) >>> 0);
+      raw =
+        ((((ma & 0xffffff00) >>> 0) | ((mi >>> 8) & 0xff)) >>> 0) * 0x1_0000_0000 +
+        ((((ma & 0xff) << 8) | (mi & 0xffff00ff)) >>> 0);
       if (!ufs2 && raw > 0xffffffff) return undefined;
       break;
     default:

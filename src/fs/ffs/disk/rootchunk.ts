@@ -16,7 +16,15 @@ export async function ffs_rootchunk1k(dev: BlockDevice, fs: Fs): Promise<boolean
   const ip = new Dinode();
   dinode_load(ip, new DataView(inode.buffer), 0, { le, ufs2: false, oldids: true, maxsymlinklen: 0 });
   const fsb = ip.i_db[0]!;
-  if ((ip.i_mode & S_IFMT) !== S_IFDIR || ip.i_size < 1024 || ip.i_size % 1024 !== 0 || fs.fs_fsize < 1024 || !(fsb > 0 && fsb < fs.fs_size)) return false;
+  if (
+    (ip.i_mode & S_IFMT) !== S_IFDIR ||
+    ip.i_size < 1024 ||
+    ip.i_size % 1024 !== 0 ||
+    fs.fs_fsize < 1024 ||
+    !(fsb > 0 && fsb < fs.fs_size)
+  ) {
+    return false;
+  }
   const chunk = new DataView((await readbytes(dev, fs.fsbtob(fsb), 1024)).buffer);
   let at = 0;
   while (at < 1024) {

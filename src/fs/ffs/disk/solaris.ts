@@ -30,7 +30,11 @@ const FS_ALL_ROLLED = 1;
 export function sun_layout(view: DataView, le: boolean): boolean {
   const mask = (at: number): boolean => {
     const low = view.getUint32(at + (le ? 0 : 4), le);
-    return low !== 0 && view.getUint32(at + (le ? 4 : 0), le) === 0 && low === view.getInt32(at === QBMASK ? BSIZE : FSIZE, le) - 1;
+    return (
+      low !== 0 &&
+      view.getUint32(at + (le ? 4 : 0), le) === 0 &&
+      low === view.getInt32(at === QBMASK ? BSIZE : FSIZE, le) - 1
+    );
   };
   return mask(QBMASK) && mask(QFMASK);
 }
@@ -46,7 +50,9 @@ export function sun_state(view: DataView, le: boolean): { npsect: number; state:
 export function sun_caution(view: DataView, le: boolean): string | undefined {
   const clean = view.getUint8(CLEAN);
   const okay = ((sun_state(view, le).state + view.getInt32(TIME, le)) | 0) === (FSOKAY | 0);
-  if (!okay || (clean !== FSCLEAN && clean !== FSSTABLE && clean !== FSLOG)) return 'it was not cleanly unmounted by Solaris: what is shown may contradict itself';
+  if (!okay || (clean !== FSCLEAN && clean !== FSSTABLE && clean !== FSLOG)) {
+    return 'it was not cleanly unmounted by Solaris: what is shown may contradict itself';
+  }
   if (clean === FSLOG && view.getInt32(LOGBNO, le) !== 0 && view.getInt32(ROLLED, le) !== FS_ALL_ROLLED) {
     return 'its log may hold changes that are not shown; mount it once under Solaris';
   }

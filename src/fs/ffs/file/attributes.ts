@@ -32,7 +32,9 @@ function fromblock(ump: FfsMount, ino: number, bp: Buf, vap: Vattr): boolean {
   ump.um_bufcache.brelse(bp);
   scratch.i_nlink = ffs_linksleft(ump, ino, scratch.i_nlink);
   const type = iftovt(scratch.i_mode);
-  if (!intact || scratch.i_mode === 0 || scratch.i_nlink === 0 || badinode(ump, scratch, type) !== undefined) return false;
+  if (!intact || scratch.i_mode === 0 || scratch.i_nlink === 0 || badinode(ump, scratch, type) !== undefined) {
+    return false;
+  }
   ffs_fillattr(ump, scratch, type, BigInt(ino), vap);
   return true;
 }

@@ -33,7 +33,13 @@ export async function ffs_zero(ip: Inode, at: number, length: number): Promise<v
  * offsets). The size becomes `newsize`, or the end of the block. A hole at the end stays one.
  * @throws ENOSPC EIO; the size is then as before
  */
-export async function ffs_growtail(ip: Inode, newsize: number, ctx: Context, dataoff: number, dataend: number): Promise<void> {
+export async function ffs_growtail(
+  ip: Inode,
+  newsize: number,
+  ctx: Context,
+  dataoff: number,
+  dataend: number,
+): Promise<void> {
   const { i_ump: ump, i_fs: fs } = ip;
   const state = WRITE(ump);
   const used = fs.blkoff(ip.i_size);
@@ -89,8 +95,8 @@ async function copy(ip: Inode, from: number, to: number, length: number): Promis
 }
 
 /**
- * Sees to it that block `lbn` is allocated as a file of `newsize` bytes has it; zeros if it is new. Its fragments, if it
- * is the present last block, are ffs_growtail's business. The size does not change.
+ * Sees to it that block `lbn` is allocated as a file of `newsize` bytes has it; zeros if it is new. Its fragments, if
+ * it is the present last block, are ffs_growtail's business. The size does not change.
  * @throws ENOSPC EFBIG EIO
  */
 export async function ffs_ensureblock(ip: Inode, lbn: number, newsize: number, ctx: Context): Promise<void> {
@@ -107,12 +113,23 @@ export async function ffs_ensureblock(ip: Inode, lbn: number, newsize: number, c
   }
 }
 
-/** Allocates a block of `frags` fragments filled with zeros, for pointer `indx` of a row whose pointer before it is `prev`. */
-async function ffs_newblock(ip: Inode, lbn: number, indx: number, prev: number, frags: number, ctx: Context): Promise<number> {
+/**
+ * Allocates a block of `frags` fragments filled with zeros, for pointer `indx` of a row whose pointer before it is
+ * `prev`.
+ */
+async function ffs_newblock(
+  ip: Inode,
+  lbn: number,
+  indx: number,
+  prev: number,
+  frags: number,
+  ctx: Context,
+): Promise<number> {
   const { i_ump: ump, i_fs: fs } = ip;
   const state = WRITE(ump);
   const pref = ffs_blkpref(ip, lbn, indx, prev);
-  const fsb = frags === fs.fs_frag ? (await ffs_allocblks(ip, pref, 1, ctx)).fsb : await ffs_allocfrags(ip, pref, frags, ctx);
+  const fsb =
+    frags === fs.fs_frag ? (await ffs_allocblks(ip, pref, 1, ctx)).fsb : await ffs_allocfrags(ip, pref, frags, ctx);
   state.newdata = true;
   try {
     await ffs_zero(ip, fs.fsbtob(fsb), frags * fs.fs_fsize);

@@ -49,7 +49,12 @@ export async function withsubdir<T>(mp: Mount, namespace: number, use: (subdir: 
   try {
     for (const name of [FSROOTSUBDIR, SUBDIRS.get(namespace) ?? '']) {
       const next = name === '' ? null : await child(held[held.length - 1]!, name, VDIR);
-      if (next === null) throw errno(E.EOPNOTSUPP, 'this volume keeps no extended attributes (UFS1 has them in files under /.attribute)');
+      if (next === null) {
+        throw errno(
+          E.EOPNOTSUPP,
+          'this volume keeps no extended attributes (UFS1 has them in files under /.attribute)',
+        );
+      }
       held.push(next);
     }
     return await use(held[held.length - 1]!);
@@ -84,7 +89,9 @@ export async function openbacking(vp: Vnode, name: string): Promise<Backing | un
     const room = view.getUint32(8, le);
     if (view.getUint32(4, le) === UFS_EXTATTR_VERSION && room <= MAXROOM) return { vp, le, room };
   }
-  ip.i_ump.um_damage.note(`inode ${ip.i_number}, the backing file of extended attribute ${name}: its header is not valid`);
+  ip.i_ump.um_damage.note(
+    `inode ${ip.i_number}, the backing file of extended attribute ${name}: its header is not valid`,
+  );
   return undefined;
 }
 
@@ -97,15 +104,24 @@ export function recordplace(backing: Backing, ino: number): number {
 export async function record(backing: Backing, ip: Inode): Promise<Uint8Array | undefined> {
   const at = recordplace(backing, ip.i_number);
   const view = new DataView((await readat(VTOI(backing.vp), UFS_EXTATTR_HEADER, at)).buffer);
-  if ((view.getUint32(0, backing.le) & UFS_EXTATTR_ATTR_FLAG_INUSE) === 0 || view.getUint32(8, backing.le) !== ip.i_gen) return undefined;
+  if (
+    (view.getUint32(0, backing.le) & UFS_EXTATTR_ATTR_FLAG_INUSE) === 0 ||
+    view.getUint32(8, backing.le) !== ip.i_gen
+  ) {
+    return undefined;
+  }
   const length = view.getUint32(4, backing.le);
-  if (length > backing.room) throw ip.i_ump.um_damage.error(`inode ${ip.i_number}: extended attribute of ${length} bytes where ${backing.room} have room`);
+  if (length > backing.room) {
+    throw ip.i_ump.um_damage.error(
+      `inode ${ip.i_number}: extended attribute of ${length} bytes where ${backing.room} have room`,
+    );
+  }
   return readat(VTOI(backing.vp), length, at + UFS_EXTATTR_HEADER);
 }
 
 /**
- * Runs `body` with `other` locked too; the caller holds `vp`. It comes in no order of locks: nobody waits for one of the
- * two while he holds the other, but lets go of `vp` for the time. (They may be one and the same.) @throws EBADF
+ * Runs `body` with `other` locked too; the caller holds `vp`. It comes in no order of locks: nobody waits for one of
+ * the two while he holds the other, but lets go of `vp` for the time. (They may be one and the same.) @throws EBADF
  */
 export async function beside<T>(vp: Vnode, other: Vnode, exclusive: boolean, body: () => Promise<T>): Promise<T> {
   if (other === vp) return body();

@@ -18,9 +18,10 @@ import { ffs_write } from './write.js';
 import { touchmeta, transact } from '../order/changes.js';
 
 /**
- * Changing extended attributes of UFS1 (layout: extattr_ufs1.ts) as NetBSD does: a record is written in place, header and
- * value in one; a new attribute gets its file with room for 1024 bytes a record, where who sets it may make a file.
- * FreeBSD makes none by itself, and so none is made on its volumes. What a removed file had stays, void by its generation.
+ * Changing extended attributes of UFS1 (layout: extattr_ufs1.ts) as NetBSD does: a record is written in place, header
+ * and value in one; a new attribute gets its file with room for 1024 bytes a record, where who sets it may make a file.
+ * FreeBSD makes none by itself, and so none is made on its volumes. What a removed file had stays, void by its
+ * generation.
  */
 
 /** NetBSD's ufs_extattr_autocreate. */
@@ -86,12 +87,21 @@ async function changing(
 }
 
 /** @throws EINVAL ENOATTR EACCES ENOSPC EIO; EOPNOTSUPP the volume has no attributes of that namespace */
-export async function ufs1_setextattr(vp: Vnode, namespace: number, name: string, value: Uint8Array, ctx: Context): Promise<void> {
+export async function ufs1_setextattr(
+  vp: Vnode,
+  namespace: number,
+  name: string,
+  value: Uint8Array,
+  ctx: Context,
+): Promise<void> {
   if (name === '.' || name === '..' || name.includes('/')) throw errno(E.EINVAL);
-  const open = async (subdir: Vnode) => (await child(subdir, name, VREG)) ?? (await autocreate(vp, subdir, name, value.length, ctx));
+  const open = async (subdir: Vnode) =>
+    (await child(subdir, name, VREG)) ?? (await autocreate(vp, subdir, name, value.length, ctx));
   await changing(vp, namespace, open, async (file) => {
     const backing = await ready(file, name, ctx);
-    if (value.length > backing.room) throw errno(E.ENOSPC, `extended attribute ${name} has room for ${backing.room} bytes`);
+    if (value.length > backing.room) {
+      throw errno(E.ENOSPC, `extended attribute ${name} has room for ${backing.room} bytes`);
+    }
     const { i_number, i_gen } = VTOI(vp);
     const bytes = three(backing.le, UFS_EXTATTR_ATTR_FLAG_INUSE, value.length, i_gen, value.length);
     bytes.set(value, UFS_EXTATTR_HEADER);

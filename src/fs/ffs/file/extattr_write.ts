@@ -16,8 +16,8 @@ import { release, touchmeta, transact } from '../order/changes.js';
 import { WRITE } from '../volume/writestate.js';
 
 /**
- * Changing extended attributes of UFS2 (layout: ufs/extattr.ts; those of UFS1: extattr_ufs1_write.ts). The area is small and always written anew to other
- * blocks, so that the disk has the old or the new one.
+ * Changing extended attributes of UFS2 (layout: ufs/extattr.ts; those of UFS1: extattr_ufs1_write.ts). The area is
+ * small and always written anew to other blocks, so that the disk has the old or the new one.
  */
 
 const EA_MAXNAMELEN = 255;
@@ -68,7 +68,9 @@ async function replace(ip: Inode, area: Uint8Array, ctx: Context): Promise<void>
   const { i_ump: ump, i_fs: fs } = ip;
   const state = WRITE(ump);
   const { order } = state;
-  if (area.length > UFS_NXADDR * fs.fs_bsize) throw errno(E.ENOSPC, `extended attributes of one file take at most ${UFS_NXADDR * fs.fs_bsize} bytes`);
+  if (area.length > UFS_NXADDR * fs.fs_bsize) {
+    throw errno(E.ENOSPC, `extended attributes of one file take at most ${UFS_NXADDR * fs.fs_bsize} bytes`);
+  }
   const blocks: { fsb: number; frags: number }[] = [];
   try {
     for (let i = 0; i * fs.fs_bsize < area.length; i++) {
@@ -102,7 +104,13 @@ async function replace(ip: Inode, area: Uint8Array, ctx: Context): Promise<void>
 }
 
 /** @throws EOPNOTSUPP ENAMETOOLONG ENOSPC EIO */
-export async function ffs_setextattr(vp: Vnode, namespace: number, name: string, value: Uint8Array, ctx: Context): Promise<void> {
+export async function ffs_setextattr(
+  vp: Vnode,
+  namespace: number,
+  name: string,
+  value: Uint8Array,
+  ctx: Context,
+): Promise<void> {
   const ip = supported(vp);
   if (name.length === 0) throw errno(E.EINVAL);
   if (name.length > EA_MAXNAMELEN) throw errno(E.ENAMETOOLONG);

@@ -12,7 +12,9 @@ import { touchmeta } from '../order/changes.js';
 import { ORDER, WRITE } from '../volume/writestate.js';
 import { badblock } from '../space/subr.js';
 
-/** Rows of block pointers (the inode's direct ones, or one indirect block of the lowest level) and the trees above them. */
+/**
+ * Rows of block pointers (the inode's direct ones, or one indirect block of the lowest level) and the trees above them.
+ */
 
 /** Pointer `i` of the indirect block in `view`. */
 function getptr(ump: FfsMount, view: DataView, i: number): number {
@@ -75,7 +77,11 @@ export class Row {
     const fsb = this.get(i);
     if (fsb === 0) return 0;
     const problem = badblock(this.ip.i_fs, fsb, frags);
-    if (problem !== undefined) throw WRITE(this.ip.i_ump).damage(`inode ${this.ip.i_number}: block ${this.first + i} is at frag ${fsb}, ${problem}`);
+    if (problem !== undefined) {
+      throw WRITE(this.ip.i_ump).damage(
+        `inode ${this.ip.i_number}: block ${this.first + i} is at frag ${fsb}, ${problem}`,
+      );
+    }
     return fsb;
   }
 
@@ -122,13 +128,19 @@ async function newindir(ip: Inode, lbn: number, ctx: Context): Promise<{ bp: Buf
 function readindir(ump: FfsMount, addr: number, owner: Inode | null): MaybePromise<Buf> {
   const fs = ump.um_fs;
   const problem = badblock(fs, addr, fs.fs_frag);
-  if (problem !== undefined) throw WRITE(ump).damage(`${owner === null ? 'a file that is removed' : `inode ${owner.i_number}`}: indirect block at frag ${addr}, ${problem}`);
+  if (problem !== undefined) {
+    throw WRITE(ump).damage(
+      `${owner === null ? 'a file that is removed' : `inode ${owner.i_number}`}: indirect block at frag ${addr}, ` +
+        `${problem}`,
+    );
+  }
   return ump.um_bufcache.bread(ump.um_dev, fs.fsbtob(addr), fs.fs_bsize);
 }
 
 /**
  * The row that names block `lbn`. With `cred`, missing indirect blocks are allocated for it (and stay if a later step
- * fails: who extends a file cuts it back then). Without, null if an indirect block is missing: all its blocks are holes.
+ * fails: who extends a file cuts it back then). Without, null if an indirect block is missing: all its blocks are
+ * holes.
  * @throws ENOSPC EFBIG EIO
  */
 export function ffs_row(ip: Inode, lbn: number, ctx: Context | null): MaybePromise<Row | null> {
@@ -138,7 +150,9 @@ export function ffs_row(ip: Inode, lbn: number, ctx: Context | null): MaybePromi
   const rel = lbn - UFS_NDADDR;
   if (rel >= fs.fs_nindir || ip.i_ib[0] === 0) return deeprow(ip, lbn, ctx);
   const bp = readindir(ump, ip.i_ib[0]!, ip);
-  return bp instanceof Promise ? bp.then((got) => new Row(ip, got, UFS_NDADDR, fs.fs_nindir)) : new Row(ip, bp, UFS_NDADDR, fs.fs_nindir);
+  return bp instanceof Promise
+    ? bp.then((got) => new Row(ip, got, UFS_NDADDR, fs.fs_nindir))
+    : new Row(ip, bp, UFS_NDADDR, fs.fs_nindir);
 }
 
 async function deeprow(ip: Inode, lbn: number, ctx: Context | null): Promise<Row | null> {
@@ -192,7 +206,14 @@ export type FreeFrags = (fsb: number, n: number) => MaybePromise<void>;
  *   that would be walked for ever.
  * @returns number of frags let go
  */
-export async function freetree(ump: FfsMount, addr: number, span: number, metadata: boolean, free: FreeFrags, seen = new Set<number>()): Promise<number> {
+export async function freetree(
+  ump: FfsMount,
+  addr: number,
+  span: number,
+  metadata: boolean,
+  free: FreeFrags,
+  seen = new Set<number>(),
+): Promise<number> {
   const fs = ump.um_fs;
   const state = WRITE(ump);
   const { order } = state;
@@ -221,7 +242,15 @@ export async function freetree(ump: FfsMount, addr: number, span: number, metada
  * Lets go of what pointers from..end of an indirect block name, without changing the block.
  * @returns number of frags let go
  */
-async function freepart(ump: FfsMount, bp: Buf, from: number, span: number, metadata: boolean, free: FreeFrags, seen: Set<number>): Promise<number> {
+async function freepart(
+  ump: FfsMount,
+  bp: Buf,
+  from: number,
+  span: number,
+  metadata: boolean,
+  free: FreeFrags,
+  seen: Set<number>,
+): Promise<number> {
   const fs = ump.um_fs;
   const state = WRITE(ump);
   const { order } = state;
@@ -262,14 +291,31 @@ async function freepart(ump: FfsMount, bp: Buf, from: number, span: number, meta
 /** Copies of the pointers that are about to be cleared, so that the block can be changed first. */
 function snapshot(bp: Buf): Buf {
   const data = bp.b_data.slice();
-  return { b_dev: bp.b_dev, b_offset: bp.b_offset, b_bcount: bp.b_bcount, b_data: data, b_view: new DataView(data.buffer), b_flags: 0, b_refs: 1, b_private: null };
+  return {
+    b_dev: bp.b_dev,
+    b_offset: bp.b_offset,
+    b_bcount: bp.b_bcount,
+    b_data: data,
+    b_view: new DataView(data.buffer),
+    b_flags: 0,
+    b_refs: 1,
+    b_private: null,
+  };
 }
 
 /**
  * Cuts a tree: of the `span` blocks that the tree at `addr` maps, those from `keep` on (1..span-1) are let go.
  * @returns number of frags let go
  */
-export async function cuttree(ip: Inode, addr: number, span: number, keep: number, metadata: boolean, free: FreeFrags, seen = new Set<number>()): Promise<number> {
+export async function cuttree(
+  ip: Inode,
+  addr: number,
+  span: number,
+  keep: number,
+  metadata: boolean,
+  free: FreeFrags,
+  seen = new Set<number>(),
+): Promise<number> {
   const { i_ump: ump, i_fs: fs } = ip;
   const child = span / fs.fs_nindir;
   const i = Math.floor(keep / child);

@@ -39,7 +39,10 @@ export function ffs_reclaim(vp: Vnode): MaybePromise<void> {
   return wait instanceof Promise ? wait.then(gone) : gone();
 }
 
-/** Data has been written as it came; what is left are metadata and the barrier. @throws EIO also for a write that failed before */
+/**
+ * Data has been written as it came; what is left are metadata and the barrier.
+ * @throws EIO also for a write that failed before
+ */
 export function ffs_fsync(vp: Vnode, _ctx: Context, datasync: boolean): MaybePromise<void> {
   const ip = VTOI(vp);
   if (!writable(ip)) return undefined;

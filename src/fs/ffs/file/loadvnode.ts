@@ -15,8 +15,8 @@ import { writestate } from '../volume/writestate.js';
 import { ffs_vnodeops } from './vnodeops.js';
 
 /**
- * Fills a vnode from inode `ino`. What could lead later code astray is refused here: types that do not exist, sizes that
- * the format cannot have. Block pointers are checked when they are used.
+ * Fills a vnode from inode `ino`. What could lead later code astray is refused here: types that do not exist, sizes
+ * that the format cannot have. Block pointers are checked when they are used.
  * @throws ESTALE no such inode, or not in use; EIO damage
  */
 export function ffs_loadvnode(mp: Mount, vp: Vnode, ino: number): MaybePromise<void> {

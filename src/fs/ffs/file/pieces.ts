@@ -40,7 +40,10 @@ export async function ffs_punch_pieces(ip: Inode, offset: number, length: number
   }
 }
 
-/** Zeros in the place of what the blocks in offset..end-1 hold; they stay, and so do holes. @throws EIO; EINTR: what lies before is zeros */
+/**
+ * Zeros in the place of what the blocks in offset..end-1 hold; they stay, and so do holes.
+ * @throws EIO; EINTR: what lies before is zeros
+ */
 export async function ffs_zero_pieces(ip: Inode, offset: number, end: number, ctx: Context): Promise<void> {
   for (let at = offset; at < end; ) {
     if (at > offset) await pause(ip, ctx.signal);

@@ -52,7 +52,9 @@ function readrun(ip: Inode, uio: Uio, lbn: number, run: Run): MaybePromise<void>
     return undefined;
   }
   const at = run.fsb * fs.fs_fsize + within;
-  if (at + bytes > fs.fs_size * fs.fs_fsize) throw ip.i_ump.um_damage.error(`inode ${ip.i_number}: block ${lbn} at frag ${run.fsb} reaches beyond the volume`);
+  if (at + bytes > fs.fs_size * fs.fs_fsize) {
+    throw ip.i_ump.um_damage.error(`inode ${ip.i_number}: block ${lbn} at frag ${run.fsb} reaches beyond the volume`);
+  }
   const reading = ip.i_ump.um_dev.read(uio.uio_buf, uio.uio_bufoff, bytes, at);
   if (reading instanceof Promise) return reading.then(() => uio.advance(bytes));
   uio.advance(bytes);
@@ -79,7 +81,11 @@ function seekfrom(ip: Inode, offset: number, lbn: number, whence: number, runs: 
     const run = ufs_bmaprun(ip, lbn, blocks - lbn);
     if (run instanceof Promise) {
       const from = lbn;
-      return run.then((r) => ((r.fsb === 0) !== (whence === SEEK_DATA) ? Math.max(offset, from * fs_bsize) : seekfrom(ip, offset, from + r.blocks, whence, runs)));
+      return run.then((r) =>
+        (r.fsb === 0) !== (whence === SEEK_DATA)
+          ? Math.max(offset, from * fs_bsize)
+          : seekfrom(ip, offset, from + r.blocks, whence, runs),
+      );
     }
     if ((run.fsb === 0) !== (whence === SEEK_DATA)) return Math.max(offset, lbn * fs_bsize);
     lbn += run.blocks;

@@ -55,7 +55,11 @@ export async function ffs_shrink(ip: Inode, length: number): Promise<void> {
       try {
         const fsb = row.block(last - row.first, ofrags);
         if (fsb !== 0) {
-          await ffs_zero(ip, fs.fsbtob(fsb) + offset, Math.min(nfrags * fs.fs_fsize, osize - fs.lblktosize(last)) - offset);
+          await ffs_zero(
+            ip,
+            fs.fsbtob(fsb) + offset,
+            Math.min(nfrags * fs.fs_fsize, osize - fs.lblktosize(last)) - offset,
+          );
           tail = fsb + nfrags;
           tailfrags = ofrags - nfrags;
         }

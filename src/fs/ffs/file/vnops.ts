@@ -20,7 +20,18 @@ import { ffs_fillattr } from './fillattr.js';
 import { ffs_accessed, ffs_read, ffs_seek } from './read.js';
 
 /** Names of pathconf(2); values of NetBSD sys/sys/unistd.h. */
-const PC = { LINK_MAX: 1, NAME_MAX: 4, PATH_MAX: 5, CHOWN_RESTRICTED: 7, NO_TRUNC: 8, SYNC_IO: 10, FILESIZEBITS: 11, SYMLINK_MAX: 12, TWO_SYMLINKS: 13, MIN_HOLE_SIZE: 15 } as const;
+const PC = {
+  LINK_MAX: 1,
+  NAME_MAX: 4,
+  PATH_MAX: 5,
+  CHOWN_RESTRICTED: 7,
+  NO_TRUNC: 8,
+  SYNC_IO: 10,
+  FILESIZEBITS: 11,
+  SYMLINK_MAX: 12,
+  TWO_SYMLINKS: 13,
+  MIN_HOLE_SIZE: 15,
+} as const;
 
 function lookup(dvp: Vnode, name: string, _ctx: Context): MaybePromise<Vnode | null> {
   const hit = ufs_dirlookup(VTOI(dvp), name);
@@ -36,7 +47,11 @@ function enter(dvp: Vnode, name: string, hit: DirHit | null): MaybePromise<Vnode
     return dvp;
   }
   // Nobody is above the root: a second name for it could be removed or moved as if it were a directory like others.
-  if (hit.ino === UFS_ROOTINO && name !== '..' && VTOI(dvp).i_ump.um_private !== null) throw VTOI(dvp).i_ump.um_damage.error(`directory inode ${dvp.v_key}, entry at ${hit.offset}: names the root directory`);
+  if (hit.ino === UFS_ROOTINO && name !== '..' && VTOI(dvp).i_ump.um_private !== null) {
+    throw VTOI(dvp).i_ump.um_damage.error(
+      `directory inode ${dvp.v_key}, entry at ${hit.offset}: names the root directory`,
+    );
+  }
   let vp: MaybePromise<Vnode>;
   try {
     vp = kernel.vcache_get(dvp.v_mount, hit.ino);
@@ -57,13 +72,17 @@ function enter(dvp: Vnode, name: string, hit: DirHit | null): MaybePromise<Vnode
 /** An entry that names an inode not in use is damage of the volume, not a handle gone stale. */
 function dangling(dvp: Vnode, hit: DirHit, thrown: unknown): unknown {
   if (errnoOf(thrown) !== E.ESTALE) return thrown;
-  return VTOI(dvp).i_ump.um_damage.error(`directory inode ${dvp.v_key}, entry at ${hit.offset}: names inode ${hit.ino}, which is not in use`);
+  return VTOI(dvp).i_ump.um_damage.error(
+    `directory inode ${dvp.v_key}, entry at ${hit.offset}: names inode ${hit.ino}, which is not in use`,
+  );
 }
 
 /** Nobody is above a directory but a directory. */
 function entered(dvp: Vnode, name: string, hit: DirHit, vp: Vnode): MaybePromise<Vnode> {
   if (name !== '..' || vp.v_type === VDIR) return vp;
-  const damage = VTOI(dvp).i_ump.um_damage.error(`directory inode ${dvp.v_key}: ".." names inode ${hit.ino}, which is no directory`);
+  const damage = VTOI(dvp).i_ump.um_damage.error(
+    `directory inode ${dvp.v_key}: ".." names inode ${hit.ino}, which is no directory`,
+  );
   const released = dvp.v_mount.mnt_kernel.vrele(vp);
   if (!(released instanceof Promise)) throw damage;
   return released.then(() => {

@@ -18,8 +18,36 @@ import { ffs_write } from './write.js';
 export { ffs_write_start, ffs_write_stop } from '../volume/writemount.js';
 
 /** Operations that change a file, and what vnops.ts does not do: inactive, reclaim, fsync. */
-export type FfsWriteOps = Pick<Vnops, 'create' | 'mknod' | 'mkdir' | 'symlink' | 'link' | 'remove' | 'rmdir' | 'rename' | 'setattr' | 'write' | 'fsync' | 'inactive' | 'reclaim'> &
-  Partial<Pick<Vnops, 'open' | 'close' | 'renamewhiteout' | 'exchange' | 'tmpfile' | 'fallocate' | 'fdiscard' | 'setextattr' | 'deleteextattr'>>;
+export type FfsWriteOps = Pick<
+  Vnops,
+  | 'create'
+  | 'mknod'
+  | 'mkdir'
+  | 'symlink'
+  | 'link'
+  | 'remove'
+  | 'rmdir'
+  | 'rename'
+  | 'setattr'
+  | 'write'
+  | 'fsync'
+  | 'inactive'
+  | 'reclaim'
+> &
+  Partial<
+    Pick<
+      Vnops,
+      | 'open'
+      | 'close'
+      | 'renamewhiteout'
+      | 'exchange'
+      | 'tmpfile'
+      | 'fallocate'
+      | 'fdiscard'
+      | 'setextattr'
+      | 'deleteextattr'
+    >
+  >;
 
 function range(vp: Vnode, offset: number, length: number): void {
   if (vp.v_type !== VREG) throw errno(E.EOPNOTSUPP);
@@ -47,9 +75,13 @@ export const ffs_writeops: FfsWriteOps = {
     range(vp, offset, length);
     const ip = VTOI(vp);
     const osize = ip.i_size;
-    if ((mode & FALLOC_KEEP_SIZE) !== 0 && offset + length > osize) throw errno(E.EOPNOTSUPP, 'FFS keeps no blocks behind the end of a file');
+    if ((mode & FALLOC_KEEP_SIZE) !== 0 && offset + length > osize) {
+      throw errno(E.EOPNOTSUPP, 'FFS keeps no blocks behind the end of a file');
+    }
     await ffs_fallocate_pieces(ip, offset, length, ctx);
-    if ((mode & FALLOC_ZERO_RANGE) !== 0 && offset < osize) await ffs_zero_pieces(ip, offset, Math.min(offset + length, osize), ctx);
+    if ((mode & FALLOC_ZERO_RANGE) !== 0 && offset < osize) {
+      await ffs_zero_pieces(ip, offset, Math.min(offset + length, osize), ctx);
+    }
   },
   fdiscard(vp: Vnode, offset: number, length: number, ctx: Context) {
     range(vp, offset, length);
@@ -69,5 +101,7 @@ export function ffs_write_sync(ump: FfsMount): Promise<void> {
 /** What the next sync will free: counts as free already. */
 export function ffs_write_pending(ump: FfsMount): { frags: number; inodes: number } {
   const state = writestate(ump);
-  return state === null ? { frags: 0, inodes: 0 } : { frags: state.pending.frags(ump.um_fs.fs_fsize), inodes: state.pending.inodes };
+  return state === null
+    ? { frags: 0, inodes: 0 }
+    : { frags: state.pending.frags(ump.um_fs.fs_fsize), inodes: state.pending.inodes };
 }

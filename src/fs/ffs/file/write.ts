@@ -44,7 +44,9 @@ export async function ffs_write(vp: Vnode, uio: Uio, ioflag: number, ctx: Contex
     const before = uio.uio_resid;
     try {
       // A few steps a transaction: enough not to feel it, few enough not to keep a flush waiting.
-      for (let steps = 0; steps < 8 && uio.uio_resid > 0 && !(steps > 0 && order.crowded); steps++) await step(ip, uio, ctx);
+      for (let steps = 0; steps < 8 && uio.uio_resid > 0 && !(steps > 0 && order.crowded); steps++) {
+        await step(ip, uio, ctx);
+      }
       flushed = false;
     } catch (error) {
       if (device_failed(error)) state.lose(ip.i_number);
@@ -100,7 +102,9 @@ async function step(ip: Inode, uio: Uio, ctx: Context): Promise<void> {
 /** Hands `n` bytes to the device, which may put the write off: it then outlives this process. */
 function send(ip: Inode, uio: Uio, n: number, at: number): MaybePromise<void> {
   const { um_posting, um_dev } = ip.i_ump;
-  return um_posting !== null ? um_posting.post(uio.uio_buf, uio.uio_bufoff, n, at, ip.i_number) : um_dev.write(uio.uio_buf, uio.uio_bufoff, n, at);
+  return um_posting !== null
+    ? um_posting.post(uio.uio_buf, uio.uio_bufoff, n, at, ip.i_number)
+    : um_dev.write(uio.uio_buf, uio.uio_bufoff, n, at);
 }
 
 /** Writes into blocks that the file has. */
@@ -143,7 +147,9 @@ function fill(ip: Inode, row: Row, lbn: number, uio: Uio, ctx: Context): MaybePr
   if (isfragment(ip, finalsize, lbn)) {
     const frags = fs.sblksize(finalsize, lbn) / fs.fs_fsize;
     const fsb = ffs_allocfrags(ip, pref, frags, ctx);
-    return fsb instanceof Promise ? fsb.then((got) => put(ip, row, i, got, frags, uio, end)) : put(ip, row, i, fsb, frags, uio, end);
+    return fsb instanceof Promise
+      ? fsb.then((got) => put(ip, row, i, got, frags, uio, end))
+      : put(ip, row, i, fsb, frags, uio, end);
   }
   let want = row.holes(i, Math.min(row.length - i, Math.ceil((end - fs.lblktosize(lbn)) / fs_bsize)));
   // Only the last of them can be one.
@@ -155,7 +161,10 @@ function fill(ip: Inode, row: Row, lbn: number, uio: Uio, ctx: Context): MaybePr
   return put(ip, row, i, got.fsb, got.blks * fs.fs_frag, uio, end);
 }
 
-/** Writes the new frags fsb..fsb+frags-1 with data up to file offset `end` and zeros around it, and enters them in the row. */
+/**
+ * Writes the new frags fsb..fsb+frags-1 with data up to file offset `end` and zeros around it, and enters them in the
+ * row.
+ */
 function put(ip: Inode, row: Row, i: number, fsb: number, frags: number, uio: Uio, end: number): MaybePromise<void> {
   const { i_ump: ump, i_fs: fs } = ip;
   const state = WRITE(ump);
@@ -172,7 +181,12 @@ function put(ip: Inode, row: Row, i: number, fsb: number, frags: number, uio: Ui
   } catch (error) {
     return notput(ip, fsb, frags, error);
   }
-  if (wait instanceof Promise) return wait.then(() => entered(ip, row, i, fsb, frags, uio, n), (error: unknown) => notput(ip, fsb, frags, error));
+  if (wait instanceof Promise) {
+    return wait.then(
+      () => entered(ip, row, i, fsb, frags, uio, n),
+      (error: unknown) => notput(ip, fsb, frags, error),
+    );
+  }
   entered(ip, row, i, fsb, frags, uio, n);
 }
 
@@ -188,7 +202,10 @@ async function notput(ip: Inode, fsb: number, frags: number, error: unknown): Pr
   throw error;
 }
 
-/** Writes `head` zeros, `n` bytes of data, and zeros up to `bytes`: whole blocks in the middle straight, the edges copied. */
+/**
+ * Writes `head` zeros, `n` bytes of data, and zeros up to `bytes`: whole blocks in the middle straight, the edges
+ * copied.
+ */
 function padded(ip: Inode, uio: Uio, at: number, head: number, n: number, bytes: number): MaybePromise<void> {
   const { um_dev: dev } = ip.i_ump;
   const { fs_bsize } = ip.i_fs;

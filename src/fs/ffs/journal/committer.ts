@@ -22,9 +22,9 @@ const CLEAN_OFFSET = 209;
  * Commits transactions and brings what is committed to its place on the disk ("home").
  *
  * A commit writes what the buffers have changed behind the journal's head (shadows.ts), a barrier, a header, a barrier:
- * data that the transaction's metadata point to are on the disk before it, by the same barrier. From then on the buffers
- * may go home at any time, and do so when enough of the journal is in use; the next header, which comes behind the next
- * commit's barrier, then names nothing before it. So a commit costs two barriers, and going home none.
+ * data that the transaction's metadata point to are on the disk before it, by the same barrier. From then on the
+ * buffers may go home at any time, and do so when enough of the journal is in use; the next header, which comes behind
+ * the next commit's barrier, then names nothing before it. So a commit costs two barriers, and going home none.
  */
 export class Committer {
   readonly #state: WriteState;
@@ -224,7 +224,9 @@ export class Committer {
       await this.#advance();
     }
     if (length <= ring.free) return;
-    throw this.#state.damage(`a transaction of ${length} bytes is larger than the ${ring.free} bytes that the journal has free`);
+    throw this.#state.damage(
+      `a transaction of ${length} bytes is larger than the ${ring.free} bytes that the journal has free`,
+    );
   }
 
   async #header(head: number, tail: number): Promise<void> {
@@ -288,7 +290,14 @@ export class Committer {
     if (this.#superblock === null) await um_dev.read(bytes, 0, size, fs.fs_sblockloc);
     bytes[CLEAN_OFFSET] = 0;
     const place = { b_dev: um_dev, b_offset: fs.fs_sblockloc, b_bcount: size };
-    const bp: Buf = { ...place, b_data: bytes, b_view: new DataView(bytes.buffer), b_flags: 0, b_refs: 1, b_private: null };
+    const bp: Buf = {
+      ...place,
+      b_data: bytes,
+      b_view: new DataView(bytes.buffer),
+      b_flags: 0,
+      b_refs: 1,
+      b_private: null,
+    };
     if (ring.length(1, size, 0, orphaned.size) > ring.free) return;
     const from = ring.head === 0 ? ring.circ_off : ring.head;
     const head = await ring.append([{ bp, from: 0, length: size }], { revoked: new Map(), inodes: orphaned });

@@ -19,7 +19,12 @@ import type { Ordering } from '../order/ordering.js';
 import type { BlockRun } from '../space/subr.js';
 import { findrun } from '../space/subr.js';
 import { WRITE } from '../volume/writestate.js';
-import { UFS_WAPBL_JOURNALLOC_END_PARTITION, UFS_WAPBL_JOURNALLOC_IN_FILESYSTEM, UFS_WAPBL_VERSION, WAPBL_MAX_BYTES } from './header.js';
+import {
+  UFS_WAPBL_JOURNALLOC_END_PARTITION,
+  UFS_WAPBL_JOURNALLOC_IN_FILESYSTEM,
+  UFS_WAPBL_VERSION,
+  WAPBL_MAX_BYTES,
+} from './header.js';
 import type { WapblPlace } from './header.js';
 import { wapbl_minimum, wapbl_suitable } from './size.js';
 
@@ -46,7 +51,10 @@ export async function loadnameless(ump: FfsMount, ino: number): Promise<Inode> {
   return ip;
 }
 
-/** Indirect blocks of a file of `blocks` blocks: single; root of the double; those below it. Larger journals do not exist. */
+/**
+ * Indirect blocks of a file of `blocks` blocks: single; root of the double; those below it. Larger journals do not
+ * exist.
+ */
 function indirects(fs: Fs, blocks: number): number {
   const rest = blocks - UFS_NDADDR;
   if (rest <= 0) return 0;
@@ -118,7 +126,11 @@ export async function wapbl_create(ump: FfsMount, bytes: number, le: boolean): P
     let blocks = Math.min(want, found.blocks);
     while (blocks > 0 && blocks + indirects(fs, blocks) > found.blocks) blocks--;
     if (blocks < enough) {
-      throw errno(E.ENOSPC, `no place for a journal: it needs ${enough * fs.fs_bsize} bytes in one piece, and the largest free piece has ${found.blocks * fs.fs_bsize}`);
+      throw errno(
+        E.ENOSPC,
+        `no place for a journal: it needs ${enough * fs.fs_bsize} bytes in one piece, and the largest free piece has ` +
+          `${found.blocks * fs.fs_bsize}`,
+      );
     }
     const all = (indirects(fs, blocks) + blocks) * fs.fs_bsize;
     if (ump.um_mountp.mnt_dev?.hasspare(all) === false) {
@@ -130,7 +142,9 @@ export async function wapbl_create(ump: FfsMount, bytes: number, le: boolean): P
       const meta = indirects(fs, blocks);
       // The place was seen to be free, and nothing has waited since but for reads.
       const extent = await ffs_allocblks(ip, found.fsb, meta + blocks, KERNEL_CONTEXT);
-      if (extent.fsb !== found.fsb || extent.blks !== meta + blocks) throw state.damage(`blocks at frag ${found.fsb} are free and cannot be allocated`);
+      if (extent.fsb !== found.fsb || extent.blks !== meta + blocks) {
+        throw state.damage(`blocks at frag ${found.fsb} are free and cannot be allocated`);
+      }
       const data = found.fsb + meta * fs.fs_frag;
       setpointers(ip, order, found.fsb, data, blocks);
       await storeinode(ip, order, blocks * fs.fs_bsize);
@@ -192,7 +206,10 @@ export function wapbl_setplace(fs: Fs, location: number, place: WapblPlace | nul
   fs.fs_journal_version = place === null ? 0 : UFS_WAPBL_VERSION;
   fs.fs_journal_location = location;
   fs.fs_journal_flags = 0;
-  const values = place === null ? [0, 0, 0, 0] : [place.start / place.blksize, place.bytes / place.blksize, place.blksize, place.ino];
+  const values =
+    place === null
+      ? [0, 0, 0, 0]
+      : [place.start / place.blksize, place.bytes / place.blksize, place.blksize, place.ino];
   values.forEach((value, i) => (fs.fs_journallocs[i] = journalloc(fs, value, place?.le ?? fs.le)));
   fs.fs_fmod = 1;
 }
@@ -205,18 +222,24 @@ export async function wapbl_unfit(ump: FfsMount, place: WapblPlace): Promise<str
   const fs = ump.um_fs;
   const { blksize, start, bytes, ino } = place;
   if (bytes > WAPBL_MAX_BYTES) return `its ${bytes} bytes are more than ${WAPBL_MAX_BYTES}`;
-  if (bytes < wapbl_minimum(fs)) return `its ${bytes} bytes are too few for this volume: at least ${wapbl_minimum(fs)} are needed`;
+  if (bytes < wapbl_minimum(fs)) {
+    return `its ${bytes} bytes are too few for this volume: at least ${wapbl_minimum(fs)} are needed`;
+  }
   if (fs.fs_fsize % blksize !== 0) return `its blocks of ${blksize} bytes do not fit fragments of ${fs.fs_fsize} bytes`;
   if (fs.fs_journal_location === UFS_WAPBL_JOURNALLOC_END_PARTITION) {
     return start >= fs.fs_size * fs.fs_fsize ? undefined : `it begins at ${start}, inside the file system`;
   }
   if (!(ino > UFS_ROOTINO && ino < fs.ninodes)) return `its inode ${ino} does not exist`;
   const ip = await loadnameless(ump, ino);
-  if ((ip.i_mode & S_IFMT) !== S_IFREG || (ip.i_flags & SF_LOG) === 0 || ip.i_size < bytes) return `inode ${ino} is no journal of ${bytes} bytes`;
+  if ((ip.i_mode & S_IFMT) !== S_IFREG || (ip.i_flags & SF_LOG) === 0 || ip.i_size < bytes) {
+    return `inode ${ino} is no journal of ${bytes} bytes`;
+  }
   const blocks = Math.ceil(bytes / fs.fs_bsize);
   for (let lbn = 0; lbn < blocks; ) {
     const run = await ufs_bmaprun(ip, lbn, blocks - lbn);
-    if (run.fsb * fs.fs_fsize !== start + lbn * fs.fs_bsize) return `block ${lbn} of inode ${ino} is not where the superblock has the journal`;
+    if (run.fsb * fs.fs_fsize !== start + lbn * fs.fs_bsize) {
+      return `block ${lbn} of inode ${ino} is not where the superblock has the journal`;
+    }
     lbn += run.blocks;
   }
   return undefined;

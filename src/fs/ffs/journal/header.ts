@@ -60,7 +60,12 @@ export interface WapblLog {
 /** The journal's place as the superblock says in byte order `le`; undefined if that makes no sense. */
 export function wapbl_place(fs: Fs, le: boolean, device_bytes: number): WapblPlace | undefined {
   if (!fs.wide || fs.fs_journal_version !== UFS_WAPBL_VERSION) return undefined;
-  if (fs.fs_journal_location !== UFS_WAPBL_JOURNALLOC_END_PARTITION && fs.fs_journal_location !== UFS_WAPBL_JOURNALLOC_IN_FILESYSTEM) return undefined;
+  if (
+    fs.fs_journal_location !== UFS_WAPBL_JOURNALLOC_END_PARTITION &&
+    fs.fs_journal_location !== UFS_WAPBL_JOURNALLOC_IN_FILESYSTEM
+  ) {
+    return undefined;
+  }
   const at = 872;
   const addr = getu64(fs.view, at, le);
   const count = getu64(fs.view, at + 8, le);
@@ -90,8 +95,17 @@ function parse(bytes: Uint8Array, at: number, le: boolean, where: WapblPlace): W
     circ_size: getu64(view, 72, le),
   };
   const ring = log.circ_off + log.circ_size;
-  if (log.circ_off < 2 * where.blksize || log.circ_size < log.blksize || log.circ_size > WAPBL_MAX_BYTES || ring > where.bytes) return undefined;
-  if (log.circ_off % log.blksize !== 0 || log.circ_size % log.blksize !== 0 || log.circ_size % log.fsblksize !== 0) return undefined;
+  if (
+    log.circ_off < 2 * where.blksize ||
+    log.circ_size < log.blksize ||
+    log.circ_size > WAPBL_MAX_BYTES ||
+    ring > where.bytes
+  ) {
+    return undefined;
+  }
+  if (log.circ_off % log.blksize !== 0 || log.circ_size % log.blksize !== 0 || log.circ_size % log.fsblksize !== 0) {
+    return undefined;
+  }
   if (log.head === 0 && log.tail === 0) return log;
   const inring = (offset: number): boolean => offset >= log.circ_off && offset < ring && offset % log.blksize === 0;
   return inring(log.head) && inring(log.tail) ? log : undefined;

@@ -16,7 +16,10 @@ import { RunningTransaction } from './running.js';
 import { OPGROUPS, OPINDIRECTS, wapbl_oproom } from './size.js';
 import { wapbl_cutdown, wapbl_discard } from './steps.js';
 
-/** Of the journal, a transaction may take one part in so many before it is committed, and as much sends blocks home: so the next one finds room without more barriers. */
+/**
+ * Of the journal, a transaction may take one part in so many before it is committed, and as much sends blocks home: so
+ * the next one finds room without more barriers.
+ */
 const SHARE = 3;
 /** Blocks by which a directory shrinks, and a file grows, at once. */
 const TRIMBLOCKS = 8;
@@ -85,7 +88,9 @@ export class JournalledWrites implements Ordering {
     if (running.credit === 0) {
       const length = running.length();
       const { free } = this.ring;
-      if (this.#committer.failed || length > this.#most || length + (this.#open + 1) * this.oproom > free) return this.#beginlater();
+      if (this.#committer.failed || length > this.#most || length + (this.#open + 1) * this.oproom > free) {
+        return this.#beginlater();
+      }
       // Those that are open have theirs.
       running.credit = Math.max(1, Math.floor((Math.min(this.#most, free) - length) / this.oproom) - this.#open);
     }

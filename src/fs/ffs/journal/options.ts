@@ -19,8 +19,12 @@ export function journalwish(options: ReadonlyMap<string, string | true>, flag: b
   const log = options.get('log');
   const off = options.get('nolog');
   const endian = options.get('log-endian');
-  if (off !== undefined && (off !== true || log !== undefined || flag)) throw errno(E.EINVAL, 'ffs: nolog takes no value, and does not go with log');
-  if (endian !== undefined && endian !== 'little' && endian !== 'big') throw errno(E.EINVAL, 'ffs: log-endian is little or big');
+  if (off !== undefined && (off !== true || log !== undefined || flag)) {
+    throw errno(E.EINVAL, 'ffs: nolog takes no value, and does not go with log');
+  }
+  if (endian !== undefined && endian !== 'little' && endian !== 'big') {
+    throw errno(E.EINVAL, 'ffs: log-endian is little or big');
+  }
   const le = endian === undefined ? undefined : endian === 'little';
   if (off !== undefined) return { log: 'off', bytes: 0, le };
   if (log === 'remove') return { log: 'remove', bytes: 0, le };

@@ -33,7 +33,8 @@ export class WapblOverlay implements BlockDevice {
 
   /** What the journal holds, for a person. */
   describe(): string {
-    return `${this.replay.records} records, ${this.replay.sectors.size} sectors, ${this.replay.inodes.length} inodes to free`;
+    return `${this.replay.records} records, ${this.replay.sectors.size} sectors, ${this.replay.inodes.length} inodes ` +
+      'to free';
   }
 
   /** Replays the journal to the disk, once; undefined: that has been done. @throws EIO EROFS */

@@ -65,7 +65,13 @@ export async function reachdown(ip: Inode, length: number, most: number): Promis
  * `indirects` indirect blocks.
  * @throws EIO
  */
-export async function reachup(ip: Inode, offset: number, end: number, most: number, indirects: number): Promise<number> {
+export async function reachup(
+  ip: Inode,
+  offset: number,
+  end: number,
+  most: number,
+  indirects: number,
+): Promise<number> {
   const fs = ip.i_fs;
   const groups = new Set<number>();
   const last = Math.ceil(Math.min(end, ip.i_size) / fs.fs_bsize);

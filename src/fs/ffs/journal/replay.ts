@@ -31,8 +31,10 @@ export async function wapbl_replay(dev: BlockDevice, log: WapblLog): Promise<Wap
   const view = new DataView(record.buffer);
   let records = 0;
   let walked = 0;
-  const bad = (off: number, what: string): Error => errno(E.EFTYPE, `journal record at byte ${log.start + off}: ${what}`);
-  const advance = (off: number, bytes: number): number => (off + bytes >= ring ? off + bytes - log.circ_size : off + bytes);
+  const bad = (off: number, what: string): Error =>
+    errno(E.EFTYPE, `journal record at byte ${log.start + off}: ${what}`);
+  const advance = (off: number, bytes: number): number =>
+    off + bytes >= ring ? off + bytes - log.circ_size : off + bytes;
 
   for (let off = log.tail; off !== log.head; records++) {
     await dev.read(record, 0, log.blksize, log.start + off);
@@ -53,8 +55,12 @@ export async function wapbl_replay(dev: BlockDevice, log: WapblLog): Promise<Wap
           const at = RECORD_HEADER + BLOCK_ENTRY * i;
           const daddr = geti64(view, at, log.le);
           const dlen = view.getInt32(at + 12, log.le);
-          if (dlen <= 0 || dlen % log.fsblksize !== 0 || daddr < 0 || daddr * DEV_BSIZE + dlen > dev.size_bytes) throw bad(off, `block ${daddr} of ${dlen} bytes`);
-          if (type === WAPBL_WC_BLOCKS && used + dlen > length) throw bad(off, `wc_len ${length} is too short for its blocks`);
+          if (dlen <= 0 || dlen % log.fsblksize !== 0 || daddr < 0 || daddr * DEV_BSIZE + dlen > dev.size_bytes) {
+            throw bad(off, `block ${daddr} of ${dlen} bytes`);
+          }
+          if (type === WAPBL_WC_BLOCKS && used + dlen > length) {
+            throw bad(off, `wc_len ${length} is too short for its blocks`);
+          }
           for (let k = 0; k < dlen; k += DEV_BSIZE) {
             if (type === WAPBL_WC_BLOCKS) sectors.set(daddr + k / DEV_BSIZE, log.start + advance(off, used + k));
             else sectors.delete(daddr + k / DEV_BSIZE);

@@ -84,13 +84,16 @@ export class WapblRing {
 
   /** Bytes of a transaction's records; `blocks` is the number of pieces of blocks. */
   length(blocks: number, bytes: number, revoked: number, inodes: number): number {
-    const heads = Math.ceil(blocks / this.#perblocks) + Math.ceil(revoked / this.#perblocks) + Math.max(1, Math.ceil(inodes / this.#perinodes));
+    const heads =
+      Math.ceil(blocks / this.#perblocks) +
+      Math.ceil(revoked / this.#perblocks) +
+      Math.max(1, Math.ceil(inodes / this.#perinodes));
     return bytes + heads * this.place.blksize;
   }
 
   /**
-   * Writes the records of a transaction behind the head: (parts of) blocks, revocations, inodes. Without a barrier, and of no
-   * effect before {@link commit}. The caller has seen to it that they fit.
+   * Writes the records of a transaction behind the head: (parts of) blocks, revocations, inodes. Without a barrier, and
+   * of no effect before {@link commit}. The caller has seen to it that they fit.
    * @returns the new head
    */
   async append(pieces: readonly Piece[], extra: WapblExtra): Promise<number> {
@@ -242,7 +245,10 @@ export class WapblRing {
   /** Stages bytes at..at+length-1 of `from`; what is full goes to the device. */
   #put(from: Uint8Array, at: number, length: number): MaybePromise<void> {
     while (length > 0) {
-      const room = Math.min(this.#staging.length - this.#staged, this.circ_off + this.circ_size - this.#at - this.#staged);
+      const room = Math.min(
+        this.#staging.length - this.#staged,
+        this.circ_off + this.circ_size - this.#at - this.#staged,
+      );
       const n = Math.min(room, length);
       this.#staging.set(at === 0 && n === from.length ? from : from.subarray(at, at + n), this.#staged);
       this.#staged += n;

@@ -64,8 +64,14 @@ export class Shadows {
       let differ = 0;
       for (let i = at; i < end && differ === 0; i += 8) {
         differ =
-          (words[i]! ^ now[i]!) | (words[i + 1]! ^ now[i + 1]!) | (words[i + 2]! ^ now[i + 2]!) | (words[i + 3]! ^ now[i + 3]!) |
-          (words[i + 4]! ^ now[i + 4]!) | (words[i + 5]! ^ now[i + 5]!) | (words[i + 6]! ^ now[i + 6]!) | (words[i + 7]! ^ now[i + 7]!);
+          (words[i]! ^ now[i]!) |
+          (words[i + 1]! ^ now[i + 1]!) |
+          (words[i + 2]! ^ now[i + 2]!) |
+          (words[i + 3]! ^ now[i + 3]!) |
+          (words[i + 4]! ^ now[i + 4]!) |
+          (words[i + 5]! ^ now[i + 5]!) |
+          (words[i + 6]! ^ now[i + 6]!) |
+          (words[i + 7]! ^ now[i + 7]!);
       }
       if (differ === 0) {
         if (start >= 0) this.#piece(bp, start, at, pieces);

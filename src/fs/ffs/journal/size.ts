@@ -1,8 +1,13 @@
 import type { Fs } from '../disk/fs.js';
 
-/** How large a journal is. Figures of NetBSD's sys/ufs/ufs/ufs_wapbl.h, but that large blocks need more than its least. */
+/**
+ * How large a journal is. Figures of NetBSD's sys/ufs/ufs/ufs_wapbl.h, but that large blocks need more than its least.
+ */
 
-/** Of the volume, one part in so many is its journal (of NetBSD's one in 1024), between these sizes: a larger one is committed less often. */
+/**
+ * Of the volume, one part in so many is its journal (of NetBSD's one in 1024), between these sizes: a larger one is
+ * committed less often.
+ */
 const JOURNAL_SCALE = 64;
 const MIN_JOURNAL_BYTES = 1024 * 1024;
 const MAX_JOURNAL_BYTES = 64 * 1024 * 1024;
@@ -30,6 +35,9 @@ export function wapbl_minimum(fs: Fs): number {
 
 /** The size of journal that suits a volume; bytes. */
 export function wapbl_suitable(fs: Fs): number {
-  const size = Math.min(Math.max((fs.fs_dsize * fs.fs_fsize) / JOURNAL_SCALE, MIN_JOURNAL_BYTES, wapbl_minimum(fs)), MAX_JOURNAL_BYTES);
+  const size = Math.min(
+    Math.max((fs.fs_dsize * fs.fs_fsize) / JOURNAL_SCALE, MIN_JOURNAL_BYTES, wapbl_minimum(fs)),
+    MAX_JOURNAL_BYTES,
+  );
   return fs.blkroundup(size);
 }

@@ -44,7 +44,9 @@ function suggested(ump: FfsMount): { create: boolean; clear: boolean; bytes: num
   for (const order of [le, !le]) {
     const told = view.getUint32(868, order);
     if (told === UFS_WAPBL_FLAGS_CLEAR_LOG) return { ...none, clear: true };
-    if (told === UFS_WAPBL_FLAGS_CREATE_LOG) return { create: true, clear: false, bytes: Number(view.getBigUint64(880, order)), le: order };
+    if (told === UFS_WAPBL_FLAGS_CREATE_LOG) {
+      return { create: true, clear: false, bytes: Number(view.getBigUint64(880, order)), le: order };
+    }
   }
   return none;
 }
@@ -55,21 +57,40 @@ function suggested(ump: FfsMount): { create: boolean; clear: boolean; bytes: num
  * @param mark marks the volume as in use, on the disk
  * @throws EINVAL ENOSPC only if a journal was asked for in so many words; EIO
  */
-export async function wapbl_start(ump: FfsMount, wish: JournalWish, replay: WapblReplay | undefined, mark: () => Promise<void>): Promise<void> {
+export async function wapbl_start(
+  ump: FfsMount,
+  wish: JournalWish,
+  replay: WapblReplay | undefined,
+  mark: () => Promise<void>,
+): Promise<void> {
   const fs = ump.um_fs;
   const asked = wish.log === 'on';
   const say = suggested(ump);
   const unfinished = replay !== undefined && replay.inodes.length > 0;
-  if (asked && !fs.wide) throw errno(E.EINVAL, `${ump.um_mountp.mnt_mntfromname}: the superblock is of the old layout, which has no place for a journal`);
-  if (asked && ump.um_dialect !== 'netbsd') throw errno(E.EINVAL, `${ump.um_mountp.mnt_mntfromname}: only NetBSD reads this journal, and the volume is not NetBSD's`);
+  if (asked && !fs.wide) {
+    throw errno(
+      E.EINVAL,
+      `${ump.um_mountp.mnt_mntfromname}: the superblock is of the old layout, which has no place for a journal`,
+    );
+  }
+  if (asked && ump.um_dialect !== 'netbsd') {
+    throw errno(
+      E.EINVAL,
+      `${ump.um_mountp.mnt_mntfromname}: only NetBSD reads this journal, and the volume is not NetBSD's`,
+    );
+  }
 
   const log = await wapbl_open(ump.um_dev, fs);
-  let place: WapblPlace | undefined = log?.place ?? wapbl_place(fs, fs.le, ump.um_dev.size_bytes) ?? wapbl_place(fs, !fs.le, ump.um_dev.size_bytes);
+  let place: WapblPlace | undefined =
+    log?.place ?? wapbl_place(fs, fs.le, ump.um_dev.size_bytes) ?? wapbl_place(fs, !fs.le, ump.um_dev.size_bytes);
   if (place !== undefined) {
     const unfit = await wapbl_unfit(ump, place);
     if (unfit !== undefined) {
       if (asked) throw errno(E.EINVAL, `${ump.um_mountp.mnt_mntfromname}: the journal cannot be used: ${unfit}`);
-      ump.um_kernel.log('warn', `${ump.um_mountp.mnt_mntfromname}: not journalled: the journal cannot be used: ${unfit}`);
+      ump.um_kernel.log(
+        'warn',
+        `${ump.um_mountp.mnt_mntfromname}: not journalled: the journal cannot be used: ${unfit}`,
+      );
       place = undefined;
     }
   }
@@ -96,7 +117,11 @@ export async function wapbl_start(ump: FfsMount, wish: JournalWish, replay: Wapb
       place = await wapbl_create(ump, bytes, wish.le ?? say.le);
     } catch (thrown) {
       if (asked) throw thrown;
-      ump.um_kernel.log('warn', `${ump.um_mountp.mnt_mntfromname}: not journalled: ${thrown instanceof Error ? thrown.message : String(thrown)}`);
+      ump.um_kernel.log(
+        'warn',
+        `${ump.um_mountp.mnt_mntfromname}: not journalled: ` +
+          `${thrown instanceof Error ? thrown.message : String(thrown)}`,
+      );
       return;
     }
     await writesuperblock(ump);
@@ -111,7 +136,12 @@ async function writesuperblock(ump: FfsMount): Promise<void> {
 }
 
 /** From here on the volume logs. Frees the inodes that a replay has found without a link. */
-async function enable(ump: FfsMount, place: WapblPlace, log: WapblLog | undefined, inodes: WapblReplay['inodes']): Promise<void> {
+async function enable(
+  ump: FfsMount,
+  place: WapblPlace,
+  log: WapblLog | undefined,
+  inodes: WapblReplay['inodes'],
+): Promise<void> {
   const fs = ump.um_fs;
   const now = ump.um_kernel.now();
   const ring = new WapblRing(ump.um_dev, place, log?.generation ?? -1);
@@ -146,7 +176,8 @@ async function enable(ump: FfsMount, place: WapblPlace, log: WapblLog | undefine
 /** An inode that was without a link when the power went: frees it. */
 async function finishinode(ump: FfsMount, order: JournalledWrites, ino: number, mode: number): Promise<void> {
   const fs = ump.um_fs;
-  const log = (what: string) => ump.um_kernel.log('warn', `${ump.um_mountp.mnt_mntfromname}: inode ${ino} of the journal's list ${what}`);
+  const log = (what: string) =>
+    ump.um_kernel.log('warn', `${ump.um_mountp.mnt_mntfromname}: inode ${ino} of the journal's list ${what}`);
   if (!(ino > 2 && ino < fs.ninodes)) return log('does not exist');
   const ip = await loadnameless(ump, ino);
   if (ip.i_mode !== 0 && ip.i_nlink !== 0) return log(`has ${ip.i_nlink} links and stays`);
@@ -163,7 +194,11 @@ export async function wapbl_stop(ump: FfsMount, clean: boolean): Promise<void> {
     try {
       await order.leavebroken();
     } catch (thrown) {
-      ump.um_kernel.log('error', `${ump.um_mountp.mnt_mntfromname}: the journal could not be ended: ${thrown instanceof Error ? thrown.message : String(thrown)}; the next mount replays what was committed`);
+      ump.um_kernel.log(
+        'error',
+        `${ump.um_mountp.mnt_mntfromname}: the journal could not be ended: ` +
+          `${thrown instanceof Error ? thrown.message : String(thrown)}; the next mount replays what was committed`,
+      );
     }
   } else {
     await order.checkpoint();

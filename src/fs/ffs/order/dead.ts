@@ -8,7 +8,9 @@ import type { FfsMount } from '../volume/ffsmount.js';
 import { ORDER } from '../volume/writestate.js';
 import type { DeadInode } from './pending.js';
 
-/** Files whose pointers are no pointers. (A fifo or socket has none; where damage gave it some, a checker counts them.) */
+/**
+ * Files whose pointers are no pointers. (A fifo or socket has none; where damage gave it some, a checker counts them.)
+ */
 export function holdsnoblocks(mode: number): boolean {
   const type = mode & S_IFMT;
   return type === S_IFCHR || type === S_IFBLK;

@@ -6,7 +6,8 @@ const MAXCHUNKS = 65536 / 512;
 
 /**
  * What must be observed when a dirty directory block is written: bp.b_private of its buffer, from the change to the
- * write (also when the block grows or moves to another buffer meanwhile). The unit is the chunk (um_dirblksiz bytes, a sector), which a device writes wholly or not at all.
+ * write (also when the block grows or moves to another buffer meanwhile). The unit is the chunk (um_dirblksiz bytes, a
+ * sector), which a device writes wholly or not at all.
  *
  * Chunks have ranks. All chunks of rank r are on stable storage before one of rank r + 1 is written. A chunk that
  * loses a name by a rename gets a rank above that of the chunk which holds the new name. A chunk whose rank others

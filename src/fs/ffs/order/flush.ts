@@ -26,8 +26,9 @@ import { ffs_updateall } from './update.js';
  *      -> they and their blocks may be used again
  *   4  cylinder groups, summary area, superblock
  *
- * Before a phase that relies on earlier writes there is a barrier, and one at the end (-o async: only at the end of a full
- * flush). What is recorded for a successor is committed before the writes of a phase, so that the disk is never ahead of it.
+ * Before a phase that relies on earlier writes there is a barrier, and one at the end (-o async: only at the end of a
+ * full flush). What is recorded for a successor is committed before the writes of a phase, so that the disk is never
+ * ahead of it.
  */
 export async function flushrun(state: WriteState, dirty: DirtyBuffers, full: boolean): Promise<void> {
   await writeinodes(state, dirty);

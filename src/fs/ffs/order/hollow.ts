@@ -3,17 +3,23 @@ import { ffs_shrink } from '../file/truncate.js';
 import type { Inode } from '../volume/inode.js';
 import { ffs_update } from './update.js';
 
-/** Removed directories that somebody has open are cut to nothing, as NetBSD does: a checker then finds nothing in them to bring back. */
+/**
+ * Removed directories that somebody has open are cut to nothing, as NetBSD does: a checker then finds nothing in them
+ * to bring back.
+ */
 
-/** Lets go of what a removed directory holds, which is nothing but "." and "..". In a transaction or a flush. @throws EIO */
+/**
+ * Lets go of what a removed directory holds, which is nothing but "." and "..". In a transaction or a flush.
+ * @throws EIO
+ */
 export async function ffs_hollow(ip: Inode): Promise<void> {
   ufs_dirindex_drop(ip);
   await ffs_shrink(ip, 0);
 }
 
 /**
- * The disk has lost the names of these directories: it may know them empty. For a flush; a directory that somebody has locked is left for the
- * next one. @throws EIO
+ * The disk has lost the names of these directories: it may know them empty. For a flush; a directory that somebody has
+ * locked is left for the next one. @throws EIO
  */
 export async function ffs_hollowout(which: Set<Inode>): Promise<void> {
   for (const ip of which) {

@@ -11,7 +11,10 @@ import type { InodeWrite, WriteState } from '../volume/writestate.js';
  */
 
 const MAXNEWNAMES = 4;
-/** Files (the one that loses a name, and new directories above its names) that one removal looks at before it flushes instead. */
+/**
+ * Files (the one that loses a name, and new directories above its names) that one removal looks at before it flushes
+ * instead.
+ */
 const MAXNEWFILES = 24;
 
 /** A name of `ip` was written into a chunk of `bp`, a block of directory `dir`. */

@@ -4,9 +4,9 @@ import type { Inode } from '../volume/inode.js';
 
 /**
  * How changes of metadata reach the disk such that a power cut at any moment leaves a volume that can be repaired
- * without losing what was fsynced. One interface with two implementations: {@link OrderedWrites} (ordered.ts) on a volume
- * without a journal, {@link JournalledWrites} (journal/journal.ts) on one with. See "Write ordering" and "The journal" in
- * README.md.
+ * without losing what was fsynced. One interface with two implementations: {@link OrderedWrites} (ordered.ts) on a
+ * volume without a journal, {@link JournalledWrites} (journal/journal.ts) on one with. See "Write ordering" and "The
+ * journal" in README.md.
  *
  * Every change happens in memory, inside a transaction (begin .. end), and marks buffers and inodes as changed. A flush
  * waits until no transaction is open and brings what is marked to the disk. What the two share lies in WriteState
@@ -49,7 +49,10 @@ export interface Transactions {
    * @throws EIO
    */
   flush(full: boolean): Promise<void>;
-  /** For fdatasync: data written in place are durable afterwards. With -o async that is promised to nobody. @throws EIO */
+  /**
+   * For fdatasync: data written in place are durable afterwards. With -o async that is promised to nobody.
+   * @throws EIO
+   */
   settledata(): MaybePromise<void>;
 }
 
@@ -64,8 +67,8 @@ export interface TransactionSize {
   /** How far from byte `offset` on, up to `end`, blocks of a file may be freed in one transaction. @throws EIO */
   punchreach(ip: Inode, offset: number, end: number): MaybePromise<number>;
   /**
-   * Outside of transactions, before a file is cut to `length` bytes: cuts it, in transactions of its own, so far that one
-   * more can do the rest. @throws EIO
+   * Outside of transactions, before a file is cut to `length` bytes: cuts it, in transactions of its own, so far that
+   * one more can do the rest. @throws EIO
    */
   reduce(ip: Inode, length: number): MaybePromise<void>;
   /** May a file lose its last link now, although somebody may still have it open? @throws ENOSPC */
@@ -79,7 +82,9 @@ export interface Marks {
    * @param to and before here have changed; all if not given
    */
   bdwrite(bp: Buf, kind: number, from?: number, to?: number): void;
-  /** Like bdwrite, of an inode block in which only an access time has changed; may be called outside of transactions. */
+  /**
+   * Like bdwrite, of an inode block in which only an access time has changed; may be called outside of transactions.
+   */
   bdwriteatime(bp: Buf): void;
   /** cg_initediblk of the group in `bp` was raised. */
   initedcg(bp: Buf): void;
@@ -100,8 +105,9 @@ export interface LinkOrder {
   /** The inode has lost its last link and lives until its last user has gone. */
   orphan(ino: number, gen: number, mode: number): void;
   /**
-   * In the transaction that removes directory `ip`: what it holds, nothing but "." and "..", is let go of. On a volume without a journal not
-   * before the disk has lost its name, since files that were moved out of it may have their only name on the disk there. @throws EIO
+   * In the transaction that removes directory `ip`: what it holds, nothing but "." and "..", is let go of. On a volume
+   * without a journal not before the disk has lost its name, since files that were moved out of it may have their only
+   * name on the disk there. @throws EIO
    */
   hollow(ip: Inode): MaybePromise<void>;
   /** It has gone, or has turned out to be no such inode. */
@@ -119,11 +125,14 @@ export interface NameOrder {
   nameadded(ip: Inode, dir: Inode, bp: Buf, chunk: number): void;
   /** A name of `ip` is about to go from a chunk of `bp`, a block of `dp`. False: only after reopen(). */
   namegoing(ip: Inode, dp: Inode, bp: Buf, chunk: number): boolean;
-  /** The name of a directory is about to go from a chunk of `bp`; chunks of its own have ranks up to `rank`. False: as above. */
+  /**
+   * The name of a directory is about to go from a chunk of `bp`; chunks of its own have ranks up to `rank`. False: as
+   * above.
+   */
   rankfloor(rank: number, bp: Buf, chunk: number): boolean;
   /**
-   * May directory `ip` get a name in `dp` now? Not if the disk knows it and does not know `dp`: a checker that finds `dp`
-   * without its name, but with this one in it, would take the old name for the one too many. False: flush first.
+   * May directory `ip` get a name in `dp` now? Not if the disk knows it and does not know `dp`: a checker that finds
+   * `dp` without its name, but with this one in it, would take the old name for the one too many. False: flush first.
    */
   mayenter(ip: Inode, dp: Inode): boolean;
 }

@@ -32,7 +32,10 @@ export class Pending {
   /** Dead inodes whose names the disk may still have, and those whose names it has lost. */
   readonly dead: DeadInodes = new Map();
   readonly deadready: DeadInodes = new Map();
-  /** Removed directories that somebody has open, to be emptied once the disk has lost their names, and those of which it has. */
+  /**
+   * Removed directories that somebody has open, to be emptied once the disk has lost their names, and those of which it
+   * has.
+   */
   readonly hollows = new Set<Inode>();
   readonly hollowready = new Set<Inode>();
   /** 512-byte units held by dead inodes. */

@@ -81,7 +81,9 @@ function alloccgblks(state: WriteState, bp: Buf, c: number, pref: number, want: 
   }
   if (pref < 0 || into.length === 0) {
     findrun(fs, cg, (pref < 0 ? cg.cg_rotor : pref) >>> fs.fs_fragshift, want, into);
-    if (into.length === 0) throw state.damage(`cylinder group ${c}: cs_nbfree is ${cg.cs_nbfree} but the map has no free block`);
+    if (into.length === 0) {
+      throw state.damage(`cylinder group ${c}: cs_nbfree is ${cg.cs_nbfree} but the map has no free block`);
+    }
     cg.cg_rotor = into.start << fs.fs_fragshift;
   }
   takeblks(state, bp, c, into.start, into.length);
@@ -129,7 +131,10 @@ function blksin(ip: Inode, bp: Buf, c: number, near: number, want: number): Exte
   }
 }
 
-/** Allocates `frags` (below a block) in group `c`: from the smallest free run that fits, or from a whole block. -1: no room. */
+/**
+ * Allocates `frags` (below a block) in group `c`: from the smallest free run that fits, or from a whole block. -1: no
+ * room.
+ */
 function alloccgfrags(state: WriteState, bp: Buf, c: number, pref: number, frags: number): number {
   const fs = state.ump.um_fs;
   const cg = bp.b_private as Cg;
@@ -146,7 +151,9 @@ function alloccgfrags(state: WriteState, bp: Buf, c: number, pref: number, frags
     return d;
   }
   const d = mapsearch(fs, cg, (pref < 0 ? cg.cg_frotor : pref) >>> fs.fs_fragshift, size);
-  if (d < 0) throw state.damage(`cylinder group ${c}: cg_frsum[${size}] is ${cg.frsum(size)} but the map has no such run`);
+  if (d < 0) {
+    throw state.damage(`cylinder group ${c}: cg_frsum[${size}] is ${cg.frsum(size)} but the map has no such run`);
+  }
   cg.cg_frotor = d - (d & 7);
   setfrags(cg, d, frags, false);
   cg.setfrsum(size, cg.frsum(size) - 1);
@@ -255,7 +262,14 @@ export async function ffs_unrealloc(ip: Inode, fsb: number, ofrags: number, to: 
  * @returns the first frag
  * @throws ENOSPC
  */
-export async function ffs_realloccg(ip: Inode, fsb: number, ofrags: number, nfrags: number, pref: number, ctx: Context): Promise<number> {
+export async function ffs_realloccg(
+  ip: Inode,
+  fsb: number,
+  ofrags: number,
+  nfrags: number,
+  pref: number,
+  ctx: Context,
+): Promise<number> {
   const { i_ump: ump, i_fs: fs } = ip;
   const state = WRITE(ump);
   if (available(state, ctx, nfrags - ofrags) <= 0) throw errno(E.ENOSPC);
@@ -282,7 +296,9 @@ export async function ffs_realloccg(ip: Inode, fsb: number, ofrags: number, nfra
  */
 export function ffs_blkpref(ip: Inode, lbn: number, indx: number, prev: number): number {
   const { i_fs: fs, i_ump: ump } = ip;
-  if (prev > 0 && (fs.fs_maxbpg <= 0 || indx % fs.fs_maxbpg !== 0)) return prev + fs.fs_frag < fs.fs_size ? prev + fs.fs_frag : 0;
+  if (prev > 0 && (fs.fs_maxbpg <= 0 || indx % fs.fs_maxbpg !== 0)) {
+    return prev + fs.fs_frag < fs.fs_size ? prev + fs.fs_frag : 0;
+  }
   if (lbn < UFS_NDADDR + fs.fs_nindir) return 0;
   const own = fs.ino_to_cg(ip.i_number);
   const start = prev > 0 ? fs.dtog(prev) + 1 : own + (fs.fs_maxbpg > 0 ? Math.floor(lbn / fs.fs_maxbpg) : 0);

@@ -24,7 +24,14 @@ export function ffs_blkfree(ump: FfsMount, fsb: number, n: number): MaybePromise
   return undefined;
 }
 
-async function slow(ump: FfsMount, bp: MaybePromise<Buf>, c: number, fsb: number, piece: number, n: number): Promise<void> {
+async function slow(
+  ump: FfsMount,
+  bp: MaybePromise<Buf>,
+  c: number,
+  fsb: number,
+  piece: number,
+  n: number,
+): Promise<void> {
   freein(ump, await bp, c, ump.um_fs.dtogd(fsb), piece);
   if (piece < n) await ffs_blkfree(ump, fsb + piece, n - piece);
 }
@@ -43,7 +50,11 @@ function freein(ump: FfsMount, bp: Buf, c: number, d: number, n: number): void {
         const b = d >> fs.fs_fragshift;
         const blks = Math.floor(n / fs_frag);
         for (let i = 0; i < blks; i++) {
-          if (!isfreeblock(fs, cg, b + i)) throw state.damage(`cylinder group ${c}: block at frag ${fs.cgbase(c) + d + i * fs_frag} is freed but was free`);
+          if (!isfreeblock(fs, cg, b + i)) {
+            throw state.damage(
+              `cylinder group ${c}: block at frag ${fs.cgbase(c) + d + i * fs_frag} is freed but was free`,
+            );
+          }
         }
         setfrags(cg, d, blks * fs_frag, true);
         clusteracct(fs, cg, b, blks, true);
@@ -56,7 +67,9 @@ function freein(ump: FfsMount, bp: Buf, c: number, d: number, n: number): void {
       const m = Math.min(n, fs_frag - off);
       const base = d - off;
       const before = blkmap(fs, cg, base);
-      if ((before & (((1 << m) - 1) << off)) !== 0) throw state.damage(`cylinder group ${c}: frag ${fs.cgbase(c) + d} (${m} frags) is freed but was free`);
+      if ((before & (((1 << m) - 1) << off)) !== 0) {
+        throw state.damage(`cylinder group ${c}: frag ${fs.cgbase(c) + d} (${m} frags) is freed but was free`);
+      }
       fragacct(fs, cg, before, -1);
       setfrags(cg, d, m, true);
       const after = blkmap(fs, cg, base);

@@ -31,7 +31,12 @@ function cgcheck(ump: FfsMount, c: number, bp: Buf): Buf {
     throw WRITE(ump).damage(`cylinder group ${c} at byte ${bp.b_offset}: ${problem}`);
   }
   const cg = Cg.adopt(um_fs, bp.b_data, bp.b_view);
-  if (cg.cs_ndir !== um_cs[4 * c] || cg.cs_nbfree !== um_cs[4 * c + 1] || cg.cs_nifree !== um_cs[4 * c + 2] || cg.cs_nffree !== um_cs[4 * c + 3]) {
+  if (
+    cg.cs_ndir !== um_cs[4 * c] ||
+    cg.cs_nbfree !== um_cs[4 * c + 1] ||
+    cg.cs_nifree !== um_cs[4 * c + 2] ||
+    cg.cs_nffree !== um_cs[4 * c + 3]
+  ) {
     um_bufcache.brelse(bp);
     throw WRITE(ump).damage(`cylinder group ${c} at byte ${bp.b_offset}: its counts differ from the summary area's`);
   }
@@ -39,7 +44,9 @@ function cgcheck(ump: FfsMount, c: number, bp: Buf): Buf {
   return bp;
 }
 
-/** Adds to the counts of free blocks and frags of group `c` everywhere where they are kept, and marks the group dirty. */
+/**
+ * Adds to the counts of free blocks and frags of group `c` everywhere where they are kept, and marks the group dirty.
+ */
 export function cg_account(state: WriteState, bp: Buf, c: number, nbfree: number, nffree: number): void {
   const { um_fs, um_cs } = state.ump;
   const cg = bp.b_private as Cg;

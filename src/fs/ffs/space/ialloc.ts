@@ -61,7 +61,14 @@ function dirpref(state: WriteState, dp: Inode): number {
   const own = fs.ino_to_cg(dp.i_number);
   for (let i = 0; i < ncg; i++) {
     const c = (own + i) % ncg;
-    if (cs[4 * c]! < maxndir && cs[4 * c + 2]! >= minifree && cs[4 * c + 1]! >= minbfree && state.contigdirs[c]! < maxcontigdirs) return c;
+    if (
+      cs[4 * c]! < maxndir &&
+      cs[4 * c + 2]! >= minifree &&
+      cs[4 * c + 1]! >= minbfree &&
+      state.contigdirs[c]! < maxcontigdirs
+    ) {
+      return c;
+    }
   }
   for (let i = 0; i < ncg; i++) {
     const c = (own + i) % ncg;
@@ -108,7 +115,11 @@ async function wholeinited(state: WriteState, bp: Buf, c: number): Promise<void>
   const { ump } = state;
   const fs = ump.um_fs;
   const cg = bp.b_private as Cg;
-  const got = ump.um_bufcache.bread(ump.um_dev, fs.fsbtob(fs.ino_to_fsba(c * fs.fs_ipg + cg.cg_initediblk)), fs.fs_bsize);
+  const got = ump.um_bufcache.bread(
+    ump.um_dev,
+    fs.fsbtob(fs.ino_to_fsba(c * fs.fs_ipg + cg.cg_initediblk)),
+    fs.fs_bsize,
+  );
   const ibp = got instanceof Promise ? await got : got;
   const first = cg.cg_initediblk % fs.fs_inopb;
   // Not if somebody else has done it meanwhile.
@@ -128,7 +139,11 @@ function initinodes(state: WriteState, bp: Buf, c: number, i: number): void {
   const { ump } = state;
   const fs = ump.um_fs;
   const cg = bp.b_private as Cg;
-  if (i >= cg.cg_initediblk + MAXINIT * fs.fs_inopb) throw state.damage(`cylinder group ${c}: inode ${i} is the next free one, but only ${cg.cg_initediblk} are initialised`);
+  if (i >= cg.cg_initediblk + MAXINIT * fs.fs_inopb) {
+    throw state.damage(
+      `cylinder group ${c}: inode ${i} is the next free one, but only ${cg.cg_initediblk} are initialised`,
+    );
+  }
   while (i >= cg.cg_initediblk && cg.cg_initediblk < fs.fs_ipg) {
     const from = cg.cg_initediblk;
     const ibp = ump.um_bufcache.getblk(ump.um_dev, fs.fsbtob(fs.ino_to_fsba(c * fs.fs_ipg + from)), fs.fs_bsize);
@@ -161,10 +176,13 @@ export async function ffs_valloc(dp: Inode, mode: number): Promise<number> {
       const cg = bp.b_private as Cg;
       if (fs.ufs2 && cg.cg_initediblk % fs.fs_inopb !== 0) await wholeinited(state, bp, c);
       if (cg.cs_nifree <= 0) continue;
-      // A hint behind the inodes that are initialised is damage that a checker does not see: inodes come from the front.
+      // A hint behind the inodes that are initialised is damage that a checker does not see: inodes come from the
+      // front.
       const hint = fs.ufs2 && cg.cg_irotor > cg.cg_initediblk ? 0 : cg.cg_irotor;
       const ino = freeinode(cg, fs.fs_ipg, isdir && i === 0 ? 0 : hint);
-      if (ino < 0 || (c === 0 && ino < 2)) throw state.damage(`cylinder group ${c}: cs_nifree is ${cg.cs_nifree} but the map has no free inode`);
+      if (ino < 0 || (c === 0 && ino < 2)) {
+        throw state.damage(`cylinder group ${c}: cs_nifree is ${cg.cs_nifree} but the map has no free inode`);
+      }
       if (fs.ufs2) initinodes(state, bp, c, ino);
       cg.cg_irotor = ino;
       cg.bytes[cg.cg_iusedoff + (ino >>> 3)]! |= 1 << (ino & 7);

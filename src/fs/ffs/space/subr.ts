@@ -9,7 +9,10 @@ import { FS_42POSTBLFMT, FS_FLAGS_UPDATED } from '../disk/fs.js';
  * sizes are 1, 2, 4 or 8 frags, so that a block's bits never cross a byte.
  */
 
-/** For block sizes 1, 2, 4, 8 frags: by the bits of a block, which lengths of maximal free runs it has (bit n: length n). */
+/**
+ * For block sizes 1, 2, 4, 8 frags: by the bits of a block, which lengths of maximal free runs it has (bit n: length
+ * n).
+ */
 const RUNS: readonly Uint16Array[] = Array.from({ length: 9 }, (_, frag) => {
   const table = new Uint16Array(1 << frag);
   for (let bits = 0; bits < table.length; bits++) {
@@ -176,7 +179,10 @@ export function clusteracct(fs: Fs, cg: Cg, b: number, n: number, free: boolean)
   if (forw > 0) cg.setclustersum(forw, cg.clustersum(forw) - sign);
 }
 
-/** Adds `count` to the rotational totals of blocks b..b+n-1, on volumes that keep them. CgBuilder counts the same way for the checker. */
+/**
+ * Adds `count` to the rotational totals of blocks b..b+n-1, on volumes that keep them. CgBuilder counts the same way
+ * for the checker.
+ */
 export function rotacct(fs: Fs, cg: Cg, b: number, n: number, count: number): void {
   if (cg.cg_old_btotoff === 0 || (fs.fs_old_flags & FS_FLAGS_UPDATED) !== 0) return;
   // One cylinder, one position: all of the group is there, even what the geometry puts behind the end of the cylinder.
@@ -194,7 +200,9 @@ export function rotacct(fs: Fs, cg: Cg, b: number, n: number, count: number): vo
   }
 }
 
-/** Rotational position of a sector of a group (old_cbtorpos in NetBSD's fs.h); fs_old_spc and fs_old_nsect are above 0. */
+/**
+ * Rotational position of a sector of a group (old_cbtorpos in NetBSD's fs.h); fs_old_spc and fs_old_nsect are above 0.
+ */
 function cbtorpos(fs: Fs, sector: number): number {
   const fixed = fs.fs_old_postblformat === FS_42POSTBLFMT;
   const nsect = fs.fs_old_nsect;
@@ -216,7 +224,9 @@ export function badblock(fs: Fs, fsb: number, n: number): string | undefined {
   if (n <= fs.fs_frag && fs.fragnum(fsb) + n > fs.fs_frag) return 'across a block boundary';
   const c = fs.dtog(fsb);
   const dmin = fs.cgdmin(c);
-  if (fsb < dmin ? fsb + n > fs.cgsblock(c) : fsb + n > fs.cgbase(c + 1)) return `in the metadata of cylinder group ${c}`;
+  if (fsb < dmin ? fsb + n > fs.cgsblock(c) : fsb + n > fs.cgbase(c + 1)) {
+    return `in the metadata of cylinder group ${c}`;
+  }
   if (c === 0 && fsb < dmin) return 'in the boot area';
   const csend = fs.fs_csaddr + Math.ceil(fs.fs_cssize / fs.fs_fsize);
   if (fsb < csend && fsb + n > fs.fs_csaddr) return 'in the summary area';

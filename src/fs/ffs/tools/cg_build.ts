@@ -42,8 +42,19 @@ export function cgOffsets(fs: Fs, appleufs = false): CgOffsets {
   const blkmapsize = Math.ceil(fs.fs_fpg / 8);
   if (!fs.ufs2 && fs.fs_old_postblformat === FS_42POSTBLFMT) {
     return {
-      old: true, basesize: OCG_BTOT, btotoff: OCG_BTOT, boff: OCG_B, sumsize: (fs.fs_old_flags & FS_FLAGS_UPDATED) === 0 ? OCG_IUSED - OCG_BTOT : 0, iusedoff: OCG_IUSED,
-      inomapsize, freeoff: OCG_FREE, blkmapsize, clustersumoff: 0, clusteroff: 0, clustermapsize: 0, nextfreeoff: OCG_FREE + blkmapsize,
+      old: true,
+      basesize: OCG_BTOT,
+      btotoff: OCG_BTOT,
+      boff: OCG_B,
+      sumsize: (fs.fs_old_flags & FS_FLAGS_UPDATED) === 0 ? OCG_IUSED - OCG_BTOT : 0,
+      iusedoff: OCG_IUSED,
+      inomapsize,
+      freeoff: OCG_FREE,
+      blkmapsize,
+      clustersumoff: 0,
+      clusteroff: 0,
+      clustermapsize: 0,
+      nextfreeoff: OCG_FREE + blkmapsize,
     };
   }
   const btotoff = fs.ufs2 ? 0 : CG_SPACE;
@@ -64,8 +75,19 @@ export function cgOffsets(fs: Fs, appleufs = false): CgOffsets {
   // The driver keeps none either where there is no cylinder or no position (Cg).
   const kept = !fs.ufs2 && (fs.fs_old_flags & FS_FLAGS_UPDATED) === 0 && fs.fs_old_cpg > 0 && fs.fs_old_nrpos > 0;
   return {
-    old: false, basesize: CG_SPACE, btotoff, boff, sumsize: kept ? iusedoff - btotoff : 0, iusedoff, inomapsize, freeoff,
-    blkmapsize, clustersumoff, clusteroff, clustermapsize, nextfreeoff,
+    old: false,
+    basesize: CG_SPACE,
+    btotoff,
+    boff,
+    sumsize: kept ? iusedoff - btotoff : 0,
+    iusedoff,
+    inomapsize,
+    freeoff,
+    blkmapsize,
+    clustersumoff,
+    clusteroff,
+    clustermapsize,
+    nextfreeoff,
   };
 }
 
@@ -84,7 +106,12 @@ const tables = new Map<number, ByteTable>();
 function byteTable(frag: number): ByteTable {
   let table = tables.get(frag);
   if (table !== undefined) return table;
-  table = { blocks: new Uint8Array(256), frags: new Uint8Array(256), runs: new Uint8Array(2048), clusters: new Uint8Array(256) };
+  table = {
+    blocks: new Uint8Array(256),
+    frags: new Uint8Array(256),
+    runs: new Uint8Array(2048),
+    clusters: new Uint8Array(256),
+  };
   const full = (1 << frag) - 1;
   for (let byte = 0; byte < 256; byte++) {
     for (let b = 0; b * frag < 8; b++) {
@@ -232,7 +259,10 @@ export class CgBuilder {
       if (c === fs.fs_ncg - 1 && fs.fs_old_cpg > 0) {
         // OpenBSD counts the old way whatever the flag says. Nobody uses the number.
         const old = fs.fs_old_ncyl % fs.fs_old_cpg;
-        ncyl = (fs.fs_old_flags & FS_FLAGS_UPDATED) === 0 || kept.cg_old_ncyl === old ? old : Math.ceil(ndblk / Math.floor(fs.fs_fpg / fs.fs_old_cpg));
+        ncyl =
+          (fs.fs_old_flags & FS_FLAGS_UPDATED) === 0 || kept.cg_old_ncyl === old
+            ? old
+            : Math.ceil(ndblk / Math.floor(fs.fs_fpg / fs.fs_old_cpg));
       }
       view.setInt16(16, ncyl, le);
       view.setInt16(18, fs.fs_ipg, le);
@@ -279,7 +309,9 @@ export class CgBuilder {
     if (spc <= 0 || nsect <= 0) return;
     for (let d = 0; d + fs.fs_frag <= ndblk; d += fs.fs_frag) {
       let whole = true;
-      for (let i = 0; i < fs.fs_frag && whole; i++) whole = (map[offsets.freeoff + ((d + i) >>> 3)]! & (1 << ((d + i) & 7))) !== 0;
+      for (let i = 0; i < fs.fs_frag && whole; i++) {
+        whole = (map[offsets.freeoff + ((d + i) >>> 3)]! & (1 << ((d + i) & 7))) !== 0;
+      }
       if (!whole) continue;
       const cylno = Math.floor((d * sectors) / spc);
       if (cylno >= cylinders) return;

@@ -6,8 +6,8 @@ import { ffs_evidence } from '../disk/dialect.js';
 import type { FfsDialect } from '../disk/dialects.js';
 import type { Fs } from '../disk/fs.js';
 import {
-  FS_42INODEFMT, FS_42POSTBLFMT, FS_ACLS, FS_DOSOFTDEP, FS_FLAGS_UPDATED, FS_GJOURNAL, FS_ISCLEAN, FS_MULTILABEL, FS_NEEDSFSCK, FS_POSIX1EACLS, FS_SUJ,
-  FS_TRIM, FS_UFS1_MAGIC, FS_UFS2_MAGIC, FS_UNCLEAN,
+  FS_42INODEFMT, FS_42POSTBLFMT, FS_ACLS, FS_DOSOFTDEP, FS_FLAGS_UPDATED, FS_GJOURNAL, FS_ISCLEAN, FS_MULTILABEL,
+  FS_NEEDSFSCK, FS_POSIX1EACLS, FS_SUJ, FS_TRIM, FS_UFS1_MAGIC, FS_UFS2_MAGIC, FS_UNCLEAN,
 } from '../disk/fs.js';
 import { ffs_superblock_search } from '../disk/sbsearch.js';
 import { UFS_WAPBL_FLAGS_CREATE_LOG, wapbl_open } from '../journal/header.js';
@@ -43,7 +43,9 @@ export interface FfsFacts extends VolumeFacts {
 }
 
 export interface Description {
-  /** `FFSv1`, `FFSv2`, `FFSv2 with extended attributes`; with `4.3BSD layout` or `4.2BSD layout` behind it for old ones. */
+  /**
+   * `FFSv1`, `FFSv2`, `FFSv2 with extended attributes`; with `4.3BSD layout` or `4.2BSD layout` behind it for old ones.
+   */
   readonly format: string;
   readonly facts: FfsFacts;
   /** The same for people: name and value. */
@@ -58,13 +60,27 @@ export function formatName(fs: Fs): string {
   return 'FFSv1';
 }
 
-/** fs_flags by name. Two bits mean one thing to FreeBSD and another to NetBSD; where nothing tells which, both are named. */
+/**
+ * fs_flags by name. Two bits mean one thing to FreeBSD and another to NetBSD; where nothing tells which, both are
+ * named.
+ */
 export function flagNames(fs: Fs, dialect: FfsDialect): string[] {
-  const two = (bit: number, netbsd: string, freebsd: string): [number, string] => [bit, dialect === 'freebsd' ? freebsd : dialect === 'unknown' ? `${netbsd} or ${freebsd}` : netbsd];
+  const two = (bit: number, netbsd: string, freebsd: string): [number, string] => [
+    bit,
+    dialect === 'freebsd' ? freebsd : dialect === 'unknown' ? `${netbsd} or ${freebsd}` : netbsd,
+  ];
   const names: readonly (readonly [number, string])[] = [
-    [FS_UNCLEAN, 'unclean'], [FS_DOSOFTDEP, 'soft updates'], [FS_NEEDSFSCK, 'needs fsck'], [FS_SUJ, 'soft-updates journal'],
-    [FS_ACLS, 'POSIX ACLs'], [FS_MULTILABEL, 'MAC labels'], [FS_GJOURNAL, 'gjournal'], two(0x100, 'journal (WAPBL)', 'NFSv4 ACLs'),
-    two(0x200, 'quota2', 'check hashes'), [FS_TRIM, 'trim'], [FS_POSIX1EACLS, 'POSIX.1e ACLs'],
+    [FS_UNCLEAN, 'unclean'],
+    [FS_DOSOFTDEP, 'soft updates'],
+    [FS_NEEDSFSCK, 'needs fsck'],
+    [FS_SUJ, 'soft-updates journal'],
+    [FS_ACLS, 'POSIX ACLs'],
+    [FS_MULTILABEL, 'MAC labels'],
+    [FS_GJOURNAL, 'gjournal'],
+    two(0x100, 'journal (WAPBL)', 'NFSv4 ACLs'),
+    two(0x200, 'quota2', 'check hashes'),
+    [FS_TRIM, 'trim'],
+    [FS_POSIX1EACLS, 'POSIX.1e ACLs'],
   ];
   const flags = fs.fs_flags & ~FS_FLAGS_UPDATED;
   const found = names.filter(([bit]) => (flags & bit) !== 0).map(([, name]) => name);
@@ -81,8 +97,13 @@ export async function describe(dev: BlockDevice): Promise<Description> {
   const fs = await ffs_superblock_search(dev);
   const evidence = await ffs_evidence(dev, fs, undefined);
   const log = await wapbl_open(dev, fs);
-  const netbsdJournal = fs.wide && fs.fs_journal_version !== 0 && fs.fs_journal_location !== 0 && evidence.dialect !== 'freebsd';
-  const wanted = evidence.dialect === 'netbsd' && fs.wide && fs.fs_journal_location !== 0 && [true, false].some((le) => fs.view.getUint32(868, le) === UFS_WAPBL_FLAGS_CREATE_LOG);
+  const netbsdJournal =
+    fs.wide && fs.fs_journal_version !== 0 && fs.fs_journal_location !== 0 && evidence.dialect !== 'freebsd';
+  const wanted =
+    evidence.dialect === 'netbsd' &&
+    fs.wide &&
+    fs.fs_journal_location !== 0 &&
+    [true, false].some((le) => fs.view.getUint32(868, le) === UFS_WAPBL_FLAGS_CREATE_LOG);
   const free = fs.fs_cstotal.cs_nbfree * fs.fs_bsize + fs.fs_cstotal.cs_nffree * fs.fs_fsize;
   const facts: FfsFacts = {
     format: formatName(fs),
@@ -101,7 +122,16 @@ export async function describe(dev: BlockDevice): Promise<Description> {
     free_inodes: fs.fs_cstotal.cs_nifree,
     directories: fs.fs_cstotal.cs_ndir,
     clean: (fs.fs_clean & FS_ISCLEAN) !== 0,
-    journal: log === undefined ? (wanted ? 'wanted' : netbsdJournal ? 'damaged' : 'none') : evidence.wapbl && log.head !== log.tail ? 'dirty' : 'empty',
+    journal:
+      log === undefined
+        ? wanted
+          ? 'wanted'
+          : netbsdJournal
+            ? 'damaged'
+            : 'none'
+        : evidence.wapbl && log.head !== log.tail
+          ? 'dirty'
+          : 'empty',
     journal_bytes: log === undefined ? 0 : log.circ_size,
     soft_updates: (fs.fs_flags & FS_DOSOFTDEP) !== 0,
     features: flagNames(fs, evidence.dialect),
@@ -114,15 +144,37 @@ export async function describe(dev: BlockDevice): Promise<Description> {
 }
 
 function linesOf(facts: FfsFacts): (readonly [string, string])[] {
-  const foreign = facts.features.includes('soft-updates journal') ? 'of soft updates (SU+J)' : facts.features.includes('gjournal') ? 'gjournal, outside of the volume' : 'none';
-  const journals = { none: 'none', wanted: 'WAPBL, to be made by the next mount that writes', empty: `WAPBL, ${sizeInWords(facts.journal_bytes)}, empty`, dirty: `WAPBL, ${sizeInWords(facts.journal_bytes)}, holds work to be replayed`, damaged: 'WAPBL, its header cannot be read' };
+  const foreign = facts.features.includes('soft-updates journal')
+    ? 'of soft updates (SU+J)'
+    : facts.features.includes('gjournal')
+      ? 'gjournal, outside of the volume'
+      : 'none';
+  const journals = {
+    none: 'none',
+    wanted: 'WAPBL, to be made by the next mount that writes',
+    empty: `WAPBL, ${sizeInWords(facts.journal_bytes)}, empty`,
+    dirty: `WAPBL, ${sizeInWords(facts.journal_bytes)}, holds work to be replayed`,
+    damaged: 'WAPBL, its header cannot be read',
+  };
   const lines: [string, string][] = [
     ['format', `${facts.format}, ${facts.byte_order}-endian, superblock at ${facts.superblock_at}`],
     ['dialect', facts.dialect],
     ['label', facts.label === '' ? '(none)' : facts.label],
-    ['size', `${sizeInWords(facts.size)} in ${facts.groups} group${facts.groups === 1 ? '' : 's'}, blocks of ${facts.block_size}, fragments of ${facts.frag_size}`],
-    ['free', `${sizeInWords(facts.free)}, ${sizeInWords(facts.available)} of it for everybody (minfree ${facts.minfree_percent}%)`],
-    ['inodes', `${facts.inodes}, ${facts.free_inodes} free, ${facts.directories} director${facts.directories === 1 ? 'y' : 'ies'}`],
+    [
+      'size',
+      `${sizeInWords(facts.size)} in ${facts.groups} group${facts.groups === 1 ? '' : 's'}, blocks of ` +
+        `${facts.block_size}, fragments of ${facts.frag_size}`,
+    ],
+    [
+      'free',
+      `${sizeInWords(facts.free)}, ${sizeInWords(facts.available)} of it for everybody (minfree ` +
+        `${facts.minfree_percent}%)`,
+    ],
+    [
+      'inodes',
+      `${facts.inodes}, ${facts.free_inodes} free, ${facts.directories} ` +
+        `director${facts.directories === 1 ? 'y' : 'ies'}`,
+    ],
     ['state', facts.clean ? 'clean' : 'not cleanly unmounted'],
     ['journal', facts.journal === 'none' ? foreign : journals[facts.journal]],
     ['features', facts.features.length === 0 ? '(none)' : facts.features.join(', ')],

@@ -18,7 +18,10 @@ import { wapbl_replay } from '../journal/replay.js';
 export { describe } from './describe.js';
 export type { Description, FfsFacts } from './describe.js';
 
-/** What to show. Default: superblock, summary and groups. The letters are those of NetBSD's dumpfs; freelist and newfs are FreeBSD's. */
+/**
+ * What to show. Default: superblock, summary and groups. The letters are those of NetBSD's dumpfs; freelist and newfs
+ * are FreeBSD's.
+ */
 export interface DumpfsOptions {
   /** -s */
   superblock?: boolean;
@@ -66,7 +69,11 @@ export async function dumpfs(dev: BlockDevice, options: DumpfsOptions = {}): Pro
   if (options.freelist === true) await freelist(dev, fs, out);
   if (options.newfs === true) out.push(newfscommand(fs, dialect));
   const groups = !chosen || options.groups === true || options.group !== undefined;
-  for (let c = options.group ?? 0; c < (options.group === undefined ? fs.fs_ncg : Math.min(options.group + 1, fs.fs_ncg)); c++) {
+  for (
+    let c = options.group ?? 0;
+    c < (options.group === undefined ? fs.fs_ncg : Math.min(options.group + 1, fs.fs_ncg));
+    c++
+  ) {
     if (!groups && options.inodes !== true) break;
     const bytes = await readbytes(dev, fs.fsbtob(fs.cgtod(c)), fs.fs_bsize);
     const view = new DataView(bytes.buffer);
@@ -105,15 +112,53 @@ function superblock(fs: Fs, dialect: FfsDialect, out: string[]): void {
   row(out, 'fsize', fs.fs_fsize, 'shift', fs.fs_fshift, 'mask', hex(fs.fs_fmask));
   row(out, 'frag', fs.fs_frag, 'shift', fs.fs_fragshift, 'fsbtodb', fs.fs_fsbtodb);
   row(out, 'bpg', Math.floor(fs.fs_fpg / fs.fs_frag), 'fpg', fs.fs_fpg, 'ipg', fs.fs_ipg);
-  row(out, 'minfree', `${fs.fs_minfree}%`, 'optim', fs.fs_optim === 0 ? 'time' : fs.fs_optim === 1 ? 'space' : fs.fs_optim, 'maxcontig', fs.fs_maxcontig, 'maxbpg', fs.fs_maxbpg);
-  row(out, 'symlinklen', fs.fs_maxsymlinklen, 'contigsumsize', fs.fs_contigsumsize, 'maxfilesize', fs.view.getBigUint64(1328, fs.le));
+  row(
+    out,
+    'minfree',
+    `${fs.fs_minfree}%`,
+    'optim',
+    fs.fs_optim === 0 ? 'time' : fs.fs_optim === 1 ? 'space' : fs.fs_optim,
+    'maxcontig',
+    fs.fs_maxcontig,
+    'maxbpg',
+    fs.fs_maxbpg,
+  );
+  row(
+    out,
+    'symlinklen',
+    fs.fs_maxsymlinklen,
+    'contigsumsize',
+    fs.fs_contigsumsize,
+    'maxfilesize',
+    fs.view.getBigUint64(1328, fs.le),
+  );
   row(out, 'nindir', fs.fs_nindir, 'inopb', fs.fs_inopb, 'avgfilesize', fs.fs_avgfilesize, 'avgfpdir', fs.fs_avgfpdir);
   row(out, 'sblkno', fs.fs_sblkno, 'cblkno', fs.fs_cblkno, 'iblkno', fs.fs_iblkno, 'dblkno', fs.fs_dblkno);
   row(out, 'sbsize', fs.fs_sbsize, 'cgsize', fs.fs_cgsize, 'csaddr', fs.fs_csaddr, 'cssize', fs.fs_cssize);
   if (!fs.ufs2) {
     row(out, 'ncyl', fs.fs_old_ncyl, 'cpg', fs.fs_old_cpg, 'spc', fs.fs_old_spc, 'nsect', fs.fs_old_nsect);
-    row(out, 'npsect', fs.fs_old_npsect, 'interleave', fs.fs_old_interleave, 'trackskew', fs.fs_old_trackskew, 'nrpos', fs.fs_old_nrpos);
-    row(out, 'cgoffset', fs.fs_old_cgoffset, 'cgmask', hex(fs.fs_old_cgmask), 'inodefmt', fs.fs_old_inodefmt, 'postblformat', fs.fs_old_postblformat);
+    row(
+      out,
+      'npsect',
+      fs.fs_old_npsect,
+      'interleave',
+      fs.fs_old_interleave,
+      'trackskew',
+      fs.fs_old_trackskew,
+      'nrpos',
+      fs.fs_old_nrpos,
+    );
+    row(
+      out,
+      'cgoffset',
+      fs.fs_old_cgoffset,
+      'cgmask',
+      hex(fs.fs_old_cgmask),
+      'inodefmt',
+      fs.fs_old_inodefmt,
+      'postblformat',
+      fs.fs_old_postblformat,
+    );
   }
   row(out, 'cgrotor', fs.fs_cgrotor, 'fmod', fs.fs_fmod, 'ronly', fs.fs_ronly, 'clean', hex(fs.fs_clean));
   if (fs.wide) {
@@ -122,11 +167,25 @@ function superblock(fs: Fs, dialect: FfsDialect, out: string[]): void {
       const [providersize, metaspace] = fs.fs_journallocs;
       row(out, 'metackhash', hex(fs.fs_metackhash), 'ckhash', hex(fs.fs_ckhash), 'sujfree', fs.fs_sujfree);
       row(out, 'mtime', dateInWords(fs.fs_mtime), 'providersize', providersize!, 'metaspace', metaspace!);
-    } else if (fs.fs_journal_version !== 0 || fs.fs_journal_flags !== 0) row(out, 'wapbl version', fs.fs_journal_version, 'location', fs.fs_journal_location, 'flags', hex(fs.fs_journal_flags), 'locs', fs.fs_journallocs.join(' '));
+    } else if (fs.fs_journal_version !== 0 || fs.fs_journal_flags !== 0) {
+      row(
+        out,
+        'wapbl version',
+        fs.fs_journal_version,
+        'location',
+        fs.fs_journal_location,
+        'flags',
+        hex(fs.fs_journal_flags),
+        'locs',
+        fs.fs_journallocs.join(' '),
+      );
+    }
     const snapshots = fs.fs_snapinum.filter((ino) => ino !== 0);
     if (snapshots.length > 0) row(out, 'snapshots', snapshots.join(' '));
   }
-  if (fs.solaris) row(out, 'state', hex(fs.fs_state), 'rolled', fs.fs_unused_1, 'logbno', fs.view.getInt32(1324, fs.le));
+  if (fs.solaris) {
+    row(out, 'state', hex(fs.fs_state), 'rolled', fs.fs_unused_1, 'logbno', fs.view.getInt32(1324, fs.le));
+  }
   const flags = flagNames(fs, dialect);
   row(out, 'flags', flags.length === 0 ? 'none' : flags.join(', '));
   row(out, 'fsmnt', bytestrToUnicode(fs.fs_fsmnt));
@@ -152,7 +211,16 @@ function ranges(count: number, is: (i: number) => boolean): string {
 function group(fs: Fs, cg: Cg, c: number, out: string[]): void {
   out.push('', `cg ${c}:`);
   row(out, 'offset', fs.fsbtob(fs.cgtod(c)), 'time', dateInWords(fs.ufs2 ? cg.cg_time : cg.view.getInt32(8, fs.le)));
-  row(out, 'cgx', cg.cg_cgx, 'ndblk', cg.cg_ndblk, 'niblk', fs.ufs2 ? cg.cg_niblk : fs.fs_ipg, ...(fs.ufs2 ? ['initediblk', cg.cg_initediblk] : []));
+  row(
+    out,
+    'cgx',
+    cg.cg_cgx,
+    'ndblk',
+    cg.cg_ndblk,
+    'niblk',
+    fs.ufs2 ? cg.cg_niblk : fs.fs_ipg,
+    ...(fs.ufs2 ? ['initediblk', cg.cg_initediblk] : []),
+  );
   row(out, 'nbfree', cg.cs_nbfree, 'ndir', cg.cs_ndir, 'nifree', cg.cs_nifree, 'nffree', cg.cs_nffree);
   row(out, 'rotor', cg.cg_rotor, 'irotor', cg.cg_irotor, 'frotor', cg.cg_frotor);
   const frsum: number[] = [];
@@ -162,7 +230,11 @@ function group(fs: Fs, cg: Cg, c: number, out: string[]): void {
     const sums: number[] = [];
     for (let n = 1; n <= fs.fs_contigsumsize; n++) sums.push(cg.clustersum(n));
     row(out, 'clusters', sums.join(' '));
-    row(out, 'clusters free', ranges(Math.min(cg.cg_nclusterblks, Math.floor(fs.fs_fpg / fs.fs_frag)), (i) => cg.clustersfree(i)));
+    row(
+      out,
+      'clusters free',
+      ranges(Math.min(cg.cg_nclusterblks, Math.floor(fs.fs_fpg / fs.fs_frag)), (i) => cg.clustersfree(i)),
+    );
   }
   row(out, 'iused', ranges(fs.fs_ipg, (i) => cg.inosused(i)));
   row(out, 'free', ranges(Math.min(cg.cg_ndblk, fs.fs_fpg), (i) => cg.blksfree(i)));
@@ -170,12 +242,24 @@ function group(fs: Fs, cg: Cg, c: number, out: string[]): void {
 
 async function inodes(dev: BlockDevice, fs: Fs, cg: Cg, c: number, out: string[]): Promise<void> {
   const size = fs.ufs2 ? DINODE2_SIZE : DINODE1_SIZE;
-  const fmt = { le: fs.le, ufs2: fs.ufs2, oldids: !fs.ufs2 && fs.fs_old_inodefmt < FS_44INODEFMT, maxsymlinklen: fs.fs_maxsymlinklen };
+  const fmt = {
+    le: fs.le,
+    ufs2: fs.ufs2,
+    oldids: !fs.ufs2 && fs.fs_old_inodefmt < FS_44INODEFMT,
+    maxsymlinklen: fs.fs_maxsymlinklen,
+  };
   const inode = new Dinode();
-  out.push('', `inodes of cg ${c}:`, '     inode   mode nlink        uid        gid             size     blocks flags    gen      mtime; blocks');
+  out.push(
+    '',
+    `inodes of cg ${c}:`,
+    '     inode   mode nlink        uid        gid             size     blocks flags    gen      mtime; blocks',
+  );
   for (let base = 0; base < fs.fs_ipg; base += fs.fs_inopb) {
     const numbers: number[] = [];
-    for (let i = base; i < base + fs.fs_inopb; i++) if (cg.inosused(i) && c * fs.fs_ipg + i >= UFS_ROOTINO) numbers.push(i);
+    for (let i = base; i < base + fs.fs_inopb; i++)
+      if (cg.inosused(i) && c * fs.fs_ipg + i >= UFS_ROOTINO) {
+        numbers.push(i);
+      }
     if (numbers.length === 0) continue;
     const bytes = await readbytes(dev, fs.fsbtob(fs.ino_to_fsba(c * fs.fs_ipg + base)), fs.fs_bsize);
     const view = new DataView(bytes.buffer);
@@ -183,10 +267,21 @@ async function inodes(dev: BlockDevice, fs: Fs, cg: Cg, c: number, out: string[]
       dinode_load(inode, view, (i - base) * size, fmt);
       if ((inode.i_mode & S_IFMT) === 0) continue;
       const blocks = [...inode.i_db, ...inode.i_ib].join(' ').replace(/( 0)+$/, '');
-      out.push([
-        String(c * fs.fs_ipg + i).padStart(10), inode.i_mode.toString(8).padStart(6), String(inode.i_nlink).padStart(5), String(inode.i_uid).padStart(10), String(inode.i_gid).padStart(10),
-        String(inode.i_size).padStart(16), String(inode.i_blocks).padStart(10), hex(inode.i_flags).padEnd(8), (inode.i_gen >>> 0).toString(16).padEnd(8), `${dateInWords(inode.i_mtime)};`, blocks,
-      ].join(' '));
+      out.push(
+        [
+          String(c * fs.fs_ipg + i).padStart(10),
+          inode.i_mode.toString(8).padStart(6),
+          String(inode.i_nlink).padStart(5),
+          String(inode.i_uid).padStart(10),
+          String(inode.i_gid).padStart(10),
+          String(inode.i_size).padStart(16),
+          String(inode.i_blocks).padStart(10),
+          hex(inode.i_flags).padEnd(8),
+          (inode.i_gen >>> 0).toString(16).padEnd(8),
+          `${dateInWords(inode.i_mtime)};`,
+          blocks,
+        ].join(' '),
+      );
     }
   }
 }
@@ -207,7 +302,15 @@ async function journal(dev: BlockDevice, fs: Fs, out: string[]): Promise<void> {
   }
   try {
     const replay = await wapbl_replay(dev, log);
-    row(out, 'records', replay.records, 'sectors', replay.sectors.size, 'inodes', replay.inodes.map(({ ino }) => ino).join(' '));
+    row(
+      out,
+      'records',
+      replay.records,
+      'sectors',
+      replay.sectors.size,
+      'inodes',
+      replay.inodes.map(({ ino }) => ino).join(' '),
+    );
     const sectors = [...replay.sectors.keys()].sort((a, b) => a - b);
     const runs: string[] = [];
     for (let i = 0; i < sectors.length && runs.length < MAX_RANGES; i++) {

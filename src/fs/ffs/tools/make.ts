@@ -21,12 +21,18 @@ function optionsOf(values: OptionValues): NewfsVolumeOptions {
 
 /** newfs by the options of the command line. */
 export const ffs_make: Make = async (dev, values, { size_bytes, uid, gid }) => {
-  const result = await newfs(dev, { ...optionsOf(values), uid, gid, ...(size_bytes === undefined ? {} : { size: size_bytes }) });
+  const result = await newfs(dev, {
+    ...optionsOf(values),
+    uid,
+    gid,
+    ...(size_bytes === undefined ? {} : { size: size_bytes }),
+  });
   const { layout, warnings } = result;
   const { ufs2, littleEndian, fs_size, fs_bsize, fs_fsize, fs_ncg, fs_ipg } = layout;
   return {
-    summary: `${sizeInWords(fs_size * fs_fsize)} of ${ufs2 ? 'UFS2' : 'UFS1'}, ${littleEndian ? 'little' : 'big'}-endian, `
-      + `blocks of ${fs_bsize}, fragments of ${fs_fsize}, ${fs_ncg} groups of ${fs_ipg} inodes`,
+    summary:
+      `${sizeInWords(fs_size * fs_fsize)} of ${ufs2 ? 'UFS2' : 'UFS1'}, ${littleEndian ? 'little' : 'big'}-endian, ` +
+      `blocks of ${fs_bsize}, fragments of ${fs_fsize}, ${fs_ncg} groups of ${fs_ipg} inodes`,
     warnings,
     unmake: () => unmake(dev, result),
     filled: async () => void (await tunefs(dev, { lastmount: '' })),

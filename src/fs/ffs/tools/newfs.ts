@@ -7,7 +7,20 @@
 import type { BlockDevice } from '../../../kernel/blkdev.js';
 import { E, errno } from '../../../kernel/errno.js';
 import { CgBuilder, setBits } from './cg_build.js';
-import { FS_42INODEFMT, FS_44INODEFMT, FS_DYNAMICPOSTBLFMT, FS_FLAGS_UPDATED, FS_ISCLEAN, FS_UFS1_MAGIC, FS_UFS2EA_MAGIC, FS_UFS2_MAGIC, Fs, MAXVOLLEN, SBLOCKSIZE, UFS_ROOTINO } from '../disk/fs.js';
+import {
+  FS_42INODEFMT,
+  FS_44INODEFMT,
+  FS_DYNAMICPOSTBLFMT,
+  FS_FLAGS_UPDATED,
+  FS_ISCLEAN,
+  FS_UFS1_MAGIC,
+  FS_UFS2EA_MAGIC,
+  FS_UFS2_MAGIC,
+  Fs,
+  MAXVOLLEN,
+  SBLOCKSIZE,
+  UFS_ROOTINO,
+} from '../disk/fs.js';
 import type { NewfsLayout, NewfsOptions } from './newfs_layout.js';
 import { newfsLayout } from './newfs_layout.js';
 import { rootDirectory, rootInode } from './newfs_root.js';
@@ -78,7 +91,9 @@ function fill(layout: NewfsLayout, options: NewfsVolumeOptions, sec: number): Fs
     fs.fs_old_ncyl = fs.fs_ncg;
   }
   if (options.label !== undefined) {
-    if (options.label.length >= MAXVOLLEN) throw errno(E.EINVAL, `the label has ${options.label.length} bytes, at most ${MAXVOLLEN - 1} fit`);
+    if (options.label.length >= MAXVOLLEN) {
+      throw errno(E.EINVAL, `the label has ${options.label.length} bytes, at most ${MAXVOLLEN - 1} fit`);
+    }
     if (old) throw errno(E.EINVAL, 'a volume of format 0 has no place for a label');
     fs.fs_volname = options.label;
   }
@@ -86,7 +101,9 @@ function fill(layout: NewfsLayout, options: NewfsVolumeOptions, sec: number): Fs
     if (old) throw errno(E.EINVAL, 'a volume of format 0 has no place for a journal');
     const bytes = options.log === true ? wapbl_suitable(fs) : options.log;
     const least = wapbl_minimum(fs);
-    if (!(bytes >= least && bytes <= WAPBL_MAX_BYTES)) throw errno(E.EINVAL, `a journal of this volume has ${least}..${WAPBL_MAX_BYTES} bytes, not ${bytes}`);
+    if (!(bytes >= least && bytes <= WAPBL_MAX_BYTES)) {
+      throw errno(E.EINVAL, `a journal of this volume has ${least}..${WAPBL_MAX_BYTES} bytes, not ${bytes}`);
+    }
     fs.fs_journal_location = UFS_WAPBL_JOURNALLOC_IN_FILESYSTEM;
     fs.fs_journal_flags = UFS_WAPBL_FLAGS_CREATE_LOG;
     fs.fs_journallocs[1] = BigInt(fs.blkroundup(bytes));
@@ -158,7 +175,14 @@ export async function newfs(dev: BlockDevice, options: NewfsVolumeOptions = {}):
   const builder = new CgBuilder(fs);
   const used = new Uint8Array(Math.ceil(fs.fs_fpg / 8));
   const inosused = new Uint8Array(Math.ceil(fs.fs_ipg / 8));
-  const kept = { cg_time: layout.ufs2 ? time.sec : 0, cg_old_time: layout.ufs2 ? 0 : time.sec | 0, cg_rotor: 0, cg_frotor: 0, cg_irotor: 0, cg_initediblk: inited };
+  const kept = {
+    cg_time: layout.ufs2 ? time.sec : 0,
+    cg_old_time: layout.ufs2 ? 0 : time.sec | 0,
+    cg_rotor: 0,
+    cg_frotor: 0,
+    cg_irotor: 0,
+    cg_initediblk: inited,
+  };
   const root = Math.ceil((fs.fs_csaddr + fs.fs_cssize / fs.fs_fsize) / fs.fs_frag) * fs.fs_frag;
   const total = fs.fs_cstotal;
   let built = -1;
@@ -214,10 +238,15 @@ export async function newfs(dev: BlockDevice, options: NewfsVolumeOptions = {}):
   return { ...result, bytesWritten: out.bytesWritten };
 }
 
-/** Takes a volume that newfs has made off the device again: no superblock is left. The rest of what was written stays. @throws EIO */
+/**
+ * Takes a volume that newfs has made off the device again: no superblock is left. The rest of what was written stays.
+ * @throws EIO
+ */
 export async function unmake(dev: BlockDevice, { layout, superblockCopies }: NewfsResult): Promise<void> {
   const out = new Writer(dev);
-  for (const offset of new Set([layout.fs_sblockloc, ...superblockCopies])) await out.write(new Uint8Array(SBLOCKSIZE), SBLOCKSIZE, offset);
+  for (const offset of new Set([layout.fs_sblockloc, ...superblockCopies])) {
+    await out.write(new Uint8Array(SBLOCKSIZE), SBLOCKSIZE, offset);
+  }
   const end = dev.flush();
   if (end instanceof Promise) await end;
 }

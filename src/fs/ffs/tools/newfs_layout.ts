@@ -33,7 +33,10 @@ const NIADDR = 3;
 /** `0` is the 4.3BSD layout (UFS1 with 4.2BSD inodes), `1` UFS1, `2` UFS2, `'2ea'` UFS2 with extended attributes. */
 export type NewfsFormat = 0 | 1 | 2 | '2ea';
 
-/** What newfs can be asked for. All but the format default as NetBSD's newfs does, most of them by the size of the volume. */
+/**
+ * What newfs can be asked for. All but the format default as NetBSD's newfs does, most of them by the size of the
+ * volume.
+ */
 export interface NewfsOptions {
   /** newfs -O. Default 1. */
   format?: NewfsFormat;
@@ -126,11 +129,16 @@ function refuse(detail: string): Error {
 }
 
 function integer(name: string, value: number, min: number, max: number): number {
-  if (!Number.isSafeInteger(value) || value < min || value > max) throw refuse(`${name} must be a whole number from ${min} to ${max}, not ${value}`);
+  if (!Number.isSafeInteger(value) || value < min || value > max) {
+    throw refuse(`${name} must be a whole number from ${min} to ${max}, not ${value}`);
+  }
   return value;
 }
 
-/** Fragment and block size where the caller left them open: newfs's table by volume size, and no fragment below a sector of the device. */
+/**
+ * Fragment and block size where the caller left them open: newfs's table by volume size, and no fragment below a sector
+ * of the device.
+ */
 function defaultSizes(options: NewfsOptions, bytes: number, sector_bytes: number): { bsize: number; fsize: number } {
   let fsize = options.fragSize;
   if (fsize === undefined && options.blockSize !== undefined) {
@@ -150,9 +158,13 @@ function checkSizes(bsize: number, fsize: number, sector_bytes: number): void {
   if (!powerOf2(fsize)) throw refuse(`fragment size must be a power of two, not ${fsize}`);
   if (bsize < MINBSIZE) throw refuse(`block size ${bsize} is too small, the smallest is ${MINBSIZE}`);
   if (bsize > MAXBSIZE) throw refuse(`block size ${bsize} is too large, the largest is ${MAXBSIZE}`);
-  if (fsize < sector_bytes) throw refuse(`fragment size ${fsize} is too small, the device's sectors have ${sector_bytes} bytes`);
+  if (fsize < sector_bytes) {
+    throw refuse(`fragment size ${fsize} is too small, the device's sectors have ${sector_bytes} bytes`);
+  }
   if (fsize > bsize) throw refuse(`fragment size ${fsize} is larger than the block size ${bsize}`);
-  if (bsize / fsize > MAXFRAG) throw refuse(`fragment size ${fsize} is too small, the smallest for blocks of ${bsize} is ${bsize / MAXFRAG}`);
+  if (bsize / fsize > MAXFRAG) {
+    throw refuse(`fragment size ${fsize} is too small, the smallest for blocks of ${bsize} is ${bsize / MAXFRAG}`);
+  }
 }
 
 /**
@@ -178,7 +190,9 @@ export function newfsLayout(options: NewfsOptions, device_bytes: number, device_
   const minfree = integer('minfree', options.minfree ?? MINFREE, 0, 99);
   let optimization = options.optimization ?? 'time';
   if (minfree < MINFREE && optimization !== 'space') {
-    if (options.optimization !== undefined) warnings.push(`optimizing for space, because minfree is less than ${MINFREE}%`);
+    if (options.optimization !== undefined) {
+      warnings.push(`optimizing for space, because minfree is less than ${MINFREE}%`);
+    }
     optimization = 'space';
   }
   const maxcontig = integer('maxcontig', options.maxcontig ?? Math.max(1, Math.floor(MAXPHYS / bsize)), 1, INT32_MAX);
@@ -200,15 +214,26 @@ export function newfsLayout(options: NewfsOptions, device_bytes: number, device_
   const fs_iblkno = fs_cblkno + frag;
 
   let size = Math.floor(bytes / fsize);
-  if (!ufs2 && size > INT32_MAX) throw refuse(`${size} fragments of ${fsize} bytes are more than UFS1 can count; make a UFS2 volume or use larger fragments`);
+  if (!ufs2 && size > INT32_MAX) {
+    throw refuse(
+      `${size} fragments of ${fsize} bytes are more than UFS1 can count; make a UFS2 volume or use larger fragments`,
+    );
+  }
   const smallest = fs_iblkno + 3 * frag;
   if (size < smallest) {
-    throw errno(E.ENOSPC, `${bytes} bytes are too small for blocks of ${bsize} and fragments of ${fsize}; the least is ${smallest * fsize} bytes`);
+    throw errno(
+      E.ENOSPC,
+      `${bytes} bytes are too small for blocks of ${bsize} and fragments of ${fsize}; the least is ` +
+        `${smallest * fsize} bytes`,
+    );
   }
 
   let inodeblks: number;
-  if (options.inodes !== undefined) inodeblks = howmany(integer('number of inodes', options.inodes, 1, INT32_MAX), inopb);
-  else inodeblks = Math.floor((size - fs_iblkno) / (frag + Math.max(Math.floor((density * inopb) / fsize), 1)));
+  if (options.inodes !== undefined) {
+    inodeblks = howmany(integer('number of inodes', options.inodes, 1, INT32_MAX), inopb);
+  } else {
+    inodeblks = Math.floor((size - fs_iblkno) / (frag + Math.max(Math.floor((density * inopb) / fsize), 1)));
+  }
   // At least one block of inodes; at least two of data; and inode numbers are int32, in UFS2 too.
   inodeblks = Math.min(Math.max(inodeblks, 1), Math.floor((size - fs_iblkno) / frag) - 2);
   if (inodeblks * inopb > INT32_MAX) inodeblks = Math.floor((INT32_MAX + 1 - 8) / inopb);
@@ -216,8 +241,13 @@ export function newfsLayout(options: NewfsOptions, device_bytes: number, device_
   // The cylinder group's header and maps must fit into one block. How many groups that takes follows from what one
   // group of all inodes and all fragments would take.
   const old_cpg = ufs2 ? 0 : 1;
-  const cgsize_if = (ipg: number, fpg: number): number => SIZEOF_CG + 4 + old_cpg * (4 + 2) + howmany(ipg, 8) + howmany(fpg, 8)
-    + (fs_contigsumsize === 0 ? 0 : fs_contigsumsize * 4 + howmany(Math.floor(fpg / frag), 8));
+  const cgsize_if = (ipg: number, fpg: number): number =>
+    SIZEOF_CG +
+    4 +
+    old_cpg * (4 + 2) +
+    howmany(ipg, 8) +
+    howmany(fpg, 8) +
+    (fs_contigsumsize === 0 ? 0 : fs_contigsumsize * 4 + howmany(Math.floor(fpg / frag), 8));
   const cgzero = cgsize_if(0, 0);
   let ncg = howmany(cgsize_if(inodeblks * inopb, size) - cgzero, bsize - cgzero);
   if (ncg < MINCYLGRPS) {
@@ -233,11 +263,19 @@ export function newfsLayout(options: NewfsOptions, device_bytes: number, device_
   const over = cgsize_if(fs_ipg, fs_fpg) - bsize;
   if (over > 0) {
     fs_fpg -= over * 8;
-    if (fs_fpg <= 0) throw refuse(`so many inodes do not fit into cylinder groups with blocks of ${bsize}; ask for fewer or use larger blocks`);
+    if (fs_fpg <= 0) {
+      throw refuse(
+        `so many inodes do not fit into cylinder groups with blocks of ${bsize}; ask for fewer or use larger blocks`,
+      );
+    }
     ncg = howmany(size, fs_fpg);
     fs_ipg = (Math.floor((inodeblks - 1) / ncg) + 1) * inopb;
   }
-  if (cgsize_if(fs_ipg, fs_fpg) > bsize) throw refuse(`so many inodes do not fit into cylinder groups with blocks of ${bsize}; ask for fewer or use larger blocks`);
+  if (cgsize_if(fs_ipg, fs_fpg) > bsize) {
+    throw refuse(
+      `so many inodes do not fit into cylinder groups with blocks of ${bsize}; ask for fewer or use larger blocks`,
+    );
+  }
 
   const fs_dblkno = fs_iblkno + fs_ipg / inopf;
   const last = size - fs_fpg * (ncg - 1);
@@ -253,7 +291,11 @@ export function newfsLayout(options: NewfsOptions, device_bytes: number, device_
   // The first group must hold all before it, the summary of all groups, and the root directory.
   const first = Math.min(fs_fpg, size);
   if (ncg < 1 || roundup(fs_dblkno + csfrags, frag) + frag > first) {
-    throw errno(E.ENOSPC, `no room for the root directory behind ${fs_ipg} inodes and the summary of ${ncg} groups; ask for fewer inodes, smaller blocks, or a larger volume`);
+    throw errno(
+      E.ENOSPC,
+      `no room for the root directory behind ${fs_ipg} inodes and the summary of ${ncg} groups; ask for fewer ` +
+        'inodes, smaller blocks, or a larger volume',
+    );
   }
 
   let fs_maxfilesize = BigInt(bsize) * BigInt(NDADDR) - 1n;

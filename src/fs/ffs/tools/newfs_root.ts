@@ -25,7 +25,12 @@ export function rootDirectory(fs: Fs, old: boolean): Uint8Array {
 }
 
 /** The root's inode, whose one fragment is at `block`. */
-export function rootInode(fs: Fs, owner: { uid?: number; gid?: number; mode?: number }, time: { sec: number; nsec: number }, block: number): Uint8Array {
+export function rootInode(
+  fs: Fs,
+  owner: { uid?: number; gid?: number; mode?: number },
+  time: { sec: number; nsec: number },
+  block: number,
+): Uint8Array {
   const bytes = new Uint8Array(fs.ufs2 ? DINODE2_SIZE : DINODE1_SIZE);
   const view = new DataView(bytes.buffer);
   const { le } = fs;

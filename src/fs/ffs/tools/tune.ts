@@ -7,8 +7,12 @@ import { tunefs, type TunefsChanges } from './tunefs.js';
 export const ffs_tune: Tune = async (dev, values, { dryRun }) => {
   const { alternates, label, ...rest } = values;
   const wanted = { ...rest, label: label === undefined ? undefined : bytestrFromPath(label as string) };
-  const changes = Object.fromEntries(Object.entries(wanted).filter(([, value]) => value !== undefined)) as TunefsChanges;
-  if (Object.keys(changes).length === 0) throw errno(E.EINVAL, 'tunefs: what is to change? (rumpfuse tunefs --help says what can)');
+  const changes = Object.fromEntries(
+    Object.entries(wanted).filter(([, value]) => value !== undefined),
+  ) as TunefsChanges;
+  if (Object.keys(changes).length === 0) {
+    throw errno(E.EINVAL, 'tunefs: what is to change? (rumpfuse tunefs --help says what can)');
+  }
   const { lines } = await tunefs(dev, changes, { alternates: alternates === true, dryRun });
   return lines.map(bytestrToUnicode);
 };

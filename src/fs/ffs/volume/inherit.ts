@@ -18,9 +18,10 @@ import { wapbl_replay } from '../journal/replay.js';
 import { wapbl_replay_write } from '../journal/todisk.js';
 
 /**
- * A volume whose server was killed goes on where it stopped: what that server kept (kept.ts) becomes the state of the new
- * mount. First its dirty blocks go to the disk, without an order: a power cut before the next flush leaves a volume that
- * a checker may have to repair as after a crash of a system without ordered writes. The rest waits for flushes as before.
+ * A volume whose server was killed goes on where it stopped: what that server kept (kept.ts) becomes the state of the
+ * new mount. First its dirty blocks go to the disk, without an order: a power cut before the next flush leaves a volume
+ * that a checker may have to repair as after a crash of a system without ordered writes. The rest waits for flushes as
+ * before.
  */
 
 /** What waited for a flush, as the predecessor's memory had it. */
@@ -45,7 +46,16 @@ export interface Inherited {
 
 function deadinode(record: KeptRecord): DeadInode {
   const words = [...record.words];
-  const [ino, mode, blocks, size, extsize, ndb, nib, nextb] = words as [number, number, number, number, number, number, number, number];
+  const [ino, mode, blocks, size, extsize, ndb, nib, nextb] = words as [
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+  ];
   const db = words.slice(8, 8 + ndb);
   const ib = words.slice(8 + ndb, 8 + ndb + nib);
   return { ino, mode, blocks, size, extsize, db, ib, extb: words.slice(8 + ndb + nib, 8 + ndb + nib + nextb) };
@@ -82,7 +92,23 @@ export function ffs_inherited({ blocks, records }: Inheritance): Inherited {
     else if (record.type === R.R_BROKEN) broken = true;
   }
   const [clean = 0, softdep = 0, oldsoftdep = 0] = mount;
-  return { blocks, clean, softdep: softdep !== 0, oldsoftdep: oldsoftdep !== 0, total, cs, inodes, frees, linksdown, linksready, dead, deadready, orphans, lost, broken };
+  return {
+    blocks,
+    clean,
+    softdep: softdep !== 0,
+    oldsoftdep: oldsoftdep !== 0,
+    total,
+    cs,
+    inodes,
+    frees,
+    linksdown,
+    linksready,
+    dead,
+    deadready,
+    orphans,
+    lost,
+    broken,
+  };
 }
 
 /** Does the write that the predecessor had put off. @returns the file that has lost it because it failed */
@@ -99,8 +125,16 @@ export async function ffs_inherit_posted(dev: BlockDevice, keep: Keep): Promise<
   }
 }
 
-/** Brings the predecessor's dirty blocks to the disk; before them what its journal holds, which is older. No barrier. @throws EIO */
-export async function ffs_inherit_blocks(dev: BlockDevice, fs: Fs, journalled: boolean, { blocks }: Inherited): Promise<void> {
+/**
+ * Brings the predecessor's dirty blocks to the disk; before them what its journal holds, which is older. No barrier.
+ * @throws EIO
+ */
+export async function ffs_inherit_blocks(
+  dev: BlockDevice,
+  fs: Fs,
+  journalled: boolean,
+  { blocks }: Inherited,
+): Promise<void> {
   const log = journalled ? await wapbl_open(dev, fs) : undefined;
   if (log !== undefined) {
     const replay = await wapbl_replay(dev, log);
@@ -140,7 +174,10 @@ export async function ffs_inherit_rest(state: WriteState, from: Inherited): Prom
   await hold(state, from);
 }
 
-/** The copies of groups are from the time of their last change; their check hashes are made right only when they are written. */
+/**
+ * The copies of groups are from the time of their last change; their check hashes are made right only when they are
+ * written.
+ */
 async function rehash({ ump, order }: WriteState, { blocks }: Inherited): Promise<void> {
   const { um_bufcache, um_dev, um_fs: fs } = ump;
   if ((fs.ckhashes & CK_CYLGRP) === 0) return;

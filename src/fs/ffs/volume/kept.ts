@@ -10,8 +10,8 @@ import { IN_KEPT, IN_QUEUED } from './writestate.js';
 import type { ChangeRecorder, WriteState } from './writestate.js';
 
 /**
- * What a successor must know of a volume beyond its dirty blocks (kernel/keep/keep.ts): dirty inodes that are not yet in
- * their blocks, summaries, and all that waits for a flush. Records; the last one about a thing counts.
+ * What a successor must know of a volume beyond its dirty blocks (kernel/keep/keep.ts): dirty inodes that are not yet
+ * in their blocks, summaries, and all that waits for a flush. Records; the last one about a thing counts.
  */
 
 /** [fs_clean, um_softdep, um_oldsoftdep] */
@@ -29,7 +29,9 @@ export const R_FREE = DRIVER_RECORDS + 5;
 /** [number, links]: Pending.linksdown and linksready. */
 export const R_LINKSDOWN = DRIVER_RECORDS + 6;
 export const R_LINKSREADY = DRIVER_RECORDS + 7;
-/** [number, mode, blocks, size, extsize, pointers in db, in ib, in extb, the pointers...]: Pending.dead and deadready. */
+/**
+ * [number, mode, blocks, size, extsize, pointers in db, in ib, in extb, the pointers...]: Pending.dead and deadready.
+ */
 export const R_DEAD = DRIVER_RECORDS + 8;
 export const R_DEADREADY = DRIVER_RECORDS + 9;
 /** [number, generation, mode]: without links, but in use. */
@@ -206,7 +208,14 @@ export class Kept implements KeptDriver, ChangeRecorder {
     const { pending } = this.#state;
     for (const ip of inodes) {
       // Without IN_DIRTY its block has it already; dead, it is not to come back.
-      if ((ip.i_flag & IN_QUEUED) === 0 || (ip.i_flag & IN_DIRTY) === 0 || ip.i_mode === 0 || pending.isdead(ip.i_number)) continue;
+      if (
+        (ip.i_flag & IN_QUEUED) === 0 ||
+        (ip.i_flag & IN_DIRTY) === 0 ||
+        ip.i_mode === 0 ||
+        pending.isdead(ip.i_number)
+      ) {
+        continue;
+      }
       ufs_itimes(ip);
       this.#recorded.add(ip.i_number);
       out.begin(R_INODE);

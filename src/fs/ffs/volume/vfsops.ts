@@ -85,7 +85,11 @@ async function replayed(mp: Mount, dev: BlockDevice, fs: Fs): Promise<Replayed> 
     return { dev: new WapblOverlay(dev, replay), damaged: undefined };
   } catch (thrown) {
     const damaged = thrown instanceof Error ? thrown.message : String(thrown);
-    mp.mnt_kernel.log('error', `${mp.mnt_mntfromname}: the journal cannot be replayed (${damaged}): the volume is shown as it is on the disk, which may be inconsistent`);
+    mp.mnt_kernel.log(
+      'error',
+      `${mp.mnt_mntfromname}: the journal cannot be replayed (${damaged}): the volume is shown as it is on the disk, ` +
+        'which may be inconsistent',
+    );
     return { dev, damaged };
   }
 }
@@ -98,7 +102,10 @@ async function predecessor(mp: Mount, dev: BlockDevice, fs: Fs, journalled: bool
   const from = ffs_inherited(left);
   if (from.broken) {
     mp.mnt_flag |= MNT_RDONLY;
-    mp.mnt_kernel.log('warn', `${mp.mnt_mntfromname}: mounted read-only: the device failed, or the volume is damaged; run fsck`);
+    mp.mnt_kernel.log(
+      'warn',
+      `${mp.mnt_mntfromname}: mounted read-only: the device failed, or the volume is damaged; run fsck`,
+    );
     return undefined;
   }
   const lost = await ffs_inherit_posted(dev, keep);
@@ -134,8 +141,12 @@ async function mount(mp: Mount, args: MountArgs): Promise<void> {
     else if (evidence.readonly_because !== undefined) downgrade(mp, opts, evidence.readonly_because);
   }
   const readonly = (mp.mnt_flag & MNT_RDONLY) !== 0;
-  if (readonly && evidence.caution !== undefined) mp.mnt_kernel.log('warn', `${mp.mnt_mntfromname}: ${evidence.caution}`);
-  if (dev instanceof WapblOverlay && readonly) mp.mnt_kernel.log('info', `${mp.mnt_mntfromname}: journal replayed into memory: ${dev.describe()}`);
+  if (readonly && evidence.caution !== undefined) {
+    mp.mnt_kernel.log('warn', `${mp.mnt_mntfromname}: ${evidence.caution}`);
+  }
+  if (dev instanceof WapblOverlay && readonly) {
+    mp.mnt_kernel.log('info', `${mp.mnt_mntfromname}: journal replayed into memory: ${dev.describe()}`);
+  }
   const ump = new FfsMount(mp, dev, fs, evidence.dialect);
   fs.fs_ronly = (mp.mnt_flag & MNT_RDONLY) !== 0 ? 1 : 0;
   mp.mnt_data = ump;
@@ -159,7 +170,10 @@ async function mount(mp: Mount, args: MountArgs): Promise<void> {
 /** Why quota files forbid writing; undefined if there are none or they may go stale. */
 async function quotasinuse(ump: FfsMount, opts: Options): Promise<string | undefined> {
   const name = opts.stalequotas ? undefined : await ffs_quotafile(ump);
-  return name === undefined ? undefined : `its quotas (${name}) would go wrong; mount with -o stale-quotas and run quotacheck afterwards, or remove the file`;
+  return name === undefined
+    ? undefined
+    : `its quotas (${name}) would go wrong; mount with -o stale-quotas and run quotacheck afterwards, or remove the ` +
+      'file';
 }
 
 /** Replays the journal to the disk, if there is one, and begins to write. */
@@ -174,8 +188,11 @@ async function startwriting(ump: FfsMount, opts: Options, from?: Inherited): Pro
     await ffs_write_start(ump, opts.journal, replay);
   }
   if ((mp.mnt_flag & MNT_ASYNC) === 0) return;
-  const meaning = writestate(ump)?.order.journalled === true ? 'changes nothing, for the volume has a journal'
-    : 'promises nothing: fsync does not wait for the disk, and after a power cut files may be lost that fsck cannot bring back';
+  const meaning =
+    writestate(ump)?.order.journalled === true
+      ? 'changes nothing, for the volume has a journal'
+      : 'promises nothing: fsync does not wait for the disk, and after a power cut files may be lost that fsck ' +
+        'cannot bring back';
   mp.mnt_kernel.log('info', `${mp.mnt_mntfromname}: -o async ${meaning}`);
 }
 
@@ -306,5 +323,17 @@ function fresh(mp: Mount, fid: Fid, vp: Vnode): MaybePromise<Vnode> {
   });
 }
 
-export const ffs_vfsops: Vfsops = { vfs_name: 'ffs',
-  vfs_survives: 'kept', mount, update, unmount, root, statvfs, sync, loadvnode: ffs_loadvnode, attributes: ffs_attributes, vptofh, fhtovp };
+export const ffs_vfsops: Vfsops = {
+  vfs_name: 'ffs',
+  vfs_survives: 'kept',
+  mount,
+  update,
+  unmount,
+  root,
+  statvfs,
+  sync,
+  loadvnode: ffs_loadvnode,
+  attributes: ffs_attributes,
+  vptofh,
+  fhtovp,
+};

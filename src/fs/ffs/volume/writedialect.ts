@@ -10,7 +10,10 @@ import { FS_DOSOFTDEP, FS_METACKHASH, FS_NEEDSFSCK } from '../disk/fs_const.js';
  * others soft updates are switched off while we write.
  */
 
-/** fs_flags of features that a FreeBSD kernel must not know to mount a volume: it clears them (FS_SUPPORTED in its fs.h). */
+/**
+ * fs_flags of features that a FreeBSD kernel must not know to mount a volume: it clears them (FS_SUPPORTED in its
+ * fs.h).
+ */
 const FREEBSD_UNSUPPORTED = 0xff000000;
 /** The flags that change here. */
 const OURS = FREEBSD_UNSUPPORTED | FS_DOSOFTDEP | FS_NEEDSFSCK;
@@ -29,7 +32,8 @@ export function ffs_dialect_start(ump: FfsMount): () => void {
   if (ump.um_dialect === 'freebsd') {
     fs.fs_flags = ((fs_flags & ~FREEBSD_UNSUPPORTED) | FS_NEEDSFSCK) >>> 0;
     if (fs.wide) {
-      // A soft-updates journal counts only if its inode names this time: what it holds must not be replayed over our writes.
+      // A soft-updates journal counts only if its inode names this time: what it holds must not be replayed over our
+      // writes.
       fs.fs_mtime = ffs_nextmtime(fs_mtime, ump.um_kernel.now().sec);
       // A system that keeps no check hashes takes the flag away; they count for nothing from then on.
       fs.fs_metackhash = (fs_flags & FS_METACKHASH) === 0 ? 0 : fs_metackhash & CK_SUPPORTED;
@@ -48,7 +52,10 @@ export function ffs_dialect_start(ump: FfsMount): () => void {
   };
 }
 
-/** Everything is on the disk and the volume will be marked clean; the caller writes the superblock. @returns what takes it back */
+/**
+ * Everything is on the disk and the volume will be marked clean; the caller writes the superblock.
+ * @returns what takes it back
+ */
 export function ffs_dialect_stop(ump: FfsMount): () => void {
   const { um_fs: fs } = ump;
   const { fs_flags, fs_old_flags } = fs;

@@ -20,7 +20,12 @@ import { ffs_dialect_start, ffs_dialect_stop } from './writedialect.js';
  * @param from what a predecessor kept; its blocks and superblock are in place
  * @throws EIO; EROFS if the summaries contradict each other; EINVAL, ENOSPC for a journal that cannot be
  */
-export async function ffs_write_start(ump: FfsMount, wish: JournalWish = NOWISH, replay?: WapblReplay, from?: Inherited): Promise<void> {
+export async function ffs_write_start(
+  ump: FfsMount,
+  wish: JournalWish = NOWISH,
+  replay?: WapblReplay,
+  from?: Inherited,
+): Promise<void> {
   const { um_fs: fs, um_dev: dev } = ump;
   const area = new Uint8Array(fs.fs_ncg * 16);
   await dev.read(area, 0, area.length, fs.fsbtob(fs.fs_csaddr));
@@ -31,7 +36,11 @@ export async function ffs_write_start(ump: FfsMount, wish: JournalWish = NOWISH,
   for (let i = 0; i < cs.length; i++) total[i & 3]! += cs[i]!;
   const { cs_ndir, cs_nbfree, cs_nifree, cs_nffree } = fs.fs_cstotal;
   if (total[0] !== cs_ndir || total[1] !== cs_nbfree || total[2] !== cs_nifree || total[3] !== cs_nffree) {
-    throw errno(E.EROFS, `${ump.um_mountp.mnt_mntfromname}: the free counts of superblock and summary area differ: run a check (rumpfuse fsck), or mount read-only`);
+    throw errno(
+      E.EROFS,
+      `${ump.um_mountp.mnt_mntfromname}: the free counts of superblock and summary area differ: run a check ` +
+        '(rumpfuse fsck), or mount read-only',
+    );
   }
   ump.um_cs = cs;
   const state = new WriteState(ump);

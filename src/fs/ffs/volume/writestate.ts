@@ -18,7 +18,10 @@ export const IN_KEPT = 0x20000;
 export class InodeWrite {
   /** The flush (WriteState.epoch) before which the inode was allocated: until that flush the disk does not know it. */
   newepoch = 0;
-  /** Names which the disk may not have yet: their chunks and directories; valid while namesepoch is WriteState.namesepoch. */
+  /**
+   * Names which the disk may not have yet: their chunks and directories; valid while namesepoch is
+   * WriteState.namesepoch.
+   */
   readonly newnames: { dep: DirDep; chunk: number; dir: Inode }[] = [];
   namesepoch = 0;
   /** There are more names than newnames keeps. */
@@ -74,7 +77,10 @@ export class WriteState {
   newdata = false;
   /** Something was written to the device since the last barrier. */
   unflushed = false;
-  /** Files whose data the device did not take: their fsync fails until they are emptied or removed, or the volume is mounted again. */
+  /**
+   * Files whose data the device did not take: their fsync fails until they are emptied or removed, or the volume is
+   * mounted again.
+   */
   readonly lostdata = new Set<number>();
   /** Files without links that somebody still uses. */
   orphans = 0;
@@ -119,7 +125,9 @@ export class WriteState {
   /** The inode leaves memory before a flush: what is known of its names must not be forgotten. */
   park(ip: Inode): void {
     const iw = ip.i_private as InodeWrite | null;
-    if (iw !== null && (iw.namesepoch === this.namesepoch || iw.newepoch === this.epoch)) this.parked.set(ip.i_number, iw);
+    if (iw !== null && (iw.namesepoch === this.namesepoch || iw.newepoch === this.epoch)) {
+      this.parked.set(ip.i_number, iw);
+    }
   }
 
   /** The counts of group `c` have changed. */
@@ -158,7 +166,11 @@ export class WriteState {
     this.broken = true;
     this.kept?.moved();
     const { um_kernel, um_mountp } = this.ump;
-    um_kernel.log('error', `${um_mountp.mnt_mntfromname}: what was written last may be lost; nothing more is written to the volume until it is mounted again`);
+    um_kernel.log(
+      'error',
+      `${um_mountp.mnt_mntfromname}: what was written last may be lost; nothing more is written to the volume until ` +
+        'it is mounted again',
+    );
   }
 
   /**

@@ -2,8 +2,8 @@ import { CODEPAGES } from './codepages.js';
 
 /**
  * Character sets of one or two bytes a character: code pages of short FAT names, and what `-o iocharset` may name. What
- * is upper and lower case follows the rule of Linux's tables (fs/nls): a byte changes if its character has a counterpart
- * of one UTF-16 unit that the set has too.
+ * is upper and lower case follows the rule of Linux's tables (fs/nls): a byte changes if its character has a
+ * counterpart of one UTF-16 unit that the set has too.
  */
 export interface Charset {
   readonly name: string;
@@ -23,7 +23,15 @@ const NONE = '\ufffd';
 /** Sets of two bytes a character: the name that Encoding (WHATWG) gives them, which the decoder of every host knows. */
 const DOUBLE: Readonly<Record<string, string>> = { cp932: 'shift_jis', cp936: 'gbk', cp949: 'euc-kr', cp950: 'big5' };
 const ALIASES: Readonly<Record<string, string>> = {
-  ascii: 'us-ascii', default: 'iso8859-1', latin1: 'iso8859-1', sjis: 'cp932', shift_jis: 'cp932', gb2312: 'cp936', gbk: 'cp936', 'euc-kr': 'cp949', big5: 'cp950',
+  ascii: 'us-ascii',
+  default: 'iso8859-1',
+  latin1: 'iso8859-1',
+  sjis: 'cp932',
+  shift_jis: 'cp932',
+  gb2312: 'cp936',
+  gbk: 'cp936',
+  'euc-kr': 'cp949',
+  big5: 'cp950',
 };
 
 function canonical(name: string): string {

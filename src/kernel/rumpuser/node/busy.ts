@@ -1,4 +1,7 @@
-/** Who else uses a file or block device of this Linux host. What /proc and /sys do not tell is taken as free: the locks and O_EXCL decide, this finds the words. */
+/**
+ * Who else uses a file or block device of this Linux host. What /proc and /sys do not tell is taken as free: the locks
+ * and O_EXCL decide, this finds the words.
+ */
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 
@@ -107,7 +110,9 @@ export function loopDevice(dev: number, ino: number): { name: string; writable: 
     if (backing === undefined) continue;
     try {
       const st = fs.statSync(backing.replace(/\n$/, ''));
-      if (st.dev === dev && st.ino === ino) return { name: `/dev/${name}`, writable: text(`/sys/block/${name}/ro`)?.trim() !== '1' };
+      if (st.dev === dev && st.ino === ino) {
+        return { name: `/dev/${name}`, writable: text(`/sys/block/${name}/ro`)?.trim() !== '1' };
+      }
     } catch {
       // its file is deleted or out of sight: not ours, ours has a name
     }
@@ -115,7 +120,10 @@ export function loopDevice(dev: number, ino: number): { name: string; writable: 
   return undefined;
 }
 
-/** The file that a loop device, or the loop device of a partition, is attached to; undefined where there is none, or none that can be seen. */
+/**
+ * The file that a loop device, or the loop device of a partition, is attached to; undefined where there is none, or
+ * none that can be seen.
+ */
 export function backingFile(rdev: number): string | undefined {
   try {
     const folder = fs.realpathSync(`/sys/dev/block/${majorMinor(rdev)}`);
@@ -155,7 +163,9 @@ export function lockHolder(st: { dev: number; ino: number }): string | undefined
     // 1: FLOCK ADVISORY WRITE 1234 fe:00:5678 0 EOF
     const field = line.split(/\s+/);
     const [major, minor, ino] = (field[5] ?? '').split(':');
-    if (ino !== String(st.ino) || majorMinor(st.dev) !== `${parseInt(major ?? '', 16)}:${parseInt(minor ?? '', 16)}`) continue;
+    if (ino !== String(st.ino) || majorMinor(st.dev) !== `${parseInt(major ?? '', 16)}:${parseInt(minor ?? '', 16)}`) {
+      continue;
+    }
     const pid = field[4] ?? '';
     if (pid !== own && /^[1-9]\d*$/.test(pid) && timesOpen(pid, st) > 0) return processName(pid);
   }

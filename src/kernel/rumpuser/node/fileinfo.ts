@@ -69,14 +69,22 @@ function deviceInfo(fd: number, rdev: number, lib: Libc | null): HostFileInfo {
 export function refuseType(name: string, st: fs.Stats): void {
   if (st.isFile() || st.isBlockDevice()) return;
   if (st.isDirectory()) throw errno(E.EISDIR, `${name} is a directory: an image file or a block device is needed`);
-  if (st.isCharacterDevice()) throw errno(E.ENOTBLK, `${name} is a character device: an image file or a block device is needed`);
+  if (st.isCharacterDevice()) {
+    throw errno(E.ENOTBLK, `${name} is a character device: an image file or a block device is needed`);
+  }
   throw errno(E.EINVAL, `${name} is neither a plain file nor a block device`);
 }
 
 function info(fd: number, st: fs.Stats, lib: Libc | null): HostFileInfo {
   if (st.isBlockDevice()) return deviceInfo(fd, st.rdev, lib);
   const type = st.isFile() ? 'file' : st.isDirectory() ? 'directory' : st.isCharacterDevice() ? 'chardev' : 'other';
-  return { type, size_bytes: st.isFile() ? st.size : 0, sector_bytes: SECTOR_BYTES, readonly: openedReadonly(fd, null), ...(st.nlink === 0 ? { unlinked: true } : {}) };
+  return {
+    type,
+    size_bytes: st.isFile() ? st.size : 0,
+    sector_bytes: SECTOR_BYTES,
+    readonly: openedReadonly(fd, null),
+    ...(st.nlink === 0 ? { unlinked: true } : {}),
+  };
 }
 
 /** @throws EBADF; ENXIO when nobody tells how large a device is */

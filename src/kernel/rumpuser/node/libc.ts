@@ -1,10 +1,16 @@
-/** The few calls of the host's C library that Node lacks, through koffi. Loaded when first needed: it costs tens of milliseconds. */
+/**
+ * The few calls of the host's C library that Node lacks, through koffi. Loaded when first needed: it costs tens of
+ * milliseconds.
+ */
 import { errnoOfHostNumber } from './errno.js';
 
 /** Calls return 0 or more on success; on failure minus the NetBSD errno value. */
 export interface Libc {
   flock(fd: number, operation: number): number;
-  /** fcntl with a struct flock (whence SEEK_SET). `length` 0 means to the end. F_OFD_GETLK answers 1 when somebody else's lock is in the way. */
+  /**
+   * fcntl with a struct flock (whence SEEK_SET). `length` 0 means to the end. F_OFD_GETLK answers 1 when somebody
+   * else's lock is in the way.
+   */
   lockrange(fd: number, command: number, type: number, start: number, length: number): number;
   /** File status flags (F_GETFL). */
   getfl(fd: number): number;
@@ -52,7 +58,8 @@ async function load(): Promise<Libc> {
   const shorts = new Int16Array(range.buffer);
   const longs = new BigInt64Array(range.buffer);
   const fstatfs = lib.func('int fstatfs(int fd, void *buffer)');
-  // struct statfs on 64-bit Linux: 15 longs, of which the second is f_bsize and the fifth f_bavail (s390x has ints in front).
+  // struct statfs on 64-bit Linux: 15 longs, of which the second is f_bsize and the fifth f_bavail (s390x has ints in
+  // front).
   const statfs = new BigInt64Array(16);
   const statfsbytes = new Uint8Array(statfs.buffer);
 
@@ -70,7 +77,10 @@ async function load(): Promise<Libc> {
     fallocate: (fd, mode, offset_bytes, length) => fail(fallocate(fd, mode, offset_bytes, length) as number),
     ioctl: (fd, request, argument) => fail(ioctl(fd, request, 'void *', argument) as number),
     seekend: (fd) => fail(Number(lseek(fd, 0, SEEK_END))),
-    room: (fd) => (process.arch !== 's390x' && (fstatfs(fd, statfsbytes) as number) === 0 ? Number(statfs[1]! * statfs[4]!) : undefined),
+    room: (fd) =>
+      process.arch !== 's390x' && (fstatfs(fd, statfsbytes) as number) === 0
+        ? Number(statfs[1]! * statfs[4]!)
+        : undefined,
   };
 }
 
@@ -80,7 +90,10 @@ const ARCHITECTURES = new Set(['x64', 'arm64', 'riscv64', 'loong64', 's390x']);
 let loading: Promise<Libc | null> | undefined;
 let loaded: Libc | null | undefined;
 
-/** null where the host has no such library (not 64-bit Linux, no koffi for this processor): callers say what they cannot do then. */
+/**
+ * null where the host has no such library (not 64-bit Linux, no koffi for this processor): callers say what they cannot
+ * do then.
+ */
 export function libc(): Libc | null | Promise<Libc | null> {
   if (loaded !== undefined) return loaded;
   return (loading ??= (process.platform === 'linux' && ARCHITECTURES.has(process.arch) ? load() : Promise.resolve(null))

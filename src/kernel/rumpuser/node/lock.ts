@@ -30,7 +30,10 @@ const QEMU_NO_RESIZE = 203;
 const DEVICE_TRIES = 10;
 const DEVICE_WAIT_MS = 50;
 
-/** Refuses what is known to go wrong before any lock is tried, so that the message can say more than EBUSY. @throws EBUSY */
+/**
+ * Refuses what is known to go wrong before any lock is tried, so that the message can say more than EBUSY.
+ * @throws EBUSY
+ */
 export function refuseBusy(name: string, st: fs.Stats, write: boolean, log: Log): void {
   if (st.isBlockDevice()) {
     for (const mount of hostMounts(st.rdev)) {
@@ -39,13 +42,20 @@ export function refuseBusy(name: string, st: fs.Stats, write: boolean, log: Log)
     }
     const users = holders(st.rdev);
     if (users.length === 0) return;
-    if (write) throw errno(E.EBUSY, `${name} is in use by the host: ${users.join(', ')}; stop that first, or mount read-only`);
+    if (write) {
+      throw errno(E.EBUSY, `${name} is in use by the host: ${users.join(', ')}; stop that first, or mount read-only`);
+    }
     log('warn', `${name} is in use by the host (${users.join(', ')}): what is read may change underneath`);
     return;
   }
   const loop = loopDevice(st.dev, st.ino);
   if (loop === undefined) return;
-  if (write) throw errno(E.EBUSY, `${name} is attached to ${loop.name}; detach it (losetup -d ${loop.name}), or mount read-only`);
+  if (write) {
+    throw errno(
+      E.EBUSY,
+      `${name} is attached to ${loop.name}; detach it (losetup -d ${loop.name}), or mount read-only`,
+    );
+  }
   if (loop.writable) log('warn', `${name} is attached to ${loop.name}: what is read may change underneath`);
 }
 
@@ -63,7 +73,12 @@ export async function refuseClaimed(name: string, st: fs.Stats): Promise<void> {
       if (errnoOfHostError(e) !== E.EBUSY) throw e;
       // Mounted read-only, or part of another device: refuseBusy has let that pass.
       if (hostMounts(st.rdev).length > 0 || holders(st.rdev).length > 0) return;
-      if (tries <= 1) throw errno(E.EBUSY, `${name}, its disk or one of its partitions is being written by ${lockHolder(st) ?? 'another process'}`);
+      if (tries <= 1) {
+        throw errno(
+          E.EBUSY,
+          `${name}, its disk or one of its partitions is being written by ${lockHolder(st) ?? 'another process'}`,
+        );
+      }
     }
     // Another reader may be asking at this moment.
     await new Promise((resolve) => setTimeout(resolve, DEVICE_WAIT_MS));
@@ -71,8 +86,8 @@ export async function refuseClaimed(name: string, st: fs.Stats): Promise<void> {
 }
 
 /**
- * A loop device is another name of a file, whose locks do not keep anybody off the device. They are tried for a moment: who
- * wants the file later finds it attached (refuseBusy). @throws EBUSY
+ * A loop device is another name of a file, whose locks do not keep anybody off the device. They are tried for a moment:
+ * who wants the file later finds it attached (refuseBusy). @throws EBUSY
  */
 export async function refuseUsedFile(name: string, st: fs.Stats, write: boolean, log: Log): Promise<void> {
   const file = backingFile(st.rdev);

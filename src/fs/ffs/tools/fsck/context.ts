@@ -7,7 +7,10 @@ import type { InodeTable } from './inodetable.js';
 import { FSCK_EXIT_CHECK_FAILED, FsckStop, MAX_PROBLEMS } from './report.js';
 import type { FsckCode, FsckPhase, FsckProblem } from './report.js';
 
-/** `check` answers no to every question and never writes; `preen` mends what needs no judgement and stops at anything else; `repair` answers yes. */
+/**
+ * `check` answers no to every question and never writes; `preen` mends what needs no judgement and stops at anything
+ * else; `repair` answers yes.
+ */
 export type FsckMode = 'check' | 'preen' | 'repair';
 
 /** A block in memory. Changes go to the disk at once, by {@link FsckContext.bwrite}. */
@@ -114,7 +117,11 @@ export class FsckContext {
   #record(code: FsckCode, message: string, where: ProblemWhere, fixed: string | undefined): void {
     this.problemCount++;
     if (this.problems.length >= MAX_PROBLEMS) return;
-    this.problems.push(fixed === undefined ? { phase: this.phase, code, message, ...where } : { phase: this.phase, code, message, ...where, fixed });
+    this.problems.push(
+      fixed === undefined
+        ? { phase: this.phase, code, message, ...where }
+        : { phase: this.phase, code, message, ...where, fixed },
+    );
   }
 
   // ---- device
@@ -137,7 +144,9 @@ export class FsckContext {
     }
   }
 
-  /** A check goes on with zeros. Repair must not: what cannot be read would be taken for free, and its names removed. */
+  /**
+   * A check goes on with zeros. Repair must not: what cannot be read would be taken for free, and its names removed.
+   */
   #unreadable(length: number, offset: number, why: string): void {
     this.report('CANNOT_READ', `CANNOT READ: ${length} bytes at ${offset}: ${why}`, this.#at(offset));
     if (this.mode === 'check') return;
@@ -175,14 +184,21 @@ export class FsckContext {
       const r = this.dev.write(bytes, 0, length, offset);
       if (r instanceof Promise) await r;
     } catch (thrown) {
-      this.report('CANNOT_WRITE', `CANNOT WRITE: ${length} bytes at ${offset}: ${thrown instanceof Error ? thrown.message : String(thrown)}`, this.#at(offset));
+      this.report(
+        'CANNOT_WRITE',
+        `CANNOT WRITE: ${length} bytes at ${offset}: ${thrown instanceof Error ? thrown.message : String(thrown)}`,
+        this.#at(offset),
+      );
       throw new FsckStop(FSCK_EXIT_CHECK_FAILED);
     }
   }
 
   // ---- blocks
 
-  /** The block of `size` bytes at fragment `fsb`, from memory if it is there. The same fragment is always asked for with the same size. */
+  /**
+   * The block of `size` bytes at fragment `fsb`, from memory if it is there. The same fragment is always asked for with
+   * the same size.
+   */
   getblk(fsb: number, size: number): FsckBuf | Promise<FsckBuf> {
     const cached = this.#cache.get(fsb);
     if (cached !== undefined && cached.bytes.length >= size) return cached;

@@ -25,7 +25,10 @@ async function emptyBlock(ctx: FsckContext, frags: number): Promise<number> {
   return fsb;
 }
 
-/** Enters a block into the first indirect block, which is made if there is none. @returns fragments spent on that, or -1 */
+/**
+ * Enters a block into the first indirect block, which is made if there is none.
+ * @returns fragments spent on that, or -1
+ */
 async function setIndirect(ctx: FsckContext, dir: number, index: number, fsb: number): Promise<number> {
   const { fs } = ctx;
   const { inode, buf } = await ginode(ctx, dir);
@@ -50,7 +53,10 @@ async function setIndirect(ctx: FsckContext, dir: number, index: number, fsb: nu
   return spent;
 }
 
-/** Adds one empty chunk to the end of a directory. @returns false if the volume is full or the directory at its limit */
+/**
+ * Adds one empty chunk to the end of a directory.
+ * @returns false if the volume is full or the directory at its limit
+ */
 export async function growDirectory(ctx: FsckContext, dir: number): Promise<boolean> {
   const { fs, dirblksiz } = ctx;
   const { inode } = await ginode(ctx, dir);

@@ -76,19 +76,24 @@ export class EntryView {
 }
 
 /**
- * What is wrong with the entry at `off`, whose chunk ends at `end`; undefined if it is sound. As fsck_ffs's dircheck, but
- * for an impossible d_type: that can be put right from the inode, so the name need not go.
+ * What is wrong with the entry at `off`, whose chunk ends at `end`; undefined if it is sound. As fsck_ffs's dircheck,
+ * but for an impossible d_type: that can be put right from the inode, so the name need not go.
  */
 function badEntry(ctx: FsckContext, buf: FsckBuf, off: number, end: number): string | undefined {
   const { le } = ctx.fs;
   if (end - off < DIRECTSIZ(0)) return `an entry in the last ${end - off} bytes`;
   const reclen = buf.view.getUint16(off + 4, le);
-  if (reclen < DIRECTSIZ(0) || reclen > end - off || (reclen & 3) !== 0) return `d_reclen ${reclen} with ${end - off} bytes left`;
+  if (reclen < DIRECTSIZ(0) || reclen > end - off || (reclen & 3) !== 0) {
+    return `d_reclen ${reclen} with ${end - off} bytes left`;
+  }
   if (buf.view.getUint32(off, le) === 0) return undefined;
   const namlen = ctx.oldformat ? buf.view.getUint16(off + 6, le) : buf.bytes[off + 7]!;
   if (namlen === 0 || namlen > FFS_MAXNAMLEN) return `d_namlen ${namlen}`;
   if (reclen < DIRECTSIZ(namlen)) return `d_reclen ${reclen} for a name of ${namlen} bytes`;
-  for (let i = off + 8; i < off + 8 + namlen; i++) if (buf.bytes[i] === 0 || buf.bytes[i] === 0x2f) return 'a name with NUL or "/"';
+  for (let i = off + 8; i < off + 8 + namlen; i++)
+    if (buf.bytes[i] === 0 || buf.bytes[i] === 0x2f) {
+      return 'a name with NUL or "/"';
+    }
   if (buf.bytes[off + 8 + namlen] !== 0) return 'a name without its NUL';
   return undefined;
 }
@@ -108,7 +113,13 @@ export interface DirVisitor {
  * are left out: phase 1 has reported them. Changed blocks are written.
  * @returns STOP if the visitor stopped
  */
-export async function scanDirectory(ctx: FsckContext, inode: InodeView, size: number, visitor: DirVisitor, from = 0): Promise<number> {
+export async function scanDirectory(
+  ctx: FsckContext,
+  inode: InodeView,
+  size: number,
+  visitor: DirVisitor,
+  from = 0,
+): Promise<number> {
   const { fs, dirblksiz } = ctx;
   const entry = new EntryView(ctx);
   const rounded = Math.ceil(size / dirblksiz) * dirblksiz;

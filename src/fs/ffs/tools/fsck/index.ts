@@ -1,6 +1,6 @@
 /**
- * fsck: is a volume sound, and making it so. The five phases of NetBSD's fsck_ffs with its messages, on code of its own:
- * nothing here is shared with what mounts a volume but the codecs (superblock, endian, journal records), so that a
+ * fsck: is a volume sound, and making it so. The five phases of NetBSD's fsck_ffs with its messages, on code of its
+ * own: nothing here is shared with what mounts a volume but the codecs (superblock, endian, journal records), so that a
  * fault there does not hide itself.
  */
 import type { BlockDevice } from '../../../../kernel/blkdev.js';
@@ -31,7 +31,9 @@ export interface FsckOptions {
   skipClean?: boolean;
 }
 
-/** Repairs that change what other repairs rest on call for another run; more than this many do not happen in good faith. */
+/**
+ * Repairs that change what other repairs rest on call for another run; more than this many do not happen in good faith.
+ */
 const MAX_RUNS = 6;
 
 /**
@@ -91,7 +93,9 @@ async function run(dev: BlockDevice, mode: FsckMode, options: FsckOptions): Prom
       await pass(ctx);
     }
     const { cs_nffree, cs_nbfree } = ctx.fs.fs_cstotal;
-    ctx.note(`${ctx.files} files, ${ctx.usedFrags} used, ${ctx.freeFrags} free (${cs_nffree} frags, ${cs_nbfree} blocks)`);
+    ctx.note(
+      `${ctx.files} files, ${ctx.usedFrags} used, ${ctx.freeFrags} free (${cs_nffree} frags, ${cs_nbfree} blocks)`,
+    );
   } catch (thrown) {
     if (!(thrown instanceof FsckStop)) throw thrown;
     stopped = thrown.exitStatus;
@@ -131,7 +135,11 @@ function reportOf(runs: readonly Run[]): FsckReport {
   const problems: FsckProblem[] = runs.flatMap((r) => r.ctx.problems);
   const stopped = last.stopped;
   const consistent = stopped === undefined ? !ctx.unresolved : stopped === FSCK_EXIT_OK;
-  const markedClean = ctx.fs !== undefined && (ctx.fs.fs_clean & FS_ISCLEAN) !== 0 && (ctx.fs.fs_flags & (FS_UNCLEAN | FS_NEEDSFSCK)) === 0 && !ctx.journalReplayed;
+  const markedClean =
+    ctx.fs !== undefined &&
+    (ctx.fs.fs_clean & FS_ISCLEAN) !== 0 &&
+    (ctx.fs.fs_flags & (FS_UNCLEAN | FS_NEEDSFSCK)) === 0 &&
+    !ctx.journalReplayed;
   return {
     clean: consistent && markedClean,
     consistent,

@@ -47,13 +47,19 @@ export class InodeView {
   get size(): number { return getu64(this.view, this.off + (this.ufs2 ? 16 : 8), this.le); }
   set size(n: number) { put64(this.view, this.off + (this.ufs2 ? 16 : 8), n, this.le); }
   /** Units of 512 bytes. */
-  get blocks(): number { return this.ufs2 ? getu64(this.view, this.off + 24, this.le) : this.view.getUint32(this.off + 104, this.le); }
+  get blocks(): number {
+    return this.ufs2 ? getu64(this.view, this.off + 24, this.le) : this.view.getUint32(this.off + 104, this.le);
+  }
   set blocks(n: number) {
     if (this.ufs2) put64(this.view, this.off + 24, n, this.le);
     else this.view.setUint32(this.off + 104, n, this.le);
   }
-  get flags(): number { return this.view.getUint32(this.off + (this.ufs2 ? 88 : 100), this.le); }
-  get mtime(): number { return this.ufs2 ? geti64(this.view, this.off + 40, this.le) : this.view.getInt32(this.off + 24, this.le); }
+  get flags(): number {
+    return this.view.getUint32(this.off + (this.ufs2 ? 88 : 100), this.le);
+  }
+  get mtime(): number {
+    return this.ufs2 ? geti64(this.view, this.off + 40, this.le) : this.view.getInt32(this.off + 24, this.le);
+  }
   settimes(sec: number): void {
     for (const at of this.ufs2 ? [32, 40, 48] : [16, 24, 32]) {
       if (this.ufs2) put64(this.view, this.off + at, sec, this.le);
@@ -77,11 +83,15 @@ export class InodeView {
 
   /** Block pointer: 0..11 direct, 12..14 indirect. */
   ptr(i: number): number {
-    const at = this.off + (i < UFS_NDADDR ? this.#db + (this.ufs2 ? 8 : 4) * i : this.#ib + (this.ufs2 ? 8 : 4) * (i - UFS_NDADDR));
+    const at =
+      this.off +
+      (i < UFS_NDADDR ? this.#db + (this.ufs2 ? 8 : 4) * i : this.#ib + (this.ufs2 ? 8 : 4) * (i - UFS_NDADDR));
     return this.ufs2 ? geti64(this.view, at, this.le) : this.view.getInt32(at, this.le);
   }
   setptr(i: number, fsb: number): void {
-    const at = this.off + (i < UFS_NDADDR ? this.#db + (this.ufs2 ? 8 : 4) * i : this.#ib + (this.ufs2 ? 8 : 4) * (i - UFS_NDADDR));
+    const at =
+      this.off +
+      (i < UFS_NDADDR ? this.#db + (this.ufs2 ? 8 : 4) * i : this.#ib + (this.ufs2 ? 8 : 4) * (i - UFS_NDADDR));
     if (this.ufs2) put64(this.view, at, fsb, this.le);
     else this.view.setInt32(at, fsb, this.le);
   }
@@ -98,7 +108,10 @@ export class InodeView {
 
 /** A symlink whose target lies in the block pointers. */
 export function shortSymlink(inode: InodeView, fs: Fs, appleufs: boolean): boolean {
-  return isshortlink(inode.size, inode.blocks, { ufs2: inode.ufs2, maxsymlinklen: appleufs ? UFS1_MAXSYMLINKLEN : fs.fs_maxsymlinklen });
+  return isshortlink(inode.size, inode.blocks, {
+    ufs2: inode.ufs2,
+    maxsymlinklen: appleufs ? UFS1_MAXSYMLINKLEN : fs.fs_maxsymlinklen,
+  });
 }
 
 /** The block pointers mean something else, or there are none. */

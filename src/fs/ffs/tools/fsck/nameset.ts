@@ -33,7 +33,9 @@ export class NameSet {
   async #twice(name: string, ctx: FsckContext, dir: DirInfo): Promise<boolean> {
     const { inode } = await ginode(ctx, dir.ino);
     let found = 0;
-    await scanDirectory(ctx, inode, dir.size, { entry: (e) => (e.ino !== 0 && e.is(name) && ++found > 1 ? STOP : KEEPON) });
+    await scanDirectory(ctx, inode, dir.size, {
+      entry: (e) => (e.ino !== 0 && e.is(name) && ++found > 1 ? STOP : KEEPON),
+    });
     return found < 2;
   }
 }

@@ -136,7 +136,10 @@ class Pass1Visitor implements BlockVisitor {
     let changed = false;
     for (let i = used; i < fs.fs_nindir; i++) {
       if (indirectPtr(ctx, buf, i) === 0) continue;
-      this.#truncate ??= ctx.ask('PARTIALLY_TRUNCATED', `PARTIALLY TRUNCATED INODE I=${this.ino}`, 'SALVAGE', true, { inode: this.ino, block: buf.fsb });
+      this.#truncate ??= ctx.ask('PARTIALLY_TRUNCATED', `PARTIALLY TRUNCATED INODE I=${this.ino}`, 'SALVAGE', true, {
+        inode: this.ino,
+        block: buf.fsb,
+      });
       if (!this.#truncate) return;
       if (fs.ufs2) put64(buf.view, 8 * i, 0, fs.le);
       else buf.view.setInt32(4 * i, 0, fs.le);
@@ -179,7 +182,11 @@ async function clear(ctx: FsckContext, inode: InodeView, chunkOffset: number): P
 
 /** Writes the inode back to where the chunk that holds it came from. */
 async function store(ctx: FsckContext, inode: InodeView, chunkOffset: number): Promise<void> {
-  await ctx.writeAt(inode.bytes.subarray(inode.off, inode.off + inode.size_bytes), inode.size_bytes, chunkOffset + inode.off);
+  await ctx.writeAt(
+    inode.bytes.subarray(inode.off, inode.off + inode.size_bytes),
+    inode.size_bytes,
+    chunkOffset + inode.off,
+  );
 }
 
 /** A free inode must have no size and no blocks; times, owner and generation may stay. */
@@ -189,15 +196,29 @@ function holdsSomething(inode: InodeView): boolean {
   return false;
 }
 
-async function checkinode(ctx: FsckContext, inode: InodeView, ino: number, counter: Pass1Visitor, chunkOffset: number): Promise<void> {
+async function checkinode(
+  ctx: FsckContext,
+  inode: InodeView,
+  ino: number,
+  counter: Pass1Visitor,
+  chunkOffset: number,
+): Promise<void> {
   const { inodes } = ctx;
   if (inode.fmt === 0) {
     inodes.setState(ino, USTATE);
-    if (ctx.ask('PARTIALLY_ALLOCATED', `PARTIALLY ALLOCATED INODE I=${ino}`, 'CLEAR', false, { inode: ino })) await clear(ctx, inode, chunkOffset);
+    if (ctx.ask('PARTIALLY_ALLOCATED', `PARTIALLY ALLOCATED INODE I=${ino}`, 'CLEAR', false, { inode: ino })) {
+      await clear(ctx, inode, chunkOffset);
+    }
     return;
   }
-  if ((ctx.fs.ckhashes & CK_INODE) !== 0 && inode.ufs2 && !dinode_ckhash_verifies(inode.view, inode.off, inode.le)
-    && ctx.ask('INODE_CKHASH', `INODE CHECK-HASH FAILED I=${ino}`, 'FIX', true, { inode: ino })) await store(ctx, inode, chunkOffset);
+  if (
+    (ctx.fs.ckhashes & CK_INODE) !== 0 &&
+    inode.ufs2 &&
+    !dinode_ckhash_verifies(inode.view, inode.off, inode.le) &&
+    ctx.ask('INODE_CKHASH', `INODE CHECK-HASH FAILED I=${ino}`, 'FIX', true, { inode: ino })
+  ) {
+    await store(ctx, inode, chunkOffset);
+  }
   const why = implausible(ctx, inode);
   if (why !== undefined) {
     inodes.setState(ino, FCLEAR);
@@ -217,14 +238,26 @@ async function checkinode(ctx: FsckContext, inode: InodeView, ino: number, count
   } else {
     inodes.setState(ino, FSTATE);
   }
-  if (inode.extsize > UFS_NXADDR * ctx.fs.fs_bsize
-    && ctx.ask('EXTATTR_SIZE', `EXTENDED ATTRIBUTES OF ${inode.extsize} BYTES I=${ino}`, 'CLEAR', false, { inode: ino })) {
+  if (
+    inode.extsize > UFS_NXADDR * ctx.fs.fs_bsize &&
+    ctx.ask('EXTATTR_SIZE', `EXTENDED ATTRIBUTES OF ${inode.extsize} BYTES I=${ino}`, 'CLEAR', false, { inode: ino })
+  ) {
     inode.clearext();
     await store(ctx, inode, chunkOffset);
   }
   // Another system's kernel would count it among the file's blocks or forget it, as the case may be.
   for (let i = inode.extbeyond(ctx.fs); i >= 0; i = inode.extbeyond(ctx.fs)) {
-    if (!ctx.ask('EXTATTR_SIZE', `EXTENDED ATTRIBUTES OF ${inode.extsize} BYTES I=${ino} WITH A BLOCK BEHIND THEIR END`, 'CLEAR', false, { inode: ino })) break;
+    if (
+      !ctx.ask(
+        'EXTATTR_SIZE',
+        `EXTENDED ATTRIBUTES OF ${inode.extsize} BYTES I=${ino} WITH A BLOCK BEHIND THEIR END`,
+        'CLEAR',
+        false,
+        { inode: ino },
+      )
+    ) {
+      break;
+    }
     inode.clearextb(i);
     await store(ctx, inode, chunkOffset);
   }
@@ -232,8 +265,12 @@ async function checkinode(ctx: FsckContext, inode: InodeView, ino: number, count
   await walkInode(ctx, inode, counter);
   const { fs } = ctx;
   const blocks = counter.frags * (fs.fs_fsize / 512);
-  if (inode.blocks !== blocks
-    && ctx.ask('BLOCK_COUNT', `INCORRECT BLOCK COUNT I=${ino} (${inode.blocks} should be ${blocks})`, 'CORRECT', true, { inode: ino })) {
+  if (
+    inode.blocks !== blocks &&
+    ctx.ask('BLOCK_COUNT', `INCORRECT BLOCK COUNT I=${ino} (${inode.blocks} should be ${blocks})`, 'CORRECT', true, {
+      inode: ino,
+    })
+  ) {
     inode.blocks = blocks;
     await store(ctx, inode, chunkOffset);
   }

@@ -57,9 +57,17 @@ async function fixLength(ctx: FsckContext, info: DirInfo): Promise<void> {
   const { dirblksiz } = ctx;
   let fix: boolean;
   if (info.size < MINDIRSIZE) {
-    fix = ctx.ask('DIRECTORY_TOO_SHORT', `DIRECTORY TOO SHORT I=${info.ino} SIZE=${info.size}`, 'FIX', false, { inode: info.ino });
+    fix = ctx.ask('DIRECTORY_TOO_SHORT', `DIRECTORY TOO SHORT I=${info.ino} SIZE=${info.size}`, 'FIX', false, {
+      inode: info.ino,
+    });
   } else if (info.size % dirblksiz !== 0) {
-    fix = ctx.ask('DIRECTORY_LENGTH', `DIRECTORY ${ctx.dirs.path(info.ino)}: LENGTH ${info.size} NOT MULTIPLE OF ${dirblksiz} I=${info.ino}`, 'ADJUST', true, { inode: info.ino });
+    fix = ctx.ask(
+      'DIRECTORY_LENGTH',
+      `DIRECTORY ${ctx.dirs.path(info.ino)}: LENGTH ${info.size} NOT MULTIPLE OF ${dirblksiz} I=${info.ino}`,
+      'ADJUST',
+      true,
+      { inode: info.ino },
+    );
   } else {
     return;
   }
@@ -83,9 +91,13 @@ class Pass2Visitor implements DirVisitor {
 
   corrupt(why: string, buf: { fsb: number }, off: number): boolean {
     const { ctx, info } = this;
-    this.#corruptFix ??= ctx.ask('DIRECTORY_CORRUPTED', `DIRECTORY CORRUPTED I=${info.ino} DIR=${printable(ctx.dirs.path(info.ino))} (${why})`, 'SALVAGE', true, {
-      inode: info.ino, block: buf.fsb + Math.floor(off / ctx.fs.fs_fsize),
-    });
+    this.#corruptFix ??= ctx.ask(
+      'DIRECTORY_CORRUPTED',
+      `DIRECTORY CORRUPTED I=${info.ino} DIR=${printable(ctx.dirs.path(info.ino))} (${why})`,
+      'SALVAGE',
+      true,
+      { inode: info.ino, block: buf.fsb + Math.floor(off / ctx.fs.fs_fsize) },
+    );
     if (!this.#corruptFix && this.#index === 0 && !this.#sawDot) {
       // "." is lost with its chunk; whoever mends it gets it back.
       this.#lostDot();
@@ -101,7 +113,13 @@ class Pass2Visitor implements DirVisitor {
 
   async hole(lbn: number): Promise<number> {
     const { ctx, info } = this;
-    const fix = ctx.ask('DIRECTORY_EMPTY_BLOCKS', `DIRECTORY ${printable(ctx.dirs.path(info.ino))}: CONTAINS EMPTY BLOCKS I=${info.ino}`, 'ADJUST LENGTH', false, { inode: info.ino });
+    const fix = ctx.ask(
+      'DIRECTORY_EMPTY_BLOCKS',
+      `DIRECTORY ${printable(ctx.dirs.path(info.ino))}: CONTAINS EMPTY BLOCKS I=${info.ino}`,
+      'ADJUST LENGTH',
+      false,
+      { inode: info.ino },
+    );
     if (!fix) return STOP;
     // What was put in is looked at in the next run.
     ctx.rerun = true;
@@ -126,13 +144,25 @@ class Pass2Visitor implements DirVisitor {
     const where = { inode: info.ino };
     this.#sawDot = true;
     if (e.ino !== 0 && e.is('.')) {
-      if (e.ino !== info.ino && ctx.ask('DOT_INODE', `BAD INODE NUMBER FOR '.' I=${info.ino}`, 'FIX', false, where)) e.ino = info.ino;
-      if (!ctx.oldformat && e.type !== DT_DIR && ctx.ask('DOT_TYPE', `BAD TYPE VALUE FOR '.' I=${info.ino}`, 'FIX', false, where)) e.type = DT_DIR;
+      if (e.ino !== info.ino && ctx.ask('DOT_INODE', `BAD INODE NUMBER FOR '.' I=${info.ino}`, 'FIX', false, where)) {
+        e.ino = info.ino;
+      }
+      if (
+        !ctx.oldformat &&
+        e.type !== DT_DIR &&
+        ctx.ask('DOT_TYPE', `BAD TYPE VALUE FOR '.' I=${info.ino}`, 'FIX', false, where)
+      ) {
+        e.type = DT_DIR;
+      }
     } else if (e.ino !== 0 && !e.is('..')) {
       ctx.inodes.addLinks(info.ino, -1);
       const text = `MISSING '.' I=${info.ino}: FIRST ENTRY IN DIRECTORY CONTAINS ${printable(e.name())}`;
       const answer = this.#other(e);
-      if (ctx.ask('DOT_MISSING', text, 'FIX', false, where)) return answer instanceof Promise ? answer.then(() => this.#makeWay(e, '.', info.ino)) : this.#makeWay(e, '.', info.ino);
+      if (ctx.ask('DOT_MISSING', text, 'FIX', false, where)) {
+        return answer instanceof Promise
+          ? answer.then(() => this.#makeWay(e, '.', info.ino))
+          : this.#makeWay(e, '.', info.ino);
+      }
       return answer;
     } else if (e.reclen < DOTSIZE) {
       ctx.report('DOT_MISSING', `MISSING '.' I=${info.ino}: CANNOT FIX, INSUFFICIENT SPACE TO ADD '.'`, where);
@@ -161,20 +191,36 @@ class Pass2Visitor implements DirVisitor {
     const { ctx, info } = this;
     if (e.ino !== 0 && e.is('..')) {
       info.dotdot = e.ino;
-      if (!ctx.oldformat && e.type !== DT_DIR && ctx.ask('DOTDOT_TYPE', `BAD TYPE VALUE FOR '..' I=${info.ino}`, 'FIX', false, { inode: info.ino })) e.type = DT_DIR;
+      if (
+        !ctx.oldformat &&
+        e.type !== DT_DIR &&
+        ctx.ask('DOTDOT_TYPE', `BAD TYPE VALUE FOR '..' I=${info.ino}`, 'FIX', false, { inode: info.ino })
+      ) {
+        e.type = DT_DIR;
+      }
       ctx.inodes.addLinks(e.ino, -1);
     } else if (e.ino !== 0) {
       const answer = this.#other(e);
       if (ctx.mode !== 'repair') return answer;
       // The parent is not known yet: until then ".." leads to the directory itself.
-      ctx.ask('DOTDOT_MISSING', `MISSING '..' I=${info.ino}: SECOND ENTRY IN DIRECTORY CONTAINS ${printable(e.name())}`, 'FIX', false, { inode: info.ino });
+      ctx.ask(
+        'DOTDOT_MISSING',
+        `MISSING '..' I=${info.ino}: SECOND ENTRY IN DIRECTORY CONTAINS ${printable(e.name())}`,
+        'FIX',
+        false,
+        { inode: info.ino },
+      );
       info.dotdot = info.ino;
       info.dotdotPlaced = true;
       ctx.inodes.addLinks(info.ino, -1);
-      return answer instanceof Promise ? answer.then(() => this.#makeWay(e, '..', info.ino)) : this.#makeWay(e, '..', info.ino);
+      return answer instanceof Promise
+        ? answer.then(() => this.#makeWay(e, '..', info.ino))
+        : this.#makeWay(e, '..', info.ino);
     } else if (e.reclen < DOTSIZE) {
       info.dotdot = DOTDOT_HOPELESS;
-      ctx.report('DOTDOT_MISSING', `MISSING '..' I=${info.ino}: CANNOT FIX, INSUFFICIENT SPACE TO ADD '..'`, { inode: info.ino });
+      ctx.report('DOTDOT_MISSING', `MISSING '..' I=${info.ino}: CANNOT FIX, INSUFFICIENT SPACE TO ADD '..'`, {
+        inode: info.ino,
+      });
     }
     return KEEPON;
   }
@@ -193,7 +239,13 @@ class Pass2Visitor implements DirVisitor {
     const where = { inode: ino };
     if (e.is('.') || e.is('..')) {
       const dot = e.is('.');
-      if (ctx.ask(dot ? 'EXTRA_DOT' : 'EXTRA_DOTDOT', `EXTRA '${dot ? '.' : '..'}' ENTRY I=${info.ino}`, 'FIX', false, { inode: info.ino })) e.ino = 0;
+      if (
+        ctx.ask(dot ? 'EXTRA_DOT' : 'EXTRA_DOTDOT', `EXTRA '${dot ? '.' : '..'}' ENTRY I=${info.ino}`, 'FIX', false, {
+          inode: info.ino,
+        })
+      ) {
+        e.ino = 0;
+      }
       return KEEPON;
     }
     if (ino >= ctx.fs.ninodes) return this.#remove(e, 'INODE_OUT_OF_RANGE', 'I OUT OF RANGE');
@@ -210,7 +262,9 @@ class Pass2Visitor implements DirVisitor {
     if (state === FCLEAR) return this.#remove(e, 'ENTRY_DUP_BAD', 'DUP/BAD');
     if (state === DCLEAR) {
       const zero = ctx.dirs.get(ino)?.size === 0;
-      return zero ? this.#remove(e, 'ENTRY_ZERO_LENGTH_DIRECTORY', 'ZERO LENGTH DIRECTORY', true) : this.#remove(e, 'ENTRY_DUP_BAD', 'DUP/BAD');
+      return zero
+        ? this.#remove(e, 'ENTRY_ZERO_LENGTH_DIRECTORY', 'ZERO LENGTH DIRECTORY', true)
+        : this.#remove(e, 'ENTRY_DUP_BAD', 'DUP/BAD');
     }
     const added = this.#names.add(e.name(), ctx, info);
     if (added instanceof Promise) return added.then((fresh) => this.#count(e, fresh));
@@ -230,7 +284,8 @@ class Pass2Visitor implements DirVisitor {
     if (state === DSTATE || state === DFOUND) {
       const child = ctx.dirs.get(ino)!;
       if (child.parent !== 0) {
-        const text = `${this.#path(e)} IS AN EXTRANEOUS HARD LINK TO DIRECTORY ${printable(ctx.dirs.path(ino))} I=${ino}`;
+        const text = `${this.#path(e)} IS AN EXTRANEOUS HARD LINK TO DIRECTORY ${printable(ctx.dirs.path(ino))} ` +
+          `I=${ino}`;
         if (ctx.ask('DIRECTORY_HARD_LINK', text, 'REMOVE', false, { inode: ino })) {
           e.ino = 0;
           return KEEPON;
@@ -240,15 +295,29 @@ class Pass2Visitor implements DirVisitor {
         child.name = e.name();
       }
     }
-    if (!ctx.oldformat && e.type !== ctx.inodes.type(ino)
-      && ctx.ask('ENTRY_TYPE', `BAD TYPE VALUE I=${ino} NAME=${this.#path(e)} (${e.type} should be ${ctx.inodes.type(ino)})`, 'FIX', false, { inode: ino })) {
+    if (
+      !ctx.oldformat &&
+      e.type !== ctx.inodes.type(ino) &&
+      ctx.ask(
+        'ENTRY_TYPE',
+        `BAD TYPE VALUE I=${ino} NAME=${this.#path(e)} (${e.type} should be ${ctx.inodes.type(ino)})`,
+        'FIX',
+        false,
+        { inode: ino },
+      )
+    ) {
       e.type = ctx.inodes.type(ino);
     }
     ctx.inodes.addLinks(ino, -1);
     return KEEPON;
   }
 
-  #remove(e: EntryView, code: 'INODE_OUT_OF_RANGE' | 'ENTRY_UNALLOCATED' | 'ENTRY_DUP_BAD' | 'ENTRY_ZERO_LENGTH_DIRECTORY', what: string, preen = false): number {
+  #remove(
+    e: EntryView,
+    code: 'INODE_OUT_OF_RANGE' | 'ENTRY_UNALLOCATED' | 'ENTRY_DUP_BAD' | 'ENTRY_ZERO_LENGTH_DIRECTORY',
+    what: string,
+    preen = false,
+  ): number {
     if (this.ctx.ask(code, `${what} I=${e.ino} NAME=${this.#path(e)}`, 'REMOVE', preen, { inode: e.ino })) e.ino = 0;
     return KEEPON;
   }
@@ -271,7 +340,15 @@ async function checkDotDot(ctx: FsckContext, info: DirInfo): Promise<void> {
     if (fix && !(await makeEntry(ctx, info.ino, info.parent, '..'))) ctx.unresolved = true;
   } else {
     ctx.inodes.addLinks(info.dotdot, 1);
-    const fix = info.dotdotPlaced || ctx.ask('DOTDOT_INODE', `BAD INODE NUMBER FOR '..' ${text} (${info.dotdot} should be ${info.parent})`, 'FIX', false, where);
+    const fix =
+      info.dotdotPlaced ||
+      ctx.ask(
+        'DOTDOT_INODE',
+        `BAD INODE NUMBER FOR '..' ${text} (${info.dotdot} should be ${info.parent})`,
+        'FIX',
+        false,
+        where,
+      );
     if (fix && !(await changeEntry(ctx, info.ino, '..', info.parent))) ctx.unresolved = true;
   }
   info.dotdot = info.parent;

@@ -42,7 +42,13 @@ export async function pass3(ctx: FsckContext): Promise<void> {
 
 /** `orphan` is named by `parent`, which hangs below it. */
 async function unloop(ctx: FsckContext, orphan: DirInfo, parent: DirInfo): Promise<boolean> {
-  if (!ctx.ask('DIRECTORY_LOOP', `ORPHANED DIRECTORY LOOP DETECTED I=${orphan.ino}`, 'RECONNECT', false, { inode: orphan.ino })) return false;
+  if (
+    !ctx.ask('DIRECTORY_LOOP', `ORPHANED DIRECTORY LOOP DETECTED I=${orphan.ino}`, 'RECONNECT', false, {
+      inode: orphan.ino,
+    })
+  ) {
+    return false;
+  }
   const name = await removeEntry(ctx, parent.ino, orphan.ino);
   if (name === undefined) {
     ctx.report('DIRECTORY_LOOP', `COULD NOT FIND NAME IN PARENT DIRECTORY I=${orphan.ino}`, { inode: orphan.ino });

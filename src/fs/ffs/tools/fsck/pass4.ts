@@ -60,7 +60,8 @@ async function adjust(ctx: FsckContext, ino: number, n: number): Promise<void> {
     if (--n === 0) return;
   }
   const { inode, buf } = await ginode(ctx, ino);
-  const text = `LINK COUNT ${inode.fmt === S_IFDIR ? 'DIR' : 'FILE'} ${pinode(ino, inode)} COUNT ${nlink} SHOULD BE ${nlink - n}`;
+  const text = `LINK COUNT ${inode.fmt === S_IFDIR ? 'DIR' : 'FILE'} ${pinode(ino, inode)} COUNT ${nlink} SHOULD BE ` +
+    `${nlink - n}`;
   if (!ctx.ask('LINK_COUNT', text, 'ADJUST', n > 0, { inode: ino })) return;
   inode.nlink = nlink - n;
   await ctx.bwrite(buf);

@@ -41,7 +41,12 @@ export async function pass5(ctx: FsckContext): Promise<void> {
     const buf = await ctx.getblk(fs.cgtod(c), fs.fs_cgsize);
     const magic = buf.view.getUint32(built.offsets.old ? OCG_MAGIC : 4, fs.le) === CG_MAGIC;
     const keep = kept(ctx, c, buf, magic);
-    const nothing = c > 0 && ctx.inodes.count(c) === 0 && ctx.blocks.pristine(c) && fs.cgfrags(c) === fs.fs_fpg && (fs.ufs2 || fs.fs_old_cgoffset === 0);
+    const nothing =
+      c > 0 &&
+      ctx.inodes.count(c) === 0 &&
+      ctx.blocks.pristine(c) &&
+      fs.cgfrags(c) === fs.fs_fpg &&
+      (fs.ufs2 || fs.fs_old_cgoffset === 0);
     const builder = nothing ? empty : built;
     if (nothing && emptyBuilt) {
       builder.again(c, keep);
@@ -80,10 +85,24 @@ function usedInodes(ctx: FsckContext, c: number, into: Uint8Array): number {
 function kept(ctx: FsckContext, c: number, { view }: FsckBuf, magic: boolean): CgKept {
   const { fs } = ctx;
   const inited = ctx.inodes.inited[c]!;
-  if (!magic) return { cg_time: ctx.now, cg_old_time: fs.ufs2 ? 0 : ctx.now | 0, cg_rotor: 0, cg_frotor: 0, cg_irotor: 0, cg_initediblk: inited };
+  if (!magic) {
+    return {
+      cg_time: ctx.now,
+      cg_old_time: fs.ufs2 ? 0 : ctx.now | 0,
+      cg_rotor: 0,
+      cg_frotor: 0,
+      cg_irotor: 0,
+      cg_initediblk: inited,
+    };
+  }
   return {
-    cg_time: geti64(view, CG_TIME, fs.le), cg_old_time: view.getInt32(8, fs.le), cg_rotor: view.getInt32(40, fs.le), cg_frotor: view.getInt32(44, fs.le),
-    cg_irotor: view.getInt32(48, fs.le), cg_old_ncyl: view.getInt16(16, fs.le), cg_initediblk: inited,
+    cg_time: geti64(view, CG_TIME, fs.le),
+    cg_old_time: view.getInt32(8, fs.le),
+    cg_rotor: view.getInt32(40, fs.le),
+    cg_frotor: view.getInt32(44, fs.le),
+    cg_irotor: view.getInt32(48, fs.le),
+    cg_old_ncyl: view.getInt16(16, fs.le),
+    cg_initediblk: inited,
   };
 }
 
@@ -102,7 +121,13 @@ function same(ctx: FsckContext, a: Uint8Array, b: Uint8Array, length: number): b
   return firstDifference(a, b, words * 4, length) < 0;
 }
 
-async function compareGroup(ctx: FsckContext, c: number, buf: FsckBuf, builder: CgBuilder, magic: boolean): Promise<void> {
+async function compareGroup(
+  ctx: FsckContext,
+  c: number,
+  buf: FsckBuf,
+  builder: CgBuilder,
+  magic: boolean,
+): Promise<void> {
   const { offsets } = builder;
   const where = { group: c, block: buf.fsb };
   const end = Math.min(offsets.nextfreeoff, buf.bytes.length);
@@ -119,9 +144,21 @@ async function compareGroup(ctx: FsckContext, c: number, buf: FsckBuf, builder: 
     const at = firstDifference(buf.bytes, builder.bytes, from, to);
     if (at < 0) return;
     // What our own repairs have changed is not the volume's fault.
-    if (ctx.mode !== 'check' && ctx.touched.has(c)) dirty = true;
-    else if (ctx.ask(code, `CG ${c}: ${text} (byte ${at}: ${buf.bytes[at]} should be ${builder.bytes[at]})`, 'SALVAGE', true, where)) dirty = true;
-    else return;
+    if (ctx.mode !== 'check' && ctx.touched.has(c)) {
+      dirty = true;
+    } else if (
+      ctx.ask(
+        code,
+        `CG ${c}: ${text} (byte ${at}: ${buf.bytes[at]} should be ${builder.bytes[at]})`,
+        'SALVAGE',
+        true,
+        where,
+      )
+    ) {
+      dirty = true;
+    } else {
+      return;
+    }
     buf.bytes.set(builder.bytes.subarray(from, to), from);
   };
   const bad = 'SUMMARY INFORMATION BAD';
@@ -136,7 +173,9 @@ async function compareGroup(ctx: FsckContext, c: number, buf: FsckBuf, builder: 
   } else {
     region('CG_HEADER', `${bad}: header`, CG_FRSUM_END, offsets.basesize);
   }
-  if (offsets.sumsize > 0) region('CG_SUMMARY', `${bad}: rotational totals`, offsets.btotoff, offsets.btotoff + offsets.sumsize);
+  if (offsets.sumsize > 0) {
+    region('CG_SUMMARY', `${bad}: rotational totals`, offsets.btotoff, offsets.btotoff + offsets.sumsize);
+  }
   region('CG_INODE_MAP', `${missing}: inodes`, offsets.iusedoff, offsets.iusedoff + offsets.inomapsize);
   if (offsets.old) region('CG_HEADER', `${missing}: padding`, offsets.iusedoff + offsets.inomapsize, OCG_MAGIC);
   region('CG_BLOCK_MAP', `${missing}: blocks`, offsets.freeoff, offsets.freeoff + offsets.blkmapsize);
@@ -157,7 +196,19 @@ function compareCs(ctx: FsckContext, c: number, b: CgBuilder): boolean {
   if (right.every((n, i) => cs[4 * c + i] === n)) return false;
   const told = Array.from(cs.subarray(4 * c, 4 * c + 4));
   const ours = ctx.mode !== 'check' && ctx.touched.has(c);
-  if (!ours && !ctx.ask('CS_SUMMARY', `CG ${c}: FREE BLK COUNT(S) WRONG IN SUPERBLK (dirs, blocks, inodes, frags ${told.join(' ')} should be ${right.join(' ')})`, 'SALVAGE', true, { group: c })) return false;
+  if (
+    !ours &&
+    !ctx.ask(
+      'CS_SUMMARY',
+      `CG ${c}: FREE BLK COUNT(S) WRONG IN SUPERBLK (dirs, blocks, inodes, frags ${told.join(' ')} should be ` +
+        `${right.join(' ')})`,
+      'SALVAGE',
+      true,
+      { group: c },
+    )
+  ) {
+    return false;
+  }
   cs.set(right, 4 * c);
   return true;
 }
@@ -172,11 +223,28 @@ async function writeSummary(ctx: FsckContext): Promise<void> {
 
 function compareTotals(ctx: FsckContext, total: Totals): void {
   const told = ctx.fs.fs_cstotal;
-  if (told.cs_ndir === total.cs_ndir && told.cs_nbfree === total.cs_nbfree && told.cs_nifree === total.cs_nifree && told.cs_nffree === total.cs_nffree) return;
+  if (
+    told.cs_ndir === total.cs_ndir &&
+    told.cs_nbfree === total.cs_nbfree &&
+    told.cs_nifree === total.cs_nifree &&
+    told.cs_nffree === total.cs_nffree
+  ) {
+    return;
+  }
   const show = (t: Totals): string => `${t.cs_ndir} ${t.cs_nbfree} ${t.cs_nifree} ${t.cs_nffree}`;
   // Nobody keeps the totals in the copies up to date.
   const ours = ctx.alternateUsed || (ctx.mode !== 'check' && ctx.touched.size > 0);
-  if (!ours && !ctx.ask('CS_TOTAL', `FREE BLK COUNT(S) WRONG IN SUPERBLK (dirs, blocks, inodes, frags ${show(told)} should be ${show(total)})`, 'SALVAGE', true)) return;
+  if (
+    !ours &&
+    !ctx.ask(
+      'CS_TOTAL',
+      `FREE BLK COUNT(S) WRONG IN SUPERBLK (dirs, blocks, inodes, frags ${show(told)} should be ${show(total)})`,
+      'SALVAGE',
+      true,
+    )
+  ) {
+    return;
+  }
   Object.assign(told, total);
   if (!ctx.fs.ufs2) {
     ctx.fs.fs_old_cs_ndir = total.cs_ndir;
@@ -187,7 +255,10 @@ function compareTotals(ctx: FsckContext, total: Totals): void {
   ctx.sbdirty = true;
 }
 
-/** The copy of the superblock in group `c`. Asked about once for all. @returns the answer, undefined while there was no question */
+/**
+ * The copy of the superblock in group `c`. Asked about once for all.
+ * @returns the answer, undefined while there was no question
+ */
 async function compareCopy(ctx: FsckContext, c: number, answer: boolean | undefined): Promise<boolean | undefined> {
   const { fs } = ctx;
   const offset = fs.fsbtob(fs.cgsblock(c));
@@ -196,7 +267,11 @@ async function compareCopy(ctx: FsckContext, c: number, answer: boolean | undefi
   const copy = await superblockAt(ctx, offset, homeOf(fs));
   const differs = copy === undefined ? 'magic' : superblocksDiffer(fs, copy.fs);
   if (differs === undefined) return answer;
-  const fix = answer ?? ctx.ask('ALTERNATE_SUPERBLOCK', `ALTERNATE SUPERBLK(S) ARE INCORRECT (group ${c}: ${differs})`, 'SALVAGE', true, { group: c });
+  const fix =
+    answer ??
+    ctx.ask('ALTERNATE_SUPERBLOCK', `ALTERNATE SUPERBLK(S) ARE INCORRECT (group ${c}: ${differs})`, 'SALVAGE', true, {
+      group: c,
+    });
   if (fix) await ctx.writeAt(fs.encode(), fs.fs_sbsize, offset);
   return fix;
 }

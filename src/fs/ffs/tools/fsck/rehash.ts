@@ -20,7 +20,14 @@ export function rehash(fs: Fs, bytes: Uint8Array, length: number, offset: number
   }
   const inodes = fs.fsbtob(fs.cgimin(c));
   const end = inodes + fs.fs_ipg * DINODE2_SIZE;
-  if ((fs.ckhashes & CK_INODE) === 0 || offset < inodes || offset + length > end || (offset - inodes) % DINODE2_SIZE !== 0) return;
+  if (
+    (fs.ckhashes & CK_INODE) === 0 ||
+    offset < inodes ||
+    offset + length > end ||
+    (offset - inodes) % DINODE2_SIZE !== 0
+  ) {
+    return;
+  }
   for (let at = 0; at + DINODE2_SIZE <= length; at += DINODE2_SIZE) {
     if (view.getUint16(at, fs.le) !== 0) dinode_ckhash_update(view, at, fs.le);
   }

@@ -1,5 +1,16 @@
 import { Errno } from '../../../../kernel/errno.js';
-import { FS_DYNAMICPOSTBLFMT, FS_MAGIC_OFFSET, FS_UFS1_MAGIC, FS_UFS2EA_MAGIC, FS_UFS2_MAGIC, Fs, SBLOCKSEARCH, SBLOCKSIZE, SBLOCK_UFS1, SBLOCK_UFS2 } from '../../disk/fs.js';
+import {
+  FS_DYNAMICPOSTBLFMT,
+  FS_MAGIC_OFFSET,
+  FS_UFS1_MAGIC,
+  FS_UFS2EA_MAGIC,
+  FS_UFS2_MAGIC,
+  Fs,
+  SBLOCKSEARCH,
+  SBLOCKSIZE,
+  SBLOCK_UFS1,
+  SBLOCK_UFS2,
+} from '../../disk/fs.js';
 import { ffs_oldgroups_wrong, ffs_superblock_validate } from '../../disk/fs_validate.js';
 import { isstandard } from '../../disk/sbsearch.js';
 import type { FsckContext } from './context.js';
@@ -77,7 +88,9 @@ export async function searchAlternate(ctx: FsckContext): Promise<Found | undefin
       if (![magic, swapped].some((m) => m === FS_UFS1_MAGIC || m === FS_UFS2_MAGIC || m === FS_UFS2EA_MAGIC)) continue;
       const ufs1 = magic === FS_UFS1_MAGIC || swapped === FS_UFS1_MAGIC;
       const found = await superblockAt(ctx, base + off, ufs1 ? SBLOCK_UFS1 : SBLOCK_UFS2);
-      if (found === undefined || found.why !== undefined || found.fs.fs_size * found.fs.fs_fsize > ctx.dev.size_bytes) continue;
+      if (found === undefined || found.why !== undefined || found.fs.fs_size * found.fs.fs_fsize > ctx.dev.size_bytes) {
+        continue;
+      }
       if (await isCopy(ctx, found)) return found;
     }
   }

@@ -4,7 +4,23 @@ import { wapbl_open } from '../../journal/header.js';
 import { WapblOverlay } from '../../journal/overlay.js';
 import { wapbl_replay } from '../../journal/replay.js';
 import { cgOffsets } from '../cg_build.js';
-import { CSUM_SIZE, FS_42POSTBLFMT, FS_44INODEFMT, FS_DYNAMICPOSTBLFMT, FS_DOQUOTA2, FS_DOWAPBL, FS_FLAGS_UPDATED, FS_ISCLEAN, FS_NEEDSFSCK, FS_OPTSPACE, FS_OPTTIME, FS_SUJ, FS_UNCLEAN, UFS_NDADDR, UFS_NIADDR } from '../../disk/fs.js';
+import {
+  CSUM_SIZE,
+  FS_42POSTBLFMT,
+  FS_44INODEFMT,
+  FS_DYNAMICPOSTBLFMT,
+  FS_DOQUOTA2,
+  FS_DOWAPBL,
+  FS_FLAGS_UPDATED,
+  FS_ISCLEAN,
+  FS_NEEDSFSCK,
+  FS_OPTSPACE,
+  FS_OPTTIME,
+  FS_SUJ,
+  FS_UNCLEAN,
+  UFS_NDADDR,
+  UFS_NIADDR,
+} from '../../disk/fs.js';
 import { ffs_oldgroups_wrong } from '../../disk/fs_validate.js';
 import { csum_load } from '../../disk/csum.js';
 import { BlockMap } from './blockmap.js';
@@ -40,18 +56,30 @@ export async function setup(ctx: FsckContext, options: SetupOptions): Promise<vo
   ctx.fs = found.fs;
   const bytes = ctx.fs.fs_size * ctx.fs.fs_fsize;
   if (bytes > ctx.dev.size_bytes) {
-    ctx.report('SB_SIZE', `THE FILE SYSTEM HAS ${bytes} BYTES, THE DEVICE ONLY ${ctx.dev.size_bytes}: IMAGE CUT OFF OR PARTITION TOO SMALL`);
+    ctx.report(
+      'SB_SIZE',
+      `THE FILE SYSTEM HAS ${bytes} BYTES, THE DEVICE ONLY ${ctx.dev.size_bytes}: IMAGE CUT OFF OR PARTITION TOO SMALL`,
+    );
     throw new FsckStop(FSCK_EXIT_CHECK_FAILED);
   }
   await replayJournal(ctx);
   await checkDialect(ctx);
   const flagged = (ctx.fs.fs_flags & (FS_UNCLEAN | FS_NEEDSFSCK)) !== 0;
-  if ((ctx.fs.fs_clean & FS_ISCLEAN) !== 0 && !flagged && options.skipClean === true && !ctx.alternateUsed && !ctx.journalReplayed) {
+  if (
+    (ctx.fs.fs_clean & FS_ISCLEAN) !== 0 &&
+    !flagged &&
+    options.skipClean === true &&
+    !ctx.alternateUsed &&
+    !ctx.journalReplayed
+  ) {
     ctx.note('FILE SYSTEM CLEAN; SKIPPING CHECKS');
     throw new FsckStop(FSCK_EXIT_OK);
   }
-  if ((ctx.fs.fs_clean & FS_ISCLEAN) === 0 && !ctx.journalReplayed) ctx.unclean('NOT_CLEAN', 'FILE SYSTEM IS NOT MARKED CLEAN');
-  else if (flagged) ctx.unclean('NOT_CLEAN', 'FILE SYSTEM IS MARKED AS NEEDING A CHECK');
+  if ((ctx.fs.fs_clean & FS_ISCLEAN) === 0 && !ctx.journalReplayed) {
+    ctx.unclean('NOT_CLEAN', 'FILE SYSTEM IS NOT MARKED CLEAN');
+  } else if (flagged) {
+    ctx.unclean('NOT_CLEAN', 'FILE SYSTEM IS MARKED AS NEEDING A CHECK');
+  }
   checkFields(ctx);
   if (ctx.unresolved && ctx.mode !== 'check') throw new FsckStop(FSCK_EXIT_CHECK_FAILED);
   await loadSummary(ctx);
@@ -90,7 +118,10 @@ async function findSuperblock(ctx: FsckContext, options: SetupOptions): Promise<
   return (await superblockAt(ctx, alternate.offset, homeOf(alternate.fs)))!;
 }
 
-/** The standard superblock against the copies of three groups: if these agree with each other and not with it, they are right. */
+/**
+ * The standard superblock against the copies of three groups: if these agree with each other and not with it, they are
+ * right.
+ */
 async function outvote(ctx: FsckContext, standard: Found): Promise<Found> {
   const { fs } = standard;
   const groups = [...new Set([fs.fs_ncg - 1, 0, fs.fs_ncg >> 1])];
@@ -119,7 +150,16 @@ async function replayJournal(ctx: FsckContext): Promise<void> {
   if (log === undefined) {
     // The flag may be FreeBSD's, for ACLs; with a place for a journal it is NetBSD's.
     if (fs.fs_journal_version !== 1 || (fs.fs_journal_location !== 1 && fs.fs_journal_location !== 2)) return;
-    if (!ctx.ask('JOURNAL_BAD', 'UNABLE TO READ JOURNAL FOR REPLAY: its header is damaged', 'CLEARING EXISTING JOURNAL', false)) return;
+    if (
+      !ctx.ask(
+        'JOURNAL_BAD',
+        'UNABLE TO READ JOURNAL FOR REPLAY: its header is damaged',
+        'CLEARING EXISTING JOURNAL',
+        false,
+      )
+    ) {
+      return;
+    }
     fs.fs_flags &= ~FS_DOWAPBL;
     ctx.sbdirty = true;
     return;
@@ -128,7 +168,10 @@ async function replayJournal(ctx: FsckContext): Promise<void> {
   try {
     const replay = await wapbl_replay(ctx.dev, log);
     ctx.journalReplayed = true;
-    ctx.unclean('JOURNAL_DIRTY', `FILE SYSTEM IS JOURNALED, ${replay.records} RECORDS REPLAYED${ctx.mode === 'check' ? ' IN MEMORY' : ''}`);
+    ctx.unclean(
+      'JOURNAL_DIRTY',
+      `FILE SYSTEM IS JOURNALED, ${replay.records} RECORDS REPLAYED${ctx.mode === 'check' ? ' IN MEMORY' : ''}`,
+    );
     const overlay = new WapblOverlay(ctx.dev, replay);
     if (ctx.mode === 'check') {
       ctx.dev = overlay;
@@ -142,10 +185,14 @@ async function replayJournal(ctx: FsckContext): Promise<void> {
     }
   } catch (thrown) {
     const why = thrown instanceof Error ? thrown.message : String(thrown);
-    if (!ctx.ask('JOURNAL_BAD', `UNABLE TO READ JOURNAL FOR REPLAY: ${why}`, 'CLEARING EXISTING JOURNAL', false)) return;
+    if (!ctx.ask('JOURNAL_BAD', `UNABLE TO READ JOURNAL FOR REPLAY: ${why}`, 'CLEARING EXISTING JOURNAL', false)) {
+      return;
+    }
   }
   const again = await superblockAt(ctx, homeOf(fs));
-  if (again !== undefined && again.why === undefined && superblocksDiffer(fs, again.fs) === undefined) ctx.fs = again.fs;
+  if (again !== undefined && again.why === undefined && superblocksDiffer(fs, again.fs) === undefined) {
+    ctx.fs = again.fs;
+  }
   ctx.fs.fs_flags &= ~FS_DOWAPBL;
   ctx.sbdirty = true;
 }
@@ -168,8 +215,15 @@ async function checkDialect(ctx: FsckContext): Promise<void> {
     ctx.report('UNSUPPORTED', 'CANNOT REPAIR THIS VOLUME, IT HAS SNAPSHOTS: REPAIR IT UNDER THE SYSTEM THAT WROTE IT');
     throw new FsckStop(FSCK_EXIT_CHECK_FAILED);
   }
-  if ((fs.fs_flags & FS_SUJ) !== 0 && (fs.fs_clean & FS_ISCLEAN) === 0) ctx.note('THE SOFT-UPDATES JOURNAL IS NOT USED: EVERYTHING IS CHECKED');
-  if (ctx.freebsd && fs.wide && fs.fs_sujfree !== 0 && ctx.ask('SB_FIELD', `LIST OF UNLINKED FILES AT I=${fs.fs_sujfree} IN SUPERBLOCK`, 'CLEAR', true)) {
+  if ((fs.fs_flags & FS_SUJ) !== 0 && (fs.fs_clean & FS_ISCLEAN) === 0) {
+    ctx.note('THE SOFT-UPDATES JOURNAL IS NOT USED: EVERYTHING IS CHECKED');
+  }
+  if (
+    ctx.freebsd &&
+    fs.wide &&
+    fs.fs_sujfree !== 0 &&
+    ctx.ask('SB_FIELD', `LIST OF UNLINKED FILES AT I=${fs.fs_sujfree} IN SUPERBLOCK`, 'CLEAR', true)
+  ) {
     fs.fs_sujfree = 0;
     ctx.sbdirty = true;
   }
@@ -178,32 +232,61 @@ async function checkDialect(ctx: FsckContext): Promise<void> {
   if (ctx.ask('SB_CKHASH', 'SUPERBLOCK CHECK-HASH FAILED', 'FIX', false)) ctx.sbdirty = true;
 }
 
-/** NetBSD's journal and quotas that are claimed, and cannot be. The same flags without anything else in these fields may be FreeBSD's. */
+/**
+ * NetBSD's journal and quotas that are claimed, and cannot be. The same flags without anything else in these fields may
+ * be FreeBSD's.
+ */
 function checkFeatures(ctx: FsckContext): void {
   const { fs } = ctx;
   if (!fs.wide) return;
   if ((fs.fs_flags & FS_DOWAPBL) !== 0 && (fs.fs_journal_version !== 0 || fs.fs_journal_location !== 0)) {
     const sound = fs.fs_journal_version === 1 && (fs.fs_journal_location === 1 || fs.fs_journal_location === 2);
-    if (!sound && ctx.ask('JOURNAL_BAD', `INVALID JOURNAL VERSION ${fs.fs_journal_version} OR LOCATION ${fs.fs_journal_location}`, 'CLEARING EXISTING JOURNAL', false)) {
+    if (
+      !sound &&
+      ctx.ask(
+        'JOURNAL_BAD',
+        `INVALID JOURNAL VERSION ${fs.fs_journal_version} OR LOCATION ${fs.fs_journal_location}`,
+        'CLEARING EXISTING JOURNAL',
+        false,
+      )
+    ) {
       fs.fs_flags &= ~FS_DOWAPBL;
       fs.fs_journal_flags = 0;
       ctx.sbdirty = true;
     }
   }
-  if ((fs.fs_flags & FS_DOQUOTA2) !== 0 && fs.fs_quota_magic !== Q2_HEAD_MAGIC && fs.fs_metackhash === 0
-    && ctx.ask('SB_FIELD', `INVALID QUOTA MAGIC NUMBER 0x${fs.fs_quota_magic.toString(16)} IN SUPERBLOCK`, 'CLEAR QUOTA FLAG', false)) {
+  if (
+    (fs.fs_flags & FS_DOQUOTA2) !== 0 &&
+    fs.fs_quota_magic !== Q2_HEAD_MAGIC &&
+    fs.fs_metackhash === 0 &&
+    ctx.ask(
+      'SB_FIELD',
+      `INVALID QUOTA MAGIC NUMBER 0x${fs.fs_quota_magic.toString(16)} IN SUPERBLOCK`,
+      'CLEAR QUOTA FLAG',
+      false,
+    )
+  ) {
     fs.fs_flags &= ~FS_DOQUOTA2;
     ctx.sbdirty = true;
   }
 }
 
-/** What the superblock says of a journal that is not in use. Its fields are in the byte order of the machine that made it. */
+/**
+ * What the superblock says of a journal that is not in use. Its fields are in the byte order of the machine that made
+ * it.
+ */
 function checkJournalFields(ctx: FsckContext): void {
   const { fs } = ctx;
   if (!fs.wide || ctx.freebsd) return;
   const told = [true, false].map((le) => fs.view.getUint32(JOURNAL_FLAGS_OFFSET, le));
   const place = fs.fs_journal_location === 1 || fs.fs_journal_location === 2;
-  if (told.includes(0) || told.includes(UFS_WAPBL_FLAGS_CLEAR_LOG) || (told.includes(UFS_WAPBL_FLAGS_CREATE_LOG) && place)) return;
+  if (
+    told.includes(0) ||
+    told.includes(UFS_WAPBL_FLAGS_CLEAR_LOG) ||
+    (told.includes(UFS_WAPBL_FLAGS_CREATE_LOG) && place)
+  ) {
+    return;
+  }
   if (!ctx.ask('JOURNAL_BAD', `INVALID JOURNAL FLAGS ${fs.fs_journal_flags}`, 'CLEARING JOURNAL FLAGS', false)) return;
   fs.fs_journal_flags = 0;
   ctx.sbdirty = true;
@@ -229,20 +312,39 @@ function checkNumbers(ctx: FsckContext): void {
     mend();
   };
   const unknown = fs.fs_flags & ~FLAGS_WITH_MEANING & ~FS_FLAGS_UPDATED;
-  if (unknown !== 0 && ctx.ask('SB_FLAGS', `UNKNOWN FLAGS=0x${(fs.fs_flags >>> 0).toString(16)} IN SUPERBLOCK`, 'CLEAR', false)) {
+  if (
+    unknown !== 0 &&
+    ctx.ask('SB_FLAGS', `UNKNOWN FLAGS=0x${(fs.fs_flags >>> 0).toString(16)} IN SUPERBLOCK`, 'CLEAR', false)
+  ) {
     fs.fs_flags &= FLAGS_WITH_MEANING;
     ctx.sbdirty = true;
   }
-  if (fs.fs_optim !== FS_OPTTIME && fs.fs_optim !== FS_OPTSPACE) field('UNDEFINED OPTIMIZATION', 'SET TO DEFAULT', false, () => (fs.fs_optim = FS_OPTTIME));
-  if (fs.fs_minfree < 0 || fs.fs_minfree > 99) field(`IMPOSSIBLE MINFREE=${fs.fs_minfree}`, 'SET TO DEFAULT', false, () => (fs.fs_minfree = 10));
+  if (fs.fs_optim !== FS_OPTTIME && fs.fs_optim !== FS_OPTSPACE) {
+    field('UNDEFINED OPTIMIZATION', 'SET TO DEFAULT', false, () => (fs.fs_optim = FS_OPTTIME));
+  }
+  if (fs.fs_minfree < 0 || fs.fs_minfree > 99) {
+    field(`IMPOSSIBLE MINFREE=${fs.fs_minfree}`, 'SET TO DEFAULT', false, () => (fs.fs_minfree = 10));
+  }
   if (ffs_oldgroups_wrong(fs)) {
-    field(`POSTBLFORMAT=${fs.fs_old_postblformat} WITH CYLINDER GROUPS OF ${fs.fs_cgsize} BYTES`, 'SET TO DEFAULT', false, () => {
-      fs.fs_old_postblformat = FS_DYNAMICPOSTBLFMT;
-      fs.fs_old_nrpos = fs.view.getInt32(NRPOS_OFFSET, fs.le); // those of 4.2BSD are always 8
-    });
+    field(
+      `POSTBLFORMAT=${fs.fs_old_postblformat} WITH CYLINDER GROUPS OF ${fs.fs_cgsize} BYTES`,
+      'SET TO DEFAULT',
+      false,
+      () => {
+        fs.fs_old_postblformat = FS_DYNAMICPOSTBLFMT;
+        fs.fs_old_nrpos = fs.view.getInt32(NRPOS_OFFSET, fs.le); // those of 4.2BSD are always 8
+      },
+    );
   }
   if (!fs.ufs2 && fs.fs_old_postblformat !== FS_42POSTBLFMT) {
-    if (fs.fs_old_nsect < 1) field(`IMPOSSIBLE NSECT=${fs.fs_old_nsect}`, 'SET TO DEFAULT', false, () => (fs.fs_old_nsect = fs.fs_old_npsect = Math.max(1, fs.fs_old_spc)));
+    if (fs.fs_old_nsect < 1) {
+      field(
+        `IMPOSSIBLE NSECT=${fs.fs_old_nsect}`,
+        'SET TO DEFAULT',
+        false,
+        () => (fs.fs_old_nsect = fs.fs_old_npsect = Math.max(1, fs.fs_old_spc)),
+      );
+    }
     if (fs.fs_old_interleave < 1 || fs.fs_old_interleave > fs.fs_old_nsect) {
       field(`IMPOSSIBLE INTERLEAVE=${fs.fs_old_interleave}`, 'SET TO DEFAULT', true, () => (fs.fs_old_interleave = 1));
     }
@@ -250,27 +352,62 @@ function checkNumbers(ctx: FsckContext): void {
       field(`IMPOSSIBLE NRPOS=${fs.fs_old_nrpos}`, 'SET TO DEFAULT', false, () => (fs.fs_old_nrpos = 1));
     }
     if (fs.fs_old_npsect < fs.fs_old_nsect || fs.fs_old_npsect > fs.fs_old_nsect * 2) {
-      field(`IMPOSSIBLE NPSECT=${fs.fs_old_npsect}`, 'SET TO DEFAULT', true, () => (fs.fs_old_npsect = fs.fs_old_nsect));
+      field(
+        `IMPOSSIBLE NPSECT=${fs.fs_old_npsect}`,
+        'SET TO DEFAULT',
+        true,
+        () => (fs.fs_old_npsect = fs.fs_old_nsect),
+      );
     }
   }
-  if (fs.wide && !fs.ufs2 && fs.fs_maxbsize !== fs.fs_bsize) field(`INCORRECT MAXBSIZE=${fs.fs_maxbsize}`, 'FIX', true, () => (fs.fs_maxbsize = fs.fs_bsize));
-  if (fs.fs_bmask !== ~(fs.fs_bsize - 1)) field(`INCORRECT BMASK=0x${(fs.fs_bmask >>> 0).toString(16)}`, 'FIX', true, () => (fs.fs_bmask = ~(fs.fs_bsize - 1)));
-  if (fs.fs_fmask !== ~(fs.fs_fsize - 1)) field(`INCORRECT FMASK=0x${(fs.fs_fmask >>> 0).toString(16)}`, 'FIX', true, () => (fs.fs_fmask = ~(fs.fs_fsize - 1)));
+  if (fs.wide && !fs.ufs2 && fs.fs_maxbsize !== fs.fs_bsize) {
+    field(`INCORRECT MAXBSIZE=${fs.fs_maxbsize}`, 'FIX', true, () => (fs.fs_maxbsize = fs.fs_bsize));
+  }
+  if (fs.fs_bmask !== ~(fs.fs_bsize - 1)) {
+    field(
+      `INCORRECT BMASK=0x${(fs.fs_bmask >>> 0).toString(16)}`,
+      'FIX',
+      true,
+      () => (fs.fs_bmask = ~(fs.fs_bsize - 1)),
+    );
+  }
+  if (fs.fs_fmask !== ~(fs.fs_fsize - 1)) {
+    field(
+      `INCORRECT FMASK=0x${(fs.fs_fmask >>> 0).toString(16)}`,
+      'FIX',
+      true,
+      () => (fs.fs_fmask = ~(fs.fs_fsize - 1)),
+    );
+  }
   // A driver goes by the one for directories and by the other for inodes.
   if (ctx.oldformat && (fs.fs_maxsymlinklen > 0 || ctx.appleufs)) {
-    field(`INODE FORMAT=${fs.fs_old_inodefmt} WITH MAXSYMLINKLEN=${fs.fs_maxsymlinklen}`, 'FIX', false, () => (fs.fs_old_inodefmt = FS_44INODEFMT));
+    field(
+      `INODE FORMAT=${fs.fs_old_inodefmt} WITH MAXSYMLINKLEN=${fs.fs_maxsymlinklen}`,
+      'FIX',
+      false,
+      () => (fs.fs_old_inodefmt = FS_44INODEFMT),
+    );
     ctx.oldformat = false;
   }
   if (ctx.oldformat) return;
   checkMaxFileSize(ctx, field);
   const room = fs.ufs2 ? 120 : 60;
-  if (fs.fs_maxsymlinklen !== room) field(`INCORRECT MAXSYMLINKLEN=${fs.fs_maxsymlinklen}`, 'FIX', true, () => (fs.fs_maxsymlinklen = room));
-  if (fs.fs_qbmask !== fs.fs_bsize - 1) field(`INCORRECT QBMASK=${fs.fs_qbmask}`, 'FIX', true, () => (fs.fs_qbmask = fs.fs_bsize - 1));
-  if (fs.fs_qfmask !== fs.fs_fsize - 1) field(`INCORRECT QFMASK=${fs.fs_qfmask}`, 'FIX', true, () => (fs.fs_qfmask = fs.fs_fsize - 1));
+  if (fs.fs_maxsymlinklen !== room) {
+    field(`INCORRECT MAXSYMLINKLEN=${fs.fs_maxsymlinklen}`, 'FIX', true, () => (fs.fs_maxsymlinklen = room));
+  }
+  if (fs.fs_qbmask !== fs.fs_bsize - 1) {
+    field(`INCORRECT QBMASK=${fs.fs_qbmask}`, 'FIX', true, () => (fs.fs_qbmask = fs.fs_bsize - 1));
+  }
+  if (fs.fs_qfmask !== fs.fs_fsize - 1) {
+    field(`INCORRECT QFMASK=${fs.fs_qfmask}`, 'FIX', true, () => (fs.fs_qfmask = fs.fs_fsize - 1));
+  }
 }
 
 /** Up to 2^58, so in whole numbers; Fs keeps only what a number can hold. */
-function checkMaxFileSize(ctx: FsckContext, field: (text: string, action: string, preen: boolean, mend: () => void) => void): void {
+function checkMaxFileSize(
+  ctx: FsckContext,
+  field: (text: string, action: string, preen: boolean, mend: () => void) => void,
+): void {
   const { fs } = ctx;
   let right = BigInt(fs.fs_bsize) * BigInt(UFS_NDADDR) - 1n;
   let reach = BigInt(fs.fs_bsize);

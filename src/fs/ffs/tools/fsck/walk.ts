@@ -88,7 +88,14 @@ async function walkExtattr(ext: readonly (readonly [number, number])[], visitor:
   return KEEPON;
 }
 
-async function enter(ctx: FsckContext, fsb: number, level: number, lbn: number, nblocks: number, visitor: BlockVisitor): Promise<Level | number> {
+async function enter(
+  ctx: FsckContext,
+  fsb: number,
+  level: number,
+  lbn: number,
+  nblocks: number,
+  visitor: BlockVisitor,
+): Promise<Level | number> {
   const { fs } = ctx;
   const said = await visitor.block(fsb, fs.fs_frag, -level);
   if (said !== KEEPON || !ctx.blocks.inRange(fsb, fs.fs_frag)) return said === STOP ? STOP : SKIP;
@@ -99,7 +106,14 @@ async function enter(ctx: FsckContext, fsb: number, level: number, lbn: number, 
   return { buf, next: 0, used, lbn, step, level };
 }
 
-async function walkIndirect(ctx: FsckContext, root: number, rootLevel: number, rootLbn: number, nblocks: number, visitor: BlockVisitor): Promise<number> {
+async function walkIndirect(
+  ctx: FsckContext,
+  root: number,
+  rootLevel: number,
+  rootLbn: number,
+  nblocks: number,
+  visitor: BlockVisitor,
+): Promise<number> {
   const { fs } = ctx;
   const first = await enter(ctx, root, rootLevel, rootLbn, nblocks, visitor);
   if (typeof first === 'number') return first;
@@ -115,7 +129,9 @@ async function walkIndirect(ctx: FsckContext, root: number, rootLevel: number, r
     top.next++;
     top.lbn += top.step;
     if (fsb === 0) {
-      if (visitor.hole !== undefined && (await visitor.hole(lbn, Math.min(top.step, nblocks - lbn))) === STOP) return STOP;
+      if (visitor.hole !== undefined && (await visitor.hole(lbn, Math.min(top.step, nblocks - lbn))) === STOP) {
+        return STOP;
+      }
     } else if (top.level === 1) {
       let said = visitor.block(fsb, fs.fs_frag, lbn);
       if (said instanceof Promise) said = await said;
