@@ -1,10 +1,11 @@
+import { exfatFormat } from './exfat/index.js';
 import { ffsFormat } from './ffs/index.js';
 import { fuseFormat } from './fuse/index.js';
 import { labelFormat } from './label/index.js';
 import { overlayFormat } from './overlay/index.js';
 import type { FuzzFormat } from '../testing/fuzz/format.js';
 
-const FORMATS: readonly FuzzFormat[] = [ffsFormat, labelFormat, fuseFormat, overlayFormat];
+const FORMATS: readonly FuzzFormat[] = [ffsFormat, exfatFormat, labelFormat, fuseFormat, overlayFormat];
 
 export const formatNames: readonly string[] = FORMATS.map((f) => f.name);
 

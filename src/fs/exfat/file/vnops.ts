@@ -19,6 +19,7 @@ import { VTOE } from './node.js';
 import { file_read, file_seek, node_must_be_good } from './read.js';
 import { node_accessed } from './times.js';
 import { file_allocate, file_write } from './write.js';
+import { exfat_deleteextattr, exfat_getextattr, exfat_listextattr, exfat_setextattr } from './xattr.js';
 
 /** Names of pathconf(2); values of NetBSD sys/sys/unistd.h. */
 const PC = { LINK_MAX: 1, NAME_MAX: 4, CHOWN_RESTRICTED: 7, NO_TRUNC: 8, SYNC_IO: 10, FILESIZEBITS: 11, MIN_HOLE_SIZE: 15 } as const;
@@ -161,4 +162,9 @@ export const exfat_vnodeops: Vnops = {
   },
   fallocate: (vp, offset, length) => file_allocate(VTOE(vp), offset, length),
   pathconf,
+  getextattr: (vp, namespace, name) => exfat_getextattr(vp, namespace, name),
+  setextattr: (vp, namespace, name, value) => operation(vp, () => exfat_setextattr(vp, namespace, name, value)),
+  deleteextattr: (_vp, namespace, name) => exfat_deleteextattr(namespace, name),
+  listextattr: (vp, namespace) => exfat_listextattr(vp, namespace),
+  close: (vp) => (VTOE(vp).en_em.em_options.flush ? VTOE(vp).en_em.em_order?.flush(true) : undefined),
 };
