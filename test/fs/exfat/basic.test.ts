@@ -1,6 +1,8 @@
 import t from 'tap';
 import { MIB, V, disk, get, list, mkfs, mount, pattern, put, same, strangersays } from './volumes.js';
 
+t.setTimeout(0); // the runner has a limit
+
 for (const args of [[], ['-c', '4K'], ['-c', '512'], ['-c', '128K'], ['-c', '32K', '--pack-bitmap']]) {
   await t.test(`mkfs.exfat ${args.join(' ')}`, async (t) => {
     const dev = disk(await mkfs(40 * MIB, ...args));

@@ -12,6 +12,8 @@ import { FaultDevice } from '../../../testing/devices/fault.js';
 import type { FaultOptions } from '../../../testing/devices/fault.js';
 import { V, get, mount, pattern, same } from './volumes.js';
 
+t.setTimeout(0); // the runner has a limit
+
 const EVERY = process.env['EXFAT_FAULTS'] !== undefined;
 const PLACES = 14;
 

@@ -6,6 +6,8 @@ import t from 'tap';
 import { MNT_RDONLY } from '../../../src/kernel/fcntl.js';
 import { MIB, V, bytesof, disk, get, has, list, mkfs, mount, pattern, put, run, same, withFolder } from './volumes.js';
 
+t.setTimeout(0); // the runner has a limit
+
 const NAMES = ['plain', 'with blank ', 'Grüße', '漢字', 'emoji 😀', 'ЖЖ'.repeat(60), 'x'.repeat(255), '.hidden', '+,;=[]', 'e\u0301'];
 
 /** Runs `body` with the image mounted by exfat-fuse; false: this machine has no loop devices for us. */

@@ -5,6 +5,8 @@ import type { Crafted } from './craft.js';
 import { crafted } from './craft.js';
 import { V, get, has, list, mount, pattern, same, strangersays } from './volumes.js';
 
+t.setTimeout(0); // the runner has a limit
+
 interface Damage {
   readonly what: string;
   readonly says: RegExp;

@@ -145,8 +145,11 @@ async function grow(dir: Directory, grown: Grown): Promise<void> {
   await chain_grow(em, { chain, cut: -1 }, 1);
   const run = await chain.run(em, chain.count - 1, 1);
   await cluster_clear(em, run.cluster);
-  // The root is as long as its chain: what the chain leads to must be there before.
-  if (dir === em.em_where.root) await em.em_dev.flush();
+  if (dir === em.em_where.root) {
+    em.em_system.add(run.cluster);
+    // The root is as long as its chain: what the chain leads to must be there before.
+    await em.em_dev.flush();
+  }
   dir.bytes = chain.count * em.em_clbytes;
   dir.grown = order.epoch;
   const stored = grown();

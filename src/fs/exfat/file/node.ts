@@ -113,6 +113,7 @@ export function set_content_problem(em: ExfatMount, set: FileSet): string | unde
   if (count === 0) return undefined;
   if (!em.iscluster(first)) return `FirstCluster ${first}`;
   if ((set.flags & NO_FAT_CHAIN) !== 0 && first + count > em.em_clend) return `clusters ${first} to ${first + count - 1} lie outside the volume`;
+  if (em.touches_system(first, (set.flags & NO_FAT_CHAIN) !== 0 ? count : 1)) return `cluster ${first} and those behind it belong to the volume itself`;
   return undefined;
 }
 

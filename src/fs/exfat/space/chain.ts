@@ -26,6 +26,8 @@ export class Chain {
   count: number;
   /** NoFatChain. */
   contiguous: boolean;
+  /** Of the root directory, the bitmap or the up-case table: nobody else's chain may lead there. */
+  system = false;
   /** Index in the file, cluster and length of each run known, ascending by index. Gaps are where runs were forgotten. */
   private index: number[] = [];
   private cluster: number[] = [];
@@ -94,7 +96,7 @@ export class Chain {
       return ended();
     };
     const took = (last: number, next: number): Run | undefined => {
-      if (!em.iscluster(next)) throw em.em_damage.error(`FAT: cluster ${last} of a file that has ${this.count} leads to ${next}`);
+      if (!em.iscluster(next) || (!this.system && em.em_system.has(next))) throw em.em_damage.error(`FAT: cluster ${last} of a file that has ${this.count} leads to ${next}`);
       if (next === last + 1) {
         length++;
         return undefined;

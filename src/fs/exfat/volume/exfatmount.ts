@@ -34,6 +34,8 @@ export class ExfatMount {
   readonly em_dirclusters: number;
   readonly em_fat: Fat;
   em_names!: NameRules;
+  /** Clusters of the root directory, the bitmap and the up-case table. */
+  readonly em_system = new Set<number>();
   em_bitmap!: Bitmap;
   /** Which number is which file. */
   em_where!: Whereabouts;
@@ -70,6 +72,16 @@ export class ExfatMount {
   /** Is that the number of a cluster? */
   iscluster(cluster: number): boolean {
     return cluster >= FIRST_CLUSTER && cluster < this.em_clend;
+  }
+
+  /** Is one of these clusters the root directory's, the bitmap's or the up-case table's? */
+  touches_system(first: number, count: number): boolean {
+    if (count > this.em_system.size) {
+      for (const cluster of this.em_system) if (cluster >= first && cluster < first + count) return true;
+      return false;
+    }
+    for (let i = 0; i < count; i++) if (this.em_system.has(first + i)) return true;
+    return false;
   }
 
   /** Byte offset of a cluster on the device. */

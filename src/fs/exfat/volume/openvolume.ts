@@ -87,8 +87,19 @@ export async function open_volume(mp: Mount, dev: BlockDevice, options: ExfatOpt
   problems.push(...(await open_bitmap(em, scan)));
   const upcase = await open_upcase(em, scan);
   if (upcase.problem !== undefined) problems.push(upcase.problem);
+  if (problems.length === 0 && !(await system_used(em))) problems.push('the bitmap calls clusters free that the volume itself needs');
   em.em_names = new NameRules(upcase.table, options.keep_last_dots);
   return { em, forbidden: problems[0], dirty: (boot.VolumeFlags & (VOLUME_DIRTY | MEDIA_FAILURE)) !== 0 };
+}
+
+/** The clusters of a chain are the volume's own from now on. @throws EIO it cannot be followed */
+async function claim_system(em: ExfatMount, chain: Chain, count: number): Promise<void> {
+  chain.system = true;
+  for (let at = 0; at < count; ) {
+    const run = await chain.run(em, at, count - at);
+    for (let i = 0; i < run.count; i++) em.em_system.add(run.cluster + i);
+    at += run.count;
+  }
 }
 
 /** The chain of the root directory, as long as it can be followed. */
@@ -105,7 +116,21 @@ async function root_chain(em: ExfatMount): Promise<{ chain: Chain; broken: strin
     if (broken !== undefined) break;
     last = next;
   }
-  return { chain: new Chain(first, count, false), broken };
+  const chain = new Chain(first, count, false);
+  await claim_system(em, chain, count);
+  return { chain, broken };
+}
+
+/** Does the bitmap know that they are in use? */
+async function system_used(em: ExfatMount): Promise<boolean> {
+  const clusters = [...em.em_system].sort((a, b) => a - b);
+  for (let i = 0; i < clusters.length; ) {
+    let n = 1;
+    while (clusters[i + n] === clusters[i] + n) n++;
+    if ((await em.em_bitmap.row(clusters[i], n, true)) < n) return false;
+    i += n;
+  }
+  return true;
 }
 
 /** A chain that an entry of the root leads to; undefined: it leads nowhere. */
@@ -114,7 +139,7 @@ async function stream_chain(em: ExfatMount, first: number, bytes: number): Promi
   if (!em.iscluster(first) || !(count > 0 && count <= em.em_boot.ClusterCount)) return undefined;
   const chain = new Chain(first, count, false);
   try {
-    for (let at = 0; at < count; ) at += (await chain.run(em, at, count - at)).count;
+    await claim_system(em, chain, count);
     return chain;
   } catch (thrown) {
     if (thrown instanceof Errno) return undefined;

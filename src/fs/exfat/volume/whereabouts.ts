@@ -122,6 +122,7 @@ export class Whereabouts {
     const count = em.clustersof(bytes);
     const contiguous = (set.flags & NO_FAT_CHAIN) !== 0;
     if (count === 0 || count > em.em_dirclusters || !em.iscluster(first) || (contiguous && first + count > em.em_clend)) return undefined;
+    if (em.touches_system(first, contiguous ? count : 1)) return undefined;
     const dir = new Directory(em, number, parent, new Chain(first, count, contiguous), bytes - (bytes % ENTRY_BYTES));
     this.directories.set(number, dir);
     return dir;
