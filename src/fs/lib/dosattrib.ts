@@ -1,5 +1,6 @@
 /**
- * The attributes of files on FAT and exFAT as extended attributes, under the names by which programs know them elsewhere:
+ * The attributes of files on FAT and exFAT as extended attributes, under the names by which programs know them
+ * elsewhere:
  *
  *   system.dos_attrib       one byte: Linux's ntfs3
  *   system.ntfs_attrib      four bytes, little-endian: Linux's ntfs3, ntfs-3g
@@ -24,7 +25,8 @@ const USER = 'DOSATTRIB';
 
 /** Is it one of these names? */
 export function dosattrib_known(namespace: number, name: string): boolean {
-  return namespace === EXTATTR_NAMESPACE_USER ? name === USER : namespace === EXTATTR_NAMESPACE_SYSTEM && SYSTEM.includes(name);
+  if (namespace === EXTATTR_NAMESPACE_USER) return name === USER;
+  return namespace === EXTATTR_NAMESPACE_SYSTEM && SYSTEM.includes(name);
 }
 
 /** The value of a name that is known, for a file with attributes `attr`. */
@@ -55,5 +57,6 @@ export function dosattrib_parse(name: string, value: Uint8Array, attr: number): 
 /** The names to be listed. */
 export function dosattrib_list(namespace: number, attr: number): string[] {
   if (namespace === EXTATTR_NAMESPACE_SYSTEM) return [...SYSTEM];
-  return namespace === EXTATTR_NAMESPACE_USER && (attr & (DOS_READONLY | DOS_HIDDEN | DOS_SYSTEM)) !== 0 ? [USER] : [];
+  const unusual = (attr & (DOS_READONLY | DOS_HIDDEN | DOS_SYSTEM)) !== 0;
+  return namespace === EXTATTR_NAMESPACE_USER && unusual ? [USER] : [];
 }
