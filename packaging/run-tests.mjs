@@ -1,6 +1,8 @@
 // Runs the compiled tests with node-tap, prints what failed and what was skipped, and closes with
 // `N passed, N failed, N skipped`. Under CI a skipped test counts as a failure: there everything must run.
 //   node packaging/run-tests.mjs [name-part ...]     only files whose path contains one of the parts
+// HARNESS.each.test.js is run once for each file system (the matrix: for each variant) that goes through that harness, as an argument;
+// a name part may be one of those, too: `run-tests.mjs matrix ffs2-le` runs both, `run-tests.mjs 'matrix.each.test.js ffs2-le'` that one.
 import { spawn } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
@@ -9,10 +11,14 @@ import path from 'node:path';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const wanted = process.argv.slice(2);
-const files = readdirSync(path.join(root, 'build/test'), { recursive: true })
-  .filter((name) => name.endsWith('.test.js') && (wanted.length === 0 || wanted.some((part) => name.includes(part))))
-  .map((name) => path.join('build/test', name))
-  .sort();
+const { runsOf } = await import('../build/testing/variants/index.js');
+const EACH = /([a-z]+)\.each\.test\.js$/;
+const all = [];
+for (const name of readdirSync(path.join(root, 'build/test'), { recursive: true }).filter((one) => one.endsWith('.test.js'))) {
+  const harness = EACH.exec(name)?.[1];
+  for (const which of harness === undefined ? [''] : await runsOf(harness)) all.push(`build/test/${name}${which === '' ? '' : ` ${which}`}`);
+}
+const files = all.filter((name) => wanted.length === 0 || wanted.some((part) => name.slice('build/test/'.length).includes(part))).sort();
 if (files.length === 0) {
   console.error(`no test file matches ${wanted.join(' ')}`);
   process.exit(1);
@@ -26,7 +32,7 @@ const started = performance.now();
 function run(file) {
   return new Promise((resolve) => {
     const begin = performance.now();
-    const child = spawn(process.execPath, ['--enable-source-maps', file], {
+    const child = spawn(process.execPath, ['--enable-source-maps', ...file.split(' ')], {
       cwd: root,
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, TAP_TIMEOUT: String(FILE_TIMEOUT_S) },

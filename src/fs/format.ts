@@ -108,10 +108,12 @@ export const CHECK_FAILED = 8;
 export interface CheckReport {
   /** Nothing is wrong (any more), and the volume says so itself. */
   readonly clean: boolean;
+  /** The volume said when it was looked at that it had been unmounted properly; undefined if the format does not tell. */
+  readonly markedClean?: boolean;
   /** CHECK_*. */
   readonly exitStatus: number;
-  /** `fixed`: what was done about it, in a word. */
-  readonly problems: readonly { readonly message: string; readonly fixed?: string }[];
+  /** `code`: what kind it is, for programs; `fixed`: what was done about it, in a word. */
+  readonly problems: readonly { readonly message: string; readonly code?: string; readonly fixed?: string }[];
   /** Those that are not listed count, too. */
   readonly problemCount: number;
   /** What else there is to be said: phases, counts. */

@@ -7,6 +7,7 @@ import { examine } from '../../testing/powercut/examine.js';
 import { lcg } from './dice.js';
 import { workload } from '../../testing/powercut/workload.js';
 import type { Workload } from '../../testing/powercut/workload.js';
+import { variants } from '../fs/ffs/variants.js';
 import { bytesOf, newdisk, titleOf } from './write-support.js';
 import type { Geometry } from './write-support.js';
 
@@ -28,11 +29,13 @@ const GEOMETRY: readonly Geometry[] = [
   { format: 1, endian: 'big', blockSize: 8192, fragSize: 2048, inodes: 300 },
 ];
 
+const ORDERED = variants.find(({ powercut }) => powercut?.promise === 'ordered')!;
+
 /** What a cut breaks, in words; empty if nothing. */
 async function examinecut(before: Uint8Array, work: Workload, cut: PowerCut): Promise<string[]> {
   const disk = new MemoryDevice({ content: before });
   await replayUntil(disk, work.events, cut);
-  return examine('ordered', disk, work, cut.events);
+  return examine(ORDERED, disk, work, cut.events);
 }
 
 t.setTimeout(0); // the runner has a limit; long runs are asked for by the environment
@@ -41,7 +44,7 @@ for (const geometry of GEOMETRY) {
     await t.test(`${titleOf(geometry)}, seed ${seed}`, async (t) => {
       const disk = await newdisk(geometry, SIZE);
       const before = bytesOf(disk);
-      const work = await workload(disk, seed, STEPS);
+      const work = await workload(ORDERED, disk, seed, STEPS);
       const end = await fsck(disk);
       t.equal(end.problems.map((p) => p.message).join('\n'), '', 'in order at the end');
       t.ok(work.claims.length > 5, `${work.claims.length} promises, ${work.events.length} events`);

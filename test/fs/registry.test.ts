@@ -11,6 +11,7 @@ import { holds, identify } from '../../src/fs/identify.js';
 import { FORMATS, formatNamed } from '../../src/fs/registry.js';
 import { newfs } from '../../src/fs/ffs/tools/newfs.js';
 import { defaultsOf } from '../../src/cli/tool-options.js';
+import { allVariants } from '../../testing/variants/index.js';
 
 /** What every entry of the registry must keep. */
 t.test('every format', async (t) => {
@@ -30,6 +31,14 @@ t.test('every format', async (t) => {
     for (const options of [format.options, ...[tools.make, tools.check, tools.tune, tools.dump].map((tool) => tool?.options ?? [])]) checkOptions(t, options);
     for (const type of format.partitionTypes) t.match(type, /^(gpt|mbr|bsd|sun|apm):[^A-Z]+$/, type);
   }
+});
+
+t.test('every format has a list of variants', async (t) => {
+  const variants = await allVariants();
+  const names = variants.map(({ name }) => name);
+  t.equal(new Set(names).size, names.length, 'no name twice');
+  t.same(names.filter((name) => FORMATS.some((format) => format.name === name && variants.find((one) => one.name === name)!.type !== name)), [], 'none is called as another format');
+  for (const { name, harnesses, powercut } of variants) t.equal(harnesses.includes('powercut'), powercut !== undefined, `${name}: a promise, and what tests it`);
 });
 
 function checkOptions(t: Test, options: readonly FormatOption[]): void {

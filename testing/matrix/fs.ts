@@ -161,8 +161,9 @@ export interface Volume {
 }
 
 export interface Target {
-  /** Key of the table of expected failures. */
   readonly name: string;
+  /** Cases that it is known to fail, with the reason. A declared failure that passes is an error. */
+  readonly expected?: Readonly<Record<string, string>>;
   readonly features: ReadonlySet<Feature>;
   /** All cases that can share a volume do, each in its own folder. Else each has its own volume. */
   readonly shared?: boolean;

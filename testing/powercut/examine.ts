@@ -3,15 +3,17 @@ import { MemoryDevice } from '../../src/blockdev/memory.js';
 import type { DiskEvent } from '../devices/fault.js';
 import { lastBarrier } from '../devices/powercut.js';
 import type { PowerCut } from '../devices/powercut.js';
-import { fsck } from '../../src/fs/ffs/tools/fsck/index.js';
 import { MNT_RDONLY } from '../../src/kernel/fcntl.js';
 import { S_IFDIR, S_IFMT } from '../../src/kernel/stat.js';
 import type { RumpSys } from '../../src/kernel/sys/rumpsys.js';
 import type { Claim, Workload } from './workload.js';
-import { manifest, mountFfs, names } from '../../test/ffs/volumes.js';
-import { V, get, same } from '../../test/ffs/write-support.js';
+import { manifest, names } from '../../test/ffs/volumes.js';
+import { get, same } from '../../test/ffs/write-support.js';
+import type { Variant } from '../variants/variant.js';
+import { MOUNTPOINT as V, check, mountVolume } from '../variants/volume.js';
 
-export type PowercutMode = 'log' | 'ordered' | 'async';
+/** Every so many cuts another's checker looks, too. */
+const STRANGER = 20;
 
 /**
  * Cuts at event `at`. Of the writes since the last barrier the disk has, by turns: all; a random part, one write of it
@@ -72,7 +74,7 @@ async function contentOf(sys: RumpSys, path: string): Promise<Uint8Array | undef
 }
 
 /** The promises that a volume after a cut at event `at` does not keep. */
-export async function broken(sys: RumpSys, claims: readonly Claim[], at: number): Promise<string[]> {
+async function broken(sys: RumpSys, claims: readonly Claim[], at: number): Promise<string[]> {
   const bad: string[] = [];
   for (const claim of claims) {
     if (at < claim.since || at >= claim.until) continue;
@@ -112,17 +114,16 @@ function consistentnames(work: Workload, found: string, at: number): string | un
   return `the names are those of no moment since the last commit: ${found.replace(/x+/g, '').replaceAll('\n', ' ')}`;
 }
 
-async function examinelog(disk: MemoryDevice, work: Workload, at: number): Promise<string[]> {
+async function examinelog(variant: Variant, disk: MemoryDevice, work: Workload, at: number): Promise<string[]> {
   const bad: string[] = [];
   const problems = async (what: string, repaired: boolean): Promise<void> => {
-    const report = await fsck(disk);
-    // Files without a name that were open: the journal's list frees them at the next mount that writes.
-    const wrong = repaired ? report.problems : report.problems.filter((p) => p.code !== 'JOURNAL_DIRTY' && p.code !== 'UNREF_FILE');
-    for (const p of wrong.slice(0, 3)) bad.push(`${what}: ${p.code} ${p.message}`);
+    const report = await check(variant, disk);
+    const wrong = repaired ? report.problems : report.problems.filter(({ code }) => code === undefined || !(variant.powercut!.before_recovery ?? []).includes(code));
+    for (const p of wrong.slice(0, 3)) bad.push(`${what}: ${p.code ?? ''} ${p.message}`);
     if (repaired && !report.clean) bad.push(`${what}: not clean`);
   };
   await problems('checked with the journal in memory', false);
-  const first = await mountFfs(disk, MNT_RDONLY);
+  const first = await mountVolume(variant, disk, MNT_RDONLY);
   let seen: string;
   try {
     bad.push(...first.log.filter((l) => !l.startsWith('info')));
@@ -133,7 +134,7 @@ async function examinelog(disk: MemoryDevice, work: Workload, at: number): Promi
   } finally {
     await first.close();
   }
-  const second = await mountFfs(disk, 0);
+  const second = await mountVolume(variant, disk);
   try {
     bad.push(...second.log.filter((l) => !l.startsWith('info')));
     if ((await manifest(second.sys)) !== seen) bad.push('a read-only and a read-write mount show different files');
@@ -144,14 +145,14 @@ async function examinelog(disk: MemoryDevice, work: Workload, at: number): Promi
   return bad;
 }
 
-async function examineordered(disk: MemoryDevice, work: Workload, at: number, promised: boolean): Promise<string[]> {
-  const found = await fsck(disk);
-  const serious = new Set(['DUP_BLOCK', 'BAD_BLOCK', 'UNKNOWN_FILE_TYPE', 'CANNOT_READ']);
-  const bad = promised ? found.problems.filter((p) => serious.has(p.code)).map((p) => `${p.code} ${p.message}`) : [];
-  await fsck(disk, { mode: 'repair' });
-  const after = await fsck(disk);
-  if (!after.consistent) bad.push(`not repaired: ${after.problems[0]?.message ?? ''}`);
-  const vol = await mountFfs(disk, MNT_RDONLY);
+async function examineordered(variant: Variant, disk: MemoryDevice, work: Workload, at: number, promised: boolean): Promise<string[]> {
+  const found = await check(variant, disk);
+  const never = new Set(variant.powercut!.never);
+  const bad = promised ? found.problems.filter(({ code }) => code !== undefined && never.has(code)).map((p) => `${p.code} ${p.message}`) : [];
+  await check(variant, disk, 'repair');
+  const after = await check(variant, disk);
+  if (!after.clean) bad.push(`not repaired: ${after.problems[0]?.message ?? ''}`);
+  const vol = await mountVolume(variant, disk, MNT_RDONLY);
   try {
     if (promised) bad.push(...(await broken(vol.sys, work.claims, at)));
   } finally {
@@ -160,11 +161,35 @@ async function examineordered(disk: MemoryDevice, work: Workload, at: number, pr
   return bad;
 }
 
-/** What a cut breaks, in words; empty if nothing. */
-export async function examine(mode: PowercutMode, disk: MemoryDevice, work: Workload, at: number): Promise<string[]> {
+/** Mounted as it is, if the driver does that; then preened, and looked at by another's checker now and then. */
+async function examinesound(variant: Variant, disk: MemoryDevice, work: Workload, at: number, stranger: boolean): Promise<string[]> {
+  const bad: string[] = [];
+  const look = async (dev: MemoryDevice, flags: number, quiet: boolean): Promise<void> => {
+    const vol = await mountVolume(variant, dev, flags);
+    try {
+      bad.push(...(quiet ? vol.log : []), ...(await broken(vol.sys, work.claims, at)));
+    } finally {
+      await vol.close();
+    }
+  };
+  await look(disk.clone(), 0, false);
+  const preened = await check(variant, disk, 'preen');
+  for (const { message, fixed } of preened.problems) if (fixed === undefined) bad.push(`not mended without asking: ${message}`);
+  const after = await check(variant, disk);
+  if (!after.clean) bad.push(`after the repair: ${after.problems[0]?.message ?? 'not marked clean'}`);
+  const said = stranger ? await variant.stranger?.(disk) : undefined;
+  if (said !== undefined) bad.push(`another's checker: ${said}`);
+  await look(disk, MNT_RDONLY, true);
+  return bad;
+}
+
+/** What a cut breaks, in words; empty if nothing. `n`: its number: another's checker looks at some. */
+export async function examine(variant: Variant, disk: MemoryDevice, work: Workload, at: number, n = 1): Promise<string[]> {
+  const { promise } = variant.powercut!;
   try {
-    if (mode === 'log') return await examinelog(disk, work, at);
-    return await examineordered(disk, work, at, mode === 'ordered');
+    if (promise === 'log') return await examinelog(variant, disk, work, at);
+    if (promise === 'sound') return await examinesound(variant, disk, work, at, n % STRANGER === 0);
+    return await examineordered(variant, disk, work, at, promise === 'ordered');
   } catch (thrown) {
     return [`recovery fails: ${thrown instanceof Error ? `${thrown.message}\n${thrown.stack ?? ''}` : String(thrown)}`];
   }

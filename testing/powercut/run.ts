@@ -1,31 +1,20 @@
 /** Runs workloads on recording disks and cuts the power: what `npm run powercut` and the test of it do. */
-import type { NewfsVolumeOptions } from '../../src/fs/ffs/tools/newfs.js';
 import { MNT_ASYNC } from '../../src/kernel/fcntl.js';
 import { lcg } from '../../test/ffs/dice.js';
-import { workload } from './workload.js';
-import { mountFfs } from '../../test/ffs/volumes.js';
-import { bytesOf, newdisk } from '../../test/ffs/write-support.js';
+import { bytesOf } from '../../test/ffs/write-support.js';
+import type { Variant } from '../variants/variant.js';
+import { mountVolume, newDisk } from '../variants/volume.js';
 import { CutDisks, examine, randomcut } from './examine.js';
-import type { PowercutMode } from './examine.js';
-
-const GEOMETRIES: readonly NewfsVolumeOptions[] = [
-  { format: 2, endian: 'little', blockSize: 4096, fragSize: 512, maxFragsPerGroup: 4096 },
-  { format: 1, endian: 'big', blockSize: 8192, fragSize: 2048 },
-  { format: 2, endian: 'big', blockSize: 8192, fragSize: 1024 },
-  { format: 1, endian: 'little', blockSize: 4096, fragSize: 1024, maxFragsPerGroup: 2048 },
-];
-const JOURNALS = ['384k', '1m', '500k'] as const;
-const VOLUME_BYTES = 6 * 2 ** 20;
+import { workload } from './workload.js';
 
 export interface PowercutOptions {
-  readonly mode: PowercutMode;
+  /** They take turns; each has its promise (Variant.powercut). */
+  readonly variants: readonly Variant[];
   readonly points: number;
   readonly seed: number;
   /** Operations of a workload, and cuts of it. */
   readonly steps: number;
   readonly cuts: number;
-  /** Only this geometry. */
-  readonly geometry?: number;
   readonly progress?: (figures: PowercutFigures) => void;
 }
 
@@ -36,7 +25,7 @@ export interface PowercutFigures {
   writes: number;
   barriers: number;
   promises: number;
-  violations: { seed: number; cut: string; what: string[] }[];
+  violations: { variant: string; seed: number; cut: string; what: string[] }[];
 }
 
 export async function powercut(options: PowercutOptions): Promise<PowercutFigures> {
@@ -46,14 +35,14 @@ export async function powercut(options: PowercutOptions): Promise<PowercutFigure
 }
 
 async function one(options: PowercutOptions, seed: number, figures: PowercutFigures): Promise<void> {
-  const { mode, steps } = options;
-  const geometry = GEOMETRIES[options.geometry ?? seed % GEOMETRIES.length]!;
-  const disk = await newdisk(geometry, VOLUME_BYTES);
-  // Journals that are filled many times over, and journals that keep old transactions for long.
-  const mount: Record<string, string> = mode === 'log' ? { log: JOURNALS[Math.floor(seed / GEOMETRIES.length) % JOURNALS.length]! } : {};
-  if (mode === 'log') await (await mountFfs(disk, 0, mount)).close();
+  const { variants, steps } = options;
+  const variant = variants[seed % variants.length]!;
+  const { promise, size_bytes, orphans } = variant.powercut!;
+  const disk = (await newDisk(variant, size_bytes))!;
+  // The first mount makes the journal.
+  if (promise === 'log') await (await mountVolume(variant, disk)).close();
   const before = bytesOf(disk);
-  const work = await workload(disk, seed, steps, { mount, flags: mode === 'async' ? MNT_ASYNC : 0, orphans: true });
+  const work = await workload(variant, disk, seed, steps, { flags: promise === 'async' ? MNT_ASYNC : 0, orphans: orphans ?? true });
   figures.workloads++;
   figures.events += work.events.length;
   figures.promises += work.claims.length;
@@ -69,11 +58,11 @@ async function one(options: PowercutOptions, seed: number, figures: PowercutFigu
   const disks = new CutDisks(before, work.events);
   for (let n = 0; n < cuts; n++) {
     const cut = randomcut(work.events, at[n]!, n, random);
-    const what = await examine(mode, disks.after(cut), work, cut.events);
+    const what = await examine(variant, disks.after(cut), work, cut.events, n);
     figures.points++;
     if (what.length === 0) continue;
     const trace = work.trace.filter((line) => Number(line.split(':')[0]) <= cut.events).slice(-10);
-    figures.violations.push({ seed, cut: `cut ${n} at event ${cut.events} of ${work.events.length}`, what: [...what, 'last steps:', ...trace] });
+    figures.violations.push({ variant: variant.name, seed, cut: `cut ${n} at event ${cut.events} of ${work.events.length}`, what: [...what, 'last steps:', ...trace] });
   }
   options.progress?.(figures);
 }

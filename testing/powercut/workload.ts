@@ -4,13 +4,13 @@
  */
 import { FaultDevice } from '../devices/fault.js';
 import type { DiskEvent } from '../devices/fault.js';
-import type { BlockDevice } from '../../src/kernel/blkdev.js';
 import type { MemoryDevice } from '../../src/blockdev/memory.js';
 import { O_CREAT, O_RDWR } from '../../src/kernel/fcntl.js';
 import type { RumpSys } from '../../src/kernel/sys/rumpsys.js';
 import { dice } from '../../test/ffs/dice.js';
-import { mountFfs } from '../../test/ffs/volumes.js';
-import { V, pattern } from '../../test/ffs/write-support.js';
+import { pattern } from '../../test/ffs/write-support.js';
+import type { Variant } from '../variants/variant.js';
+import { MOUNTPOINT as V, mountVolume } from '../variants/volume.js';
 
 /** Holds for cuts at event counts since..until-1. */
 export interface Claim {
@@ -57,22 +57,17 @@ export interface Workload {
 }
 
 export interface WorkloadOptions {
-  /** Driver options and MNT_* flags of the mount. */
-  readonly mount?: Record<string, string | true>;
+  /** MNT_* flags of the mount. */
   readonly flags?: number;
   /** Also files without a name that stay open, and large ones. */
   readonly orphans?: boolean;
-  /** Mounts the disk on /vol; default: as FFS. */
-  readonly open?: (dev: BlockDevice) => Promise<{ readonly sys: RumpSys; readonly log: readonly string[]; close(): Promise<void> }>;
-  /** The format has hard links; default true. */
-  readonly hardlinks?: boolean;
 }
 
 /** Runs `steps` steps on `disk` and unmounts. */
-export async function workload(disk: MemoryDevice, seed: number, steps: number, options: WorkloadOptions = {}): Promise<Workload> {
+export async function workload(variant: Variant, disk: MemoryDevice, seed: number, steps: number, options: WorkloadOptions = {}): Promise<Workload> {
   const dev = new FaultDevice(disk, { record: true });
-  const vol = await (options.open?.(dev) ?? mountFfs(dev, options.flags ?? 0, options.mount ?? {}));
-  const run = new Run(vol.sys, dev, dice(Math.imul(seed, 2654435761) + 12345), options.orphans ?? false, options.hardlinks ?? true);
+  const vol = await mountVolume(variant, dev, options.flags ?? 0);
+  const run = new Run(vol.sys, dev, dice(Math.imul(seed, 2654435761) + 12345), kindsOf(variant, options.orphans ?? false));
   run.namespaces.push({ from: 0, at: 0, names: '', durable: true });
   for (let i = 0; i < steps; i++) await run.step();
   const { events } = dev;
@@ -87,6 +82,12 @@ export async function workload(disk: MemoryDevice, seed: number, steps: number, 
 
 const KINDS = ['create', 'create', 'create', 'append', 'overwrite', 'truncate', 'recycle', 'recycle', 'recycle', 'unlink', 'unlink', 'rename', 'rename', 'rename', 'replace', 'replace', 'linkunlink', 'mkdir', 'rmdir', 'movedir', 'fsync', 'fsync', 'fsync', 'sync'];
 
+/** What the steps may be; more often where it stands twice. */
+function kindsOf({ features }: Variant, orphans: boolean): readonly string[] {
+  const kinds = orphans ? [...KINDS, 'orphan', 'orphan', 'orphanwrite', 'orphanclose', 'large'] : KINDS;
+  return features.includes('hardlinks') ? kinds : kinds.filter((kind) => kind !== 'linkunlink');
+}
+
 class Run {
   readonly claims: Claim[] = [];
   readonly trace: string[] = [];
@@ -100,15 +101,14 @@ class Run {
   readonly namespaces: Namespace[] = [];
   /** Open files without a name. */
   readonly #orphans: number[] = [];
-  readonly #kinds: string[];
+  readonly #kinds: readonly string[];
   #serial = 0;
 
-  constructor(sys: RumpSys, dev: FaultDevice, roll: (sides: number) => number, orphans: boolean, hardlinks: boolean) {
+  constructor(sys: RumpSys, dev: FaultDevice, roll: (sides: number) => number, kinds: readonly string[]) {
     this.#sys = sys;
     this.#dev = dev;
     this.#roll = roll;
-    const kinds = hardlinks ? KINDS : KINDS.filter((kind) => kind !== 'linkunlink');
-    this.#kinds = orphans ? [...kinds, 'orphan', 'orphan', 'orphanwrite', 'orphanclose', 'large'] : kinds;
+    this.#kinds = kinds;
   }
 
   /** Remembers the names as they are now, `extra` besides. */

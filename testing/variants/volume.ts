@@ -1,0 +1,117 @@
+/** Volumes of a variant: made in memory, mounted in a kernel of their own, checked. */
+import { MemoryDevice } from '../../src/blockdev/memory.js';
+import { defaultsOf } from '../../src/cli/tool-options.js';
+import type { CheckMode, CheckReport, Format } from '../../src/fs/format.js';
+import { formatNamed } from '../../src/fs/registry.js';
+import { tmpfs } from '../../src/fs/tmpfs/index.js';
+import type { BlockDevice } from '../../src/kernel/blkdev.js';
+import { RumpKernel } from '../../src/kernel/rump.js';
+import { MemoryRumpuser } from '../../src/kernel/rumpuser/memory.js';
+import type { RumpSys } from '../../src/kernel/sys/rumpsys.js';
+import type { Feature, Target } from '../matrix/fs.js';
+import { hostVolume } from '../matrix/hostvolume.js';
+import { rumpVolume } from '../matrix/rumpvolume.js';
+import type { MountOptions, Variant } from './variant.js';
+
+const SIZE_BYTES = 16 * 2 ** 20;
+export const MOUNTPOINT = '/vol';
+
+export function formatOf({ type }: Variant): Promise<Format> {
+  return formatNamed(type)!.load();
+}
+
+/** An empty volume; undefined for a format that lies on no disk. */
+export async function newDisk(variant: Variant, size_bytes = variant.size_bytes ?? SIZE_BYTES): Promise<MemoryDevice | undefined> {
+  if (variant.disk !== undefined) return variant.disk(size_bytes);
+  const { source, tools } = await formatOf(variant);
+  if (source === 'none') return undefined;
+  const dev = new MemoryDevice({ size_bytes });
+  const make = await tools.make!.load();
+  await make(dev, { ...defaultsOf(tools.make!.options), ...variant.make }, { uid: 0, gid: 0 });
+  return dev;
+}
+
+export async function check(variant: Variant, dev: BlockDevice, mode: CheckMode = 'check'): Promise<CheckReport> {
+  const { tools } = await formatOf(variant);
+  const run = await tools.check!.load();
+  return run(dev, defaultsOf(tools.check!.options), { mode, skipClean: false });
+}
+
+/** For the driver's checker, and another's. @throws Error what they find */
+async function mustBeClean(variant: Variant, dev: MemoryDevice): Promise<void> {
+  const report = await check(variant, dev);
+  const said = report.clean ? await variant.stranger?.(dev) : undefined;
+  if (said !== undefined) throw new Error(`another's checker: ${said}`);
+  if (report.clean) return;
+  const problems = report.problems.slice(0, 5).map(({ message }) => message);
+  throw new Error(`${variant.type}: ${report.problemCount} problems${report.markedClean === false ? ', not marked clean' : ''}: ${problems.join('; ')}`);
+}
+
+export interface MountedVolume {
+  readonly kernel: RumpKernel;
+  readonly sys: RumpSys;
+  /** What the kernel logged, `level: message`. */
+  readonly log: readonly string[];
+  close(): Promise<void>;
+}
+
+/** Boots a kernel and mounts the device on {@link MOUNTPOINT}. @throws what mount(2) throws */
+export async function mountVolume(variant: Variant, dev: BlockDevice, flags = 0, more: MountOptions = {}): Promise<MountedVolume> {
+  const log: string[] = [];
+  const rumpuser = new MemoryRumpuser({ now: 1_800_000_000 });
+  rumpuser.rumpuser_dprintf = (level, message) => void log.push(`${level}: ${message}`);
+  const format = await formatOf(variant);
+  const kernel = await RumpKernel.boot({ rumpuser, components: [tmpfs, await format.load()] });
+  const { sys } = kernel;
+  const options = new Map(Object.entries({ ...variant.mount?.(dev.size_bytes), ...more }));
+  await sys.mkdir(MOUNTPOINT, 0o755);
+  try {
+    await sys.mount(format.name, MOUNTPOINT, flags, { fspec: dev, options });
+  } catch (thrown) {
+    await kernel.halt();
+    throw thrown;
+  }
+  return {
+    kernel, sys, log,
+    async close() {
+      await sys.unmount(MOUNTPOINT);
+      await kernel.halt();
+    },
+  };
+}
+
+/** For matrix, model and fsx: on a memory disk, which the driver's checker looks at after every unmount. */
+export function targetOf(variant: Variant): Target {
+  return {
+    name: variant.name,
+    features: new Set(variant.features),
+    ...(variant.expected === undefined ? {} : { expected: variant.expected }),
+    async make(size_bytes = variant.size_bytes ?? SIZE_BYTES) {
+      const format = await formatOf(variant);
+      const dev = await newDisk(variant, size_bytes);
+      const options = variant.mount?.(size_bytes) ?? {};
+      return rumpVolume({
+        component: await format.load(), options,
+        ...(dev === undefined ? {} : { dev }),
+        ...(dev === undefined || format.tools.check === undefined ? {} : { check: () => mustBeClean(variant, dev) }),
+      });
+    },
+  };
+}
+
+/** What no mount of the host passes on. */
+const HOST_LACKS: ReadonlySet<Feature> = new Set(['flags', 'filehandles', 'update', 'birthtime', 'xattr']);
+
+/** The same as a real mount in the host. */
+export function hostTargetOf(variant: Variant): Target {
+  return {
+    name: `mount-${variant.name}`,
+    features: new Set(variant.features.filter((feature) => !HOST_LACKS.has(feature))),
+    ...(variant.expected === undefined ? {} : { expected: variant.expected }),
+    shared: true,
+    async make(size_bytes = variant.size_bytes ?? SIZE_BYTES) {
+      const dev = (await newDisk(variant, size_bytes))!;
+      return hostVolume(dev, variant.mount?.(size_bytes) ?? {}, (left) => mustBeClean(variant, left));
+    },
+  };
+}
