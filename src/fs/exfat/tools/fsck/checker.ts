@@ -60,6 +60,8 @@ export class Checker {
   /** Set up before anything is walked. */
   volume!: Volume;
   names!: NameRules;
+  /** Cells of the FAT that are to end their chains, once nobody who shares these needs them any more. */
+  readonly ends: number[] = [];
   /** Clusters that somebody has. */
   readonly used = new ClusterSet();
 

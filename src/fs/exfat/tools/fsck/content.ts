@@ -159,7 +159,7 @@ async function sized(c: Checker, placed: PlacedSet, follower: Follower, { size, 
     if (fix !== null) {
       bytes = good * clbytes;
       set.setstream(good === 0 ? ALLOCATION_POSSIBLE : set.flags, good === 0 ? 0 : set.firstcluster, Math.min(set.validlength, bytes), bytes);
-      if (good > 0 && !contiguous) await c.setcell(follower.clusters[good - 1], CHAIN_END);
+      if (good > 0 && !contiguous) c.ends.push(good === follower.count ? follower.last : follower.clusters[good - 1]);
       fix.fixed = `CUT TO ${bytes} BYTES`;
       changed = true;
     }
@@ -168,7 +168,7 @@ async function sized(c: Checker, placed: PlacedSet, follower: Follower, { size, 
     if (next !== CHAIN_END) {
       const fix = c.problem('safe', `${path}: its chain is longer than the file`);
       if (fix !== null) {
-        await c.setcell(follower.last, CHAIN_END);
+        c.ends.push(follower.last);
         fix.fixed = 'CUT';
       }
     }

@@ -6,6 +6,7 @@ import type { BlockDevice } from '../../../../kernel/blkdev.js';
 import type { CheckMode, CheckReport } from '../../../format.js';
 import { CHECK_FAILED, CHECK_OK, CHECK_UNRESOLVED } from '../../../format.js';
 import { PERCENT_IN_USE_AT, VOLUME_DIRTY, VOLUME_FLAGS_AT } from '../../disk/boot.js';
+import { CHAIN_END } from '../../space/fat.js';
 import { check_bitmap, keep_lost } from './bitmap.js';
 import type { Budget } from './checker.js';
 import { CannotCheck, Checker, TooMuch } from './checker.js';
@@ -31,6 +32,7 @@ async function run(dev: BlockDevice, mode: CheckMode, budget?: Budget): Promise<
     const system = await check_system(c);
     const { shared } = await check_directories(c, system.rootclusters);
     for (const one of shared) await copy_shared(c, one);
+    for (const cluster of c.ends) await c.setcell(cluster, CHAIN_END);
     await mend_system(c, system);
     // Without a bitmap that is right nobody is known to be without a file.
     if (system.bitmap !== null && !c.again) await keep_lost(c, await check_bitmap(c, system.bitmap));
