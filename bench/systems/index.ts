@@ -1,4 +1,6 @@
 import type { System } from '../system.js';
+import { exfatFuseSystem } from './exfat-fuse.js';
+import { exfatSystem } from './exfat.js';
 import { ffsLogSystem } from './ffs-log.js';
 import { ffsNoSandboxSystem } from './ffs-no-sandbox.js';
 import { ffsSystem } from './ffs.js';
@@ -7,4 +9,4 @@ import { fuseNativeSystem } from './fuse-native.js';
 import { zerofsSystem } from './zerofs.js';
 
 /** In the order in which they take turns. */
-export const systems: readonly System[] = [ffsSystem, ffsLogSystem, zerofsSystem, fuse2fsSystem, fuseNativeSystem, ffsNoSandboxSystem];
+export const systems: readonly System[] = [ffsSystem, ffsLogSystem, zerofsSystem, fuse2fsSystem, fuseNativeSystem, ffsNoSandboxSystem, exfatSystem, exfatFuseSystem];

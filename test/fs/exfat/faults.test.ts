@@ -1,5 +1,6 @@
 /**
- * Errors of the device at any place of a workload: every call ends, in an errno if it was not carried out; what was fsynced is
+ * Errors of the device at any place of a workload: every call ends, in an errno if it was not carried out; what was
+ * fsynced is
  * there; what is left can be mended. EXFAT_FAULTS=1 tries every place.
  */
 import t from 'tap';

@@ -7,7 +7,8 @@ import type { ExfatMount } from '../volume/exfatmount.js';
 import type { DirIndex } from './dirindex.js';
 
 /**
- * Directories are cached in pieces of this size, which a disk writes wholly or not at all: the unit in which their changes are
+ * Directories are cached in pieces of this size, which a disk writes wholly or not at all: the unit in which their
+ * changes are
  * put in order (order/order.ts). Sectors may be larger, but never smaller.
  */
 export const DIRBLOCK_BYTES = 512;
@@ -15,7 +16,10 @@ export const DIRBLOCK_ENTRIES = DIRBLOCK_BYTES / ENTRY_BYTES;
 /** What is not cached is read in pieces of this size. */
 const READ_BYTES = 32768;
 
-/** A directory's content: where it lies, and what is known of it. It outlives the vnode, for files in it are found by way of it. */
+/**
+ * A directory's content: where it lies, and what is known of it. It outlives the vnode, for files in it are found by
+ * way of it.
+ */
 export class Directory {
   readonly em: ExfatMount;
   readonly number: number;

@@ -15,11 +15,14 @@ export function name_key_hash(key: string): number {
 }
 
 /**
- * What is known of a directory that has been looked through: a hash table from names to the places of their sets, and the free
- * room of each block. Names are not kept: whoever looks up compares the name in the set. Kept right by whoever changes the
+ * What is known of a directory that has been looked through: a hash table from names to the places of their sets, and
+ * the free
+ * room of each block. Names are not kept: whoever looks up compares the name in the set. Kept right by whoever changes
+ * the
  * directory.
  *
- * The table is open addressing over a power of two of slots: the hash, and 0 never used, 1 emptied, else place / 32 + 2.
+ * The table is open addressing over a power of two of slots: the hash, and 0 never used, 1 emptied, else place / 32 +
+ * 2.
  */
 export class DirIndex {
   private readonly dir: Directory;

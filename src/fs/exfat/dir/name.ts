@@ -73,7 +73,8 @@ export class NameRules {
 
   /**
    * The UTF-16 units of a name that is to be given to a file.
-   * @throws EILSEQ it is no UTF-8; EINVAL it has characters that names cannot have, or is nothing but dots; ENAMETOOLONG
+   * @throws EILSEQ it is no UTF-8; EINVAL it has characters that names cannot have, or is nothing but dots;
+   * ENAMETOOLONG
    */
   newname(name: string): string {
     const given = utf16FromBytestr(name);

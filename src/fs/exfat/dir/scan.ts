@@ -7,7 +7,10 @@ import { FileSet } from './fileset.js';
 
 /** What a walk over a directory tells of. Whoever answers false ends it. */
 export interface Visitor {
-  /** A file: its set, whose structure is right, the byte offset of its first entry, and where that lies on the device. `set` is valid until the call returns. */
+  /**
+   * A file: its set, whose structure is right, the byte offset of its first entry, and where that lies on the device.
+   * `set` is valid until the call returns.
+   */
   file(set: FileSet, offset: number, at: number): boolean;
   /** Another primary entry that is in use. */
   other?(type: number, offset: number, bp: Buf, into: number): boolean;
@@ -18,7 +21,8 @@ export interface Visitor {
 }
 
 /**
- * Walks over the entries of a directory from byte `offset` on, set by set, up to the entry that ends it. A set that was changed
+ * Walks over the entries of a directory from byte `offset` on, set by set, up to the entry that ends it. A set that was
+ * changed
  * while the walk waited for the device may be met twice or not at all: whoever calls holds the directory's lock.
  * States: between sets (need 0) -> in the set of a file (`need` entries are missing) -> between sets.
  */

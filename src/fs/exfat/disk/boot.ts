@@ -1,5 +1,6 @@
 /**
- * The boot sector and the boot region of 12 sectors (main at sector 0, backup at sector 12): where everything else lies.
+ * The boot sector and the boot region of 12 sectors (main at sector 0, backup at sector 12): where everything else
+ * lies.
  * Source: Microsoft's exFAT specification, sections 2 and 3.
  */
 import { E, errno } from '../../../kernel/errno.js';

@@ -1,5 +1,6 @@
 /**
- * Directory entries: 32 bytes each, of many types. A file is a set of them: one primary entry, a stream extension and its name.
+ * Directory entries: 32 bytes each, of many types. A file is a set of them: one primary entry, a stream extension and
+ * its name.
  * Source: Microsoft's exFAT specification, sections 6 and 7.
  */
 export const ENTRY_BYTES = 32;

@@ -1,5 +1,6 @@
 /**
- * Times: the two words of DOS as one, a count of 10 ms (0..199) that creation and modification have beside them, and how far
+ * Times: the two words of DOS as one, a count of 10 ms (0..199) that creation and modification have beside them, and
+ * how far
  * the clock was from UTC, in quarters of an hour. Source: Microsoft's exFAT specification, sections 7.4.5 to 7.4.10.
  */
 import type { DosTime, DosZone } from '../../lib/dostime.js';

@@ -1,5 +1,6 @@
 /**
- * The recommended up-case table as rules: units first..last, in steps of 1 or 2, become the unit that lies `distance` further.
+ * The recommended up-case table as rules: units first..last, in steps of 1 or 2, become the unit that lies `distance`
+ * further.
  * A test holds what they make against the checksum that every formatter writes (0xE619D30D).
  * Source: Microsoft's exFAT specification, section 7.2.5.1.
  */

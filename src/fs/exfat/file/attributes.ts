@@ -89,7 +89,8 @@ export async function node_setattr(vp: Vnode, vap: Vattr, ctx: Context): Promise
 }
 
 /**
- * The attributes that stand for a mode: all write bits that the mount leaves, or none. What the format cannot keep changes nothing, and
+ * The attributes that stand for a mode: all write bits that the mount leaves, or none. What the format cannot keep
+ * changes nothing, and
  * is no error, as on Linux: programs that copy files would fail with each of them. @throws EPERM set-id and sticky bits
  */
 function mode_attributes(node: ExfatNode, mode: number): number {

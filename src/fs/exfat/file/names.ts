@@ -218,7 +218,8 @@ function oneblock(offset: number, entries: number): boolean {
 }
 
 /**
- * VOP_RENAME. In place where the new set fits where the old one is, or where that of the replaced file is; else the new name is on
+ * VOP_RENAME. In place where the new set fits where the old one is, or where that of the replaced file is; else the new
+ * name is on
  * the disk before the old one goes.
  * @throws ENOTEMPTY EINVAL EILSEQ ENAMETOOLONG ENOSPC EIO
  */

@@ -6,7 +6,10 @@ import { node_store } from './store.js';
 
 const DAY_SECONDS = 86400;
 
-/** A change of the file: now is its time of change, and of modification if its content has changed. @returns whether there is something to be stored */
+/**
+ * A change of the file: now is its time of change, and of modification if its content has changed. @returns whether
+ * there is something to be stored
+ */
 export function node_touch(node: ExfatNode, content: boolean): boolean {
   const { en_em: em } = node;
   const { sec, nsec } = em.em_kernel.now();

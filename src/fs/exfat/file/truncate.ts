@@ -35,7 +35,10 @@ export async function file_shrink(node: ExfatNode, size: number): Promise<void> 
   if (rows.length > 0) node.en_cut = order.epoch;
 }
 
-/** Gives the file clusters up to `size`, which its length does not tell of yet. @throws ENOSPC it then has none more; EIO */
+/**
+ * Gives the file clusters up to `size`, which its length does not tell of yet. @throws ENOSPC it then has none more;
+ * EIO
+ */
 export async function file_reserve(node: ExfatNode, size: number): Promise<void> {
   const { en_em: em, en_chain: chain } = node;
   const before = chain.count;
@@ -70,7 +73,10 @@ export function check_size(size: number): void {
   if (size > Number.MAX_SAFE_INTEGER) throw errno(E.EFBIG);
 }
 
-/** truncate(2), inside an operation. What a file gains reads as zeros: it lies behind ValidDataLength. @throws EFBIG ENOSPC EIO EISDIR */
+/**
+ * truncate(2), inside an operation. What a file gains reads as zeros: it lies behind ValidDataLength. @throws EFBIG
+ * ENOSPC EIO EISDIR
+ */
 export async function file_resize(vp: Vnode, size: number, _ctx: Context): Promise<void> {
   const node = VTOE(vp);
   if (node.isdir) throw errno(E.EISDIR);

@@ -70,7 +70,10 @@ async function end(node: ExfatNode, uio: Uio, before: number): Promise<void> {
   if (stored) await stored;
 }
 
-/** Gives the file the clusters for the data. @returns how many bytes of it have no room @throws ENOSPC there is none at all; EIO */
+/**
+ * Gives the file the clusters for the data. @returns how many bytes of it have no room @throws ENOSPC there is none at
+ * all; EIO
+ */
 async function room(node: ExfatNode, uio: Uio): Promise<number> {
   const { en_em: em, en_chain: chain } = node;
   const end = uio.uio_offset + uio.uio_resid;
@@ -133,7 +136,10 @@ function piece(node: ExfatNode, uio: Uio, run: Run, into: number, wanted: number
   uio.advance(n);
 }
 
-/** posix_fallocate, inside no operation: clusters are reserved, and what the file gains reads as zeros. @throws ENOSPC EFBIG EIO EISDIR */
+/**
+ * posix_fallocate, inside no operation: clusters are reserved, and what the file gains reads as zeros. @throws ENOSPC
+ * EFBIG EIO EISDIR
+ */
 export async function file_allocate(node: ExfatNode, offset: number, length: number): Promise<void> {
   if (node.isdir) throw errno(E.EISDIR);
   node_must_be_good(node);

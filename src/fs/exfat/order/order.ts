@@ -11,17 +11,20 @@ import { Rank } from './ranks.js';
 import { Rows } from './rows.js';
 
 /**
- * What is to be written, and in which order, so that whatever the power cuts off there is no worse than lost clusters. Operations
+ * What is to be written, and in which order, so that whatever the power cuts off there is no worse than lost clusters.
+ * Operations
  * change buffers only, and file data lies in clusters that the disk knows nothing of before; a flush writes
  *
  *   1. the FAT and the bitmap as they have become by allocation
  *   2. entries of directories, rank by rank (ranks.ts)
  *   3. what may be free now: bits of the bitmap, ends of chains that were cut. They are not in the buffers before that
  *
- * with a barrier behind each step that wrote something. fsync needs steps 1 and 2. Clusters of what was removed are free for
+ * with a barrier behind each step that wrote something. fsync needs steps 1 and 2. Clusters of what was removed are
+ * free for
  * others once step 2 is done.
  *
- * States of the volume: clean on the disk (marked false) -> marked dirty, before the first change -> clean again, after a sync
+ * States of the volume: clean on the disk (marked false) -> marked dirty, before the first change -> clean again, after
+ * a sync
  * that left nothing to write. broken: a write failed or the volume contradicts itself; nothing is changed any more.
  */
 export class Order {
@@ -65,7 +68,10 @@ export class Order {
 
   // ---- operations
 
-  /** An operation that changes something begins; it ends with `end`. Test the result before awaiting it. @throws EIO EROFS */
+  /**
+   * An operation that changes something begins; it ends with `end`. Test the result before awaiting it. @throws EIO
+   * EROFS
+   */
   begin(): Promise<void> | undefined {
     const wait = this.lock.enter(false);
     if (wait === undefined && this.marked && this.broken === undefined) return undefined;
@@ -201,7 +207,8 @@ export class Order {
   }
 
   /**
-   * Brings everything to the disk that operations have changed. `all`: step 3, too, and the barrier behind it; without, what fsync
+   * Brings everything to the disk that operations have changed. `all`: step 3, too, and the barrier behind it; without,
+   * what fsync
    * promises. @throws EIO what the device says; everything that it did not take is tried again
    */
   async flush(all: boolean): Promise<void> {

@@ -1,9 +1,12 @@
 import type { Buf } from '../../../kernel/vfs/bio.js';
 
 /**
- * The order in which changed blocks of directories may reach the disk. A block of rank n is written only when those of lower
- * rank are there, with a barrier between. Most have rank 0. A block from which a file is taken that has got another name elsewhere
- * gets a rank above that of the block with the new name. A block on which others rely in this way keeps its rank until it has
+ * The order in which changed blocks of directories may reach the disk. A block of rank n is written only when those of
+ * lower
+ * rank are there, with a barrier between. Most have rank 0. A block from which a file is taken that has got another
+ * name elsewhere
+ * gets a rank above that of the block with the new name. A block on which others rely in this way keeps its rank until
+ * it has
  * been written, so that there are no cycles.
  */
 export class Rank {

@@ -16,8 +16,10 @@ export interface Grower {
 }
 
 /**
- * Gives a file more clusters behind its last one: next to that if they are free, else where the longest row is. A file in one
- * row that cannot go on there becomes a chain: the FAT is told of all of it first. Inside an operation; the caller stores the set.
+ * Gives a file more clusters behind its last one: next to that if they are free, else where the longest row is. A file
+ * in one
+ * row that cannot go on there becomes a chain: the FAT is told of all of it first. Inside an operation; the caller
+ * stores the set.
  * @returns how many it got; fewer than `want` (at least 1) where the volume is full
  * @throws ENOSPC not even one; EIO
  */
@@ -79,7 +81,10 @@ async function grow_once(em: ExfatMount, order: Order, who: Grower, want: number
   return count;
 }
 
-/** Finds free clusters for a file that ends with cluster `last` (0: it has none), and marks them as in use. One at a time. */
+/**
+ * Finds free clusters for a file that ends with cluster `last` (0: it has none), and marks them as in use. One at a
+ * time.
+ */
 async function claim(em: ExfatMount, order: Order, chain: Chain, last: number, want: number): Promise<Run | null> {
   const { em_bitmap: bitmap } = em;
   const wait = order.allocating.enter(true);

@@ -11,7 +11,8 @@ const BLOCK_BYTES = 4096;
 const COUNT_BYTES = 1 << 20;
 
 /**
- * The allocation bitmap, alone in saying which clusters are free: bit 0 is cluster 2. It is read in blocks as they are wanted,
+ * The allocation bitmap, alone in saying which clusters are free: bit 0 is cluster 2. It is read in blocks as they are
+ * wanted,
  * never as a whole: that of a large volume has tens of megabytes.
  */
 export class Bitmap {

@@ -11,12 +11,16 @@ export class Run {
   ) {}
 }
 
-/** Runs that are remembered of one file; of more, every other one is forgotten and found again by way of its neighbour. */
+/**
+ * Runs that are remembered of one file; of more, every other one is forgotten and found again by way of its neighbour.
+ */
 const RUNS_MAX = 16384;
 
 /**
- * Where the clusters of a file lie. Either in one row from `first` on (NoFatChain), or as the FAT chains them: then runs are
- * remembered as they are met. `count` comes from the length of the file: a chain is never followed further, so that one that
+ * Where the clusters of a file lie. Either in one row from `first` on (NoFatChain), or as the FAT chains them: then
+ * runs are
+ * remembered as they are met. `count` comes from the length of the file: a chain is never followed further, so that one
+ * that
  * leads in a circle ends.
  */
 export class Chain {
@@ -28,7 +32,9 @@ export class Chain {
   contiguous: boolean;
   /** Of the root directory, the bitmap or the up-case table: nobody else's chain may lead there. */
   system = false;
-  /** Index in the file, cluster and length of each run known, ascending by index. Gaps are where runs were forgotten. */
+  /**
+   * Index in the file, cluster and length of each run known, ascending by index. Gaps are where runs were forgotten.
+   */
   private index: number[] = [];
   private cluster: number[] = [];
   private length: number[] = [];
@@ -68,7 +74,10 @@ export class Chain {
     return low - 1;
   }
 
-  /** Follows the FAT from known run `i` (-1: from the start) until it has cluster `at` and `max` clusters behind it in a row, or the row ends. */
+  /**
+   * Follows the FAT from known run `i` (-1: from the start) until it has cluster `at` and `max` clusters behind it in a
+   * row, or the row ends.
+   */
   private walk(em: ExfatMount, i: number, at: number, max: number): MaybePromise<Run> {
     // A new run never lies between known ones: what was forgotten is walked again without being remembered.
     const remember = i === this.index.length - 1;

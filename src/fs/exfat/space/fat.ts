@@ -10,7 +10,8 @@ export const CLUSTER_BAD = 0xffff_fff7;
 const BLOCK_BYTES = 4096;
 
 /**
- * The active FAT: for each cluster of a chain the next one. A cell means nothing where its cluster is free or belongs to a file
+ * The active FAT: for each cluster of a chain the next one. A cell means nothing where its cluster is free or belongs
+ * to a file
  * that is marked NoFatChain.
  */
 export class Fat {

@@ -31,7 +31,10 @@ export interface Layout {
   readonly upcaseClusters: number;
 }
 
-/** Capacity up to which a card has such clusters and boundaries, bytes. Source: SD Association, Part 2, File System Specification. */
+/**
+ * Capacity up to which a card has such clusters and boundaries, bytes. Source: SD Association, Part 2, File System
+ * Specification.
+ */
 const SD_CARDS: readonly (readonly [capacity: number, cluster: number, boundary: number])[] = [
   [8 * MIB, 8192, 8192], [64 * MIB, 16384, 16384], [256 * MIB, 16384, 32768], [GIB, 16384, 65536], [2 * GIB, 32768, 65536],
   [32 * GIB, 32768, 4 * MIB], [128 * GIB, 128 << 10, 16 * MIB], [512 * GIB, 256 << 10, 32 * MIB], [2048 * GIB, 512 << 10, 64 * MIB],

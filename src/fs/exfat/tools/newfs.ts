@@ -1,5 +1,6 @@
 /**
- * newfs: makes an empty exFAT volume on a block device. What lies where is in layout.ts; this writes it. Zeros are written only
+ * newfs: makes an empty exFAT volume on a block device. What lies where is in layout.ts; this writes it. Zeros are
+ * written only
  * where there are none, so that a large volume on a sparse image stays sparse.
  */
 import type { BlockDevice } from '../../../kernel/blkdev.js';

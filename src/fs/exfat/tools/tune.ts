@@ -10,7 +10,9 @@ import { guid_bytes, guid_text } from './guid.js';
 import { serial_number } from './make.js';
 import { Volume } from './volume.js';
 
-/** Puts an entry of the root in the place of the one of its type, or where one is not in use. @returns what was there */
+/**
+ * Puts an entry of the root in the place of the one of its type, or where one is not in use. @returns what was there
+ */
 async function put_entry(volume: Volume, type: number, entry: Uint8Array, dryRun: boolean): Promise<Uint8Array | undefined> {
   let place = -1;
   let old: Uint8Array | undefined;

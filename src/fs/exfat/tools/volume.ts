@@ -1,4 +1,7 @@
-/** A volume as tools see it that work on a device of their own, without a mount: clusters, cells of the FAT, entries of the root. */
+/**
+ * A volume as tools see it that work on a device of their own, without a mount: clusters, cells of the FAT, entries of
+ * the root.
+ */
 import type { BlockDevice } from '../../../kernel/blkdev.js';
 import type { Boot } from '../disk/boot.js';
 import { ACTIVE_FAT, DIRECTORY_BYTES_MAX, FIRST_CLUSTER } from '../disk/boot.js';
@@ -88,7 +91,8 @@ export class Volume {
   }
 
   /**
-   * The entries of the root directory, each with its byte offset on the device, and at last the place where one could be added
+   * The entries of the root directory, each with its byte offset on the device, and at last the place where one could
+   * be added
    * (`bytes` is null; there is none if the directory is full).
    */
   async *rootentries(): AsyncGenerator<{ at: number; bytes: Uint8Array | null }> {

@@ -15,7 +15,10 @@ import { Fat } from '../space/fat.js';
 import type { Whereabouts } from './whereabouts.js';
 import type { ExfatOptions } from './options.js';
 
-/** A mounted exFAT volume: mp.mnt_data. Filled while it is mounted (mount.ts); only em_options and em_order change afterwards. */
+/**
+ * A mounted exFAT volume: mp.mnt_data. Filled while it is mounted (mount.ts); only em_options and em_order change
+ * afterwards.
+ */
 export class ExfatMount {
   readonly em_mountp: Mount;
   readonly em_kernel: Kernel;

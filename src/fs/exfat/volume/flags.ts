@@ -4,7 +4,10 @@ import type { ExfatMount } from './exfatmount.js';
 /** The part of the boot sector that has fields; one write of a disk. */
 const BOOT_BYTES = 512;
 
-/** Sets and clears VolumeFlags in the boot sector on the device (those of the backup mean nothing), and says how full the volume is. @throws EIO */
+/**
+ * Sets and clears VolumeFlags in the boot sector on the device (those of the backup mean nothing), and says how full
+ * the volume is. @throws EIO
+ */
 export async function write_flags(em: ExfatMount, set: number, clear: number): Promise<void> {
   const { em_dev: dev } = em;
   const sector = new Uint8Array(BOOT_BYTES);

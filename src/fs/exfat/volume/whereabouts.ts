@@ -21,7 +21,8 @@ export interface Place {
 const SEARCH_MAX = 1 << 20;
 
 /**
- * Which number is which file: numbers are places of entries (lib/filenumbers.ts), places lie in clusters, and clusters belong to
+ * Which number is which file: numbers are places of entries (lib/filenumbers.ts), places lie in clusters, and clusters
+ * belong to
  * directories. Known are the directories that have been looked into; what is not known is searched for from the root.
  */
 export class Whereabouts {

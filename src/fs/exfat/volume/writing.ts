@@ -8,7 +8,10 @@ import type { ExfatMount } from './exfatmount.js';
 /** Counting this many clusters takes no time that anybody would notice. */
 const COUNT_AT_ONCE = 1 << 24;
 
-/** The volume becomes writable; what a predecessor left undone is gone on with. It is marked dirty before the first change. `dirty`: it is so now, and stays so until it is checked. */
+/**
+ * The volume becomes writable; what a predecessor left undone is gone on with. It is marked dirty before the first
+ * change. `dirty`: it is so now, and stays so until it is checked.
+ */
 export async function start_writing(em: ExfatMount, dirty: boolean): Promise<void> {
   const order = new Order(em);
   order.staysdirty = dirty;
@@ -36,7 +39,10 @@ async function hold(em: ExfatMount, order: Order): Promise<void> {
   });
 }
 
-/** Everything goes to the disk, which says then that it is clean. @throws EIO; EBUSY for files without a name that are still open */
+/**
+ * Everything goes to the disk, which says then that it is clean. @throws EIO; EBUSY for files without a name that are
+ * still open
+ */
 export async function stop_writing(em: ExfatMount): Promise<void> {
   const order = em.em_order;
   if (order === null) return;

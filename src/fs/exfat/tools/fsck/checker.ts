@@ -121,7 +121,10 @@ export class Checker {
     await this.volume.setcell(cluster, next);
   }
 
-  /** Clusters in a row that nobody has, at most `want`; null: there are none. Looks for the first that are enough, else the longest. */
+  /**
+   * Clusters in a row that nobody has, at most `want`; null: there are none. Looks for the first that are enough, else
+   * the longest.
+   */
   vacant(want: number): { first: number; count: number } | null {
     const { volume, used } = this;
     let best: { first: number; count: number } | null = null;

@@ -178,7 +178,10 @@ async function sized(c: Checker, placed: PlacedSet, follower: Follower, { size, 
   return { changed, clusters: follower.clusters.slice(0, Math.ceil(bytes / clbytes)), bytes };
 }
 
-/** A rename gives the new name before it takes the old one. Which is which nobody can tell, and the new one may have replaced a file: both stay. */
+/**
+ * A rename gives the new name before it takes the old one. Which is which nobody can tell, and the new one may have
+ * replaced a file: both stay.
+ */
 const UNFINISHED = 'the same file goes by another name: a rename that was not finished';
 
 function share(c: Checker, placed: PlacedSet, follower: Follower, again: boolean, shared: Copied[]): void {

@@ -1,5 +1,6 @@
 /**
- * fsck: is a volume sound, and making it so. Boot regions, then the files of the system, then all directories with their files,
+ * fsck: is a volume sound, and making it so. Boot regions, then the files of the system, then all directories with
+ * their files,
  * then the bitmap. Nothing here is shared with what mounts a volume but the codecs of disk/ and dir/fileset.ts.
  */
 import type { BlockDevice } from '../../../../kernel/blkdev.js';
@@ -101,7 +102,8 @@ export interface QuickLook {
 }
 
 /**
- * A look at a volume that was not unmounted: may it be written as it is? Reads all directories and follows all chains, within a
+ * A look at a volume that was not unmounted: may it be written as it is? Reads all directories and follows all chains,
+ * within a
  * budget; what is only lost stays lost until a real check.
  */
 export async function quick_check(dev: BlockDevice, budget: Budget): Promise<QuickLook> {
