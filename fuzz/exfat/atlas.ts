@@ -1,7 +1,9 @@
 /** Where the structures of a sound volume lie. */
 import { boot_decode } from '../../src/fs/exfat/disk/boot.js';
 import type { Boot } from '../../src/fs/exfat/disk/boot.js';
-import { ENTRY_BYTES, IN_USE, NO_FAT_CHAIN, T_BITMAP, T_FILE, T_UPCASE, get_length } from '../../src/fs/exfat/disk/entry.js';
+import {
+  ENTRY_BYTES, IN_USE, NO_FAT_CHAIN, T_BITMAP, T_FILE, T_UPCASE, get_length,
+} from '../../src/fs/exfat/disk/entry.js';
 
 /** Entries that belong together: a file's set, or one entry of another kind. */
 export interface Group {
@@ -49,7 +51,9 @@ export function makeAtlas(bytes: Uint8Array): Atlas {
   const queue = [clustersOf(boot.FirstClusterOfRootDirectory, Infinity, false)];
   for (let clusters = queue.pop(); clusters !== undefined; clusters = queue.pop()) {
     used.push(...clusters);
-    const places = clusters.flatMap((c) => Array.from({ length: clbytes / ENTRY_BYTES }, (_, i) => at(c) + i * ENTRY_BYTES));
+    const places = clusters.flatMap(
+      (c) => Array.from({ length: clbytes / ENTRY_BYTES }, (_, i) => at(c) + i * ENTRY_BYTES),
+    );
     for (let i = 0; i < places.length; i++) {
       const place = places[i]!;
       const type = bytes[place]!;
@@ -66,7 +70,9 @@ export function makeAtlas(bytes: Uint8Array): Atlas {
       i += count - 1;
       if (!has) continue;
       const length = get_length(view, stream + 24);
-      const own = clustersOf(first, Math.ceil(length / clbytes), type === T_FILE && (bytes[stream + 1]! & NO_FAT_CHAIN) !== 0);
+      const own = clustersOf(
+        first, Math.ceil(length / clbytes), type === T_FILE && (bytes[stream + 1]! & NO_FAT_CHAIN) !== 0,
+      );
       if (type === T_FILE && (bytes[place + 4]! & 0x10) !== 0) queue.push(own);
       else used.push(...own);
       if (type === T_BITMAP) system = { ...system, bitmapat: at(first), bitmapbytes: length };

@@ -36,7 +36,9 @@ const MIB = 2 ** 20;
 export async function mountExfat(dev: BlockDevice, flags: number): Promise<MountedExfat> {
   const log: string[] = [];
   const rumpuser = new MemoryRumpuser({ now: NOW });
-  rumpuser.rumpuser_dprintf = (level, message, fields) => void log.push(`${level}: ${message}${fields === undefined ? '' : ` ${JSON.stringify(fields)}`}`);
+  rumpuser.rumpuser_dprintf = (level, message, fields) => void log.push(
+    `${level}: ${message}${fields === undefined ? '' : ` ${JSON.stringify(fields)}`}`,
+  );
   const kernel = await RumpKernel.boot({ rumpuser, components: [tmpfs, exfat], bufcache_bytes: BUFCACHE_BYTES });
   await kernel.sys.mkdir(MOUNTPOINT, 0o755);
   try {
@@ -98,6 +100,9 @@ export async function prepareBases(): Promise<void> {
     await kernel.halt();
     const bytes = new Uint8Array(plan.size_bytes);
     dev.read(bytes, 0, bytes.length, 0);
-    bases.set(name, { name, bytes, atlas: makeAtlas(bytes), digest: createHash('sha256').update(bytes).digest('hex').slice(0, 16) });
+    bases.set(
+      name,
+      { name, bytes, atlas: makeAtlas(bytes), digest: createHash('sha256').update(bytes).digest('hex').slice(0, 16) },
+    );
   }
 }

@@ -31,7 +31,9 @@ function deviceOf(mutant: Mutant): MutantDevice {
 }
 
 function problemsOf(report: CheckReport): string {
-  return report.problems.slice(0, 6).map((p) => `${p.message}${p.fixed === undefined ? '' : ` (${p.fixed})`}`).join('\n');
+  return report.problems.slice(0, 6).map(
+    (p) => `${p.message}${p.fixed === undefined ? '' : ` (${p.fixed})`}`,
+  ).join('\n');
 }
 
 /** What makes two problems the same. */
@@ -59,9 +61,13 @@ async function use(probe: Probe, what: string, mutant: Mutant, dev: MutantDevice
   await probe.op(`${what}: unmount`, () => sys.unmount(MOUNTPOINT));
   await probe.op(`${what}: halt`, () => kernel.halt());
   lastlog = log;
-  for (const line of log) if (BUG.test(line)) probe.violation('bug', what, line.replace(/\d+/g, 'N').slice(0, 100), line);
+  for (const line of log) {
+    if (BUG.test(line)) probe.violation('bug', what, line.replace(/\d+/g, 'N').slice(0, 100), line);
+  }
   const { resident_bytes, dirty_bytes } = kernel.bufcache as BufCache;
-  if (resident_bytes !== 0 || dirty_bytes !== 0) probe.violation('leak', what, 'buffers', `${resident_bytes} bytes of buffers, ${dirty_bytes} of them dirty`);
+  if (resident_bytes !== 0 || dirty_bytes !== 0) {
+    probe.violation('leak', what, 'buffers', `${resident_bytes} bytes of buffers, ${dirty_bytes} of them dirty`);
+  }
   return writable;
 }
 
@@ -70,7 +76,11 @@ async function cleanUse(probe: Probe, what: string, mutant: Mutant, dev: MutantD
   if (!(await use(probe, what, mutant, dev, 0))) return;
   probe.count('clean volumes used');
   const after = await probe.op(`${what}: check afterwards`, () => fsck(dev, 'check'));
-  if (after !== undefined && !after.clean) probe.violation('spoiled', what, whereOf(after), `${problemsOf(after)}\nthe kernel's log: ${lastlog.slice(0, 6).join(' | ')}`);
+  if (after !== undefined && !after.clean) {
+    probe.violation(
+      'spoiled', what, whereOf(after), `${problemsOf(after)}\nthe kernel's log: ${lastlog.slice(0, 6).join(' | ')}`,
+    );
+  }
 }
 
 async function run(mutant: Mutant, probe: Probe): Promise<void> {

@@ -16,13 +16,19 @@ const field = (name: string, offset: number, width: number): Field => ({ name, o
 
 const BOOT: readonly Field[] = [
   field('PartitionOffset', 64, 8), field('VolumeLength', 72, 8), field('FatOffset', 80, 4), field('FatLength', 84, 4), field('ClusterHeapOffset', 88, 4),
-  field('ClusterCount', 92, 4), field('FirstClusterOfRootDirectory', 96, 4), field('VolumeSerialNumber', 100, 4), field('FileSystemRevision', 104, 2),
-  field('VolumeFlags', 106, 2), field('BytesPerSectorShift', 108, 1), field('SectorsPerClusterShift', 109, 1), field('NumberOfFats', 110, 1),
+  field('ClusterCount', 92, 4), field(
+    'FirstClusterOfRootDirectory', 96, 4,
+  ), field('VolumeSerialNumber', 100, 4), field('FileSystemRevision', 104, 2),
+  field('VolumeFlags', 106, 2), field('BytesPerSectorShift', 108, 1), field(
+    'SectorsPerClusterShift', 109, 1,
+  ), field('NumberOfFats', 110, 1),
   field('PercentInUse', 112, 1), field('BootSignature', 510, 2), field('MustBeZero', 20, 1),
 ];
 const FILE: readonly Field[] = [
   field('EntryType', 0, 1), field('SecondaryCount', 1, 1), field('SetChecksum', 2, 2), field('FileAttributes', 4, 2), field('CreateTimestamp', 8, 4),
-  field('LastModifiedTimestamp', 12, 4), field('LastAccessedTimestamp', 16, 4), field('Create10msIncrement', 20, 1), field('CreateUtcOffset', 22, 1),
+  field(
+    'LastModifiedTimestamp', 12, 4,
+  ), field('LastAccessedTimestamp', 16, 4), field('Create10msIncrement', 20, 1), field('CreateUtcOffset', 22, 1),
 ];
 const STREAM: readonly Field[] = [
   field('EntryType', 0, 1), field('GeneralSecondaryFlags', 1, 1), field('NameLength', 3, 1), field('NameHash', 4, 2), field('ValidDataLength', 8, 8),
@@ -59,7 +65,9 @@ function fileOf(scene: Scene): Group {
   return scene.random.pick(scene.base.atlas.groups.filter(({ type }) => type === T_FILE));
 }
 
-const boot: Kind = (scene) => setField(scene, 'boot', scene.random.once(4) ? 12 * scene.base.atlas.secbytes : 0, scene.random.pick(BOOT));
+const boot: Kind = (scene) => setField(
+  scene, 'boot', scene.random.once(4) ? 12 * scene.base.atlas.secbytes : 0, scene.random.pick(BOOT),
+);
 
 const cell: Kind = (scene) => {
   const { base: { atlas }, random } = scene;
@@ -79,24 +87,34 @@ const entry: Kind = (scene) => {
 };
 
 const type: Kind = (scene) => {
-  const place = scene.random.once(3) ? scene.random.pick(scene.base.atlas.unused) : scene.random.pick(scene.random.pick(scene.base.atlas.groups).entries);
+  const place = scene.random.once(3) ? scene.random.pick(scene.base.atlas.unused) : scene.random.pick(
+    scene.random.pick(scene.base.atlas.groups).entries,
+  );
   return setField(scene, `entry at ${place}`, place, field('EntryType', 0, 1), BigInt(scene.random.pick(TYPES)));
 };
 
 /** The content of a file is that of another, of a directory, or of the system. */
 const crosslink: Kind = (scene) => {
   const { base: { atlas }, random } = scene;
-  const to = random.once(4) ? atlas.boot.FirstClusterOfRootDirectory : random.pick(atlas.groups.filter(({ first }) => first !== 0)).first;
-  return setField(scene, 'file', fileOf(scene).entries[1]!, field('FirstCluster', 20, 4), BigInt(to + random.pick([0, 0, 0, 1])));
+  const to = random.once(4) ? atlas.boot.FirstClusterOfRootDirectory : random.pick(
+    atlas.groups.filter(({ first }) => first !== 0),
+  ).first;
+  return setField(
+    scene, 'file', fileOf(scene).entries[1]!, field('FirstCluster', 20, 4), BigInt(to + random.pick([0, 0, 0, 1])),
+  );
 };
 
 /** A file becomes a directory, or a directory a file. */
 const kind: Kind = (scene) => {
   const place = fileOf(scene).entries[0]!;
-  return setField(scene, 'file', place, field('FileAttributes', 4, 2), getField(scene.view, place + 4, 2, true) ^ 0x10n);
+  return setField(
+    scene, 'file', place, field('FileAttributes', 4, 2), getField(scene.view, place + 4, 2, true) ^ 0x10n,
+  );
 };
 
-const flags: Kind = (scene) => setField(scene, 'file', fileOf(scene).entries[1]!, field('GeneralSecondaryFlags', 1, 1), BigInt(scene.random.below(8)));
+const flags: Kind = (scene) => setField(
+  scene, 'file', fileOf(scene).entries[1]!, field('GeneralSecondaryFlags', 1, 1), BigInt(scene.random.below(8)),
+);
 
 /** Entries appear where others were, or where there were none. */
 const splice: Kind = (scene) => {

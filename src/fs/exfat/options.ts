@@ -7,10 +7,19 @@ export const MOUNT_OPTIONS: readonly FormatOption[] = [
   { name: 'umask', kind: 'text', default: '022', describe: 'permission bits that nothing has, octal' },
   { name: 'fmask', kind: 'text', describe: 'the same for files alone' },
   { name: 'dmask', kind: 'text', describe: 'the same for directories alone' },
-  { name: 'tz', kind: 'text', choices: ['UTC'], describe: 'clocks that do not say how far they are from UTC show UTC; the default' },
-  { name: 'time_offset', kind: 'text', describe: 'how many minutes they are ahead of it, -1440 to 1440; also of the times that are written' },
+  {
+    name: 'tz', kind: 'text', choices: ['UTC'],
+    describe: 'clocks that do not say how far they are from UTC show UTC; the default',
+  },
+  {
+    name: 'time_offset', kind: 'text',
+    describe: 'how many minutes they are ahead of it, -1440 to 1440; also of the times that are written',
+  },
   { name: 'sys_tz', kind: 'flag', describe: 'they go by the zone of this host' },
-  { name: 'errors', kind: 'text', choices: ['continue', 'remount-ro'], default: 'remount-ro', describe: 'where the volume contradicts itself' },
+  {
+    name: 'errors', kind: 'text', choices: ['continue', 'remount-ro'], default: 'remount-ro',
+    describe: 'where the volume contradicts itself',
+  },
   { name: 'discard', kind: 'flag', describe: 'tell the device what is free' },
   { name: 'quiet', kind: 'flag', describe: 'chown and chmod that the format cannot keep change nothing, and succeed' },
   { name: 'keep_last_dots', kind: 'flag', describe: 'dots at the end of a name belong to it' },
@@ -20,8 +29,13 @@ export const MOUNT_OPTIONS: readonly FormatOption[] = [
 ];
 
 const LABEL: FormatOption = { name: 'label', alias: 'L', kind: 'text', describe: 'volume name, up to 11 characters' };
-const SERIAL: FormatOption = { name: 'serial', alias: 'i', kind: 'text', describe: 'serial number, up to 8 hexadecimal digits' };
-const GUID: FormatOption = { name: 'guid', alias: 'U', kind: 'text', describe: 'identification of the volume, as 8-4-4-4-12 hexadecimal digits' };
+const SERIAL: FormatOption = {
+  name: 'serial', alias: 'i', kind: 'text', describe: 'serial number, up to 8 hexadecimal digits',
+};
+const GUID: FormatOption = {
+  name: 'guid', alias: 'U', kind: 'text',
+  describe: 'identification of the volume, as 8-4-4-4-12 hexadecimal digits',
+};
 
 export const NEWFS_OPTIONS: readonly FormatOption[] = [
   { name: 'cluster-size', alias: 'c', kind: 'size', describe: 'one sector to 32m' },

@@ -68,7 +68,8 @@ export class Directory {
     const start = em.clusterat(run.cluster) + into - (into % DIRBLOCK_BYTES);
     const cached = em.em_bufcache.incore(em.em_dev, start);
     if (cached !== undefined) return cached;
-    const length = Math.min(READ_BYTES, em.em_clbytes) - ((into - (into % DIRBLOCK_BYTES)) % Math.min(READ_BYTES, em.em_clbytes));
+    const most = Math.min(READ_BYTES, em.em_clbytes);
+    const length = most - ((into - (into % DIRBLOCK_BYTES)) % most);
     if (length <= DIRBLOCK_BYTES) return em.em_bufcache.bread(em.em_dev, start, DIRBLOCK_BYTES);
     return this.readahead(start, length);
   }

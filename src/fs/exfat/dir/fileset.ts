@@ -1,9 +1,9 @@
 /** The set of entries of one file, as it lies on the disk: up to 19 entries, one behind the other. */
 import {
-  BENIGN, ENTRY_BYTES, F_SECONDARY_COUNT, IN_USE, NAME_UNITS, SECONDARIES_MAX, SECONDARIES_MIN, S_NAME_HASH, S_NAME_LENGTH, T_FILE, T_NAME, T_STREAM,
-  name_entries, put_length,
+  BENIGN, ENTRY_BYTES, F_ATTRIBUTES, F_CHECKSUM, F_SECONDARY_COUNT, IN_USE, NAME_UNITS, SECONDARIES_MAX,
+  SECONDARIES_MIN, S_DATA_LENGTH, S_FIRST_CLUSTER, S_FLAGS, S_NAME_HASH, S_NAME_LENGTH, S_VALID_LENGTH, T_FILE,
+  T_NAME, T_STREAM, get_length, name_entries, put_length, set_checksum,
 } from '../disk/entry.js';
-import { F_ATTRIBUTES, F_CHECKSUM, S_DATA_LENGTH, S_FIRST_CLUSTER, S_FLAGS, S_VALID_LENGTH, get_length, set_checksum } from '../disk/entry.js';
 
 export const SET_BYTES_MAX = (SECONDARIES_MAX + 1) * ENTRY_BYTES;
 /** Where the stream extension and the first name entry of a set are. */
@@ -63,7 +63,9 @@ export class FileSet {
     for (let i = names + 2; i < count; i++) {
       const type = bytes[i * ENTRY_BYTES];
       // Nobody may touch a file with a critical entry that he does not know.
-      if ((type & (IN_USE | BENIGN)) !== (IN_USE | BENIGN)) return `unknown critical entry, type 0x${type.toString(16)}`;
+      if ((type & (IN_USE | BENIGN)) !== (IN_USE | BENIGN)) {
+        return `unknown critical entry, type 0x${type.toString(16)}`;
+      }
     }
     return undefined;
   }
@@ -83,7 +85,9 @@ export class FileSet {
     let name = '';
     const length = this.namelength;
     for (let i = 0; i < length; i++) {
-      name += String.fromCharCode(view.getUint16(NAMES + Math.floor(i / NAME_UNITS) * ENTRY_BYTES + 2 + (i % NAME_UNITS) * 2, true));
+      name += String.fromCharCode(
+        view.getUint16(NAMES + Math.floor(i / NAME_UNITS) * ENTRY_BYTES + 2 + (i % NAME_UNITS) * 2, true),
+      );
     }
     return name;
   }
@@ -105,7 +109,9 @@ export class FileSet {
     bytes.fill(0, NAMES);
     for (let i = 0; i < names; i++) bytes[NAMES + i * ENTRY_BYTES] = T_NAME;
     for (let i = 0; i < units.length; i++) {
-      view.setUint16(NAMES + Math.floor(i / NAME_UNITS) * ENTRY_BYTES + 2 + (i % NAME_UNITS) * 2, units.charCodeAt(i), true);
+      view.setUint16(
+        NAMES + Math.floor(i / NAME_UNITS) * ENTRY_BYTES + 2 + (i % NAME_UNITS) * 2, units.charCodeAt(i), true,
+      );
     }
     // Without room for all of them the last go: they are benign.
     bytes.set(extra.subarray(0, SET_BYTES_MAX - (names + 2) * ENTRY_BYTES), (names + 2) * ENTRY_BYTES);

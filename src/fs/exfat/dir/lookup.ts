@@ -1,6 +1,8 @@
 import type { MaybePromise } from '../../../kernel/rumpuser/rumpuser.js';
 import type { Buf } from '../../../kernel/vfs/bio.js';
-import { ATTR_DIRECTORY, ENTRY_BYTES, F_SECONDARY_COUNT, SECONDARIES_MAX, SECONDARIES_MIN, T_FILE } from '../disk/entry.js';
+import {
+  ATTR_DIRECTORY, ENTRY_BYTES, F_SECONDARY_COUNT, SECONDARIES_MAX, SECONDARIES_MIN, T_FILE,
+} from '../disk/entry.js';
 import { DirIndex, name_key_hash } from './dirindex.js';
 import type { Directory } from './directory.js';
 import { DIRBLOCK_BYTES } from './directory.js';
@@ -108,7 +110,9 @@ function find(dir: Directory, index: DirIndex, key: string, hash: number, slot: 
     const found = dir_readset(dir, index.offset(slot));
     if (found instanceof Promise) {
       const here = slot;
-      return found.then((f) => (f !== undefined && rules.key(f.set.name()) === key ? f : find(dir, index, key, hash, here)));
+      return found.then(
+        (f) => (f !== undefined && rules.key(f.set.name()) === key ? f : find(dir, index, key, hash, here)),
+      );
     }
     if (found !== undefined && rules.key(found.set.name()) === key) return found;
   }

@@ -62,7 +62,9 @@ async function inside(dir: Directory, index: DirIndex, bytes: Uint8Array, near: 
   return base < 0 ? undefined : intoblock(dir, index, bytes, base);
 }
 
-async function intoblock(dir: Directory, index: DirIndex, bytes: Uint8Array, base: number): Promise<number | undefined> {
+async function intoblock(
+  dir: Directory, index: DirIndex, bytes: Uint8Array, base: number,
+): Promise<number | undefined> {
   const got = dir.block(base);
   const bp = got instanceof Promise ? await got : got;
   try {
@@ -91,7 +93,9 @@ async function atend(dir: Directory, index: DirIndex, bytes: Uint8Array, grown: 
   }
   const behind = offset + bytes.length;
   // What follows must end the directory; in old directories there may be anything.
-  if (behind < dir.bytes) await put(dir, behind, (bp, into) => bp.b_data[into] !== T_END && (bp.b_data[into] = T_END) === T_END);
+  if (behind < dir.bytes) {
+    await put(dir, behind, (bp, into) => bp.b_data[into] !== T_END && (bp.b_data[into] = T_END) === T_END);
+  }
   const blocks: Buf[] = [];
   try {
     for (let at = offset - (offset % DIRBLOCK_BYTES); at < behind; at += DIRBLOCK_BYTES) {
@@ -99,7 +103,9 @@ async function atend(dir: Directory, index: DirIndex, bytes: Uint8Array, grown: 
       blocks.push(got instanceof Promise ? await got : got);
     }
     // The first entry must not be on the disk before the others.
-    for (let i = blocks.length - 1; i > 0; i--) if (!rank_after(blocks[i], blocks[i - 1])) await dir.em.em_order!.reopen();
+    for (let i = blocks.length - 1; i > 0; i--) {
+      if (!rank_after(blocks[i], blocks[i - 1])) await dir.em.em_order!.reopen();
+    }
     for (let done = 0, i = 0; done < bytes.length; i++) {
       const into = (offset + done) % DIRBLOCK_BYTES;
       const n = Math.min(bytes.length - done, DIRBLOCK_BYTES - into);
@@ -109,7 +115,9 @@ async function atend(dir: Directory, index: DirIndex, bytes: Uint8Array, grown: 
     }
     const from = index.end;
     index.end = behind;
-    for (let i = 0; i < blocks.length; i++) index.look(blocks[i].b_data, offset - (offset % DIRBLOCK_BYTES) + i * DIRBLOCK_BYTES);
+    for (let i = 0; i < blocks.length; i++) {
+      index.look(blocks[i].b_data, offset - (offset % DIRBLOCK_BYTES) + i * DIRBLOCK_BYTES);
+    }
     if (from < offset) await skip(dir, index, from);
   } finally {
     for (const bp of blocks) dir.em.em_bufcache.brelse(bp);
@@ -141,7 +149,9 @@ async function put(dir: Directory, offset: number, change: (bp: Buf, into: numbe
 async function grow(dir: Directory, grown: Grown): Promise<void> {
   const { em, chain } = dir;
   const order = em.em_order!;
-  if (chain.count >= em.em_dirclusters) throw errno(E.ENOSPC, `directory ${dir.number} has ${dir.bytes} bytes: no directory can be larger`);
+  if (chain.count >= em.em_dirclusters) {
+    throw errno(E.ENOSPC, `directory ${dir.number} has ${dir.bytes} bytes: no directory can be larger`);
+  }
   await chain_grow(em, { chain, cut: -1 }, 1);
   const run = await chain.run(em, chain.count - 1, 1);
   await cluster_clear(em, run.cluster);

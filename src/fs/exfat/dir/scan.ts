@@ -71,7 +71,9 @@ class Walk {
     try {
       for (; into < end; into += ENTRY_BYTES) {
         const type = bp.b_data[into];
-        if (this.need > 0 && (type & (IN_USE | SECONDARY)) !== (IN_USE | SECONDARY)) this.broken(`type 0x${type.toString(16)} among its secondary entries`);
+        if (this.need > 0 && (type & (IN_USE | SECONDARY)) !== (IN_USE | SECONDARY)) {
+          this.broken(`type 0x${type.toString(16)} among its secondary entries`);
+        }
         if (type === T_END) return base + into;
         if (this.need > 0) {
           if (!this.secondary(bp, into)) return -1;

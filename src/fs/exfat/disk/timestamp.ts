@@ -16,7 +16,9 @@ const OFFSETS: (DosZone | undefined)[] = [];
 function zone_of(byte: number): DosZone | undefined {
   if ((byte & OFFSET_VALID) === 0) return undefined;
   const quarters = byte & 0x7f;
-  return (OFFSETS[byte] ??= quarters === 0 ? UTC : fixedZone((quarters < 64 ? quarters : quarters - 128) * QUARTER_MINUTES));
+  return (OFFSETS[byte] ??= quarters === 0 ? UTC : fixedZone(
+    (quarters < 64 ? quarters : quarters - 128) * QUARTER_MINUTES,
+  ));
 }
 
 /** OffsetFromUtc of a clock that is so many seconds ahead of UTC. */
@@ -34,7 +36,8 @@ export class Timestamp {
   /** Seconds since 1970, whole. `zone`: of clocks that do not say. */
   sec(zone: DosZone): number {
     // Bits that no time has: the second 62, a count of 10 ms above 199.
-    return dosToUnix(this.stamp >>> 16, this.stamp & 0xffff, zone_of(this.utc) ?? zone) + (this.tens >= 100 && this.tens < 200 ? 1 : 0);
+    const second = this.tens >= 100 && this.tens < 200 ? 1 : 0;
+    return dosToUnix(this.stamp >>> 16, this.stamp & 0xffff, zone_of(this.utc) ?? zone) + second;
   }
 
   get nsec(): number {

@@ -73,15 +73,21 @@ export function exfat_attributes(mp: Mount, fileno: number, vap: Vattr): MaybePr
 export async function node_setattr(vp: Vnode, vap: Vattr, ctx: Context): Promise<void> {
   const node = VTOE(vp);
   const { uid, gid, quiet, zone } = node.en_em.em_options;
-  if (!quiet && ((vap.va_uid !== VNOVAL && vap.va_uid !== uid) || (vap.va_gid !== VNOVAL && vap.va_gid !== gid))) throw errno(E.EPERM);
+  if (!quiet && ((vap.va_uid !== VNOVAL && vap.va_uid !== uid) || (vap.va_gid !== VNOVAL && vap.va_gid !== gid))) {
+    throw errno(E.EPERM);
+  }
   if (vap.va_flags !== VNOVAL && vap.va_flags !== 0) throw errno(E.EOPNOTSUPP);
   const attributes = vap.va_mode !== VNOVAL ? mode_attributes(node, vap.va_mode) : node.en_attributes;
   if (vap.va_size !== VNOVAL) await file_resize(vp, vap.va_size, ctx);
   let changed = attributes !== node.en_attributes;
   node.en_attributes = (node.en_attributes & ~ATTR_READONLY) | (attributes & ATTR_READONLY);
   if (vap.va_atimensec !== VNOTIME) changed = node.en_accessed.set(vap.va_atime, 0, zone, false) || changed;
-  if (vap.va_mtimensec !== VNOTIME) changed = node.en_modified.set(vap.va_mtime, vap.va_mtimensec, zone, true) || changed;
-  if (vap.va_birthtimensec !== VNOTIME) changed = node.en_created.set(vap.va_birthtime, vap.va_birthtimensec, zone, true) || changed;
+  if (vap.va_mtimensec !== VNOTIME) {
+    changed = node.en_modified.set(vap.va_mtime, vap.va_mtimensec, zone, true) || changed;
+  }
+  if (vap.va_birthtimensec !== VNOTIME) {
+    changed = node.en_created.set(vap.va_birthtime, vap.va_birthtimensec, zone, true) || changed;
+  }
   if (!changed) return;
   node_touch(node, false);
   const stored = node_store(node);

@@ -11,7 +11,10 @@ import type { Found } from '../dir/lookup.js';
 import { dir_index, dir_readset } from '../dir/lookup.js';
 import { cluster_clear, dir_enter, dir_leave, dir_renamed } from '../dir/modify.js';
 import { FIRST_CLUSTER } from '../disk/boot.js';
-import { ALLOCATION_POSSIBLE, ATTR_ARCHIVE, ATTR_DIRECTORY, ATTR_READONLY, ENTRY_BYTES, NO_FAT_CHAIN, S_DATA_LENGTH, S_FIRST_CLUSTER, S_FLAGS, get_length, name_entries } from '../disk/entry.js';
+import {
+  ALLOCATION_POSSIBLE, ATTR_ARCHIVE, ATTR_DIRECTORY, ATTR_READONLY, ENTRY_BYTES, NO_FAT_CHAIN, S_DATA_LENGTH,
+  S_FIRST_CLUSTER, S_FLAGS, get_length, name_entries,
+} from '../disk/entry.js';
 import { rank_after } from '../order/ranks.js';
 import { chain_grow } from '../space/alloc.js';
 import { Chain } from '../space/chain.js';
@@ -108,7 +111,8 @@ function extra_chains(em: ExfatMount, set: FileSet): Chain[] {
     const first = set.view.getUint32(at + S_FIRST_CLUSTER, true);
     const count = em.clustersof(get_length(set.view, at + S_DATA_LENGTH));
     const contiguous = (flags & NO_FAT_CHAIN) !== 0;
-    if ((flags & ALLOCATION_POSSIBLE) === 0 || count === 0 || !em.iscluster(first) || !(count <= em.em_clend - FIRST_CLUSTER)) continue;
+    if ((flags & ALLOCATION_POSSIBLE) === 0 || count === 0 || !em.iscluster(first)) continue;
+    if (!(count <= em.em_clend - FIRST_CLUSTER)) continue;
     if (!contiguous || first + count <= em.em_clend) chains.push(new Chain(first, count, contiguous));
   }
   return chains;
@@ -119,7 +123,11 @@ async function set_of(node: ExfatNode): Promise<FileSet> {
   const reading = dir_readset(node.en_parent!, node.en_offset);
   // What it answers at once is memory that the next one who reads a set uses again.
   const found: Found | undefined = reading instanceof Promise ? await reading : reading;
-  if (found === undefined) throw node.en_em.em_damage.error(`directory ${node.en_parent!.number}, entry at ${node.en_offset}: not what it was`);
+  if (found === undefined) {
+    throw node.en_em.em_damage.error(
+      `directory ${node.en_parent!.number}, entry at ${node.en_offset}: not what it was`,
+    );
+  }
   const set = new FileSet();
   set.bytes.set(found.set.bytes);
   set.count = found.set.count;
@@ -223,7 +231,9 @@ function oneblock(offset: number, entries: number): boolean {
  * the disk before the old one goes.
  * @throws ENOTEMPTY EINVAL EILSEQ ENAMETOOLONG ENOSPC EIO
  */
-export async function rename_file(fdvp: Vnode, fvp: Vnode, tdvp: Vnode, tvp: Vnode | null, tname: string): Promise<void> {
+export async function rename_file(
+  fdvp: Vnode, fvp: Vnode, tdvp: Vnode, tvp: Vnode | null, tname: string,
+): Promise<void> {
   const node = VTOE(fvp);
   const { en_em: em } = node;
   const from = directory_of(VTOE(fdvp));
@@ -257,7 +267,9 @@ export async function rename_file(fdvp: Vnode, fvp: Vnode, tdvp: Vnode, tvp: Vno
   }
 }
 
-async function move(todir: ExfatNode, node: ExfatNode, from: Directory, oldkey: string, to: Directory, set: FileSet): Promise<void> {
+async function move(
+  todir: ExfatNode, node: ExfatNode, from: Directory, oldkey: string, to: Directory, set: FileSet,
+): Promise<void> {
   const { en_em: em, en_offset: oldoffset, en_entries: oldentries } = node;
   if (from === to && set.count === oldentries && oneblock(oldoffset, oldentries)) {
     const newkey = em.em_names.key(set.name());
@@ -273,7 +285,10 @@ async function move(todir: ExfatNode, node: ExfatNode, from: Directory, oldkey: 
 }
 
 /** The new name is there: the old one goes, but not from the disk before the new one is on it. */
-async function leave(node: ExfatNode, from: Directory, oldoffset: number, oldentries: number, oldkey: string, to: Directory, offset: number, count: number): Promise<void> {
+async function leave(
+  node: ExfatNode, from: Directory, oldoffset: number, oldentries: number, oldkey: string, to: Directory,
+  offset: number, count: number,
+): Promise<void> {
   const { en_em: em } = node;
   const order = em.em_order!;
   // What the disk never knew it cannot lose.
@@ -284,7 +299,9 @@ async function leave(node: ExfatNode, from: Directory, oldoffset: number, oldent
 }
 
 /** Arranges for the blocks with the new set to be written before the block with the first entry of the old one. */
-async function behind(from: Directory, oldoffset: number, to: Directory, offset: number, count: number): Promise<boolean> {
+async function behind(
+  from: Directory, oldoffset: number, to: Directory, offset: number, count: number,
+): Promise<boolean> {
   // A directory that has grown is not known by its parent yet.
   if (to.grown === to.em.em_order!.epoch) return false;
   const { em_bufcache: cache } = to.em;
@@ -303,7 +320,9 @@ async function behind(from: Directory, oldoffset: number, to: Directory, offset:
 }
 
 /** The file takes the place of another one. */
-async function replace(todir: ExfatNode, node: ExfatNode, from: Directory, oldkey: string, to: Directory, target: ExfatNode, set: FileSet): Promise<void> {
+async function replace(
+  todir: ExfatNode, node: ExfatNode, from: Directory, oldkey: string, to: Directory, target: ExfatNode, set: FileSet,
+): Promise<void> {
   const { en_em: em, en_offset: oldoffset, en_entries: oldentries } = node;
   const { en_offset: toffset, en_entries: tentries } = target;
   const told = await set_of(target);

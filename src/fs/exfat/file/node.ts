@@ -5,8 +5,8 @@ import type { FileSet } from '../dir/fileset.js';
 import type { Found } from '../dir/lookup.js';
 import { CLUSTERS_MAX } from '../disk/boot.js';
 import {
-  ATTR_DIRECTORY, F_ACCESS, F_ACCESS_UTC, F_ATTRIBUTES, F_CREATE, F_CREATE_10MS, F_CREATE_UTC, F_MODIFY, F_MODIFY_10MS, F_MODIFY_UTC,
-  NO_FAT_CHAIN,
+  ATTR_DIRECTORY, F_ACCESS, F_ACCESS_UTC, F_ATTRIBUTES, F_CREATE, F_CREATE_10MS, F_CREATE_UTC, F_MODIFY, F_MODIFY_10MS,
+  F_MODIFY_UTC, NO_FAT_CHAIN,
 } from '../disk/entry.js';
 import { Timestamp } from '../disk/timestamp.js';
 import { Chain } from '../space/chain.js';
@@ -112,8 +112,12 @@ export function set_content_problem(em: ExfatMount, set: FileSet): string | unde
   if (set.validlength > size) return `ValidDataLength ${set.validlength} above DataLength ${size}`;
   if (count === 0) return undefined;
   if (!em.iscluster(first)) return `FirstCluster ${first}`;
-  if ((set.flags & NO_FAT_CHAIN) !== 0 && first + count > em.em_clend) return `clusters ${first} to ${first + count - 1} lie outside the volume`;
-  if (em.touches_system(first, (set.flags & NO_FAT_CHAIN) !== 0 ? count : 1)) return `cluster ${first} and those behind it belong to the volume itself`;
+  if ((set.flags & NO_FAT_CHAIN) !== 0 && first + count > em.em_clend) {
+    return `clusters ${first} to ${first + count - 1} lie outside the volume`;
+  }
+  if (em.touches_system(first, (set.flags & NO_FAT_CHAIN) !== 0 ? count : 1)) {
+    return `cluster ${first} and those behind it belong to the volume itself`;
+  }
   return undefined;
 }
 
@@ -144,10 +148,15 @@ function node_directory(node: ExfatNode, parent: Directory, set: FileSet): void 
   const { en_em: em } = node;
   if (node.en_bad !== undefined) return;
   const dir = em.em_where.directory(node.en_number, parent.number, set);
-  if (dir === undefined) node.en_bad = `FirstCluster ${set.firstcluster} and DataLength ${set.datalength} of a directory`;
-  else if (dir.chain.first === em.em_where.root.chain.first || em.em_where.otherowner(dir, dir.chain.first) !== undefined) node.en_bad = `FirstCluster ${dir.chain.first} belongs to another directory`;
-  else {
-    node.en_dir = dir;
-    node.en_chain = dir.chain;
+  if (dir === undefined) {
+    node.en_bad = `FirstCluster ${set.firstcluster} and DataLength ${set.datalength} of a directory`;
+    return;
   }
+  const { first } = dir.chain;
+  if (first === em.em_where.root.chain.first || em.em_where.otherowner(dir, first) !== undefined) {
+    node.en_bad = `FirstCluster ${first} belongs to another directory`;
+    return;
+  }
+  node.en_dir = dir;
+  node.en_chain = dir.chain;
 }

@@ -25,7 +25,9 @@ export function file_read(node: ExfatNode, uio: Uio): MaybePromise<void> {
     const into = uio.uio_offset % em.em_clbytes;
     const wanted = Math.min(uio.uio_resid, valid, TRANSFER_BYTES);
     const run = chain.run(em, (uio.uio_offset - into) / em.em_clbytes, Math.ceil((into + wanted) / em.em_clbytes));
-    if (run instanceof Promise) return run.then((r) => transfer(node, uio, r, into, wanted)).then(() => file_read(node, uio));
+    if (run instanceof Promise) {
+      return run.then((r) => transfer(node, uio, r, into, wanted)).then(() => file_read(node, uio));
+    }
     const reading = transfer(node, uio, run, into, wanted);
     if (reading instanceof Promise) return reading.then(() => file_read(node, uio));
   }

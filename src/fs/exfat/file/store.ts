@@ -15,7 +15,9 @@ export function node_store(node: ExfatNode): MaybePromise<void> {
   if (dir === null) return node.en_removed ? node.en_em.em_order!.orphaned(node) : undefined;
   const found = dir_readset(dir, offset);
   const put = (f: Found | undefined): MaybePromise<void> => {
-    if (f === undefined) throw node.en_em.em_damage.error(`directory ${dir.number}, entry at ${offset}: not what it was`);
+    if (f === undefined) {
+      throw node.en_em.em_damage.error(`directory ${dir.number}, entry at ${offset}: not what it was`);
+    }
     node_into(node, f.set);
     f.set.sum();
     return set_write(dir, offset, f.set);

@@ -22,7 +22,9 @@ import { file_allocate, file_write } from './write.js';
 import { exfat_deleteextattr, exfat_getextattr, exfat_listextattr, exfat_setextattr } from './xattr.js';
 
 /** Names of pathconf(2); values of NetBSD sys/sys/unistd.h. */
-const PC = { LINK_MAX: 1, NAME_MAX: 4, CHOWN_RESTRICTED: 7, NO_TRUNC: 8, SYNC_IO: 10, FILESIZEBITS: 11, MIN_HOLE_SIZE: 15 } as const;
+const PC = {
+  LINK_MAX: 1, NAME_MAX: 4, CHOWN_RESTRICTED: 7, NO_TRUNC: 8, SYNC_IO: 10, FILESIZEBITS: 11, MIN_HOLE_SIZE: 15,
+} as const;
 
 function lookup(dvp: Vnode, name: string, _ctx: Context): MaybePromise<Vnode | null> {
   const node = VTOE(dvp);
@@ -34,7 +36,9 @@ function lookup(dvp: Vnode, name: string, _ctx: Context): MaybePromise<Vnode | n
   const enter = (found: Found | null): MaybePromise<Vnode | null> => {
     if (found === null) return null;
     const number = em.em_where.numberOf(dir, found.offset, found.at);
-    if (number === dir.number) throw em.em_damage.error(`directory ${dir.number}, entry at ${found.offset}: the directory itself`);
+    if (number === dir.number) {
+      throw em.em_damage.error(`directory ${dir.number}, entry at ${found.offset}: the directory itself`);
+    }
     return em.em_kernel.vcache_get(em.em_mountp, number);
   };
   const found = dir_find(dir, key);
@@ -59,7 +63,10 @@ function readdir(vp: Vnode, from: Cookie, _ctx: Context, emit: ReaddirEmit): May
         return true;
       }
       const type = (set.attributes & ATTR_DIRECTORY) !== 0 ? DT_DIR : DT_REG;
-      return emit(em.em_where.numberOf(dir, offset, at), type, bytestrFromUtf16(shown(name)), offset / ENTRY_BYTES + set.count + 2);
+      return emit(
+        em.em_where.numberOf(dir, offset, at), type, bytestrFromUtf16(shown(name)),
+        offset / ENTRY_BYTES + set.count + 2,
+      );
     },
     bad: (problem, offset) => em.em_damage.note(`directory ${dir.number}, entry at ${offset}: ${problem}`),
   });
@@ -80,7 +87,9 @@ function read(vp: Vnode, uio: Uio, _ioflag: number, _ctx: Context): MaybePromise
 function spelling(_dvp: Vnode, name: string, vp: Vnode): MaybePromise<string> {
   const { en_parent: dir, en_offset: offset } = VTOE(vp);
   if (dir === null) return name;
-  const spell = (found: Found | undefined): string => (found === undefined ? name : bytestrFromUtf16(shown(found.set.name())));
+  const spell = (found: Found | undefined): string => {
+    return found === undefined ? name : bytestrFromUtf16(shown(found.set.name()));
+  };
   const found = dir_readset(dir, offset);
   return found instanceof Promise ? found.then(spell) : spell(found);
 }

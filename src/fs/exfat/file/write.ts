@@ -102,7 +102,9 @@ async function fill_gap(node: ExfatNode, to: number, ctx: Context): Promise<void
     if (ctx.signal?.aborted === true) throw errno(E.EINTR);
     const into = node.en_valid % em.em_clbytes;
     const wanted = Math.min(to - node.en_valid, TRANSFER_BYTES);
-    const run = await node.en_chain.run(em, (node.en_valid - into) / em.em_clbytes, Math.ceil((into + wanted) / em.em_clbytes));
+    const run = await node.en_chain.run(
+      em, (node.en_valid - into) / em.em_clbytes, Math.ceil((into + wanted) / em.em_clbytes),
+    );
     const n = Math.min(wanted, run.count * em.em_clbytes - into);
     order.wrote();
     await em.em_dev.write(zerobytes(), 0, n, em.clusterat(run.cluster) + into);
@@ -120,7 +122,9 @@ function data(node: ExfatNode, uio: Uio, end: number): MaybePromise<void> {
     const into = uio.uio_offset % em.em_clbytes;
     const wanted = Math.min(end - uio.uio_offset, TRANSFER_BYTES);
     const run = chain.run(em, (uio.uio_offset - into) / em.em_clbytes, Math.ceil((into + wanted) / em.em_clbytes));
-    if (run instanceof Promise) return run.then((r) => piece(node, uio, r, into, wanted)).then(() => data(node, uio, end));
+    if (run instanceof Promise) {
+      return run.then((r) => piece(node, uio, r, into, wanted)).then(() => data(node, uio, end));
+    }
     const moving = piece(node, uio, run, into, wanted);
     if (moving) return moving.then(() => data(node, uio, end));
   }
@@ -131,7 +135,10 @@ function piece(node: ExfatNode, uio: Uio, run: Run, into: number, wanted: number
   const n = Math.min(wanted, run.count * em.em_clbytes - into);
   const at = em.clusterat(run.cluster) + into;
   const posting = em.em_posting;
-  const writing = posting !== null ? posting.post(uio.uio_buf, uio.uio_bufoff, n, at, node.en_number) : em.em_dev.write(uio.uio_buf, uio.uio_bufoff, n, at);
+  const writing =
+    posting !== null
+      ? posting.post(uio.uio_buf, uio.uio_bufoff, n, at, node.en_number)
+      : em.em_dev.write(uio.uio_buf, uio.uio_bufoff, n, at);
   if (writing) return writing.then(() => uio.advance(n));
   uio.advance(n);
 }

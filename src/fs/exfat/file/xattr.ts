@@ -1,6 +1,8 @@
 import { E, errno } from '../../../kernel/errno.js';
 import type { Vnode } from '../../../kernel/vfs/vnode.js';
-import { DOS_DIRECTORY, DOS_SETTABLE, dosattrib_known, dosattrib_list, dosattrib_parse, dosattrib_value } from '../../lib/dosattrib.js';
+import {
+  DOS_DIRECTORY, DOS_SETTABLE, dosattrib_known, dosattrib_list, dosattrib_parse, dosattrib_value,
+} from '../../lib/dosattrib.js';
 import { VTOE } from './node.js';
 import { node_store } from './store.js';
 import { node_touch } from './times.js';
@@ -13,7 +15,12 @@ export function exfat_getextattr(vp: Vnode, namespace: number, name: string): Ui
 
 /** Inside an operation. @throws EOPNOTSUPP EINVAL EPERM EIO */
 export async function exfat_setextattr(vp: Vnode, namespace: number, name: string, value: Uint8Array): Promise<void> {
-  if (!dosattrib_known(namespace, name)) throw errno(E.EOPNOTSUPP, 'exFAT keeps no extended attributes but its own: user.DOSATTRIB, system.dos_attrib, system.ntfs_attrib');
+  if (!dosattrib_known(namespace, name)) {
+    throw errno(
+      E.EOPNOTSUPP,
+      'exFAT keeps no extended attributes but its own: user.DOSATTRIB, system.dos_attrib, system.ntfs_attrib',
+    );
+  }
   const node = VTOE(vp);
   const attributes = dosattrib_parse(name, value, node.en_attributes);
   if (node.isroot) throw errno(E.EPERM, 'the root directory has no attributes');

@@ -287,12 +287,17 @@ export class Order {
       em.em_damage.note(`${twice} clusters of files that were removed or cut were free already`);
       this.fail('clusters were freed that nobody had; run fsck');
     }
-    if (em.em_options.discard) for (let i = 0; i < frees.length; i += 2) await em.em_dev.discard(em.clusterat(frees[i]), frees[i + 1] * em.em_clbytes);
+    if (em.em_options.discard) {
+      for (let i = 0; i < frees.length; i += 2) {
+        await em.em_dev.discard(em.clusterat(frees[i]), frees[i + 1] * em.em_clbytes);
+      }
+    }
   }
 
   /** Nothing waits to be written. */
   get idle(): boolean {
-    return this.dirtymaps.size === 0 && this.dirtyentries.size === 0 && this.frees.length === 0 && this.ends.size === 0 && !this.written;
+    const waiting = this.dirtymaps.size + this.dirtyentries.size + this.frees.length + this.ends.size;
+    return waiting === 0 && !this.written;
   }
 
   /** After a flush of all: if nothing has changed meanwhile, the disk may say so. @throws EIO */

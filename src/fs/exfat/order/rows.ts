@@ -36,7 +36,9 @@ export class Rows {
 
   orphan(node: ExfatNode): void {
     const { en_chain: chain } = node;
-    this.kept.put(-node.en_number, [node.en_attributes, chain.first, chain.contiguous ? 1 : 0, node.en_size, node.en_valid]);
+    this.kept.put(
+      -node.en_number, [node.en_attributes, chain.first, chain.contiguous ? 1 : 0, node.en_size, node.en_valid],
+    );
   }
 
   unorphan(number: number): void {

@@ -53,12 +53,15 @@ export class Bitmap {
     const { em, blockbytes } = this;
     const at = i * blockbytes;
     const run = this.chain.run(em, Math.floor(at / em.em_clbytes), 1);
-    const read = (r: Run): MaybePromise<Buf> => em.em_bufcache.bread(em.em_dev, em.clusterat(r.cluster) + (at % em.em_clbytes), blockbytes);
+    const read = (r: Run): MaybePromise<Buf> => em.em_bufcache.bread(
+      em.em_dev, em.clusterat(r.cluster) + (at % em.em_clbytes), blockbytes,
+    );
     return run instanceof Promise ? run.then(read) : read(run);
   }
 
   private freesof(i: number, bp: Buf): number {
-    return this.frees[i] >= 0 ? this.frees[i] : (this.frees[i] = this.bitsof(i) - bits_count(bp.b_data, this.bitsof(i)));
+    if (this.frees[i] < 0) this.frees[i] = this.bitsof(i) - bits_count(bp.b_data, this.bitsof(i));
+    return this.frees[i];
   }
 
   /** How many of at most `max` clusters from `cluster` on are free (`used` false) or in use, in a row. @throws EIO */
@@ -177,7 +180,12 @@ export class Bitmap {
       const before = this.changes;
       await em.em_dev.read(piece, 0, length, em.clusterat(run.cluster) + into);
       if (this.changes !== before) continue;
-      for (let k = 0; k < length / blockbytes; k++) this.countblock(i + k, piece.subarray(k * blockbytes, (k + 1) * blockbytes), em.clusterat(run.cluster) + into + k * blockbytes);
+      for (let k = 0; k < length / blockbytes; k++) {
+        this.countblock(
+          i + k, piece.subarray(k * blockbytes, (k + 1) * blockbytes),
+          em.clusterat(run.cluster) + into + k * blockbytes,
+        );
+      }
       i += length / blockbytes;
       await em.em_kernel.rumpuser.rumpuser_clock_sleep(0);
     }

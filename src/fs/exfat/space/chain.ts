@@ -56,7 +56,9 @@ export class Chain {
       const into = at - this.index[i];
       const left = this.length[i] - into;
       // What lies behind a run that is whole is another run; the last one known may go on.
-      if (left >= max || i < this.index.length - 1 || this.index[i] + this.length[i] >= this.count) return new Run(this.cluster[i] + into, Math.min(left, max));
+      if (left >= max || i < this.index.length - 1 || this.index[i] + this.length[i] >= this.count) {
+        return new Run(this.cluster[i] + into, Math.min(left, max));
+      }
     }
     return this.walk(em, i, at, Math.min(max, this.count - at));
   }
@@ -105,7 +107,9 @@ export class Chain {
       return ended();
     };
     const took = (last: number, next: number): Run | undefined => {
-      if (!em.iscluster(next) || (!this.system && em.em_system.has(next))) throw em.em_damage.error(`FAT: cluster ${last} of a file that has ${this.count} leads to ${next}`);
+      if (!em.iscluster(next) || (!this.system && em.em_system.has(next))) {
+        throw em.em_damage.error(`FAT: cluster ${last} of a file that has ${this.count} leads to ${next}`);
+      }
       if (next === last + 1) {
         length++;
         return undefined;

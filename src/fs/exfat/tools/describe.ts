@@ -58,7 +58,9 @@ export async function describe(dev: BlockDevice): Promise<Description> {
     const view = new DataView(bytes.buffer);
     if (bytes[0] === T_LABEL) label = label_text(bytes);
     else if (bytes[0] === T_GUID) guid = guid_text(bytes.subarray(6, 22));
-    else if (bytes[0] === T_BITMAP && (bytes[1] & 1) === volume.active) free ??= await free_bytes(volume, view.getUint32(S_FIRST_CLUSTER, true), get_length(view, S_DATA_LENGTH));
+    else if (bytes[0] === T_BITMAP && (bytes[1] & 1) === volume.active) free ??= await free_bytes(
+      volume, view.getUint32(S_FIRST_CLUSTER, true), get_length(view, S_DATA_LENGTH),
+    );
   }
   const serial = boot.VolumeSerialNumber.toString(16).toUpperCase().padStart(8, '0');
   const facts: ExfatFacts = {
@@ -82,13 +84,16 @@ export async function describe(dev: BlockDevice): Promise<Description> {
 
 function lines_of(facts: ExfatFacts, revision: number): (readonly [string, string])[] {
   const inuse = facts.percent_in_use === undefined ? 'unknown' : `${facts.percent_in_use}% in use`;
+  const minor = String(revision & 0xff).padStart(2, '0');
+  const cluster = sizeInWords(facts.cluster_size);
+  const state = facts.clean === true ? 'clean' : 'not cleanly unmounted';
   const lines: [string, string][] = [
-    ['format', `exFAT ${revision >>> 8}.${String(revision & 0xff).padStart(2, '0')}${facts.fats === 2 ? ', TexFAT (two FATs)' : ''}`],
+    ['format', `exFAT ${revision >>> 8}.${minor}${facts.fats === 2 ? ', TexFAT (two FATs)' : ''}`],
     ['label', facts.label === '' || facts.label === undefined ? '(none)' : facts.label],
     ['serial', facts.serial],
-    ['size', `${sizeInWords(facts.size)}, ${facts.clusters} clusters of ${sizeInWords(facts.cluster_size)}, sectors of ${facts.sector_size}`],
+    ['size', `${sizeInWords(facts.size)}, ${facts.clusters} clusters of ${cluster}, sectors of ${facts.sector_size}`],
     ['free', facts.free === undefined ? inuse : sizeInWords(facts.free)],
-    ['state', `${facts.clean === true ? 'clean' : 'not cleanly unmounted'}${facts.media_failure ? ', the medium has failed' : ''}`],
+    ['state', `${state}${facts.media_failure ? ', the medium has failed' : ''}`],
   ];
   if (facts.guid !== undefined) lines.push(['guid', facts.guid]);
   if (facts.readonly_because !== undefined) lines.push(['read-only', facts.readonly_because]);

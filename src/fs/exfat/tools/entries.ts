@@ -1,6 +1,9 @@
 /** Entries that only the root directory has, made. */
 import { E, errno } from '../../../kernel/errno.js';
-import { ENTRY_BYTES, F_CHECKSUM, LABEL_UNITS_MAX, S_DATA_LENGTH, S_FIRST_CLUSTER, T_BITMAP, T_GUID, T_LABEL, T_UPCASE, U_CHECKSUM, put_length, set_checksum } from '../disk/entry.js';
+import {
+  ENTRY_BYTES, F_CHECKSUM, LABEL_UNITS_MAX, S_DATA_LENGTH, S_FIRST_CLUSTER, T_BITMAP, T_GUID, T_LABEL, T_UPCASE,
+  U_CHECKSUM, put_length, set_checksum,
+} from '../disk/entry.js';
 
 function entry(type: number): { bytes: Uint8Array; view: DataView } {
   const bytes = new Uint8Array(ENTRY_BYTES);
@@ -10,7 +13,9 @@ function entry(type: number): { bytes: Uint8Array; view: DataView } {
 
 /** @throws EINVAL it is too long */
 export function label_entry(label: string): Uint8Array {
-  if (label.length > LABEL_UNITS_MAX) throw errno(E.EINVAL, `the label has ${label.length} characters, at most ${LABEL_UNITS_MAX} fit`);
+  if (label.length > LABEL_UNITS_MAX) {
+    throw errno(E.EINVAL, `the label has ${label.length} characters, at most ${LABEL_UNITS_MAX} fit`);
+  }
   const { bytes, view } = entry(T_LABEL);
   bytes[1] = label.length;
   for (let i = 0; i < label.length; i++) view.setUint16(2 + 2 * i, label.charCodeAt(i), true);

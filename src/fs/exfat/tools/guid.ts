@@ -20,5 +20,5 @@ export function guid_text(bytes: Uint8Array): string {
   b.subarray(4, 6).reverse();
   b.subarray(6, 8).reverse();
   const digits = [...b].map((byte) => byte.toString(16).padStart(2, '0')).join('');
-  return [digits.slice(0, 8), digits.slice(8, 12), digits.slice(12, 16), digits.slice(16, 20), digits.slice(20)].join('-');
+  return digits.replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
 }

@@ -36,8 +36,9 @@ export interface Layout {
  * Specification.
  */
 const SD_CARDS: readonly (readonly [capacity: number, cluster: number, boundary: number])[] = [
-  [8 * MIB, 8192, 8192], [64 * MIB, 16384, 16384], [256 * MIB, 16384, 32768], [GIB, 16384, 65536], [2 * GIB, 32768, 65536],
-  [32 * GIB, 32768, 4 * MIB], [128 * GIB, 128 << 10, 16 * MIB], [512 * GIB, 256 << 10, 32 * MIB], [2048 * GIB, 512 << 10, 64 * MIB],
+  [8 * MIB, 8192, 8192], [64 * MIB, 16384, 16384], [256 * MIB, 16384, 32768], [GIB, 16384, 65536],
+  [2 * GIB, 32768, 65536], [32 * GIB, 32768, 4 * MIB], [128 * GIB, 128 << 10, 16 * MIB],
+  [512 * GIB, 256 << 10, 32 * MIB], [2048 * GIB, 512 << 10, 64 * MIB],
 ];
 
 function sd_card(bytes: number): readonly [number, number, number] {
@@ -51,7 +52,9 @@ function usual_cluster(bytes: number, sector: number): number {
 }
 
 function power(value: number, least: number, most: number, what: string): number {
-  if (!(value >= least && value <= most && Number.isInteger(Math.log2(value)))) throw errno(E.EINVAL, `${what} of ${value} bytes: a power of two, ${least} to ${most}`);
+  if (!(value >= least && value <= most && Number.isInteger(Math.log2(value)))) {
+    throw errno(E.EINVAL, `${what} of ${value} bytes: a power of two, ${least} to ${most}`);
+  }
   return Math.log2(value);
 }
 
@@ -59,10 +62,15 @@ function power(value: number, least: number, most: number, what: string): number
 export function exfat_layout(bytes: number, upcaseBytes: number, options: LayoutOptions): Layout {
   const sector = options.sectorSize;
   const sectorShift = power(sector, 512, 4096, 'a sector');
-  if (bytes < VOLUME_BYTES_MIN) throw errno(E.ENOSPC, `a volume has at least ${VOLUME_BYTES_MIN} bytes, there are ${bytes}`);
+  if (bytes < VOLUME_BYTES_MIN) {
+    throw errno(E.ENOSPC, `a volume has at least ${VOLUME_BYTES_MIN} bytes, there are ${bytes}`);
+  }
   const [, sdCluster, sdBoundary] = sd_card(bytes);
-  let cluster = options.clusterSize ?? (options.sd === true ? Math.max(sdCluster, sector) : usual_cluster(bytes, sector));
-  if (options.clusterSize === undefined) while (bytes / cluster > CLUSTERS_MAX && cluster < CLUSTER_BYTES_MAX) cluster *= 2;
+  const usual = options.sd === true ? Math.max(sdCluster, sector) : usual_cluster(bytes, sector);
+  let cluster = options.clusterSize ?? usual;
+  if (options.clusterSize === undefined) {
+    while (bytes / cluster > CLUSTERS_MAX && cluster < CLUSTER_BYTES_MAX) cluster *= 2;
+  }
   power(cluster, sector, CLUSTER_BYTES_MAX, 'a cluster');
   let boundary = options.boundary ?? (options.sd === true ? sdBoundary : MIB);
   power(boundary, sector, 2 * GIB, 'a boundary');
@@ -77,13 +85,16 @@ export function exfat_layout(bytes: number, upcaseBytes: number, options: Layout
   const most = Math.min(CLUSTERS_MAX, Math.floor((volume - fatAt) / cluster));
   const fatBytes = Math.ceil(((most + FIRST_CLUSTER) * 4) / sector) * sector;
   let heapAt = align(fatAt + fatBytes);
-  if (options.packBitmap === true) heapAt = packed(fatAt + fatBytes, heapAt, boundary, Math.ceil(Math.ceil(most / 8) / cluster) * cluster);
+  if (options.packBitmap === true) {
+    heapAt = packed(fatAt + fatBytes, heapAt, boundary, Math.ceil(Math.ceil(most / 8) / cluster) * cluster);
+  }
   const clusters = Math.min(CLUSTERS_MAX, Math.floor((volume - heapAt) / cluster));
   const bitmapBytes = Math.ceil(clusters / 8);
   const bitmapClusters = Math.ceil(bitmapBytes / cluster);
   const upcaseClusters = Math.ceil(upcaseBytes / cluster);
   if (!(clusters >= bitmapClusters + upcaseClusters + 1)) {
-    throw errno(E.ENOSPC, `clusters of ${cluster} bytes that begin at byte ${heapAt} of ${volume} leave no room: take smaller clusters or a smaller boundary`);
+    const what = `clusters of ${cluster} bytes from byte ${heapAt} of ${volume} on`;
+    throw errno(E.ENOSPC, `${what} leave no room: take smaller ones, or a smaller boundary`);
   }
   const boot: Boot = {
     PartitionOffset: base / sector,

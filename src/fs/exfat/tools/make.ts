@@ -7,7 +7,9 @@ import { newfs, unmake } from './newfs.js';
 /** A serial number as people write it: 1234-ABCD or 1234abcd. @throws EINVAL */
 export function serial_number(text: string): number {
   const digits = text.replace(/^0x|-/g, '');
-  if (!/^[0-9a-f]{1,8}$/i.test(digits)) throw errno(E.EINVAL, `"${text}" is no serial number: up to 8 hexadecimal digits are`);
+  if (!/^[0-9a-f]{1,8}$/i.test(digits)) {
+    throw errno(E.EINVAL, `"${text}" is no serial number: up to 8 hexadecimal digits are`);
+  }
   return parseInt(digits, 16);
 }
 
@@ -28,7 +30,9 @@ export const exfat_make: Make = async (dev, values, { size_bytes }) => {
   const { boot, clusterBytes } = layout;
   const sector = 2 ** boot.BytesPerSectorShift;
   return {
-    summary: `${sizeInWords(boot.VolumeLength * sector)} of exFAT, ${boot.ClusterCount} clusters of ${sizeInWords(clusterBytes)}, sectors of ${sector}`,
+    summary:
+      `${sizeInWords(boot.VolumeLength * sector)} of exFAT, ` +
+      `${boot.ClusterCount} clusters of ${sizeInWords(clusterBytes)}, sectors of ${sector}`,
     warnings: [],
     unmake: () => unmake(dev, layout),
   };

@@ -47,7 +47,9 @@ function first_cells({ bitmapClusters, upcaseClusters }: Layout): Uint8Array {
   view.setUint32(4, CHAIN_END, true);
   let cluster = FIRST_CLUSTER;
   for (const count of [bitmapClusters, upcaseClusters, 1]) {
-    for (let i = 0; i < count; i++, cluster++) view.setUint32(4 * cluster, i === count - 1 ? CHAIN_END : cluster + 1, true);
+    for (let i = 0; i < count; i++, cluster++) {
+      view.setUint32(4 * cluster, i === count - 1 ? CHAIN_END : cluster + 1, true);
+    }
   }
   return new Uint8Array(view.buffer);
 }

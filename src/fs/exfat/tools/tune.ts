@@ -13,7 +13,9 @@ import { Volume } from './volume.js';
 /**
  * Puts an entry of the root in the place of the one of its type, or where one is not in use. @returns what was there
  */
-async function put_entry(volume: Volume, type: number, entry: Uint8Array, dryRun: boolean): Promise<Uint8Array | undefined> {
+async function put_entry(
+  volume: Volume, type: number, entry: Uint8Array, dryRun: boolean,
+): Promise<Uint8Array | undefined> {
   let place = -1;
   let old: Uint8Array | undefined;
   let end = false;
@@ -32,7 +34,9 @@ async function put_entry(volume: Volume, type: number, entry: Uint8Array, dryRun
   if (dryRun) return old;
   // What follows the last entry ends the directory.
   const behind = place + ENTRY_BYTES;
-  if (end && (behind - volume.heapat) % volume.clbytes !== 0) await volume.dev.write(new Uint8Array(ENTRY_BYTES), 0, ENTRY_BYTES, behind);
+  if (end && (behind - volume.heapat) % volume.clbytes !== 0) {
+    await volume.dev.write(new Uint8Array(ENTRY_BYTES), 0, ENTRY_BYTES, behind);
+  }
   await volume.dev.write(entry, 0, ENTRY_BYTES, place);
   return old;
 }
@@ -52,7 +56,9 @@ async function put_serial(dev: BlockDevice, sector: number, serial: number): Pro
 /** tunefs by the options of the command line. */
 export const exfat_tune: Tune = async (dev, values, { dryRun }) => {
   const { label, serial, guid } = values as { label?: string; serial?: string; guid?: string };
-  if (label === undefined && serial === undefined && guid === undefined) throw errno(E.EINVAL, 'tunefs: what is to change? (rumpfuse tunefs --help says what can)');
+  if (label === undefined && serial === undefined && guid === undefined) {
+    throw errno(E.EINVAL, 'tunefs: what is to change? (rumpfuse tunefs --help says what can)');
+  }
   const { boot, problem } = await find_boot(dev);
   if (problem !== undefined) throw errno(E.EFTYPE, `${problem}; run rumpfuse fsck`);
   if ((boot.VolumeFlags & VOLUME_DIRTY) !== 0) throw errno(E.EFTYPE, 'it was not unmounted cleanly; run rumpfuse fsck');
@@ -68,7 +74,9 @@ export const exfat_tune: Tune = async (dev, values, { dryRun }) => {
   }
   if (newguid !== undefined) {
     const old = await put_entry(volume, T_GUID, newguid, dryRun);
-    lines.push(`guid: ${old === undefined ? 'none' : guid_text(old.subarray(6, 22))} -> ${guid_text(newguid.subarray(6, 22))}`);
+    lines.push(
+      `guid: ${old === undefined ? 'none' : guid_text(old.subarray(6, 22))} -> ${guid_text(newguid.subarray(6, 22))}`,
+    );
   }
   if (newserial !== undefined) {
     lines.push(`serial: ${boot.VolumeSerialNumber.toString(16)} -> ${newserial.toString(16)}`);

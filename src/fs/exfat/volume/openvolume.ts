@@ -4,7 +4,9 @@ import type { Mount } from '../../../kernel/vfs/mount.js';
 import { Directory } from '../dir/directory.js';
 import { NameRules } from '../dir/name.js';
 import type { Boot } from '../disk/boot.js';
-import { BOOT_REGION_SECTORS, MEDIA_FAILURE, VOLUME_DIRTY, boot_decode, boot_recognised, boot_sealed } from '../disk/boot.js';
+import {
+  BOOT_REGION_SECTORS, MEDIA_FAILURE, VOLUME_DIRTY, boot_decode, boot_recognised, boot_sealed,
+} from '../disk/boot.js';
 import { table_checksum } from '../disk/entry.js';
 import { UPCASE_BYTES_MAX, upcase_decode, upcase_default } from '../disk/upcase.js';
 import { Bitmap } from '../space/bitmap.js';
@@ -55,7 +57,8 @@ export async function find_boot(dev: BlockDevice): Promise<BootFound> {
     try {
       const boot = boot_decode(sector);
       if (boot.BytesPerSectorShift === shift && (await sealed(dev, boot, BOOT_REGION_SECTORS))) {
-        return { boot, problem: `the boot sector is damaged (${why instanceof Errno ? why.message : String(why)}), its backup is used` };
+        const reason = why instanceof Errno ? why.message : String(why);
+        return { boot, problem: `the boot sector is damaged (${reason}), its backup is used` };
       }
     } catch (thrown) {
       if (!(thrown instanceof Errno) || thrown.errno !== E.EFTYPE) throw thrown;
@@ -78,16 +81,22 @@ export async function open_volume(mp: Mount, dev: BlockDevice, options: ExfatOpt
   const em = new ExfatMount(mp, dev, boot, options);
   const problems: string[] = [];
   if (problem !== undefined) problems.push(problem);
-  if (boot.VolumeLength * em.em_secbytes > dev.size_bytes) problems.push(`the volume has ${boot.VolumeLength * em.em_secbytes} bytes, the device only ${dev.size_bytes}`);
+  if (boot.VolumeLength * em.em_secbytes > dev.size_bytes) {
+    problems.push(`the volume has ${boot.VolumeLength * em.em_secbytes} bytes, the device only ${dev.size_bytes}`);
+  }
   const { chain, broken } = await root_chain(em);
   if (broken !== undefined) problems.push(broken);
   em.em_where = new Whereabouts(em, new Directory(em, ROOT_NUMBER, ROOT_NUMBER, chain, chain.count * em.em_clbytes));
   const scan = await root_scan(em.em_where.root);
-  if (scan.unknown !== undefined) problems.push(`the root directory has a critical entry of unknown type 0x${scan.unknown.toString(16)}`);
+  if (scan.unknown !== undefined) {
+    problems.push(`the root directory has a critical entry of unknown type 0x${scan.unknown.toString(16)}`);
+  }
   problems.push(...(await open_bitmap(em, scan)));
   const upcase = await open_upcase(em, scan);
   if (upcase.problem !== undefined) problems.push(upcase.problem);
-  if (problems.length === 0 && !(await system_used(em))) problems.push('the bitmap calls clusters free that the volume itself needs');
+  if (problems.length === 0 && !(await system_used(em))) {
+    problems.push('the bitmap calls clusters free that the volume itself needs');
+  }
   em.em_names = new NameRules(upcase.table, options.keep_last_dots);
   return { em, forbidden: problems[0], dirty: (boot.VolumeFlags & (VOLUME_DIRTY | MEDIA_FAILURE)) !== 0 };
 }
@@ -152,13 +161,19 @@ async function open_bitmap(em: ExfatMount, scan: RootScan): Promise<string[]> {
   const stream = scan.bitmaps[em.em_active];
   if (stream === undefined) return ['there is no allocation bitmap'];
   const chain = await stream_chain(em, stream.first, stream.bytes);
-  if (chain === undefined || stream.bytes < em.em_boot.ClusterCount / 8) return [`the allocation bitmap (cluster ${stream.first}, ${stream.bytes} bytes) cannot be`];
+  if (chain === undefined || stream.bytes < em.em_boot.ClusterCount / 8) {
+    return [`the allocation bitmap (cluster ${stream.first}, ${stream.bytes} bytes) cannot be`];
+  }
   em.em_bitmap = new Bitmap(em, chain);
   return [];
 }
 
-async function open_upcase(em: ExfatMount, scan: RootScan): Promise<{ table: Uint16Array; problem: string | undefined }> {
-  const bad = (problem: string): { table: Uint16Array; problem: string } => ({ table: upcase_default(), problem: `the up-case table ${problem}; names are compared by the usual one` });
+async function open_upcase(
+  em: ExfatMount, scan: RootScan,
+): Promise<{ table: Uint16Array; problem: string | undefined }> {
+  const bad = (problem: string): { table: Uint16Array; problem: string } => {
+    return { table: upcase_default(), problem: `the up-case table ${problem}; names are compared by the usual one` };
+  };
   const { upcase } = scan;
   if (upcase === undefined) return bad('is missing');
   if (!(upcase.bytes > 0 && upcase.bytes <= UPCASE_BYTES_MAX)) return bad(`has ${upcase.bytes} bytes`);

@@ -1,5 +1,8 @@
 import type { MaybePromise } from '../../../kernel/rumpuser/rumpuser.js';
-import { BENIGN, LABEL_UNITS_MAX, SECONDARY, S_DATA_LENGTH, S_FIRST_CLUSTER, T_BITMAP, T_FILE, T_LABEL, T_UPCASE, U_CHECKSUM, get_length } from '../disk/entry.js';
+import {
+  BENIGN, LABEL_UNITS_MAX, SECONDARY, S_DATA_LENGTH, S_FIRST_CLUSTER, T_BITMAP, T_FILE, T_LABEL, T_UPCASE, U_CHECKSUM,
+  get_length,
+} from '../disk/entry.js';
 import type { Directory } from '../dir/directory.js';
 import { dir_walk } from '../dir/scan.js';
 
@@ -25,7 +28,8 @@ export function root_scan(root: Directory): MaybePromise<RootScan> {
   const done = dir_walk(root, 0, {
     file: () => true,
     other(type, _offset, { b_data: data, b_view: view }, into) {
-      const stream = { first: view.getUint32(into + S_FIRST_CLUSTER, true), bytes: get_length(view, into + S_DATA_LENGTH) };
+      const first = view.getUint32(into + S_FIRST_CLUSTER, true);
+      const stream = { first, bytes: get_length(view, into + S_DATA_LENGTH) };
       if (type === T_BITMAP) scan.bitmaps[data[into + 1] & 1] ??= stream;
       else if (type === T_UPCASE) scan.upcase ??= { ...stream, checksum: view.getUint32(into + U_CHECKSUM, true) };
       else if (type === T_LABEL) scan.label = label(view, into, data[into + 1]);
@@ -38,6 +42,8 @@ export function root_scan(root: Directory): MaybePromise<RootScan> {
 
 function label(view: DataView, into: number, units: number): string {
   let text = '';
-  for (let i = 0; i < Math.min(units, LABEL_UNITS_MAX); i++) text += String.fromCharCode(view.getUint16(into + 2 + 2 * i, true));
+  for (let i = 0; i < Math.min(units, LABEL_UNITS_MAX); i++) {
+    text += String.fromCharCode(view.getUint16(into + 2 + 2 * i, true));
+  }
   return text;
 }

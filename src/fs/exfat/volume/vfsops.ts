@@ -57,9 +57,14 @@ async function mount(mp: Mount, args: MountArgs): Promise<void> {
 /** Begins to write, unless a volume that was not unmounted must be checked first. */
 async function begin(mp: Mount, em: ExfatMount, dirty: boolean, refuse: (why: string) => void): Promise<void> {
   if (dirty) {
-    const { refused, spotless } = await quick_check(em.em_dev, { directoryBytes: QUICK_DIRECTORY_BYTES, cells: QUICK_CELLS });
-    if (refused !== undefined) return refuse(`it was not unmounted cleanly, and needs a check (${refused}); run rumpfuse fsck`);
-    const found = spotless ? 'nothing is wrong with it' : 'nothing is wrong that writing could make worse; rumpfuse fsck will mend the rest';
+    const { refused, spotless } = await quick_check(
+      em.em_dev, { directoryBytes: QUICK_DIRECTORY_BYTES, cells: QUICK_CELLS },
+    );
+    if (refused !== undefined) {
+      return refuse(`it was not unmounted cleanly, and needs a check (${refused}); run rumpfuse fsck`);
+    }
+    const harmless = 'nothing is wrong that writing could make worse; rumpfuse fsck will mend the rest';
+    const found = spotless ? 'nothing is wrong with it' : harmless;
     mp.mnt_kernel.log('info', `${mp.mnt_mntfromname}: it was not unmounted cleanly; ${found}`);
     return start_writing(em, !spotless);
   }
@@ -128,7 +133,9 @@ function vptofh(vp: Vnode): Fid {
 function fhtovp(mp: Mount, fid: Fid): MaybePromise<Vnode> {
   const em = VFSTOEXFAT(mp);
   const { fid_ino: number, fid_gen: gen } = fid;
-  if (number % 1 !== 0 || !(number >= ROOT_NUMBER) || em.em_where.numbers.generation(number) !== gen) throw errno(E.ESTALE);
+  if (number % 1 !== 0 || !(number >= ROOT_NUMBER) || em.em_where.numbers.generation(number) !== gen) {
+    throw errno(E.ESTALE);
+  }
   const vp = mp.mnt_kernel.vcache_get(mp, number);
   return vp instanceof Promise ? vp.then((v) => fresh(mp, v)) : fresh(mp, vp);
 }

@@ -90,7 +90,9 @@ export class Whereabouts {
             const number = this.numberOf(dir, offset, at);
             const child = this.directories.get(number) ?? this.directory(number, dir.number, set);
             // One that leads back to what was seen is no way on.
-            if (child !== undefined && child !== this.root && !this.clusters.has(child.chain.first)) children.push(child);
+            if (child !== undefined && child !== this.root && !this.clusters.has(child.chain.first)) {
+              children.push(child);
+            }
             return true;
           },
         });
@@ -122,7 +124,8 @@ export class Whereabouts {
     const bytes = set.datalength;
     const count = em.clustersof(bytes);
     const contiguous = (set.flags & NO_FAT_CHAIN) !== 0;
-    if (count === 0 || count > em.em_dirclusters || !em.iscluster(first) || (contiguous && first + count > em.em_clend)) return undefined;
+    if (count === 0 || count > em.em_dirclusters || !em.iscluster(first)) return undefined;
+    if (contiguous && first + count > em.em_clend) return undefined;
     if (em.touches_system(first, contiguous ? count : 1)) return undefined;
     const dir = new Directory(em, number, parent, new Chain(first, count, contiguous), bytes - (bytes % ENTRY_BYTES));
     this.directories.set(number, dir);

@@ -12,7 +12,9 @@ const FILES_MAX = 10_000;
 const PIECE_BYTES = 65536;
 
 /** Reads the bitmap piece by piece; `piece` may change it and says whether it has. */
-async function each_piece(c: Checker, bitmap: readonly number[], visit: (bits: Uint8Array, cluster: number, count: number) => boolean): Promise<void> {
+async function each_piece(
+  c: Checker, bitmap: readonly number[], visit: (bits: Uint8Array, cluster: number, count: number) => boolean,
+): Promise<void> {
   const { volume } = c;
   const bytes = Math.ceil(volume.boot.ClusterCount / 8);
   const piece = new Uint8Array(Math.min(PIECE_BYTES, volume.clbytes));
@@ -179,7 +181,9 @@ async function root_room(c: Checker, n: number): Promise<number[] | undefined> {
       row.push(volume.at(cluster) + into);
       if (row.length < n) continue;
       // What was behind the end may be anything.
-      if (ended && into + ENTRY_BYTES < content.length) await c.write(new Uint8Array(content.length - into - ENTRY_BYTES), volume.at(cluster) + into + ENTRY_BYTES);
+      if (ended && into + ENTRY_BYTES < content.length) {
+        await c.write(new Uint8Array(content.length - into - ENTRY_BYTES), volume.at(cluster) + into + ENTRY_BYTES);
+      }
       return row;
     }
   }

@@ -105,7 +105,8 @@ export class Checker {
       await this.dev.write(bytes, 0, bytes.length, at);
     } catch (thrown) {
       if (!(thrown instanceof Errno)) throw thrown;
-      throw new CannotCheck(`cannot write ${bytes.length} bytes at ${at}: ${thrown.errno === E.EROFS ? 'the device is read-only' : thrown.message}`);
+      const why = thrown.errno === E.EROFS ? 'the device is read-only' : thrown.message;
+      throw new CannotCheck(`cannot write ${bytes.length} bytes at ${at}: ${why}`);
     }
   }
 

@@ -1,6 +1,8 @@
 /** Where the content of a file lies: sizes, chains, and clusters that others have. */
 import { FileSet } from '../../dir/fileset.js';
-import { ALLOCATION_POSSIBLE, ENTRY_BYTES, NO_FAT_CHAIN, S_DATA_LENGTH, S_FIRST_CLUSTER, S_FLAGS, get_length, name_entries } from '../../disk/entry.js';
+import {
+  ALLOCATION_POSSIBLE, ENTRY_BYTES, NO_FAT_CHAIN, S_DATA_LENGTH, S_FIRST_CLUSTER, S_FLAGS, get_length, name_entries,
+} from '../../disk/entry.js';
 import { CHAIN_END } from '../../space/fat.js';
 import type { Checker } from './checker.js';
 import type { PlacedSet } from './placed.js';
@@ -43,7 +45,8 @@ class Follower {
     const seen = new Set<number>();
     for (let cluster = first; this.count < want; ) {
       if (!c.volume.iscluster(cluster)) {
-        this.stopped = this.count === 0 ? `FirstCluster ${cluster}` : `cluster ${this.last} leads to ${cluster === CHAIN_END ? 'the end' : cluster}`;
+        const to = cluster === CHAIN_END ? 'the end' : String(cluster);
+        this.stopped = this.count === 0 ? `FirstCluster ${cluster}` : `cluster ${this.last} leads to ${to}`;
         return;
       }
       const taken = c.used.has(cluster);
@@ -108,7 +111,9 @@ function twice(c: Checker, first: number): boolean {
 }
 
 /** @returns null: the file is to be left out. */
-export async function check_content(c: Checker, placed: PlacedSet, isdir: boolean, shared: Copied[]): Promise<Content | null> {
+export async function check_content(
+  c: Checker, placed: PlacedSet, isdir: boolean, shared: Copied[],
+): Promise<Content | null> {
   const { set, path } = placed;
   const { clbytes, boot, dirclusters } = c.volume;
   const first = set.firstcluster;
@@ -132,7 +137,9 @@ export async function check_content(c: Checker, placed: PlacedSet, isdir: boolea
   if (again && isdir) return remove(c, placed, `${path}: ${UNFINISHED}`, 'preen');
   if (contiguous) follower.row(first, want);
   else await follower.chain(first, want);
-  if (isdir && follower.own === 0) return remove(c, placed, `${path}: the clusters of the directory belong to something else`, 'damage');
+  if (isdir && follower.own === 0) {
+    return remove(c, placed, `${path}: the clusters of the directory belong to something else`, 'damage');
+  }
   return sized(c, placed, follower, { size, want, contiguous, isdir, again, shared });
 }
 
@@ -146,7 +153,9 @@ interface Sized {
   readonly shared: Copied[];
 }
 
-async function sized(c: Checker, placed: PlacedSet, follower: Follower, { size, want, contiguous, isdir, again, shared }: Sized): Promise<Content> {
+async function sized(
+  c: Checker, placed: PlacedSet, follower: Follower, { size, want, contiguous, isdir, again, shared }: Sized,
+): Promise<Content> {
   const { set, path } = placed;
   const { clbytes } = c.volume;
   let changed = await check_flags(c, placed);
@@ -154,11 +163,15 @@ async function sized(c: Checker, placed: PlacedSet, follower: Follower, { size, 
   let good = follower.count;
   if (follower.shared && isdir) good = follower.own;
   if (good < Math.ceil(size / clbytes)) {
-    const why = follower.shared && isdir ? 'other clusters belong to something else' : (follower.stopped ?? 'no file can be so long');
+    const cut = follower.stopped ?? 'no file can be so long';
+    const why = follower.shared && isdir ? 'other clusters belong to something else' : cut;
     const fix = c.problem('damage', `${path}: DataLength ${size}, but only ${good} clusters: ${why}`);
     if (fix !== null) {
       bytes = good * clbytes;
-      set.setstream(good === 0 ? ALLOCATION_POSSIBLE : set.flags, good === 0 ? 0 : set.firstcluster, Math.min(set.validlength, bytes), bytes);
+      set.setstream(
+        good === 0 ? ALLOCATION_POSSIBLE : set.flags, good === 0 ? 0 : set.firstcluster,
+        Math.min(set.validlength, bytes), bytes,
+      );
       if (good > 0 && !contiguous) c.ends.push(good === follower.count ? follower.last : follower.clusters[good - 1]);
       fix.fixed = `CUT TO ${bytes} BYTES`;
       changed = true;
@@ -185,7 +198,8 @@ async function sized(c: Checker, placed: PlacedSet, follower: Follower, { size, 
 const UNFINISHED = 'the same file goes by another name: a rename that was not finished';
 
 function share(c: Checker, placed: PlacedSet, follower: Follower, again: boolean, shared: Copied[]): void {
-  const message = again ? UNFINISHED : `clusters from ${follower.clusters[follower.own]} on belong to another file, too`;
+  const from = follower.clusters[follower.own];
+  const message = again ? UNFINISHED : `clusters from ${from} on belong to another file, too`;
   const fix = c.problem(again ? 'preen' : 'damage', `${placed.path}: ${message}`);
   if (fix === null) return;
   const set = new FileSet();
@@ -211,7 +225,9 @@ async function check_flags(c: Checker, { set, path }: PlacedSet): Promise<boolea
   if ((set.flags & ALLOCATION_POSSIBLE) !== 0 && !none) return false;
   const fix = c.problem('safe', `${path}: GeneralSecondaryFlags 0x${set.flags.toString(16)}`);
   if (fix === null) return false;
-  set.setstream((set.flags | ALLOCATION_POSSIBLE) & ~(none ? NO_FAT_CHAIN : 0), set.firstcluster, set.validlength, set.datalength);
+  set.setstream(
+    (set.flags | ALLOCATION_POSSIBLE) & ~(none ? NO_FAT_CHAIN : 0), set.firstcluster, set.validlength, set.datalength,
+  );
   fix.fixed = 'SET';
   return true;
 }
@@ -222,7 +238,9 @@ async function check_extra(c: Checker, set: FileSet): Promise<void> {
     const at = i * ENTRY_BYTES;
     const first = set.view.getUint32(at + S_FIRST_CLUSTER, true);
     const want = Math.ceil(get_length(set.view, at + S_DATA_LENGTH) / c.volume.clbytes);
-    if ((set.bytes[at + S_FLAGS] & ALLOCATION_POSSIBLE) === 0 || first === 0 || !(want <= c.volume.boot.ClusterCount)) continue;
+    if ((set.bytes[at + S_FLAGS] & ALLOCATION_POSSIBLE) === 0 || first === 0 || !(want <= c.volume.boot.ClusterCount)) {
+      continue;
+    }
     const follower = new Follower(c);
     if ((set.bytes[at + S_FLAGS] & NO_FAT_CHAIN) !== 0) follower.row(first, want);
     else await follower.chain(first, want);

@@ -37,7 +37,8 @@ async function run(dev: BlockDevice, mode: CheckMode, budget?: Budget): Promise<
     await mend_system(c, system);
     // Without a bitmap that is right nobody is known to be without a file.
     if (system.bitmap !== null && !c.again) await keep_lost(c, await check_bitmap(c, system.bitmap));
-    c.notes.push(`${c.files} files, ${c.directories} directories, ${c.used.count} of ${c.volume.boot.ClusterCount} clusters in use`);
+    const inuse = `${c.used.count} of ${c.volume.boot.ClusterCount} clusters in use`;
+    c.notes.push(`${c.files} files, ${c.directories} directories, ${inuse}`);
     return { c, failed: undefined };
   } catch (thrown) {
     if (!(thrown instanceof CannotCheck)) throw thrown;
@@ -62,8 +63,13 @@ async function mark(dev: BlockDevice, c: Checker): Promise<boolean> {
 }
 
 /** Checks the volume on `dev`, and mends it as `mode` allows. */
-export async function fsck(dev: BlockDevice, mode: CheckMode, skipClean = false): Promise<CheckReport & { readonly unsafe: boolean }> {
-  if (skipClean && (await markedclean(dev))) return { clean: true, exitStatus: CHECK_OK, problems: [], problemCount: 0, notes: ['marked clean'], modified: false, unsafe: false };
+export async function fsck(
+  dev: BlockDevice, mode: CheckMode, skipClean = false,
+): Promise<CheckReport & { readonly unsafe: boolean }> {
+  if (skipClean && (await markedclean(dev))) {
+    const nothing = { problems: [], problemCount: 0, notes: ['marked clean'], modified: false, unsafe: false };
+    return { clean: true, exitStatus: CHECK_OK, ...nothing };
+  }
   const runs = [await run(dev, mode)];
   while (mode !== 'check' && runs.length < RUNS_MAX) {
     const { c, failed } = runs[runs.length - 1];
@@ -73,7 +79,9 @@ export async function fsck(dev: BlockDevice, mode: CheckMode, skipClean = false)
   const { c, failed } = runs[runs.length - 1];
   const consistent = failed === undefined && !c.unresolved;
   if (mode !== 'check' && consistent) await mark(dev, c);
-  const problems = runs.flatMap((one) => one.c.problems.map(({ message, fixed }) => (fixed === undefined ? { message } : { message, fixed })));
+  const problems = runs.flatMap(
+    (one) => one.c.problems.map(({ message, fixed }) => (fixed === undefined ? { message } : { message, fixed })),
+  );
   if (failed !== undefined) problems.push({ message: failed });
   return {
     clean: consistent && (await markedclean(dev)),

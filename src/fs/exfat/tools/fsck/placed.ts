@@ -13,7 +13,9 @@ export interface PlacedSet {
 /** Writes the entries of a set back, with a checksum that is right. */
 export async function set_back(c: Checker, { set, places }: PlacedSet): Promise<void> {
   set.sum();
-  for (let i = 0; i < places.length; i++) await c.write(set.bytes.slice(i * ENTRY_BYTES, (i + 1) * ENTRY_BYTES), places[i]);
+  for (let i = 0; i < places.length; i++) {
+    await c.write(set.bytes.slice(i * ENTRY_BYTES, (i + 1) * ENTRY_BYTES), places[i]);
+  }
 }
 
 /** The entries are in use no more. */

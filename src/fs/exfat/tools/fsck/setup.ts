@@ -2,8 +2,13 @@
 import { Errno } from '../../../../kernel/errno.js';
 import { NameRules } from '../../dir/name.js';
 import type { Boot } from '../../disk/boot.js';
-import { BOOT_REGION_SECTORS, PERCENT_IN_USE_AT, VOLUME_FLAGS_AT, boot_decode, boot_region, boot_seal, boot_sealed } from '../../disk/boot.js';
-import { BENIGN, IN_USE, SECONDARY, S_DATA_LENGTH, S_FIRST_CLUSTER, T_BITMAP, T_FILE, T_LABEL, T_UPCASE, U_CHECKSUM, get_length, table_checksum } from '../../disk/entry.js';
+import {
+  BOOT_REGION_SECTORS, PERCENT_IN_USE_AT, VOLUME_FLAGS_AT, boot_decode, boot_region, boot_seal, boot_sealed,
+} from '../../disk/boot.js';
+import {
+  BENIGN, IN_USE, SECONDARY, S_DATA_LENGTH, S_FIRST_CLUSTER, T_BITMAP, T_FILE, T_LABEL, T_UPCASE, U_CHECKSUM,
+  get_length, table_checksum,
+} from '../../disk/entry.js';
 import { UPCASE_BYTES_MAX, upcase_decode, upcase_default, upcase_encode } from '../../disk/upcase.js';
 import { CHAIN_END } from '../../space/fat.js';
 import { find_boot } from '../../volume/openvolume.js';
@@ -11,6 +16,9 @@ import { bitmap_entry, upcase_entry } from '../entries.js';
 import { Volume } from '../volume.js';
 import { CannotCheck } from './checker.js';
 import type { Checker } from './checker.js';
+
+/** Critical primary entries that the specification has. */
+const KNOWN: readonly number[] = [T_BITMAP, T_UPCASE, T_LABEL, T_FILE];
 
 /** What the root tells of the volume. */
 export interface System {
@@ -36,7 +44,9 @@ export async function check_boot(c: Checker): Promise<void> {
   }
   c.volume = new Volume(c.dev, boot);
   const { secbytes } = c.volume;
-  if (boot.VolumeLength * secbytes > c.dev.size_bytes) throw new CannotCheck(`the volume has ${boot.VolumeLength * secbytes} bytes, the device only ${c.dev.size_bytes}`);
+  if (boot.VolumeLength * secbytes > c.dev.size_bytes) {
+    throw new CannotCheck(`the volume has ${boot.VolumeLength * secbytes} bytes, the device only ${c.dev.size_bytes}`);
+  }
   const bytes = BOOT_REGION_SECTORS * secbytes;
   const main = new Uint8Array(bytes);
   const backup = new Uint8Array(bytes);
@@ -77,7 +87,9 @@ function is_region(region: Uint8Array, secbytes: number, boot: Boot): boolean {
 
 /** The same but for what changes while a volume is in use. */
 function same_boot(a: Uint8Array, b: Uint8Array): boolean {
-  return a.every((byte, i) => byte === b[i] || i === VOLUME_FLAGS_AT || i === VOLUME_FLAGS_AT + 1 || i === PERCENT_IN_USE_AT);
+  return a.every(
+    (byte, i) => byte === b[i] || i === VOLUME_FLAGS_AT || i === VOLUME_FLAGS_AT + 1 || i === PERCENT_IN_USE_AT,
+  );
 }
 
 /** Follows the chain of bitmap or table; null: it cannot be. Marks its clusters. */
@@ -111,7 +123,8 @@ async function check_rootchain(c: Checker): Promise<number[]> {
 /** Checks what only the root has. */
 export async function check_system(c: Checker): Promise<System> {
   const { volume } = c;
-  const system: System = { rootclusters: await check_rootchain(c), bitmap: null, bitmapat: -1, upcaseat: -1, upcasebad: true };
+  const rootclusters = await check_rootchain(c);
+  const system: System = { rootclusters, bitmap: null, bitmapat: -1, upcaseat: -1, upcasebad: true };
   let table: Uint16Array | undefined;
   for await (const { at, bytes } of volume.rootentries()) {
     if (bytes === null) break;
@@ -127,8 +140,9 @@ export async function check_system(c: Checker): Promise<System> {
     } else if (type === T_UPCASE && system.upcaseat < 0) {
       system.upcaseat = at;
       table = await check_table(c, view.getUint32(U_CHECKSUM, true), ...stream);
-    } else if ((type & (IN_USE | SECONDARY | BENIGN)) === IN_USE && type !== T_LABEL && type !== T_FILE && type !== T_BITMAP && type !== T_UPCASE) {
-      c.hopeless(`critical entry of unknown type 0x${type.toString(16)} in the root directory, at byte ${at}: only its maker's tools can check this volume`);
+    } else if ((type & (IN_USE | SECONDARY | BENIGN)) === IN_USE && !KNOWN.includes(type)) {
+      const what = `critical entry of unknown type 0x${type.toString(16)} in the root directory, at byte ${at}`;
+      c.hopeless(`${what}: only its maker's tools can check this volume`);
     }
   }
   system.upcasebad = table === undefined;
@@ -137,13 +151,17 @@ export async function check_system(c: Checker): Promise<System> {
 }
 
 /** The up-case table; undefined: it is of no use. */
-async function check_table(c: Checker, checksum: number, first: number, bytes: number): Promise<Uint16Array | undefined> {
+async function check_table(
+  c: Checker, checksum: number, first: number, bytes: number,
+): Promise<Uint16Array | undefined> {
   const { volume } = c;
   if (!(bytes > 0 && bytes <= UPCASE_BYTES_MAX)) return undefined;
   const clusters = await system_chain(c, first, bytes);
   if (clusters === null) return undefined;
   const content = new Uint8Array(clusters.length * volume.clbytes);
-  for (let i = 0; i < clusters.length; i++) await c.read(content.subarray(i * volume.clbytes), volume.clbytes, volume.at(clusters[i]));
+  for (let i = 0; i < clusters.length; i++) {
+    await c.read(content.subarray(i * volume.clbytes), volume.clbytes, volume.at(clusters[i]));
+  }
   if (table_checksum(content.subarray(0, bytes)) !== checksum) return undefined;
   try {
     return upcase_decode(content.subarray(0, bytes));

@@ -1,6 +1,8 @@
 /** The second part of a check: all directories, from the root on. */
 import { FileSet } from '../../dir/fileset.js';
-import { ATTR_DIRECTORY, ENTRY_BYTES, F_SECONDARY_COUNT, IN_USE, SECONDARIES_MAX, SECONDARY, T_END, T_FILE } from '../../disk/entry.js';
+import {
+  ATTR_DIRECTORY, ENTRY_BYTES, F_SECONDARY_COUNT, IN_USE, SECONDARIES_MAX, SECONDARY, T_END, T_FILE,
+} from '../../disk/entry.js';
 import type { Checker } from './checker.js';
 import { TooMuch } from './checker.js';
 import { check_content } from './content.js';
@@ -46,7 +48,9 @@ class DirWalk {
       for (let into = 0; into < clbytes && left > 0; into += piece.length) {
         const n = Math.min(piece.length, left);
         left -= n;
-        if (c.budget !== undefined && (c.budget.directoryBytes -= n) < 0) throw new TooMuch('its directories are so large');
+        if (c.budget !== undefined && (c.budget.directoryBytes -= n) < 0) {
+          throw new TooMuch('its directories are so large');
+        }
         await c.read(piece, n, c.volume.at(cluster) + into);
         if (!(await this.entries(piece, n, c.volume.at(cluster) + into))) return;
       }
@@ -58,7 +62,9 @@ class DirWalk {
   private async entries(piece: Uint8Array, length: number, at: number): Promise<boolean> {
     for (let into = 0; into + ENTRY_BYTES <= length; into += ENTRY_BYTES) {
       const type = piece[into];
-      if (this.need > 0 && (type & (IN_USE | SECONDARY)) !== (IN_USE | SECONDARY)) await this.broken(`type 0x${type.toString(16)} among its secondary entries`);
+      if (this.need > 0 && (type & (IN_USE | SECONDARY)) !== (IN_USE | SECONDARY)) {
+        await this.broken(`type 0x${type.toString(16)} among its secondary entries`);
+      }
       if (type === T_END) return false;
       const { set, places } = this;
       if (this.need > 0) {
@@ -72,7 +78,8 @@ class DirWalk {
         this.need = piece[into + F_SECONDARY_COUNT];
         if (this.need === 0 || this.need > SECONDARIES_MAX) await this.broken(`SecondaryCount ${this.need}`);
       } else if ((type & (IN_USE | SECONDARY)) === (IN_USE | SECONDARY)) {
-        const fix = this.c.problem('safe', `${this.dir.path}: secondary entry of type 0x${type.toString(16)} that belongs to no file, at byte ${at + into}`);
+        const what = `secondary entry of type 0x${type.toString(16)} that belongs to no file, at byte ${at + into}`;
+        const fix = this.c.problem('safe', `${this.dir.path}: ${what}`);
         if (fix !== null) {
           await this.c.write(Uint8Array.of(type & ~IN_USE), at + into);
           fix.fixed = 'REMOVED';
