@@ -10,155 +10,22 @@
  * order, as without it. No block is written to the disk before the state that it belongs to has been committed, so
  * the disk is never ahead of the memory.
  *
- * The memory: SERVER_BYTES of the server; a header; REQUESTS_BYTES that requests are read into; two logs of records
- * (records.ts), of which one is valid; copies of dirty blocks. A commit appends to the valid log, or, when that has
- * become long, writes everything anew into the other. What counts is one word of the header, stored last: which log,
- * and how far.
+ * This file is what others see. Its parts: layout.ts (the memory), predecessor.ts (finds what a killed kernel left),
+ * requests.ts (requests and their answers), committer.ts (commits).
  */
 import type { MaybePromise } from '../rumpuser/rumpuser.js';
-import type { BlockDevice } from '../blkdev.js';
-import { LastAnswers } from './answers.js';
+import { MemoryCommitter } from './committer.js';
+import {
+  HEADER_BYTES, LOGS_AT, MAGIC, POSTED_AT, REQUESTS_AT, SERVER_BYTES, SLOTS_AT, W_COMMITTED, W_MAGIC,
+} from './layout.js';
 import { POSTED_BYTES, PostedWrite } from './posted.js';
-import { RecordWriter, readrecords, recordbytes } from './records.js';
-import type { KeptRecord } from './records.js';
-import { Slots } from './slots.js';
-import type { Slot } from './slots.js';
+import { Requests } from './requests.js';
+import type { Answer, KeepForServer, Nameless } from './service.js';
+import type { Inheritance, KeptBlock, KeptDriver } from './volume.js';
 
-/** An answer to a request, as the host is to get it. */
-export interface Answer {
-  /** The request's number, two 32-bit words. */
-  readonly lo: number;
-  readonly hi: number;
-  readonly bytes: Uint8Array;
-  /** How many of `bytes` belong to it; at most {@link ANSWER_MAX}. */
-  readonly length: number;
-}
-
-/** A file that has lost its last name while somebody had it open. */
-export interface Nameless {
-  readonly fid_ino: number;
-  readonly fid_gen: number;
-}
-
-/** Longest answer that can be kept, bytes. */
-export const ANSWER_MAX = 512;
-
-/** At the start of the memory, bytes that belong to whoever serves requests (the kernel does not touch them). */
-export const SERVER_BYTES = 65536;
-
-/** Of the memory, bytes for requests that may be large: two of a mebibyte with what comes before its data. */
-export const REQUESTS_BYTES = 2 * ((1 << 20) + 4096);
-
-/** What serves requests sees of the memory. Made before the kernel is booted with it (BootOptions.keep). */
-export interface KeepForServer {
-  /** The first SERVER_BYTES of the memory. */
-  readonly server: Uint8Array;
-  /**
-   * REQUESTS_BYTES of it. A write whose data lies here may be put off until `settle`. A predecessor's may lie here
-   * until its volume is mounted.
-   */
-  readonly requests: Uint8Array;
-  /**
-   * A predecessor's state lies in the memory and the mount has taken it up, or will. False after a first start, and
-   * where a predecessor had nothing to keep (a volume mounted read-only).
-   */
-  readonly inherited: boolean;
-  /** A request that may change something begins; it ends with `commit` or `forget`. */
-  begin(lo: number, hi: number): void;
-  /** It has ended without an answer that must be kept. */
-  forget(lo: number, hi: number): void;
-  /**
-   * Brings everything that has changed since the last commit into the memory, with the answer to the request that has
-   * just been served. To be called before the host gets the answer, which must wait for the promise, if there is one.
-   * Cheap if nothing has changed.
-   */
-  commit(answer?: Answer): MaybePromise<void>;
-  /**
-   * To be called when the host has an answer, before anything is read into `requests` again: does the write that was
-   * put off.
-   */
-  settle(): void;
-  /** The answer of a predecessor to this request, which the host may or may not have got. */
-  answered(lo: number, hi: number): Uint8Array | undefined;
-  /**
-   * The request was at work when the predecessor committed something, and was not finished: a part of it may have been
-   * done. To be done again such that what is done already is no error.
-   */
-  halfdone(lo: number, hi: number): boolean;
-  /**
-   * Files without a name that users of the predecessor had open: each can be opened by fhopen until `adopted` is
-   * called.
-   */
-  readonly nameless: readonly Nameless[];
-  /** The files of `nameless` are open, those that are to stay. */
-  adopted(): Promise<void>;
-}
-
-/** A block of the buffer cache, as far as this module knows it (CachedBuf is one). */
-export interface KeptBlock {
-  readonly b_offset: number;
-  readonly b_bcount: number;
-  readonly b_data: Uint8Array;
-  readonly dirty: boolean;
-  /** Where its copy lies; -1: there is none. */
-  kept: number;
-  /** Changed since the last commit. */
-  keptlisted: boolean;
-}
-
-/** The driver's part of the state, beyond its dirty blocks. Types of its records begin with {@link DRIVER_RECORDS}. */
-export interface KeptDriver {
-  /** No operation is in the middle of a change: what is in memory now is a state to go on from. */
-  readonly quiet: boolean;
-  /** There is something to be recorded. */
-  readonly changed: boolean;
-  /** Changes are not known one by one: a snapshot is wanted. */
-  readonly whole: boolean;
-  /** Records what has changed since it was asked last. */
-  delta(out: RecordWriter): void;
-  /** Records everything. */
-  snapshot(out: RecordWriter): void;
-  /**
-   * Nothing of it is being recorded: a snapshot will be asked for, and what would be in a delta need not be remembered.
-   */
-  forget(): void;
-  /** Does the write that was put off (posted.ts). */
-  settle(): void;
-}
-
-/** What a predecessor has left for the driver. */
-export interface Inheritance {
-  readonly blocks: readonly { readonly offset_bytes: number; readonly bytes: Uint8Array }[];
-  readonly records: readonly KeptRecord[];
-}
-
-export const DRIVER_RECORDS = 16;
-/** [offset, bytes, slot]: a dirty block and its copy. */
-const BUF = 1;
-/** [offset]: the block is dirty no more. */
-const DROP = 2;
-/** [low, high, bytes, answer...] */
-const ANSWER = 3;
-/** [low, high, ...]: requests at work; replaces the list before. */
-const ATWORK = 4;
-
-const MAGIC = 0x72_66_6b_31;
-const HEADER_BYTES = 4096;
-const W_MAGIC = 0;
-const W_COMMITTED = 1;
-const LOG_BYTES = 16 << 20;
-/** In the header, behind its words. */
-const POSTED_AT = SERVER_BYTES + 64;
-const REQUESTS_AT = SERVER_BYTES + HEADER_BYTES;
-const LOGS_AT = REQUESTS_AT + REQUESTS_BYTES;
-const SLOTS_AT = LOGS_AT + 2 * LOG_BYTES;
-/** Words by which a log grows before everything is written anew. */
-const GROWTH_WORDS = 1 << 16;
-/** What the memory must have at least, bytes; more is room for more dirty blocks. */
-export const KEEP_BYTES_MIN = SLOTS_AT + (16 << 20);
-const WORD = 2 ** 32;
-
-const number = (lo: number, hi: number): number => (lo >>> 0) + (hi >>> 0) * WORD;
+export { ANSWER_MAX, DRIVER_RECORDS, KEEP_BYTES_MIN, REQUESTS_BYTES, SERVER_BYTES } from './layout.js';
+export type { Answer, KeepForServer, Nameless } from './service.js';
+export type { Inheritance, KeptBlock, KeptDriver } from './volume.js';
 
 /**
  * States: waiting (nothing attached; what was inherited is intact) -> attached (a driver's volume is being kept) ->
@@ -172,99 +39,45 @@ export class Keep implements KeepForServer {
   /** Called when there is no room any more (false), and when there is again (true). */
   onroom: (there: boolean) => void = () => {};
   private readonly memory: Uint8Array;
-  private readonly header: Int32Array;
-  private readonly logs: readonly RecordWriter[];
-  private slots: Slots;
-  private active = 0;
-  /** The active log is to be written anew when it has reached this. */
-  private rewriteat = 0;
+  private readonly committer: MemoryCommitter;
+  private readonly served: Requests;
   private inheritance: Inheritance | undefined;
-  /** Pieces that the inheritance lies in: free once the state is one of our own. */
-  private theirs: readonly Slot[] = [];
-  private readonly answers = new Map<number, Uint8Array>();
-  private readonly last = new LastAnswers(ANSWER_MAX);
-  private readonly half = new Set<number>();
   private driver: KeptDriver | null = null;
   private blocks: Iterable<KeptBlock> = [];
+  /** Dirty blocks that have changed since the last commit, and blocks that are dirty no more. */
   private changed: KeptBlock[] = [];
-  /** Copies that the last committed state does not need. */
-  private readonly old: number[] = [];
-  private atwork: number[] = [];
-  private atworkkept = false;
-  private later: { answer: Answer | undefined; go: () => void }[] = [];
+  /** What goes on after commits for which the driver was not quiet. */
+  private later: (() => void)[] = [];
   private lost = false;
-  private letgo: (() => Promise<void>) | undefined;
+  /** Gives up the files of `nameless` that the driver holds. */
+  private release: (() => Promise<void>) | undefined;
 
-  /** `memory`: at least {@link KEEP_BYTES_MIN}, at the start of its buffer; zeros, or a predecessor's. */
+  /** `memory`: at least KEEP_BYTES_MIN, at the start of its buffer; zeros, or a predecessor's. */
   constructor(memory: Uint8Array) {
-    const { buffer, byteOffset } = memory;
     this.memory = memory;
     this.server = memory.subarray(0, SERVER_BYTES);
-    this.header = new Int32Array(buffer, byteOffset + SERVER_BYTES, HEADER_BYTES / 4);
-    const words = [0, 1].map((i) => new Float64Array(buffer, byteOffset + LOGS_AT + i * LOG_BYTES, LOG_BYTES / 8));
-    this.logs = words.map((log) => new RecordWriter(log));
+    const header = new Int32Array(memory.buffer, memory.byteOffset + SERVER_BYTES, HEADER_BYTES / 4);
+    this.committer = new MemoryCommitter(memory, header);
     this.posted = new PostedWrite(
       memory.subarray(POSTED_AT, POSTED_AT + POSTED_BYTES),
       memory.subarray(REQUESTS_AT, LOGS_AT),
     );
-    if (this.header[W_MAGIC] === MAGIC) this.find(words);
-    else this.header[W_COMMITTED] = 0;
-    if (this.inheritance === undefined) this.posted.done();
-    this.header[W_MAGIC] = MAGIC;
-    this.slots = new Slots(SLOTS_AT, memory.length, this.theirs);
+    if (header[W_MAGIC] !== MAGIC) header[W_COMMITTED] = 0;
+    const found = this.committer.find();
+    this.inheritance = found?.inheritance;
+    this.served = new Requests(found);
+    if (found === undefined) this.posted.done();
+    header[W_MAGIC] = MAGIC;
   }
 
   get requests(): Uint8Array {
     return this.posted.requests;
   }
 
-  get inherited(): boolean {
-    return this.inheritance !== undefined;
-  }
-
   // ---- the predecessor's state
 
-  private find(words: readonly Float64Array[]): void {
-    const committed = Atomics.load(this.header, W_COMMITTED);
-    if (committed === 0) return;
-    this.active = committed & 1;
-    const log = words[this.active]!;
-    const all = readrecords(log, Math.min(committed >>> 1, log.length));
-    if (all === undefined) return;
-    const found = new Map<number, Slot>();
-    const records: KeptRecord[] = [];
-    for (const record of all) {
-      const [a, b, c] = record.words;
-      if (record.type >= DRIVER_RECORDS) {
-        records.push(record);
-      } else if (record.type === BUF && this.inside(c!, b!)) {
-        found.set(a!, { at: c!, bytes: b! });
-      } else if (record.type === DROP) {
-        found.delete(a!);
-      } else if (record.type === ANSWER) {
-        const bytes = recordbytes(record, 3, Math.min(c!, ANSWER_MAX));
-        this.answers.set(number(a!, b!), bytes);
-        this.last.add(a!, b!, bytes, bytes.length);
-      } else if (record.type === ATWORK) {
-        this.half.clear();
-        // Half done they stay until they are done, however many servers it takes.
-        this.atwork = [...record.words];
-        for (let i = 0; i + 1 < record.words.length; i += 2) {
-          this.half.add(number(record.words[i]!, record.words[i + 1]!));
-        }
-      }
-    }
-    this.atworkkept = this.atwork.length > 0;
-    this.theirs = [...found.values()];
-    const blocks = [...found].map(([offset_bytes, { at, bytes }]) => ({
-      offset_bytes,
-      bytes: this.memory.subarray(at, at + bytes),
-    }));
-    this.inheritance = { blocks, records };
-  }
-
-  private inside(at: number, bytes: number): boolean {
-    return at >= SLOTS_AT && bytes > 0 && at + bytes <= this.memory.length;
+  get inherited(): boolean {
+    return this.inheritance !== undefined;
   }
 
   /**
@@ -275,25 +88,30 @@ export class Keep implements KeepForServer {
     return this.inheritance;
   }
 
+  /** Nothing of it counts any more. */
+  private takenup(): void {
+    this.inheritance &&= { blocks: [], records: [] };
+  }
+
   answered(lo: number, hi: number): Uint8Array | undefined {
-    return this.answers.get(number(lo, hi));
+    return this.served.answered(lo, hi);
   }
 
   halfdone(lo: number, hi: number): boolean {
-    return this.half.has(number(lo, hi));
+    return this.served.halfdone(lo, hi);
   }
 
-  /** The driver holds the files of `nameless`, until `letgo` is called. */
-  holds(nameless: readonly Nameless[], letgo: () => Promise<void>): void {
+  /** The driver holds the files of `nameless`, until `release` is called. */
+  holds(nameless: readonly Nameless[], release: () => Promise<void>): void {
     this.nameless = nameless;
-    this.letgo = letgo;
+    this.release = release;
   }
 
   async adopted(): Promise<void> {
-    const { letgo } = this;
-    this.letgo = undefined;
+    const { release } = this;
+    this.release = undefined;
     this.nameless = [];
-    await letgo?.();
+    await release?.();
   }
 
   // ---- the volume at work
@@ -303,7 +121,7 @@ export class Keep implements KeepForServer {
     this.driver = driver;
     this.blocks = blocks;
     for (const bp of blocks) this.note(bp);
-    this.rewriteat = 0;
+    this.committer.anew();
     this.posted.lasting = true;
     void this.commit();
   }
@@ -313,7 +131,8 @@ export class Keep implements KeepForServer {
     this.driver = null;
     this.blocks = [];
     this.changed = [];
-    this.nothing();
+    this.posted.lasting = false;
+    this.committer.clear();
     this.quieted();
   }
 
@@ -325,16 +144,11 @@ export class Keep implements KeepForServer {
   }
 
   begin(lo: number, hi: number): void {
-    if (!this.halfdone(lo, hi)) this.atwork.push(lo >>> 0, hi >>> 0);
+    this.served.begin(lo, hi);
   }
 
   forget(lo: number, hi: number): void {
-    const { atwork } = this;
-    for (let i = 0; i < atwork.length; i += 2) {
-      if (atwork[i] !== lo >>> 0 || atwork[i + 1] !== hi >>> 0) continue;
-      atwork.splice(i, 2);
-      return;
-    }
+    this.served.end(lo, hi);
   }
 
   commit(answer?: Answer): MaybePromise<void> {
@@ -342,9 +156,11 @@ export class Keep implements KeepForServer {
     const { driver } = this;
     if (driver === null || this.lost) return undefined;
     // Nothing has changed: done again, the request gets the same answer.
-    if (this.changed.length === 0 && !driver.changed && !this.atworkkept && this.later.length === 0) return undefined;
-    if (!driver.quiet) return new Promise((go) => this.later.push({ answer, go }));
-    this.write(driver, answer);
+    const { changed, later, served } = this;
+    if (changed.length === 0 && !driver.changed && !served.listed && later.length === 0) return undefined;
+    if (answer !== undefined) served.give(answer);
+    if (!driver.quiet) return new Promise((go) => this.later.push(go));
+    this.write(driver);
     return undefined;
   }
 
@@ -354,7 +170,7 @@ export class Keep implements KeepForServer {
 
   /** Blocks are about to be written: the disk must not get ahead of what has been committed. */
   ahead(): void {
-    if (this.driver !== null && this.changed.length > 0 && !this.lost) this.write(this.driver, undefined);
+    if (this.driver !== null && this.changed.length > 0 && !this.lost) this.write(this.driver);
   }
 
   /** The driver is quiet again: commits for whom that was not possible before. */
@@ -362,115 +178,30 @@ export class Keep implements KeepForServer {
     if (this.later.length === 0) return;
     const { driver, later } = this;
     if (driver !== null && !driver.quiet) return;
-    if (driver !== null && !this.lost) this.write(driver, undefined);
+    if (driver !== null && !this.lost) this.write(driver);
     this.later = [];
-    for (const { go } of later) go();
+    for (const go of later) go();
   }
 
-  private write(driver: KeptDriver, answer: Answer | undefined): void {
-    const log = this.logs[this.active]!;
-    const append = !driver.whole && log.at < this.rewriteat;
-    if (!this.copies(append ? log : null)) return this.givenup();
-    if (append) {
-      driver.delta(log);
-      this.requestrecords(log, answer);
-      if (!log.overflow) return this.store();
-    }
-    this.active ^= 1;
-    const other = this.logs[this.active]!;
-    other.rewind();
-    for (const bp of this.blocks) if (bp.kept >= 0) this.record(other, bp);
-    driver.snapshot(other);
-    this.last.record(other, ANSWER);
-    this.requestrecords(other, answer);
-    if (other.overflow) return this.givenup();
-    // To write everything anew costs as much as there is: the more, the more rarely.
-    this.rewriteat = other.at + Math.max(GROWTH_WORDS, other.at);
-    this.store();
-    for (const { at, bytes } of this.theirs) this.slots.release(at, bytes);
-    this.theirs = [];
-    this.inheritance &&= { blocks: [], records: [] };
+  private write(driver: KeptDriver): void {
+    if (!this.committer.commit(driver, this.blocks, this.changed, this.served)) return this.giveup();
+    this.changed.length = 0;
+    this.served.committed();
+    this.takenup();
   }
 
-  /** Copies the blocks that have changed, and records that. False: there is no room. */
-  private copies(log: RecordWriter | null): boolean {
-    const { changed, old } = this;
-    // First what is gone: another block may have come to the same place.
-    for (const bp of changed) {
-      if (bp.dirty || bp.kept < 0) continue;
-      if (log !== null) {
-        log.begin(DROP);
-        log.put(bp.b_offset);
-        log.end();
-      }
-      old.push(bp.kept, bp.b_bcount);
-      bp.kept = -1;
-    }
-    for (const bp of changed) {
-      bp.keptlisted = false;
-      if (!bp.dirty) continue;
-      const at = this.slots.take(bp.b_bcount);
-      if (at < 0) return false;
-      this.memory.set(bp.b_data, at);
-      if (bp.kept >= 0) old.push(bp.kept, bp.b_bcount);
-      bp.kept = at;
-      if (log !== null) this.record(log, bp);
-    }
-    changed.length = 0;
-    return true;
-  }
-
-  private record(log: RecordWriter, bp: KeptBlock): void {
-    log.begin(BUF);
-    log.put(bp.b_offset);
-    log.put(bp.b_bcount);
-    log.put(bp.kept);
-    log.end();
-  }
-
-  private requestrecords(log: RecordWriter, answer: Answer | undefined): void {
-    if (answer !== undefined) this.answer(log, answer);
-    for (const waiting of this.later) if (waiting.answer !== undefined) this.answer(log, waiting.answer);
-    if (this.atwork.length === 0 && !this.atworkkept) return;
-    this.atworkkept = this.atwork.length > 0;
-    log.begin(ATWORK);
-    log.putall(this.atwork);
-    log.end();
-  }
-
-  private answer(log: RecordWriter, answer: Answer): void {
-    const length = Math.min(answer.length, ANSWER_MAX);
-    log.begin(ANSWER);
-    log.put(answer.lo >>> 0);
-    log.put(answer.hi >>> 0);
-    log.put(length);
-    log.putbytes(answer.bytes, length);
-    log.end();
-    this.last.add(answer.lo, answer.hi, answer.bytes, length);
-  }
-
-  /** Makes valid what the active log holds now. */
-  private store(): void {
-    Atomics.store(this.header, W_COMMITTED, (this.logs[this.active]!.at << 1) | this.active);
-    const { old } = this;
-    for (let i = 0; i < old.length; i += 2) this.slots.release(old[i]!, old[i + 1]!);
-    old.length = 0;
-  }
-
-  /** There is no room. */
-  private givenup(): void {
+  /** There is no room: nothing is kept. */
+  private giveup(): void {
     this.lost = true;
-    this.nothing();
+    this.posted.lasting = false;
+    this.committer.reset();
     for (const bp of this.blocks) bp.kept = -1;
     for (const bp of this.changed) {
       bp.keptlisted = false;
       bp.kept = -1;
     }
     this.changed = [];
-    this.old.length = 0;
-    this.theirs = [];
-    this.inheritance &&= { blocks: [], records: [] };
-    this.slots = new Slots(SLOTS_AT, this.memory.length, []);
+    this.takenup();
     this.driver?.forget();
     this.onroom(false);
   }
@@ -487,21 +218,10 @@ export class Keep implements KeepForServer {
     if (bytes > (this.memory.length - SLOTS_AT) / 4) return driver.forget();
     this.lost = false;
     for (const bp of this.blocks) this.note(bp);
-    this.rewriteat = 0;
-    this.write(driver, undefined);
+    this.committer.anew();
+    this.write(driver);
     if (this.lost) return;
     this.posted.lasting = true;
     this.onroom(true);
   }
-
-  private nothing(): void {
-    this.posted.lasting = false;
-    Atomics.store(this.header, W_COMMITTED, 0);
-  }
-}
-
-/** A buffer cache that tells of the dirty blocks of one device. */
-export interface KeepsBlocks {
-  /** From now on. @returns the device's dirty blocks, whenever they are looked at */
-  keep(dev: BlockDevice, keeper: Keep | null): Iterable<KeptBlock>;
 }

@@ -2,7 +2,8 @@
 import type { BlockDevice } from '../blkdev.js';
 import { E, errno, errnoName, errnoOf } from '../errno.js';
 import type { LogLevel, MaybePromise } from '../rumpuser/rumpuser.js';
-import type { Keep, KeepsBlocks } from '../keep/keep.js';
+import type { Keep } from '../keep/keep.js';
+import type { KeepsBlocks } from '../keep/volume.js';
 import { BufList, CachedBuf, DeviceBlocks } from './cachedbuf.js';
 
 /**
@@ -34,7 +35,7 @@ export interface Buf {
  * fragment that grew, a freed block) calls binval first. Dirty buffers are not evicted; when they pass a quarter of
  * the limit the cache starts the onpressure hook of their device (the mount's sync) as soon as running code yields.
  */
-export interface BufferCache extends KeepsBlocks {
+export interface BufferCache extends KeepsBlocks<Keep> {
   /** @throws EIO a read error, or a block beyond the device; EINVAL for a size that no block has */
   bread(dev: BlockDevice, offset_bytes: number, size_bytes: number): MaybePromise<Buf>;
   /**
