@@ -14,7 +14,7 @@ export class FileNumbers {
   /** Numbers of entries that are not where their number says; and the same the other way round. */
   private readonly places = new Map<number, number>();
   private readonly numbers = new Map<number, number>();
-  /** Numbers whose own place is not theirs any more: moved, or removed and still open. */
+  /** Numbers whose file is not at its own place any more: moved, or removed and still open. */
   private readonly away = new Set<number>();
   /** Of numbers that were used before: how often. */
   private readonly generations = new Map<number, number>();

@@ -54,7 +54,7 @@ function enter(dir: TmpfsNode, name: string, type: number, vap: Vattr, ctx: Cont
 }
 
 /** A directory loses its last name. */
-function bury(parent: TmpfsNode, node: TmpfsNode): void {
+function removeddir(parent: TmpfsNode, node: TmpfsNode): void {
   node.tn_nlink = 0;
   node.tn_parent = null;
   parent.tn_nlink--;
@@ -126,7 +126,7 @@ export const tmpfs_vnodeops: Vnops = {
     const node = nodeOf(vp);
     if (node.tn_dir!.size > 0) throw errno(E.ENOTEMPTY);
     dir.tn_dir!.remove(name);
-    bury(dir, node);
+    removeddir(dir, node);
     touch(dir, MTIME | CTIME);
   },
 
@@ -183,7 +183,7 @@ export const tmpfs_vnodeops: Vnops = {
     fdir.tn_dir!.remove(fname);
     if (target !== null) {
       tdir.tn_dir!.remove(tname);
-      if (directory) bury(tdir, target);
+      if (directory) removeddir(tdir, target);
       else unlinked(target);
     }
     tdir.tn_dir!.add(tname, node);

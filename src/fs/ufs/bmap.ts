@@ -58,7 +58,8 @@ export function ufs_bmap(ip: UfsInode, lbn: number): MaybePromise<number> {
 /**
  * The run that begins with block `lbn`, at most `max` blocks (at least 1) of it; it may end early where an indirect
  * block ends. A missing indirect block makes one long hole.
- * The frags of the last block of a short file are not checked here beyond the first: who reads knows how many he wants.
+ * The frags of the last block of a short file are not checked here beyond the first: only the caller knows how many it
+ * reads.
  */
 export function ufs_bmaprun(ip: UfsInode, lbn: number, max: number): MaybePromise<Run> {
   if ((ip.i_flags & SF_SNAPSHOT) !== 0 && issnapshot(ip)) return snapshotrun(ip, lbn);
@@ -160,7 +161,7 @@ function leafrun(ip: UfsInode, view: DataView, i: number, max: number): Run {
 
 /**
  * Block `lbn` of a directory (or of another file whose blocks are metadata), referenced, or null for a hole. Its size
- * is sblksize(i_size, lbn): who makes a directory larger forgets the old buffer first.
+ * is sblksize(i_size, lbn): code that makes a directory larger drops the old buffer first.
  */
 export function ufs_blkatoff(ip: UfsInode, lbn: number): MaybePromise<Buf | null> {
   const fsb = ufs_bmap(ip, lbn);

@@ -75,7 +75,7 @@ async function blockat(dp: UfsInode, offset: number): Promise<Buf> {
   return bp;
 }
 
-/** Seconds after which nobody is believed to be in the middle of reading a directory. */
+/** Seconds after the last readdir from which on a directory counts as not being read. */
 const READER_PATIENCE = 60;
 /** Chunks that one search for something to compact looks at. */
 const COMPACT_LOOK = 32;

@@ -7,7 +7,7 @@ export class RecordWriter {
   at = 0;
   /** There was no room for everything. */
   overflow = false;
-  /** The memory byte by byte, for whoever fills what {@link room} gave him. */
+  /** The memory byte by byte, for code that fills what {@link room} has reserved. */
   readonly view: DataView;
   private readonly words: Float64Array;
   private readonly u8: Uint8Array;

@@ -76,7 +76,7 @@ export async function sys_fcntl(
   }
 }
 
-/** The process ends: closes everything and lets go of its directories. */
+/** The process ends: closes everything and gives its directories back. */
 export async function sys_exit(l: Lwp): Promise<void> {
   const { p, kernel: k } = l;
   if (!k.procs.delete(p)) return;

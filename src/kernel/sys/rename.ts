@@ -43,8 +43,8 @@ class Locks {
 async function is_ancestor(l: Lwp, vp: Vnode, dvp: Vnode, locks: Locks): Promise<boolean> {
   const k = l.kernel;
   let at = dvp;
-  // On a damaged volume the way up may not end. Brent: who walks in a circle comes by the place where he stood at the
-  // last power of two.
+  // On a damaged volume the way up may not end. Brent's algorithm: a walk in a circle comes back to the place where it
+  // was after a power of two steps.
   let mark = -1;
   k.vref(at);
   try {

@@ -332,7 +332,7 @@ export class BufCache implements BufferCache {
     this.dirty_bytes += bp.b_bcount;
   }
 
-  /** The free list is left to the caller: he holds a reference, or takes the buffer out of the cache. */
+  /** The free list is left to the caller, which holds a reference or takes the buffer out of the cache. */
   private makeClean(bp: CachedBuf): void {
     bp.b_flags &= ~B_DELWRI;
     if (!bp.dirty) return;

@@ -26,7 +26,7 @@ export class CachedBuf implements Buf, KeptBlock {
   free = false;
   /** Left the cache (binval, failed read): nothing may be written through it. */
   detached = false;
-  /** While the block is read: what everybody who wants it waits for. */
+  /** While the block is read: the promise that all readers of the block wait for. */
   reading: Promise<Buf> | null = null;
   kept = -1;
   keptlisted = false;

@@ -5,7 +5,7 @@ import { VnodeTable } from './vnodetable.js';
 
 /** Path walks may enter the mount. */
 export const MNT_LIVE = 0;
-/** unmount(2) is at work: who wants to enter waits for its outcome. */
+/** unmount(2) is at work: operations that would enter the mount wait for its outcome. */
 export const MNT_UNMOUNTING = 1;
 /** Unmounted; only stale vnodes still point here. */
 export const MNT_GONE = 2;

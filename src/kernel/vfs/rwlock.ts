@@ -23,7 +23,10 @@ export class RwLock {
     return new Promise((go) => queue.push({ exclusive, go }));
   }
 
-  /** Takes the lock if that can be done at once: for who may not wait, as he would do it against the order of locks. */
+  /**
+   * Takes the lock if that can be done at once: for callers that must not wait, because that would be against the order
+   * of locks.
+   */
   tryenter(exclusive: boolean): boolean {
     if (this.writer || this.queue !== null || (exclusive && this.readers > 0)) return false;
     if (exclusive) this.writer = true;

@@ -213,7 +213,7 @@ export class Vcache {
 
   private unload(vp: Vnode): void {
     mimpl(vp.v_mount).vnodes.remove(vp);
-    this.bury(vp);
+    this.setdead(vp);
     vp.v_usecount = 0;
   }
 
@@ -289,10 +289,10 @@ export class Vcache {
 
   private reclaimed(vp: Vnode): void {
     mimpl(vp.v_mount).vnodes.remove(vp);
-    this.bury(vp);
+    this.setdead(vp);
   }
 
-  private bury(vp: Vnode): void {
+  private setdead(vp: Vnode): void {
     vp.v_state = VS_RECLAIMED;
     vp.v_type = VBAD;
     vp.v_op = dead_vnodeops;

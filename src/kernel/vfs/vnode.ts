@@ -11,7 +11,7 @@ import { VNON } from './vattr.js';
  *   ACTIVE    has v_type, v_op, v_data. v_usecount > 0: somebody holds a reference. v_usecount == 0: cached only,
  *             on the LRU list, until it is wanted again or reclaimed
  *     -> RECLAIMING  the LRU limit, VOP_INACTIVE asked for it, an unmount
- *   RECLAIMING  VOP_RECLAIM is running; who wants the same key waits and then loads anew
+ *   RECLAIMING  VOP_RECLAIM is running; a lookup of the same key waits and then loads anew
  *     -> RECLAIMED
  *   RECLAIMED  v_type VBAD, v_op answers EBADF/EIO to everything; only stale descriptors (forced unmount) see it
  *

@@ -110,7 +110,7 @@ export async function ffs_rmdir(dvp: Vnode, vp: Vnode, name: string): Promise<vo
     }
     order.linkdown(dp, 1, state.isnew(ip));
     order.linkdown(ip, ip.i_nlink);
-    await order.hollow(ip);
+    await order.emptyremoved(ip);
   } finally {
     order.end();
   }
@@ -211,7 +211,7 @@ async function move(
       } finally {
         cache.brelse(slot.bp);
       }
-      if (isdir && tip !== null && tip !== fip) await order.hollow(tip);
+      if (isdir && tip !== null && tip !== fip) await order.emptyremoved(tip);
     } catch (error) {
       if (white !== null && !named) order.linkdown(VTOI(white), 1);
       throw error;

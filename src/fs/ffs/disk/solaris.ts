@@ -21,7 +21,7 @@ const QFMASK = 1348;
 const FSCLEAN = 0x01;
 const FSSTABLE = 0x02;
 const FSLOG = 0xfd;
-/** fs_state + fs_time while fs_clean is to be believed. */
+/** fs_state + fs_time while fs_clean tells the truth. */
 const FSOKAY = 0x7c269d38;
 /** fs_rolled: nothing is left in the log. */
 const FS_ALL_ROLLED = 1;

@@ -121,7 +121,7 @@ export async function record(backing: Backing, ip: Inode): Promise<Uint8Array | 
 
 /**
  * Runs `body` with `other` locked too; the caller holds `vp`. It comes in no order of locks: nobody waits for one of
- * the two while he holds the other, but lets go of `vp` for the time. (They may be one and the same.) @throws EBADF
+ * the two while he holds the other, but unlocks `vp` for the time. (They may be one and the same.) @throws EBADF
  */
 export async function beside<T>(vp: Vnode, other: Vnode, exclusive: boolean, body: () => Promise<T>): Promise<T> {
   if (other === vp) return body();

@@ -32,7 +32,7 @@ export function ffs_fillattr(ump: FfsMount, d: Dinode, type: number, fileid: big
   vap.va_gen = d.i_gen;
   vap.va_flags = d.i_flags;
   vap.va_rdev = type === VBLK || type === VCHR ? rdev_decode(d.i_db[0], ump.um_dialect) : 0n;
-  // Below zero where a damaged count was too small for what was let go since.
+  // Below zero where a damaged count was too small for what was freed since.
   vap.va_bytes = Math.max(0, d.i_blocks) * 512;
   vap.va_vaflags = 0;
 }

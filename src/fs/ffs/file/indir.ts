@@ -199,12 +199,12 @@ async function deeprow(ip: Inode, lbn: number, ctx: Context | null): Promise<Row
 export type FreeFrags = (fsb: number, n: number) => MaybePromise<void>;
 
 /**
- * Lets go of a whole tree of indirect blocks: what it names, and its own blocks. `span` is the number of blocks that it
+ * Frees a whole tree of indirect blocks: what it names, and its own blocks. `span` is the number of blocks that it
  * maps. Calls itself once a level, at most three deep.
  * @param metadata what the tree names are buffers (a directory), to be forgotten
  * @param seen indirect blocks of the tree that were met. A tree that leads to one again is damaged, and three levels of
- *   that would be walked for ever.
- * @returns number of frags let go
+ *   that would be walked without end.
+ * @returns number of frags freed
  */
 export async function freetree(
   ump: FfsMount,
@@ -239,8 +239,8 @@ export async function freetree(
 }
 
 /**
- * Lets go of what pointers from..end of an indirect block name, without changing the block.
- * @returns number of frags let go
+ * Frees what pointers from..end of an indirect block name, without changing the block.
+ * @returns number of frags freed
  */
 async function freepart(
   ump: FfsMount,
@@ -304,8 +304,8 @@ function snapshot(bp: Buf): Buf {
 }
 
 /**
- * Cuts a tree: of the `span` blocks that the tree at `addr` maps, those from `keep` on (1..span-1) are let go.
- * @returns number of frags let go
+ * Cuts a tree: of the `span` blocks that the tree at `addr` maps, those from `keep` on (1..span-1) are freed.
+ * @returns number of frags freed
  */
 export async function cuttree(
   ip: Inode,

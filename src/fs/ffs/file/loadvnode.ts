@@ -38,7 +38,7 @@ function fromblock(ump: FfsMount, vp: Vnode, ino: number, bp: Buf): void {
   ump.um_bufcache.brelse(bp);
   if (!intact) throw ump.um_damage.error(`inode ${ino}: its check hash does not fit it`);
   ffs_reloaded(ip);
-  // A file without link is on its way out; only whoever holds it open may see it, and he has its vnode.
+  // A file without links is freed when its last user closes it. Only its users may see it, and they have its vnode.
   if (ip.i_mode === 0 || (ip.i_nlink === 0 && writestate(ump)?.adopting !== ino)) throw errno(E.ESTALE);
   const type = iftovt(ip.i_mode);
   const problem = badinode(ump, ip, type);

@@ -83,7 +83,7 @@ export async function ffs_shrink(ip: Inode, length: number): Promise<void> {
   }
 }
 
-/** Lets go of all blocks behind the block that holds byte `length` - 1, and sets the size. */
+/** Frees all blocks behind the block that holds byte `length` - 1, and sets the size. */
 async function trim(ip: Inode, length: number): Promise<void> {
   const { i_ump: ump, i_fs: fs } = ip;
   const state = WRITE(ump);

@@ -5,7 +5,7 @@ import type { MaybePromise } from '../../../kernel/rumpuser/rumpuser.js';
 import type { Buf } from '../../../kernel/vfs/bio.js';
 import { RwLock } from '../../../kernel/vfs/rwlock.js';
 import { IN_CHANGE } from '../../ufs/inode.js';
-import { ffs_hollow } from '../order/hollow.js';
+import { ffs_emptyremoved } from '../order/removeddirs.js';
 import type { Ordering } from '../order/ordering.js';
 import type { Inode } from '../volume/inode.js';
 import type { WriteState } from '../volume/writestate.js';
@@ -91,7 +91,7 @@ export class JournalledWrites implements Ordering {
       if (this.#committer.failed || length > this.#most || length + (this.#open + 1) * this.oproom > free) {
         return this.#beginlater();
       }
-      // Those that are open have theirs.
+      // Open operations keep the room that they were given when they began.
       running.credit = Math.max(1, Math.floor((Math.min(this.#most, free) - length) / this.oproom) - this.#open);
     }
     running.credit--;
@@ -261,8 +261,8 @@ export class JournalledWrites implements Ordering {
     this.touch(ip, IN_CHANGE);
   }
 
-  hollow(ip: Inode): Promise<void> {
-    return ffs_hollow(ip);
+  emptyremoved(ip: Inode): Promise<void> {
+    return ffs_emptyremoved(ip);
   }
 
   orphan(ino: number, gen: number, mode: number): void {

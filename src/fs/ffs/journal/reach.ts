@@ -4,7 +4,7 @@ import type { Inode } from '../volume/inode.js';
 import { UFS_NDADDR } from '../disk/fs_const.js';
 
 /**
- * How much of a file may be let go in one transaction: every cylinder group in which blocks become free is a block of
+ * How much of a file may be freed in one transaction: every cylinder group in which blocks become free is a block of
  * the journal. An indirect block counts as a group of its own.
  */
 

@@ -11,7 +11,8 @@ const MAXCHUNKS = 65536 / 512;
  *
  * Chunks have ranks. All chunks of rank r are on stable storage before one of rank r + 1 is written. A chunk that
  * loses a name by a rename gets a rank above that of the chunk which holds the new name. A chunk whose rank others
- * rely on (a source) keeps it until the next flush; who would have to raise it flushes instead, so cycles cannot arise.
+ * rely on (a source) keeps it until the next flush; an operation that would have to raise it flushes instead, so
+ * cycles cannot arise.
  */
 export class DirDep {
   /** Block of a directory that the disk does not know: nothing leads to it, so it is written before all names. */

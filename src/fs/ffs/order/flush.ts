@@ -8,7 +8,7 @@ import { dead_release } from './dead.js';
 import type { DirtyBuffers } from './dirty.js';
 import { BK_CG, BK_DIR, BK_INODE } from './ordering.js';
 import type { DeadInode, DeadInodes, LinkCounts } from './pending.js';
-import { ffs_hollowout } from './hollow.js';
+import { ffs_emptyall } from './removeddirs.js';
 import { ffs_updateall } from './update.js';
 
 /**
@@ -50,7 +50,7 @@ async function writeinodes(state: WriteState, dirty: DirtyBuffers): Promise<void
   let reusable = false;
   try {
     await section(state, async () => {
-      await ffs_hollowout(pending.hollowready);
+      await ffs_emptyall(pending.toemptyready);
       await ffs_updateall(state);
       state.epoch++;
       if (pending.frees.frags > 0 || pending.linksready.size > 0 || pending.deadready.size > 0) kept?.moved();
@@ -88,13 +88,13 @@ async function writeinodes(state: WriteState, dirty: DirtyBuffers): Promise<void
 
 /** The disk has lost the names: the next flush lowers the counts and clears the inodes first of all. */
 function namesgone({ pending }: WriteState): void {
-  const { linksdown, linksready, dead, deadready, hollows, hollowready } = pending;
+  const { linksdown, linksready, dead, deadready, toempty, toemptyready } = pending;
   for (const [ino, n] of linksdown) linksready.set(ino, (linksready.get(ino) ?? 0) + n);
   linksdown.clear();
   for (const [ino, one] of dead) deadready.set(ino, one);
   dead.clear();
-  for (const ip of hollows) hollowready.add(ip);
-  hollows.clear();
+  for (const ip of toempty) toemptyready.add(ip);
+  toempty.clear();
 }
 
 /** Phases 3 and 4. */
@@ -102,7 +102,7 @@ async function writerest(state: WriteState, dirty: DirtyBuffers): Promise<void> 
   const { kept, pending, ump } = state;
   let dead: DeadInode[] = [];
   await section(state, async () => {
-    await ffs_hollowout(pending.hollows);
+    await ffs_emptyall(pending.toempty);
     await lowerlinks(state, pending.linksdown);
     dead = [...pending.dead.values()];
     for (const one of dead) await ffs_clearinode(ump, one.ino);
@@ -110,11 +110,11 @@ async function writerest(state: WriteState, dirty: DirtyBuffers): Promise<void> 
   kept?.commit();
   await dirty.write(dirty.of(BK_INODE));
   // What was freed before this flush is free already: these are the blocks of directories that were emptied just now.
-  const hollowed = pending.frees.frags > 0;
-  if (dead.length > 0 || hollowed) await dirty.between();
+  const emptied = pending.frees.frags > 0;
+  if (dead.length > 0 || emptied) await dirty.between();
   await section(state, async () => {
-    if (dead.length > 0 || hollowed) kept?.moved();
-    if (hollowed) await ffs_freeruns(ump, pending.frees.take());
+    if (dead.length > 0 || emptied) kept?.moved();
+    if (emptied) await ffs_freeruns(ump, pending.frees.take());
     await freedead(state, dead, pending.dead);
     ffs_cgstamp(ump, dirty.of(BK_CG));
   });

@@ -45,7 +45,7 @@ function newnames(state: WriteState, ip: Inode): InodeWrite | null {
 export function namegoing(state: WriteState, ip: Inode, dp: Inode, bp: Buf, chunk: number): boolean {
   const isdir = (ip.i_mode & S_IFMT) === S_IFDIR;
   if (state.isnew(dp) || (state.isnew(ip) && isdir)) {
-    // The disk never had this name; but others may count on this chunk for the way to theirs.
+    // The disk never had this name; but the names of other files may depend on this chunk.
     return !(bp.b_private instanceof DirDep && bp.b_private.issource(chunk));
   }
   return state.isnew(ip) || before(state, ip, bp, chunk, { left: MAXNEWFILES });

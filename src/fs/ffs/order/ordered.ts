@@ -157,8 +157,8 @@ export class OrderedWrites implements Ordering {
     this.state.kept?.orphan(ino, gen, mode);
   }
 
-  hollow(ip: Inode): undefined {
-    if (!this.state.isnew(ip)) this.state.pending.hollows.add(ip);
+  emptyremoved(ip: Inode): undefined {
+    if (!this.state.isnew(ip)) this.state.pending.toempty.add(ip);
   }
 
   unorphan(ino: number): void {

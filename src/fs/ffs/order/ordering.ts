@@ -105,11 +105,11 @@ export interface LinkOrder {
   /** The inode has lost its last link and lives until its last user has gone. */
   orphan(ino: number, gen: number, mode: number): void;
   /**
-   * In the transaction that removes directory `ip`: what it holds, nothing but "." and "..", is let go of. On a volume
-   * without a journal not before the disk has lost its name, since files that were moved out of it may have their only
-   * name on the disk there. @throws EIO
+   * In the transaction that removes directory `ip`: its blocks, with nothing but "." and ".." in them, are freed. On a
+   * volume without a journal not before the disk has lost its name, since files that were moved out of it may have
+   * their only name on the disk there. @throws EIO
    */
-  hollow(ip: Inode): MaybePromise<void>;
+  emptyremoved(ip: Inode): MaybePromise<void>;
   /** It has gone, or has turned out to be no such inode. */
   unorphan(ino: number): void;
   /**

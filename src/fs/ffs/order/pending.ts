@@ -36,8 +36,8 @@ export class Pending {
    * Removed directories that somebody has open, to be emptied once the disk has lost their names, and those of which it
    * has.
    */
-  readonly hollows = new Set<Inode>();
-  readonly hollowready = new Set<Inode>();
+  readonly toempty = new Set<Inode>();
+  readonly toemptyready = new Set<Inode>();
   /** 512-byte units held by dead inodes. */
   deadblocks = 0;
 

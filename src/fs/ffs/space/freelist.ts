@@ -9,7 +9,7 @@ export class FreeList {
     const runs = this.#runs;
     const last = runs.length - 2;
     this.frags += n;
-    // Files are let go from the end as often as from the beginning.
+    // Files are freed from the end as often as from the beginning.
     if (last >= 0 && runs[last]! + runs[last + 1]! === fsb) {
       runs[last + 1]! += n;
     } else if (last >= 0 && fsb + n === runs[last]) {

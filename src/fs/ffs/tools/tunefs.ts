@@ -204,7 +204,10 @@ export async function tunefs(
   return { lines, changed, fs };
 }
 
-/** The copies keep what is theirs (state, totals, FreeBSD's fs_sblockactualloc); a copy that is damaged stays so. */
+/**
+ * The copies keep what differs from the superblock (state, totals, FreeBSD's fs_sblockactualloc); a copy that is
+ * damaged stays so.
+ */
 async function writealternates(dev: BlockDevice, fs: Fs, changes: TunefsChanges): Promise<void> {
   for (let c = 0; c < fs.fs_ncg; c++) {
     const at = fs.fsbtob(fs.cgsblock(c));

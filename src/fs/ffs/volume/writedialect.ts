@@ -18,7 +18,10 @@ const FREEBSD_UNSUPPORTED = 0xff000000;
 /** The flags that change here. */
 const OURS = FREEBSD_UNSUPPORTED | FS_DOSOFTDEP | FS_NEEDSFSCK;
 
-/** An fs_mtime that differs from `mtime`: now, or later if the clock went back. What no clock says is not believed. */
+/**
+ * An fs_mtime that differs from `mtime`: now, or later if the clock went back. A time that no clock can show is
+ * replaced.
+ */
 export function ffs_nextmtime(mtime: number, now: number): number {
   return mtime >= now && mtime < 2 ** 40 ? mtime + 1 : now;
 }

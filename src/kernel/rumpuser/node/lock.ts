@@ -20,7 +20,10 @@ type Log = (level: LogLevel, message: string) => void;
 
 /** statfs f_type of network file systems, where flock already is a byte-range lock and would collide with our own. */
 const NETWORK_FILESYSTEMS = new Set([0x6969, 0x517b, 0xff534d42, 0xfe534d42]);
-/** Who wants to read consistently holds a shared lock on the first; who writes holds one on the second. */
+/**
+ * A program that must read a consistent state holds a shared lock on the first; one that writes holds one on the
+ * second.
+ */
 const QEMU_READS = 100;
 const QEMU_WRITES = 101;
 /** Who lets nobody else write, or resize, holds a shared lock on these. */
@@ -60,9 +63,9 @@ export function refuseBusy(name: string, st: fs.Stats, write: boolean, log: Log)
 }
 
 /**
- * A reader must not keep other readers out, so he cannot hold O_EXCL; but he can ask whether somebody else does, be it
- * on the whole disk of his partition, where no flock of his would meet the other's. (A writer who comes to the whole
- * disk later does not notice him.) @throws EBUSY
+ * A reader must not keep other readers out, so it cannot hold O_EXCL. But it can ask whether another process does, also
+ * on the whole disk that the partition is on, where a flock on the partition would not conflict. (A process that opens
+ * the whole disk for writing later does not notice the reader.) @throws EBUSY
  */
 export async function refuseClaimed(name: string, st: fs.Stats): Promise<void> {
   for (let tries = DEVICE_TRIES; ; tries--) {
