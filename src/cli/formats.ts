@@ -1,7 +1,7 @@
 /** Formats as the command line has them: by name, by the options they take, by what is on a device. */
 import type { BlockDevice } from '../kernel/blkdev.js';
 import { SCORE_PRESENT, detect, type Detected } from '../fs/detect.js';
-import type { Format } from '../fs/format.js';
+import type { Format, Make, OptionValues } from '../fs/format.js';
 import { FORMATS, formatNamed } from '../fs/registry.js';
 import { Failure } from './failure.js';
 
@@ -12,7 +12,20 @@ export const DEFAULT_FORMAT = 'ffs';
 export async function formatOf(type: string): Promise<Format> {
   const found = formatNamed(type);
   if (found === undefined) throw new Failure(`-t ${type}: no such file system; there are ${FORMATS.map(({ name }) => name).join(', ')}`);
-  return found.load();
+  const format = await found.load();
+  const implied = format.implied?.[type.toLowerCase()];
+  return implied === undefined ? format : implying(format, implied);
+}
+
+/** The format whose `newfs` takes these options for given, unless others are. */
+function implying(format: Format, implied: OptionValues): Format {
+  const { make } = format.tools;
+  if (make === undefined) return format;
+  const load = async (): Promise<Make> => {
+    const run = await make.load();
+    return (dev, values, how) => run(dev, { ...implied, ...values }, how);
+  };
+  return { ...format, tools: { ...format.tools, make: { ...make, load } } };
 }
 
 /** Every format, loaded: for --help and what else is about all of them. */

@@ -19,7 +19,8 @@ import type { DiskUse } from '../fuse/sandbox/lockdown.js';
 import type { Place } from '../fuse/messages.js';
 import { DEVICE_FD, serverMain, type OpenVolume, type ServedVolume, type Survey } from '../fuse/server-process.js';
 import { selectVolume } from './device.js';
-import { checkOptions, choose, loadFormats } from './volume-format.js';
+import { askersOwn, checkOptions, choose, loadFormats } from './volume-format.js';
+import type { Asker } from './volume-format.js';
 import type { LogLevel } from '../kernel/rumpuser/rumpuser.js';
 import { openLog } from './log.js';
 
@@ -37,6 +38,8 @@ export interface ServerArguments {
   readonly overlay?: string;
   /** Whom every file is shown to belong to. */
   readonly owner?: { readonly uid: number; readonly gid: number };
+  /** Who mounts: whose files they are on volumes that keep no owners. */
+  readonly asker?: Asker;
   readonly partition?: string;
   readonly offset?: number;
   /** MNT_*. */
@@ -165,6 +168,7 @@ const open: OpenVolume = async (raw, how) => {
     const { format } = await choose(loaded, device);
     ({ name } = format);
     checkOptions(format, options);
+    if (args.asker !== undefined) askersOwn(format, options, args.asker);
     if (args.mustWrite && !how.readonly && args.disk) options.set('force-rw', true);
     await rump.sys.mount(name, args.mountpoint, flags, device !== undefined ? { fspec: device, options } : { options });
   } catch (error) {

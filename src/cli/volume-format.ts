@@ -48,3 +48,18 @@ export function checkOptions({ name, options }: Format, given: ReadonlyMap<strin
     if (!options.some((known) => known.name === option)) throw errno(E.EINVAL, `-o ${option}: ${name} has no such option (rumpfuse mount -t ${name} --help lists them)`);
   }
 }
+
+/** Who mounts. */
+export interface Asker {
+  readonly uid: number;
+  readonly gid: number;
+  readonly umask: number;
+}
+
+/** Of a format that keeps no owners (it has an option umask) all files belong to who mounts, with his umask, unless he said otherwise. */
+export function askersOwn({ options }: Format, given: Map<string, string | true>, { uid, gid, umask }: Asker): void {
+  if (!options.some(({ name }) => name === 'umask')) return;
+  if (!given.has('uid')) given.set('uid', String(uid));
+  if (!given.has('gid')) given.set('gid', String(gid));
+  if (!given.has('umask')) given.set('umask', umask.toString(8));
+}

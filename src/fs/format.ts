@@ -152,6 +152,8 @@ export interface Format {
   /** For people: "FFS, the fast file system of the BSDs". */
   readonly title: string;
   readonly source: Source;
+  /** What names of the format (registry.ts) mean to `newfs`, where they say more than the format's own: options and their values. */
+  readonly implied?: Readonly<Record<string, OptionValues>>;
   /** Those of `mount -o`; the driver is handed what was given as it was given. */
   readonly options: readonly FormatOption[];
   /** Types of partitions that this format is usually in, each as `SCHEME:TYPE` ("mbr:0xa9", "gpt:" and a GUID, "bsd:7"). */

@@ -41,11 +41,15 @@ const EXFAT = magic([3, 6144 + 3, 12288 + 3, 24576 + 3, 49152 + 3], 'EXFAT   ');
 const DISC_SECTORS = [16 * 2048, 16 * 2352 + 16, 16 * 2352 + 24, 16 * 2448 + 16, 16 * 2448 + 24, 16 * 2336 + 8];
 const ISO_9660 = magic(DISC_SECTORS.map((sector) => sector + 1), 'CD001');
 const HIGH_SIERRA = magic(DISC_SECTORS.map((sector) => sector + 9), 'CDROM');
+/** A boot sector that is signed, or a FAT behind it of a floppy that has none. */
+const FAT = magic([510], '\x55\xaa');
+const FAT_DOS1 = magic([512], '\xfe\xff\xff', '\xfc\xff\xff', '\xff\xff\xff', '\xfd\xff\xff', '\xf9\xff\xff', '\xf0\xff\xff');
 
 export const FORMATS: readonly Registered[] = [
   { name: 'ffs', aliases: ['ufs', 'ufs1', 'ufs2', 'ffsv1', 'ffsv2'], hints: [FFS], load: async () => (await import('./ffs/format.js')).ffsFormat },
   { name: 'exfat', aliases: [], hints: [EXFAT], load: async () => (await import('./exfat/format.js')).exfatFormat },
   { name: 'cd9660', aliases: ['iso9660', 'iso'], hints: [ISO_9660, HIGH_SIERRA], load: async () => (await import('./cd9660/format.js')).cd9660Format },
+  { name: 'msdosfs', aliases: ['fat', 'vfat', 'msdos', 'fat12', 'fat16', 'fat32'], hints: [FAT, FAT_DOS1], load: async () => (await import('./msdosfs/format.js')).msdosfsFormat },
   { name: 'tmpfs', aliases: [], hints: [], load: async () => (await import('./tmpfs/format.js')).tmpfsFormat },
   { name: 'zerofs', aliases: [], hints: [], load: async () => (await import('./zerofs/format.js')).zerofsFormat },
 ];

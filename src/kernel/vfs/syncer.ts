@@ -31,10 +31,15 @@ export class Syncer {
   get next_due_ms(): number | undefined {
     let due: number | undefined;
     for (const mp of this.dirty) {
-      const at = mimpl(mp).dirty_since_ms;
+      const at = this.due_ms(mp);
       if (due === undefined || at < due) due = at;
     }
-    return due === undefined ? undefined : Math.max(0, due + this.delay_ms - this.now_ms());
+    return due === undefined ? undefined : Math.max(0, due - this.now_ms());
+  }
+
+  /** Monotonic time when a dirty mount is to be written; milliseconds. */
+  private due_ms(mp: Mount): number {
+    return mimpl(mp).dirty_since_ms + (mp.mnt_syncdelay_ms ?? this.delay_ms);
   }
 
   /** The volume was changed. Cheap to call again: test MountImpl.dirty first. */
@@ -44,6 +49,11 @@ export class Syncer {
     impl.dirty = true;
     impl.dirty_since_ms = this.now_ms();
     this.dirty.add(mp);
+    if (this.timer !== null && mp.mnt_syncdelay_ms !== null) {
+      // The timer may be for a mount that can wait longer.
+      this.timer.cancel();
+      this.timer = null;
+    }
     if (this.timer === null) this.arm();
   }
 
@@ -125,7 +135,7 @@ export class Syncer {
   private async work(all: boolean): Promise<void> {
     const now = this.now_ms();
     for (const mp of [...this.dirty]) {
-      if (!all && mimpl(mp).dirty_since_ms + this.delay_ms - SYNC_SLACK_MS > now) continue;
+      if (!all && this.due_ms(mp) - SYNC_SLACK_MS > now) continue;
       await this.trysync(mp);
     }
   }

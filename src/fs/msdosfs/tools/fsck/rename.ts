@@ -1,0 +1,27 @@
+import { SLOT_DELETED, lfnChecksum } from '../../disk/direntry.js';
+import type { FsckContext } from './context.js';
+import type { Found } from './files.js';
+import { patchEntry } from './directory.js';
+import type { Directory } from './directory.js';
+
+/** Mending names. */
+
+/** Takes parts of a long name away. */
+export async function dropLong(ctx: FsckContext, dir: Directory, slots: readonly number[]): Promise<void> {
+  for (const slot of slots) await patchEntry(ctx, dir, slot, (at) => (dir.bytes[at] = SLOT_DELETED));
+}
+
+/** Gives an entry the next short name FSCKnnnn.REN that is free; its long name, if it has one, stays. @returns it */
+export async function renameEntry(ctx: FsckContext, dir: Directory, slot: number, parts: readonly number[], taken: ReadonlyMap<string, Found>): Promise<string> {
+  let n = 0;
+  const name = (): string => `FSCK${String(n).padStart(4, '0')}REN`;
+  while (taken.has(name()) && n < 9999) n++;
+  const short = name();
+  await patchEntry(ctx, dir, slot, (at) => {
+    for (let i = 0; i < 11; i++) dir.bytes[at + i] = short.charCodeAt(i);
+    dir.bytes[at + 12] = 0;
+  });
+  const sum = lfnChecksum(dir.bytes, slot * 32);
+  for (const part of parts) await patchEntry(ctx, dir, part, (at) => (dir.bytes[at + 13] = sum));
+  return `${short.slice(0, 8)}.${short.slice(8)}`;
+}
