@@ -21,7 +21,7 @@ export class Mount {
   readonly mnt_disks: ReadonlyMap<string, MountedDevice>;
   /** Set by the driver while it mounts, constant afterwards. */
   mnt_traits: MountTraits = UNIX_TRAITS;
-  /** How long changes may stay in memory, milliseconds; null: as long as the syncer likes. The driver may shorten it. */
+  /** How long changes may stay in memory, milliseconds; null: as long as the syncer likes. Drivers may shorten it. */
   mnt_syncdelay_ms: number | null = null;
   /** The driver's volume. */
   mnt_data: unknown = null;

@@ -61,7 +61,7 @@ export async function claim(ctx: FsckContext, files: Found[], index: number, mos
     if (owner[c] === index + 1) return cut(ctx, file, last, `${where}, which it has already: the chain runs in a circle`);
     if (owner[c] !== 0) {
       const other = files[owner[c]! - 1]!;
-      if (last === 0 && other.start === c && other.isdir === file.isdir) return twins(ctx, files, index, owner[c]! - 1);
+      if (last === 0 && other.start === c && file.isdir && other.isdir) return twins(ctx, files, index, owner[c]! - 1);
       return cut(ctx, file, last, `${where}, which ${pathOf(other)} has, too`);
     }
     const cell = ctx.get(c);
@@ -130,12 +130,10 @@ async function fits(ctx: FsckContext, file: Found): Promise<boolean> {
 /**
  * Two entries with the same first cluster: a rename that was not finished leaves them. One of them goes: whose name another
  * entry has, or (of directories) the one that ".." does not point back to, or the one with the smaller size.
+ * @returns the one that stays; null: nothing was mended
  */
-async function twins(ctx: FsckContext, files: Found[], index: number, first: number): Promise<boolean> {
-  const a = files[first]!;
-  const b = files[index]!;
+async function mendTwins(ctx: FsckContext, a: Found, b: Found): Promise<Found | null> {
   const loser = await chooseLoser(ctx, a, b);
-  const winner = loser === a ? b : a;
   const mended = await ctx.problem(`${pathOf(a)} and ${pathOf(b)} are the same file: a rename was not finished`, {
     preen: a.born === b.born, serious: true,
     fix: async () => {
@@ -143,12 +141,32 @@ async function twins(ctx: FsckContext, files: Found[], index: number, first: num
       return `${pathOf(loser)} is removed`;
     },
   });
-  if (!mended || loser === b) return false;
-  // The winner takes over what was claimed for the other; its size may be another one.
-  winner.clusters = a.clusters;
+  return !mended ? null : loser === a ? b : a;
+}
+
+/** Directories: the other one has been claimed. @returns false: it is not to be walked into once more */
+async function twins(ctx: FsckContext, files: Found[], index: number, first: number): Promise<boolean> {
+  const winner = await mendTwins(ctx, files[first]!, files[index]!);
+  if (winner === null || winner === files[first]) return false;
+  winner.clusters = files[first]!.clusters;
   files[first] = winner;
-  await fits(ctx, winner);
-  return !winner.isdir;
+  return false;
+}
+
+/** Plain files of the same first cluster. Where nothing is mended, the first of them has the clusters. */
+export async function settleTwins(ctx: FsckContext, files: readonly Found[]): Promise<void> {
+  const starts = new Map<number, Found>();
+  for (const file of files) {
+    if (file.isdir || file.removed || file.start === 0) continue;
+    const other = starts.get(file.start);
+    if (other === undefined) {
+      starts.set(file.start, file);
+      continue;
+    }
+    const winner = await mendTwins(ctx, other, file);
+    if (winner === null) file.removed = true;
+    else starts.set(file.start, winner);
+  }
 }
 
 async function chooseLoser(ctx: FsckContext, a: Found, b: Found): Promise<Found> {

@@ -5,7 +5,7 @@ import { ATTR_DIRECTORY, D, SLOT_DELETED, getStart, isLong } from '../../disk/di
 import { Names } from '../../disk/names.js';
 import { EntryParser, isdot, shortName } from '../../dir/parse.js';
 import { DIRENTS_MAX } from '../../dir/build.js';
-import { claim, writeEntry } from './chains.js';
+import { claim, settleTwins, writeEntry } from './chains.js';
 import type { FsckContext } from './context.js';
 import { pathOf } from './files.js';
 import type { Found } from './files.js';
@@ -35,6 +35,9 @@ export async function walk(ctx: FsckContext): Promise<Found[]> {
   for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
     if (!next.removed) await directory(ctx, next, files, pending);
   }
+  // Files when all are known: of two that are the same one goes before the clusters are counted.
+  await settleTwins(ctx, files);
+  for (const [index, file] of files.entries()) if (!file.isdir && !file.removed) await checkFile(ctx, files, index);
   return files;
 }
 
@@ -43,10 +46,28 @@ async function directory(ctx: FsckContext, file: Found, files: Found[], pending:
   if (file.offset >= 0 && (await garbage(ctx, dir))) return;
   if (file.offset >= 0) await checkDots(ctx, dir);
   ctx.counted(dir.end);
+  await leftovers(ctx, dir);
   for (const found of await entriesOf(ctx, dir)) {
     const index = files.push(found) - 1;
-    if (await checkFile(ctx, files, index)) pending.push(found);
+    if (found.isdir && (await checkFile(ctx, files, index))) pending.push(found);
   }
+}
+
+/**
+ * Entries behind the end of a directory: not there for us, but for systems that do not stop at the end. A power cut leaves them
+ * where a later piece of a directory reached the disk and an earlier one did not.
+ */
+async function leftovers(ctx: FsckContext, dir: Directory): Promise<void> {
+  const slots: number[] = [];
+  for (let slot = dir.end; slot < dir.bytes.length / DIRENT_BYTES; slot++) if (dir.bytes[slot * DIRENT_BYTES] !== 0) slots.push(slot);
+  if (slots.length === 0) return;
+  await ctx.problem(`${pathOf(dir.file)}: ${slots.length} entries behind its end`, {
+    preen: true,
+    fix: async () => {
+      for (const slot of slots) await patchEntry(ctx, dir, slot, (at) => dir.bytes.fill(0, at, at + DIRENT_BYTES));
+      return 'cleared';
+    },
+  });
 }
 
 /** Checks an entry and its chain. @returns whether it is a directory to walk into */
