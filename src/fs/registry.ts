@@ -45,11 +45,15 @@ const HIGH_SIERRA = magic(DISC_SECTORS.map((sector) => sector + 9), 'CDROM');
 const FAT = magic([510], '\x55\xaa');
 const FAT_DOS1 = magic([512], '\xfe\xff\xff', '\xfc\xff\xff', '\xff\xff\xff', '\xfd\xff\xff', '\xf9\xff\xff', '\xf0\xff\xff');
 
+/** s_magic of the superblock. */
+const EXT2FS = magic([1024 + 56], '\x53\xef');
+
 export const FORMATS: readonly Registered[] = [
   { name: 'ffs', aliases: ['ufs', 'ufs1', 'ufs2', 'ffsv1', 'ffsv2'], hints: [FFS], load: async () => (await import('./ffs/format.js')).ffsFormat },
   { name: 'exfat', aliases: [], hints: [EXFAT], load: async () => (await import('./exfat/format.js')).exfatFormat },
   { name: 'cd9660', aliases: ['iso9660', 'iso'], hints: [ISO_9660, HIGH_SIERRA], load: async () => (await import('./cd9660/format.js')).cd9660Format },
   { name: 'msdosfs', aliases: ['fat', 'vfat', 'msdos', 'fat12', 'fat16', 'fat32'], hints: [FAT, FAT_DOS1], load: async () => (await import('./msdosfs/format.js')).msdosfsFormat },
+  { name: 'ext2fs', aliases: ['ext2', 'ext3', 'ext4'], hints: [EXT2FS], load: async () => (await import('./ext2fs/format.js')).ext2fsFormat },
   { name: 'tmpfs', aliases: [], hints: [], load: async () => (await import('./tmpfs/format.js')).tmpfsFormat },
   { name: 'zerofs', aliases: [], hints: [], load: async () => (await import('./zerofs/format.js')).zerofsFormat },
 ];

@@ -6,7 +6,7 @@ import type { Mount } from '../../../kernel/vfs/mount.js';
 import { DamageLog } from '../../lib/damage.js';
 import type { DirIndex } from '../dir/dirindex.js';
 import type { NameRules } from '../dir/name.js';
-import { DirIndexes } from '../dir/dirindexes.js';
+import { DirIndexes } from '../../lib/dirindexes.js';
 import type { Boot } from '../disk/boot.js';
 import { ACTIVE_FAT, DIRECTORY_BYTES_MAX, FIRST_CLUSTER } from '../disk/boot.js';
 import type { Order } from '../order/order.js';
