@@ -70,9 +70,7 @@ t.test('whatever the bytes and the size, it comes to an end and throws nothing',
 
 /** Programs that make the real thing; not every host has each. */
 const MAKERS: readonly (readonly [name: string, what: RegExp, size: number, ...command: string[]])[] = [
-  ['ext', /ext2/, 8 * MiB, 'mkfs.ext2', '-q'],
-  ['ext', /ext3/, 16 * MiB, 'mkfs.ext3', '-q'],
-  ['ext', /ext4/, 16 * MiB, 'mkfs.ext4', '-q'],
+  ['extjournal', /journal of an ext/, 8 * MiB, 'mke2fs', '-q', '-O', 'journal_dev'],
   ['swap', /swap/, MiB, 'mkswap'],
   ['minix', /Minix/, MiB, 'mkfs.minix'],
   ['fat', /FAT/, 2 * MiB, 'mkfs.vfat', '-F', '12'],

@@ -1,4 +1,7 @@
-/** CRC-32 with the polynomial 04c11db7, highest bit first, neither inverted at the start nor at the end (Linux crc32_be). */
+/**
+ * CRC-32 with the polynomial 04c11db7, highest bit first, neither inverted at the start nor at the end (Linux
+ * crc32_be).
+ */
 const TABLE = new Int32Array(256);
 for (let n = 0; n < 256; n++) {
   let c = n << 24;

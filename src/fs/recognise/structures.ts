@@ -16,23 +16,14 @@ const swap: Recogniser = {
 
 const EXT_SUPERBLOCK = 1024;
 const EXT_MAGIC = 0xef53;
-const EXT_HAS_JOURNAL = 0x4;
-/** Features that only ext4 has: extents, 64 bits, flexible groups, metadata checksums' seed, and more behind them. */
-const EXT4_INCOMPAT = 0xffc0;
 const EXT_JOURNAL_DEV = 0x8;
 
-const ext: Recogniser = {
-  name: 'ext', kind: 'filesystem', what: 'an ext file system', advice: 'mount it with the host\'s own driver',
-  async probe(look): Promise<Found | boolean> {
+/** Volumes have a driver; their journals, where they are devices of their own, have a superblock of the same kind. */
+const extjournal: Recogniser = {
+  name: 'extjournal', kind: 'other', what: 'the journal of an ext file system', advice: 'name it with -o journal= when mounting its volume',
+  async probe(look) {
     const sb = await look.bytes(EXT_SUPERBLOCK, 1024);
-    if (sb === undefined || sb.getUint16(56, true) !== EXT_MAGIC) return false;
-    const shift = sb.getUint32(24, true);
-    if (shift > 6) return false;
-    const compat = sb.getUint32(92, true);
-    const incompat = sb.getUint32(96, true);
-    if ((incompat & EXT_JOURNAL_DEV) !== 0) return { what: 'the journal of an ext file system' };
-    const version = (incompat & EXT4_INCOMPAT) !== 0 ? 4 : (compat & EXT_HAS_JOURNAL) !== 0 ? 3 : 2;
-    return { what: `an ext${version} file system`, size_bytes: sb.getUint32(4, true) * (1024 << shift) };
+    return sb !== undefined && sb.getUint16(56, true) === EXT_MAGIC && (sb.getUint32(96, true) & EXT_JOURNAL_DEV) !== 0;
   },
 };
 
@@ -115,4 +106,4 @@ const minix: Recogniser = {
   },
 };
 
-export const STRUCTURES: readonly Recogniser[] = [swap, md, zfs, ext, fat, minix];
+export const STRUCTURES: readonly Recogniser[] = [swap, md, zfs, extjournal, fat, minix];

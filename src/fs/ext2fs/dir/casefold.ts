@@ -1,9 +1,10 @@
 import { utf16FromBytestr } from '../../lib/names/utf16.js';
 
 /**
- * Names of directories with the flag CASEFOLD meet under one key: decomposed (NFD), characters that are not to be seen left out, and
- * folded (Linux fs/unicode, NFDICF of Unicode 12.1). This is the same but for the version of Unicode, which is that of the host program:
- * letters that came later fold here and not there. What is no UTF-8 is compared by its bytes, as there.
+ * Names of directories with the flag CASEFOLD meet under one key: decomposed (NFD), characters that are not to be seen
+ * left out, and folded (Linux fs/unicode, NFDICF of Unicode 12.1). This is the same but for the version of Unicode,
+ * which is that of the host program: letters that came later fold here and not there. What is no UTF-8 is compared by
+ * its bytes, as there.
  */
 // eslint-disable-next-line no-control-regex -- the ASCII test is the point
 const ASCII = /^[\x00-\x7f]*$/;

@@ -1,6 +1,6 @@
 /**
- * Hashes of names in the trees of directories. Source: Linux fs/ext4/hash.c (ext4fs_dirhash). The lowest bit is not part of a hash (in a
- * tree it says that the same hash goes on in the next leaf).
+ * Hashes of names in the trees of directories. Source: Linux fs/ext4/hash.c (ext4fs_dirhash). The lowest bit is not
+ * part of a hash (in a tree it says that the same hash goes on in the next leaf).
  */
 export const HASH_LEGACY = 0;
 export const HASH_HALF_MD4 = 1;
@@ -59,7 +59,8 @@ function half_md4(buf: number[], x: readonly number[]): void {
   const S2 = [3, 5, 9, 13];
   const S3 = [3, 9, 11, 15];
   for (let i = 0; i < 8; i++) turn(step(d ^ (b & (c ^ d)), x[i], S1[i % 4]));
-  for (const [i, k] of [1, 3, 5, 7, 0, 2, 4, 6].entries()) turn(step((b & c) + ((b ^ c) & d), (x[k] + K2) | 0, S2[i % 4]));
+  for (const [i, k] of [1, 3, 5, 7, 0, 2, 4, 6].entries())
+    turn(step((b & c) + ((b ^ c) & d), (x[k] + K2) | 0, S2[i % 4]));
   for (const [i, k] of [3, 7, 2, 6, 1, 5, 0, 4].entries()) turn(step(b ^ c ^ d, (x[k] + K3) | 0, S3[i % 4]));
   buf[0] = (buf[0] + a) | 0;
   buf[1] = (buf[1] + b) | 0;
@@ -93,7 +94,13 @@ function legacy(name: Uint8Array, from: number, length: number, unsigned: boolea
 }
 
 /** The hashes of a name: `length` bytes at `from`. Of a version that is not known here, none. */
-export function dirhash(version: number, seed: readonly number[], name: Uint8Array, from: number, length: number): Dirhash {
+export function dirhash(
+  version: number,
+  seed: readonly number[],
+  name: Uint8Array,
+  from: number,
+  length: number,
+): Dirhash {
   const unsigned = version >= UNSIGNED;
   const kind = unsigned ? version - UNSIGNED : version;
   const buf = seed.some((word) => word !== 0) ? [...seed] : [0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476];

@@ -19,8 +19,8 @@ export function dirhash_bytes(bytes: Uint8Array, start: number, length: number):
 }
 
 /**
- * Index of a directory that is only read: an open hash table from names to the byte offsets of their entries, at most three
- * quarters full. Names are not kept: whoever looks up compares the name in the entry.
+ * Index of a directory that is only read: an open hash table from names to the byte offsets of their entries, at most
+ * three quarters full. Names are not kept: whoever looks up compares the name in the entry.
  */
 export class DirIndex {
   private hashes = new Uint32Array(MIN_SLOTS);
@@ -41,7 +41,8 @@ export class DirIndex {
   /** Walks the slots that may hold a name: start with `slot` -1, go on with the last answer; -1 at the end. */
   next(hash: number, slot: number): number {
     const { slots, hashes, mask } = this;
-    for (let i = slot < 0 ? hash & mask : (slot + 1) & mask; slots[i] !== 0; i = (i + 1) & mask) if (hashes[i] === hash) return i;
+    for (let i = slot < 0 ? hash & mask : (slot + 1) & mask; slots[i] !== 0; i = (i + 1) & mask)
+      if (hashes[i] === hash) return i;
     return -1;
   }
 

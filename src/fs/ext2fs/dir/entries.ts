@@ -17,8 +17,8 @@ export interface Entry {
 }
 
 /**
- * Calls `visit` for each entry of a piece that names something, in order; it says whether to go on. Damage is logged, and the rest of
- * the piece left out. The entry is one object, filled anew each time.
+ * Calls `visit` for each entry of a piece that names something, in order; it says whether to go on. Damage is logged,
+ * and the rest of the piece left out. The entry is one object, filled anew each time.
  * @returns false: visit had enough
  */
 export function ext2_entries(ip: Inode, piece: Piece, visit: (entry: Entry) => boolean): boolean {
@@ -26,7 +26,7 @@ export function ext2_entries(ip: Inode, piece: Piece, visit: (entry: Entry) => b
   const { bsize, s_inodes_count } = ip.i_fs;
   const hashed = ip.encrypted && ip.has(FL.CASEFOLD);
   const entry: Entry = { ino: 0, at: 0, namelen: 0, reclen: 0 };
-  for (let at = piece.from; at < to; ) {
+  for (let at = piece.from; at < to;) {
     const bad = dirent_problem(view, at, to, bsize, hashed, s_inodes_count);
     if (bad !== undefined) {
       ext2_dirbad(ip, base + at, bad);

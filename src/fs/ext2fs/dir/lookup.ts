@@ -24,7 +24,8 @@ export interface DirHit {
 export function ext2_dirlookup(ip: Inode, name: string): MaybePromise<DirHit | null> {
   if (ip.i_inline !== null && name === '..') return ext2_inlineparent(ip, ip.i_inline);
   const rule = namerule(ip);
-  if (ip.i_inline !== null || ip.i_size <= INDEX_MIN_BYTES || ip.i_size > DIRINDEX_MAX_BYTES) return scan(ip, rule, name);
+  if (ip.i_inline !== null || ip.i_size <= INDEX_MIN_BYTES || ip.i_size > DIRINDEX_MAX_BYTES)
+    return scan(ip, rule, name);
   const index = ip.i_dirindex ?? build(ip, rule);
   if (index instanceof Promise) return index.then((i) => probe(ip, i, rule, name, -1));
   ip.i_em.em_indexes.use(index);
@@ -35,7 +36,8 @@ export function ext2_dirlookup(ip: Inode, name: string): MaybePromise<DirHit | n
 export function ext2_inlineparent(ip: Inode, data: Uint8Array): DirHit | null {
   if (data.length < 4) return null;
   const ino = new DataView(data.buffer, data.byteOffset).getUint32(0, true);
-  if (ino < EXT2_ROOTINO || ino > ip.i_fs.s_inodes_count) throw ip.i_em.em_damage.error(`directory inode ${ip.i_number}: its parent is inode ${ino}`);
+  if (ino < EXT2_ROOTINO || ino > ip.i_fs.s_inodes_count)
+    throw ip.i_em.em_damage.error(`directory inode ${ip.i_number}: its parent is inode ${ino}`);
   return { ino, offset: 0 };
 }
 
@@ -82,7 +84,10 @@ function probe(ip: Inode, index: DirIndex, rule: NameRule, name: string, slot: n
     const bp = ext2_blkatoff(ip, lbn);
     if (bp instanceof Promise) {
       const after = slot;
-      return bp.then((b) => (b === null ? null : compare(piece_of(ip, lbn, b), offset, matches)) ?? probe(ip, index, rule, name, after));
+      return bp.then(
+        (b) =>
+          (b === null ? null : compare(piece_of(ip, lbn, b), offset, matches)) ?? probe(ip, index, rule, name, after),
+      );
     }
     const hit = bp === null ? null : compare(piece_of(ip, lbn, bp), offset, matches);
     if (hit !== null) return hit;

@@ -19,11 +19,13 @@ export interface NameRule {
 const BYTES: NameRule = {
   hash: (piece, entry) => dirhash_bytes(piece.data, entry.at + DIRENT_HEADER, entry.namelen),
   hashname: dirhash_name,
-  matcher: (name) => ({ data }, { at, namelen }) => {
-    if (namelen !== name.length) return false;
-    for (let i = 0; i < namelen; i++) if (data[at + DIRENT_HEADER + i] !== name.charCodeAt(i)) return false;
-    return true;
-  },
+  matcher:
+    (name) =>
+    ({ data }, { at, namelen }) => {
+      if (namelen !== name.length) return false;
+      for (let i = 0; i < namelen; i++) if (data[at + DIRENT_HEADER + i] !== name.charCodeAt(i)) return false;
+      return true;
+    },
 };
 
 const FOLDED: NameRule = {

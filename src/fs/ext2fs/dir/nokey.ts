@@ -11,8 +11,9 @@ import type { Entry } from './entries.js';
 import type { Piece } from './piece.js';
 
 /**
- * What a name is shown as that is encrypted and whose key is not there: the two hashes of the directory's tree, the first 149 bytes, and the SHA-256 of the rest; in base64 for URLs, without padding.
- * Source: Linux fs/crypto/fname.c, struct fscrypt_nokey_name.
+ * What a name is shown as that is encrypted and whose key is not there: the two hashes of the directory's tree, the
+ * first 149 bytes, and the SHA-256 of the rest; in base64 for URLs, without padding. Source: Linux fs/crypto/fname.c,
+ * struct fscrypt_nokey_name.
  */
 const PLAIN_BYTES = 149;
 const DIGITS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
@@ -22,7 +23,11 @@ function base64url(bytes: Uint8Array): string {
   for (let i = 0; i < bytes.length; i += 3) {
     const left = bytes.length - i;
     const word = (bytes[i] << 16) | ((left > 1 ? bytes[i + 1] : 0) << 8) | (left > 2 ? bytes[i + 2] : 0);
-    text += DIGITS[word >> 18] + DIGITS[(word >> 12) & 63] + (left > 1 ? DIGITS[(word >> 6) & 63] : '') + (left > 2 ? DIGITS[word & 63] : '');
+    text +=
+      DIGITS[word >> 18] +
+      DIGITS[(word >> 12) & 63] +
+      (left > 1 ? DIGITS[(word >> 6) & 63] : '') +
+      (left > 2 ? DIGITS[word & 63] : '');
   }
   return text;
 }
@@ -50,17 +55,26 @@ export function nokey_entry(ip: Inode, piece: Piece, entry: Entry): string {
 }
 
 /**
- * The hashes of an entry as a reading of the directory in the order of its tree has them: that is how Linux reads one that has a tree, or
- * could have one. A directory that is encrypted and folds keeps them with each entry, since they need the key.
+ * The hashes of an entry as a reading of the directory in the order of its tree has them: that is how Linux reads one
+ * that has a tree, or could have one. A directory that is encrypted and folds keeps them with each entry, since they
+ * need the key.
  */
 function entry_hash(ip: Inode, piece: Piece, entry: Entry): Dirhash {
   const from = entry.at + DIRENT_HEADER;
   if (ip.has(FL.CASEFOLD)) {
     const at = (from + entry.namelen + 3) & ~3;
-    return at + 8 <= piece.data.length ? { hash: piece.view.getUint32(at, true), minor_hash: piece.view.getUint32(at + 4, true) } : NO_HASH;
+    return at + 8 <= piece.data.length
+      ? { hash: piece.view.getUint32(at, true), minor_hash: piece.view.getUint32(at + 4, true) }
+      : NO_HASH;
   }
   const fs = ip.i_fs;
   const tree = fs.compat(COMPAT.dir_index) && (ip.has(FL.INDEX) || ip.i_size === fs.bsize || ip.i_inline !== null);
   if (!tree) return NO_HASH;
-  return dirhash(dirhash_version(fs.s_def_hash_version, (fs.s_flags & FLAGS_UNSIGNED_HASH) !== 0), fs.s_hash_seed, piece.data, from, entry.namelen);
+  return dirhash(
+    dirhash_version(fs.s_def_hash_version, (fs.s_flags & FLAGS_UNSIGNED_HASH) !== 0),
+    fs.s_hash_seed,
+    piece.data,
+    from,
+    entry.namelen,
+  );
 }

@@ -7,7 +7,10 @@ import { ext2_bmaprun } from '../file/bmap.js';
 import type { Inode } from '../file/inode.js';
 import { BLOCK_DIR, verified } from '../volume/verified.js';
 
-/** A stretch of a directory whose entries follow each other: a block, or what an inode has of a directory. Valid until the next await. */
+/**
+ * A stretch of a directory whose entries follow each other: a block, or what an inode has of a directory. Valid until
+ * the next await.
+ */
 export interface Piece {
   readonly data: Uint8Array;
   readonly view: DataView;
@@ -26,19 +29,30 @@ export function ext2_dirbad(ip: Inode, offset: number, what: string): void {
   ip.i_em.em_damage.note(`directory inode ${ip.i_number}, entry at ${offset}: ${what}`);
 }
 
-/** Hands the pieces from block `lbn` on to `visit`, which says whether to go on. @returns whether the end was reached. @throws EIO */
+/**
+ * Hands the pieces from block `lbn` on to `visit`, which says whether to go on. @returns whether the end was reached.
+ * @throws EIO
+ */
 export function ext2_dirwalk(ip: Inode, lbn: number, visit: (piece: Piece) => boolean): MaybePromise<boolean> {
   const { i_inline: data } = ip;
   if (data !== null) {
     const to = Math.min(ip.i_size, data.length);
-    return visit({ data, view: new DataView(data.buffer, data.byteOffset, data.length), from: Math.min(INLINE_PARENT_BYTES, to), to, base: 0 });
+    return visit({
+      data,
+      view: new DataView(data.buffer, data.byteOffset, data.length),
+      from: Math.min(INLINE_PARENT_BYTES, to),
+      to,
+      base: 0,
+    });
   }
   const blocks = Math.ceil(ip.i_size / ip.i_fs.bsize);
   while (lbn < blocks) {
     const run = ext2_bmaprun(ip, lbn, blocks - lbn);
     if (run instanceof Promise) {
       const from = lbn;
-      return run.then((r) => walkrun(ip, from, r.block, r.blocks, visit)).then((next) => (next < 0 ? false : ext2_dirwalk(ip, next, visit)));
+      return run
+        .then((r) => walkrun(ip, from, r.block, r.blocks, visit))
+        .then((next) => (next < 0 ? false : ext2_dirwalk(ip, next, visit)));
     }
     const next = walkrun(ip, lbn, run.block, run.blocks, visit);
     if (next instanceof Promise) return next.then((n) => (n < 0 ? false : ext2_dirwalk(ip, n, visit)));
@@ -49,7 +63,13 @@ export function ext2_dirwalk(ip: Inode, lbn: number, visit: (piece: Piece) => bo
 }
 
 /** @returns the block behind the run; -1: enough */
-function walkrun(ip: Inode, lbn: number, block: number, blocks: number, visit: (piece: Piece) => boolean): MaybePromise<number> {
+function walkrun(
+  ip: Inode,
+  lbn: number,
+  block: number,
+  blocks: number,
+  visit: (piece: Piece) => boolean,
+): MaybePromise<number> {
   if (block === 0) {
     ext2_dirbad(ip, lbn * ip.i_fs.bsize, `a hole of ${blocks} blocks`);
     return lbn + blocks;
@@ -58,7 +78,13 @@ function walkrun(ip: Inode, lbn: number, block: number, blocks: number, visit: (
     const bp = ip.i_em.bread(block + i, `directory inode ${ip.i_number}`);
     if (bp instanceof Promise) {
       const k = i;
-      return bp.then((b) => (visit(piece_of(ip, lbn + k, b)) ? (k + 1 < blocks ? walkrun(ip, lbn + k + 1, block + k + 1, blocks - k - 1, visit) : lbn + blocks) : -1));
+      return bp.then((b) =>
+        visit(piece_of(ip, lbn + k, b))
+          ? k + 1 < blocks
+            ? walkrun(ip, lbn + k + 1, block + k + 1, blocks - k - 1, visit)
+            : lbn + blocks
+          : -1,
+      );
     }
     if (!visit(piece_of(ip, lbn + i, bp))) return -1;
   }
@@ -70,7 +96,8 @@ export function piece_of(ip: Inode, lbn: number, bp: Buf): Piece {
   ip.i_em.em_bufcache.brelse(bp);
   if (ip.i_em.em_csum && !verified(bp, BLOCK_DIR, ip.i_number)) {
     const problem = checksum(ip, lbn, bp);
-    if (problem !== undefined) throw ip.i_em.em_damage.error(`directory inode ${ip.i_number}, block ${lbn}: ${problem}`);
+    if (problem !== undefined)
+      throw ip.i_em.em_damage.error(`directory inode ${ip.i_number}, block ${lbn}: ${problem}`);
     bp.b_private = ip.i_number * 8 + BLOCK_DIR;
   }
   return { data: bp.b_data, view: bp.b_view, from: 0, to: bp.b_bcount, base: lbn * ip.i_fs.bsize };

@@ -8,16 +8,21 @@ import { ext2_inlineparent } from './lookup.js';
 import { nokey_entry } from './nokey.js';
 import { ext2_dirwalk } from './piece.js';
 
-/** Cookies of a directory in its inode, behind "." and "..", which it has not; its entries begin behind its parent's number. */
+/**
+ * Cookies of a directory in its inode, behind "." and "..", which it has not; its entries begin behind its parent's
+ * number.
+ */
 const BEHIND_DOT = 1;
 const BEHIND_DOTDOT = 2;
 
 /**
- * Hands out the entries from byte `cookie` on, in the order in which they lie on the disk: cookies are byte offsets, and stay what they are.
+ * Hands out the entries from byte `cookie` on, in the order in which they lie on the disk: cookies are byte offsets,
+ * and stay what they are.
  * @returns whether the end was reached
  */
 export function ext2_readdir(ip: Inode, cookie: Cookie, emit: ReaddirEmit): MaybePromise<boolean> {
-  if (typeof cookie !== 'number' || !(cookie >= 0) || cookie % 1 !== 0) throw errno(E.EINVAL, `directory offset ${cookie}`);
+  if (typeof cookie !== 'number' || !(cookie >= 0) || cookie % 1 !== 0)
+    throw errno(E.EINVAL, `directory offset ${cookie}`);
   if (ip.i_inline !== null && cookie < BEHIND_DOTDOT) {
     if (cookie < BEHIND_DOT && !emit(ip.i_number, DT_DIR, '.', BEHIND_DOT)) return false;
     const parent = ext2_inlineparent(ip, ip.i_inline);

@@ -1,6 +1,6 @@
 /**
- * POSIX ACLs: on the disk an entry has an id only if it names a user or a group (Linux fs/ext4/acl.h); the attribute system.posix_acl_* has
- * one in each (include/uapi/linux/posix_acl_xattr.h).
+ * POSIX ACLs: on the disk an entry has an id only if it names a user or a group (Linux fs/ext4/acl.h); the attribute
+ * system.posix_acl_* has one in each (include/uapi/linux/posix_acl_xattr.h).
  */
 const DISK_VERSION = 1;
 const XATTR_VERSION = 2;
@@ -16,7 +16,7 @@ export function acl_from_disk(disk: Uint8Array): Uint8Array | undefined {
   const out = new DataView(new ArrayBuffer(4 + 2 * disk.length));
   out.setUint32(0, XATTR_VERSION, true);
   let to = 4;
-  for (let at = 4; at < disk.length; ) {
+  for (let at = 4; at < disk.length;) {
     if (at + 4 > disk.length) return undefined;
     const tag = view.getUint16(at, true);
     const named = tag === TAG_USER || tag === TAG_GROUP;

@@ -1,13 +1,28 @@
 import { crc32c } from '../../lib/crc32c.js';
 import { INCOMPAT, RO_COMPAT } from './features.js';
-import { Ext2fs } from './superblock.js';
+import type { Ext2fs } from './superblock.js';
 
 /** An inode as the disk has it. Names and offsets: Linux fs/ext4/ext4.h, struct ext4_inode. */
 
 /** i_flags. */
 export const FL = {
-  SECRM: 0x1, UNRM: 0x2, COMPR: 0x4, SYNC: 0x8, IMMUTABLE: 0x10, APPEND: 0x20, NODUMP: 0x40, NOATIME: 0x80, ENCRYPT: 0x800, INDEX: 0x1000,
-  JOURNAL_DATA: 0x4000, HUGE_FILE: 0x40000, EXTENTS: 0x80000, VERITY: 0x100000, EA_INODE: 0x200000, INLINE_DATA: 0x10000000, PROJINHERIT: 0x20000000,
+  SECRM: 0x1,
+  UNRM: 0x2,
+  COMPR: 0x4,
+  SYNC: 0x8,
+  IMMUTABLE: 0x10,
+  APPEND: 0x20,
+  NODUMP: 0x40,
+  NOATIME: 0x80,
+  ENCRYPT: 0x800,
+  INDEX: 0x1000,
+  JOURNAL_DATA: 0x4000,
+  HUGE_FILE: 0x40000,
+  EXTENTS: 0x80000,
+  VERITY: 0x100000,
+  EA_INODE: 0x200000,
+  INLINE_DATA: 0x10000000,
+  PROJINHERIT: 0x20000000,
   CASEFOLD: 0x40000000,
 } as const;
 
@@ -65,7 +80,8 @@ export function dinode_load(d: Dinode, fs: Ext2fs, view: DataView, at: number): 
   d.i_gid = u16(0x18) + u16(0x7a) * 65536;
   d.i_flags = u32(0x20);
   const type = d.i_mode & 0xf000;
-  d.i_size = u32(4) + (type === 0x8000 || (type === 0x4000 && fs.incompat(INCOMPAT.large_dir)) ? u32(0x6c) * 2 ** 32 : 0);
+  d.i_size =
+    u32(4) + (type === 0x8000 || (type === 0x4000 && fs.incompat(INCOMPAT.large_dir)) ? u32(0x6c) * 2 ** 32 : 0);
   d.i_nlink = u16(0x1a);
   d.i_blocks = u32(0x1c);
   if (fs.ro_compat(RO_COMPAT.huge_file)) {
@@ -107,7 +123,13 @@ export function inode_seed(fs: Ext2fs, ino: number, i_generation: number): numbe
 }
 
 /** The checksum of inode `ino` at byte `at` as it should be, and how many of its bits the inode keeps. */
-export function dinode_checksum(fs: Ext2fs, bytes: Uint8Array, view: DataView, at: number, ino: number): { readonly crc: number; readonly wide: boolean } {
+export function dinode_checksum(
+  fs: Ext2fs,
+  bytes: Uint8Array,
+  view: DataView,
+  at: number,
+  ino: number,
+): { readonly crc: number; readonly wide: boolean } {
   const size = fs.s_inode_size;
   let crc = inode_seed(fs, ino, view.getUint32(at + 0x64, true));
   crc = crc32c(crc, bytes, at, at + I_CHECKSUM_LO);

@@ -1,5 +1,6 @@
 /**
- * Nodes of extent trees: a header of 12 bytes and entries of 12 bytes each. Names and offsets: Linux fs/ext4/ext4_extents.h.
+ * Nodes of extent trees: a header of 12 bytes and entries of 12 bytes each. Names and offsets: Linux
+ * fs/ext4/ext4_extents.h.
  */
 export const EXT_MAGIC = 0xf30a;
 export const EXT_HEADER = 12;
@@ -22,7 +23,8 @@ export function eh_depth(view: DataView, at: number): number {
 export function eh_problem(view: DataView, at: number, room: number): string | undefined {
   const magic = view.getUint16(at, true);
   if (magic !== EXT_MAGIC) return `eh_magic 0x${magic.toString(16)}`;
-  if (eh_max(view, at) === 0 || eh_max(view, at) > Math.floor((room - EXT_HEADER) / EXT_ENTRY)) return `eh_max ${eh_max(view, at)}`;
+  if (eh_max(view, at) === 0 || eh_max(view, at) > Math.floor((room - EXT_HEADER) / EXT_ENTRY))
+    return `eh_max ${eh_max(view, at)}`;
   if (eh_entries(view, at) > eh_max(view, at)) return `eh_entries ${eh_entries(view, at)} of ${eh_max(view, at)}`;
   if (eh_depth(view, at) > EXT_MAX_DEPTH) return `eh_depth ${eh_depth(view, at)}`;
   return undefined;

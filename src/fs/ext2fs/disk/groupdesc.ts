@@ -23,8 +23,10 @@ const BG_CHECKSUM = 0x1e;
 
 export function groupdesc(fs: Ext2fs, view: DataView, at: number): GroupDesc {
   const wide = fs.desc_size >= 64;
-  const block = (low: number, high: number): number => view.getUint32(at + low, true) + (wide ? view.getUint32(at + high, true) * 2 ** 32 : 0);
-  const count = (low: number, high: number): number => view.getUint16(at + low, true) + (wide ? view.getUint16(at + high, true) * 65536 : 0);
+  const block = (low: number, high: number): number =>
+    view.getUint32(at + low, true) + (wide ? view.getUint32(at + high, true) * 2 ** 32 : 0);
+  const count = (low: number, high: number): number =>
+    view.getUint16(at + low, true) + (wide ? view.getUint16(at + high, true) * 65536 : 0);
   return {
     bg_block_bitmap: block(0, 0x20),
     bg_inode_bitmap: block(4, 0x24),
@@ -40,10 +42,14 @@ export function groupdesc(fs: Ext2fs, view: DataView, at: number): GroupDesc {
 
 const le32 = new Uint8Array(4);
 
-/** Checksum of the descriptor of group `g`: crc32c (metadata_csum), crc16 (uninit_bg), or undefined: the volume keeps none. */
+/**
+ * Checksum of the descriptor of group `g`: crc32c (metadata_csum), crc16 (uninit_bg), or undefined: the volume keeps
+ * none.
+ */
 export function groupdesc_checksum(fs: Ext2fs, bytes: Uint8Array, at: number, g: number): number | undefined {
   new DataView(le32.buffer).setUint32(0, g, true);
-  if (fs.metadata_csum) return Ext2fs.crc_with_hole(crc32c(fs.csum_seed, le32, 0, 4), bytes, at, fs.desc_size, BG_CHECKSUM, 2) & 0xffff;
+  if (fs.metadata_csum)
+    return Ext2fs.crc_with_hole(crc32c(fs.csum_seed, le32, 0, 4), bytes, at, fs.desc_size, BG_CHECKSUM, 2) & 0xffff;
   if (!fs.ro_compat(RO_COMPAT.uninit_bg)) return undefined;
   let crc = crc16(crc16(0xffff, fs.s_uuid, 0, 16), le32, 0, 4);
   crc = crc16(crc, bytes, at, at + BG_CHECKSUM);

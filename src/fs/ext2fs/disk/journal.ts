@@ -11,7 +11,14 @@ export const JBD2_REVOKE_BLOCK = 5;
 export const JBD2_HEADER = 12;
 
 export const JBD2_COMPAT_CHECKSUM = 1;
-export const JBD2_INCOMPAT = { revoke: 1, '64bit': 2, async_commit: 4, csum_v2: 8, csum_v3: 0x10, fast_commit: 0x20 } as const;
+export const JBD2_INCOMPAT = {
+  revoke: 1,
+  '64bit': 2,
+  async_commit: 4,
+  csum_v2: 8,
+  csum_v3: 0x10,
+  fast_commit: 0x20,
+} as const;
 const KNOWN_INCOMPAT = 0x3f;
 const JBD2_MIN_BLOCKS = 1;
 const DEFAULT_FAST_COMMIT_BLOCKS = 256;
@@ -54,16 +61,30 @@ export function journal_super(bytes: Uint8Array): JournalSuper | string {
   const v2 = type === JBD2_SUPERBLOCK_V2;
   const incompat = v2 ? u32(0x28) : 0;
   const csum = (incompat & (JBD2_INCOMPAT.csum_v2 | JBD2_INCOMPAT.csum_v3)) !== 0;
-  if ((incompat & ~KNOWN_INCOMPAT) !== 0) return `unknown features 0x${((incompat & ~KNOWN_INCOMPAT) >>> 0).toString(16)}`;
-  if ((incompat & JBD2_INCOMPAT.csum_v2) !== 0 && (incompat & JBD2_INCOMPAT.csum_v3) !== 0) return 'two kinds of checksums';
-  if (csum && Ext2fs.crc_with_hole(ALL_ONES, bytes, 0, SUPERBLOCK_BYTES, S_CHECKSUM, 4) !== u32(S_CHECKSUM)) return 'checksum is wrong';
+  if ((incompat & ~KNOWN_INCOMPAT) !== 0)
+    return `unknown features 0x${((incompat & ~KNOWN_INCOMPAT) >>> 0).toString(16)}`;
+  if ((incompat & JBD2_INCOMPAT.csum_v2) !== 0 && (incompat & JBD2_INCOMPAT.csum_v3) !== 0)
+    return 'two kinds of checksums';
+  if (csum && Ext2fs.crc_with_hole(ALL_ONES, bytes, 0, SUPERBLOCK_BYTES, S_CHECKSUM, 4) !== u32(S_CHECKSUM))
+    return 'checksum is wrong';
   const s_num_fc_blks = u32(0x54);
   const fast = (incompat & JBD2_INCOMPAT.fast_commit) !== 0 ? s_num_fc_blks || DEFAULT_FAST_COMMIT_BLOCKS : 0;
   const s_uuid = bytes.slice(0x30, 0x40);
   const sb: JournalSuper = {
-    s_blocksize: u32(0xc), s_maxlen: u32(0x10), s_first: u32(0x14), s_sequence: u32(0x18), s_start: u32(0x1c), s_errno: u32(0x20),
-    s_feature_compat: v2 ? u32(0x24) : 0, s_feature_incompat: incompat, s_uuid, s_nr_users: u32(0x40), s_num_fc_blks,
-    last: u32(0x10) - fast, csum, seed: crc32c(ALL_ONES, s_uuid, 0, 16),
+    s_blocksize: u32(0xc),
+    s_maxlen: u32(0x10),
+    s_first: u32(0x14),
+    s_sequence: u32(0x18),
+    s_start: u32(0x1c),
+    s_errno: u32(0x20),
+    s_feature_compat: v2 ? u32(0x24) : 0,
+    s_feature_incompat: incompat,
+    s_uuid,
+    s_nr_users: u32(0x40),
+    s_num_fc_blks,
+    last: u32(0x10) - fast,
+    csum,
+    seed: crc32c(ALL_ONES, s_uuid, 0, 16),
   };
   if (sb.s_first === 0 || sb.last - sb.s_first < JBD2_MIN_BLOCKS) return `blocks ${sb.s_first} to ${sb.last - 1}`;
   if (sb.s_start !== 0 && (sb.s_start < sb.s_first || sb.s_start >= sb.last)) return `s_start ${sb.s_start}`;
@@ -91,10 +112,14 @@ export function journal_tags(sb: JournalSuper, view: DataView): JournalTag[] {
   const wide = (sb.s_feature_incompat & JBD2_INCOMPAT['64bit']) !== 0;
   const end = view.byteLength - (sb.csum ? 4 : 0);
   const tags: JournalTag[] = [];
-  for (let at = JBD2_HEADER; at + size <= end; ) {
+  for (let at = JBD2_HEADER; at + size <= end;) {
     const flags = v3 ? view.getUint32(at + 4) : view.getUint16(at + 6);
     const high = wide ? view.getUint32(at + 8) : 0;
-    tags.push({ blocknr: view.getUint32(at) + high * 2 ** 32, flags, checksum: v3 ? view.getUint32(at + 12) : view.getUint16(at + 4) });
+    tags.push({
+      blocknr: view.getUint32(at) + high * 2 ** 32,
+      flags,
+      checksum: v3 ? view.getUint32(at + 12) : view.getUint16(at + 4),
+    });
     at += size + ((flags & TAG_SAME_UUID) !== 0 ? 0 : 16);
     if ((flags & TAG_LAST) !== 0) break;
   }
@@ -123,8 +148,15 @@ export function commit_sealed(sb: JournalSuper, block: Uint8Array, view: DataVie
   return !sb.csum || Ext2fs.crc_with_hole(sb.seed, block, 0, block.length, H_CHKSUM, 4) === view.getUint32(H_CHKSUM);
 }
 
-/** What a commit block says of the first kind of checksums: crc32 of descriptors and copies of the transaction; undefined: it has none. */
-export function commit_chksum(view: DataView): { readonly type: number; readonly size: number; readonly value: number } {
+/**
+ * What a commit block says of the first kind of checksums: crc32 of descriptors and copies of the transaction;
+ * undefined: it has none.
+ */
+export function commit_chksum(view: DataView): {
+  readonly type: number;
+  readonly size: number;
+  readonly value: number;
+} {
   return { type: view.getUint8(12), size: view.getUint8(13), value: view.getUint32(H_CHKSUM) };
 }
 
@@ -138,6 +170,7 @@ export function revoked_blocks(sb: JournalSuper, view: DataView): number[] {
   const size = (sb.s_feature_incompat & JBD2_INCOMPAT['64bit']) !== 0 ? 8 : 4;
   const end = Math.min(view.getUint32(JBD2_HEADER), view.byteLength - (sb.csum ? 4 : 0));
   const blocks: number[] = [];
-  for (let at = JBD2_HEADER + 4; at + size <= end; at += size) blocks.push(size === 8 ? view.getUint32(at) * 2 ** 32 + view.getUint32(at + 4) : view.getUint32(at));
+  for (let at = JBD2_HEADER + 4; at + size <= end; at += size)
+    blocks.push(size === 8 ? view.getUint32(at) * 2 ** 32 + view.getUint32(at + 4) : view.getUint32(at));
   return blocks;
 }

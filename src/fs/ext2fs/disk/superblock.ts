@@ -3,8 +3,9 @@ import { crc32c } from '../../lib/crc32c.js';
 import { COMPAT, INCOMPAT, RO_COMPAT, unreadable_features } from './features.js';
 
 /**
- * The superblock: 1024 bytes at byte 1024, little-endian. Field names and offsets: Linux fs/ext4/ext4.h, struct ext4_super_block.
- * Numbers of 64 bits are held as numbers; they have been compared with bounds far below 2^53 when the constructor returns.
+ * The superblock: 1024 bytes at byte 1024, little-endian. Field names and offsets: Linux fs/ext4/ext4.h, struct
+ * ext4_super_block. Numbers of 64 bits are held as numbers; they have been compared with bounds far below 2^53 when the
+ * constructor returns.
  */
 export const SBOFF = 1024;
 export const SBSIZE = 1024;
@@ -42,7 +43,10 @@ export function superblock_marked(view: DataView): boolean {
   return view.getUint16(S_MAGIC, true) === EXT2_MAGIC;
 }
 
-/** The checksum of a superblock with metadata_csum is right. It covers all but itself, and has no other seed than all ones. */
+/**
+ * The checksum of a superblock with metadata_csum is right. It covers all but itself, and has no other seed than all
+ * ones.
+ */
 export function superblock_sealed(bytes: Uint8Array): boolean {
   const view = new DataView(bytes.buffer, bytes.byteOffset, SBSIZE);
   return crc32c(0xffffffff, bytes, 0, S_CHECKSUM) === view.getUint32(S_CHECKSUM, true);
@@ -177,11 +181,15 @@ export class Ext2fs {
     this.s_encoding_flags = u16(0x27e);
     this.s_orphan_file_inum = u32(0x280);
     this.bsize = 1024 * 2 ** Math.min(this.s_log_block_size, MAX_LOG_BLOCK_SIZE);
-    this.clusterblocks = this.ro_compat(RO_COMPAT.bigalloc) ? 2 ** Math.min(Math.max(this.s_log_cluster_size - this.s_log_block_size, 0), 30) : 1;
+    this.clusterblocks = this.ro_compat(RO_COMPAT.bigalloc)
+      ? 2 ** Math.min(Math.max(this.s_log_cluster_size - this.s_log_block_size, 0), 30)
+      : 1;
     this.desc_size = this.has64 ? this.s_desc_size : DESC_SIZE;
     this.inodes_per_block = Math.floor(this.bsize / Math.max(this.s_inode_size, 1));
     this.ngroups = Math.ceil((this.s_blocks_count - this.s_first_data_block) / Math.max(this.s_blocks_per_group, 1));
-    this.csum_seed = this.incompat(INCOMPAT.metadata_csum_seed) ? this.s_checksum_seed : crc32c(0xffffffff, this.s_uuid, 0, 16);
+    this.csum_seed = this.incompat(INCOMPAT.metadata_csum_seed)
+      ? this.s_checksum_seed
+      : crc32c(0xffffffff, this.s_uuid, 0, 16);
     const problem = this.problem();
     if (problem !== undefined) throw errno(E.EFTYPE, `${name}: superblock: ${problem}`);
   }
@@ -235,7 +243,8 @@ export class Ext2fs {
     const at = (g % perblock) * this.desc_size;
     // With 1 KiB blocks and bigalloc s_first_data_block is 0, and the superblock lies in block 1.
     const extra = this.bsize === 1024 && this.s_first_data_block === 0 ? 1 : 0;
-    if (!this.incompat(INCOMPAT.meta_bg) || n < this.s_first_meta_bg) return { block: this.s_first_data_block + 1 + n + extra, at };
+    if (!this.incompat(INCOMPAT.meta_bg) || n < this.s_first_meta_bg)
+      return { block: this.s_first_data_block + 1 + n + extra, at };
     const first = n * perblock;
     return { block: this.groupfirst(first) + (this.hassuper(first) ? 1 : 0) + (first === 0 ? extra : 0), at };
   }
@@ -250,24 +259,47 @@ export class Ext2fs {
     if (this.s_rev_level > 1) return `revision ${this.s_rev_level}`;
     if (this.s_log_block_size > MAX_LOG_BLOCK_SIZE) return `s_log_block_size ${this.s_log_block_size}`;
     const { bsize } = this;
-    if (this.s_inode_size < 128 || this.s_inode_size > bsize || (this.s_inode_size & (this.s_inode_size - 1)) !== 0) return `s_inode_size ${this.s_inode_size}`;
-    if (this.has64 && (this.s_desc_size < 64 || this.s_desc_size > 1024 || (this.s_desc_size & (this.s_desc_size - 1)) !== 0)) return `s_desc_size ${this.s_desc_size}`;
+    if (this.s_inode_size < 128 || this.s_inode_size > bsize || (this.s_inode_size & (this.s_inode_size - 1)) !== 0)
+      return `s_inode_size ${this.s_inode_size}`;
+    if (
+      this.has64 &&
+      (this.s_desc_size < 64 || this.s_desc_size > 1024 || (this.s_desc_size & (this.s_desc_size - 1)) !== 0)
+    )
+      return `s_desc_size ${this.s_desc_size}`;
     if (this.ro_compat(RO_COMPAT.bigalloc)) {
-      if (this.s_log_cluster_size < this.s_log_block_size || this.s_log_cluster_size > 30 - MIN_LOG_BLOCK) return `s_log_cluster_size ${this.s_log_cluster_size}`;
-      if (this.s_clusters_per_group > bsize * 8 || this.s_blocks_per_group !== this.s_clusters_per_group * this.clusterblocks) return `s_clusters_per_group ${this.s_clusters_per_group}`;
+      if (this.s_log_cluster_size < this.s_log_block_size || this.s_log_cluster_size > 30 - MIN_LOG_BLOCK)
+        return `s_log_cluster_size ${this.s_log_cluster_size}`;
+      if (
+        this.s_clusters_per_group > bsize * 8 ||
+        this.s_blocks_per_group !== this.s_clusters_per_group * this.clusterblocks
+      )
+        return `s_clusters_per_group ${this.s_clusters_per_group}`;
     } else if (this.s_blocks_per_group > bsize * 8) return `s_blocks_per_group ${this.s_blocks_per_group}`;
     if (this.s_blocks_per_group < 8) return `s_blocks_per_group ${this.s_blocks_per_group}`;
-    if (this.s_inodes_per_group < this.inodes_per_block || this.s_inodes_per_group > bsize * 8) return `s_inodes_per_group ${this.s_inodes_per_group}`;
-    if (this.s_first_data_block > 1 || this.s_first_data_block >= this.s_blocks_count) return `s_first_data_block ${this.s_first_data_block}`;
-    if (this.s_first_data_block === 0 && bsize === 1024 && !this.ro_compat(RO_COMPAT.bigalloc)) return 's_first_data_block 0 with blocks of 1 KiB';
-    if (this.s_blocks_count > MAX_BLOCKS || this.s_blocks_count * bsize > Number.MAX_SAFE_INTEGER) return `s_blocks_count ${this.s_blocks_count}`;
-    if (this.s_inodes_count !== this.ngroups * this.s_inodes_per_group) return `s_inodes_count ${this.s_inodes_count} is not ${this.ngroups} groups of ${this.s_inodes_per_group}`;
-    if (this.metadata_csum && this.s_checksum_type !== CHECKSUM_CRC32C) return `s_checksum_type ${this.s_checksum_type}`;
+    if (this.s_inodes_per_group < this.inodes_per_block || this.s_inodes_per_group > bsize * 8)
+      return `s_inodes_per_group ${this.s_inodes_per_group}`;
+    if (this.s_first_data_block > 1 || this.s_first_data_block >= this.s_blocks_count)
+      return `s_first_data_block ${this.s_first_data_block}`;
+    if (this.s_first_data_block === 0 && bsize === 1024 && !this.ro_compat(RO_COMPAT.bigalloc))
+      return 's_first_data_block 0 with blocks of 1 KiB';
+    if (this.s_blocks_count > MAX_BLOCKS || this.s_blocks_count * bsize > Number.MAX_SAFE_INTEGER)
+      return `s_blocks_count ${this.s_blocks_count}`;
+    if (this.s_inodes_count !== this.ngroups * this.s_inodes_per_group)
+      return `s_inodes_count ${this.s_inodes_count} is not ${this.ngroups} groups of ${this.s_inodes_per_group}`;
+    if (this.metadata_csum && this.s_checksum_type !== CHECKSUM_CRC32C)
+      return `s_checksum_type ${this.s_checksum_type}`;
     return undefined;
   }
 
   /** Is that checksum right, taking the four bytes at `hole` (from `at`) as zero? */
-  static crc_with_hole(seed: number, bytes: Uint8Array, at: number, length: number, hole: number, holebytes: number): number {
+  static crc_with_hole(
+    seed: number,
+    bytes: Uint8Array,
+    at: number,
+    length: number,
+    hole: number,
+    holebytes: number,
+  ): number {
     const crc = crc32c(crc32c(seed, bytes, at, at + hole), ZERO, 0, holebytes);
     return crc32c(crc, bytes, at + hole + holebytes, at + length);
   }

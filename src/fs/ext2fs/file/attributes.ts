@@ -24,7 +24,11 @@ function rdev(d: Dinode): bigint {
 
 /** chattr flags that chflags(2) knows, too. Only the superuser changes them on Linux. */
 function flags(i_flags: number): number {
-  return ((i_flags & FL.IMMUTABLE) !== 0 ? SF_IMMUTABLE : 0) | ((i_flags & FL.APPEND) !== 0 ? SF_APPEND : 0) | ((i_flags & FL.NODUMP) !== 0 ? UF_NODUMP : 0);
+  return (
+    ((i_flags & FL.IMMUTABLE) !== 0 ? SF_IMMUTABLE : 0) |
+    ((i_flags & FL.APPEND) !== 0 ? SF_APPEND : 0) |
+    ((i_flags & FL.NODUMP) !== 0 ? UF_NODUMP : 0)
+  );
 }
 
 /** What VOP_GETATTR says of an inode of type `type` (V*). */

@@ -6,7 +6,10 @@ import { indir_run } from './indirect.js';
 import type { Inode } from './inode.js';
 import type { Run } from './run.js';
 
-/** The run of a file's blocks that begins with `lbn`, at most `max` (at least 1) of them; it may end early. @throws EIO damage */
+/**
+ * The run of a file's blocks that begins with `lbn`, at most `max` (at least 1) of them; it may end early. @throws EIO
+ * damage
+ */
 export function ext2_bmaprun(ip: Inode, lbn: number, max: number): MaybePromise<Run> {
   return ip.has(FL.EXTENTS) ? ext_run(ip, lbn, max) : indir_run(ip, lbn, max);
 }
@@ -14,6 +17,7 @@ export function ext2_bmaprun(ip: Inode, lbn: number, max: number): MaybePromise<
 /** Block `lbn` of a file whose blocks are metadata, referenced; null for a hole. */
 export function ext2_blkatoff(ip: Inode, lbn: number): MaybePromise<Buf | null> {
   const run = ext2_bmaprun(ip, lbn, 1);
-  if (run instanceof Promise) return run.then((r) => (r.block === 0 ? null : ip.i_em.bread(r.block, `inode ${ip.i_number}`)));
+  if (run instanceof Promise)
+    return run.then((r) => (r.block === 0 ? null : ip.i_em.bread(r.block, `inode ${ip.i_number}`)));
   return run.block === 0 ? null : ip.i_em.bread(run.block, `inode ${ip.i_number}`);
 }

@@ -2,7 +2,20 @@ import type { MaybePromise } from '../../../kernel/rumpuser/rumpuser.js';
 import type { Buf } from '../../../kernel/vfs/bio.js';
 import { crc32c } from '../../lib/crc32c.js';
 import { I_BLOCK_BYTES } from '../disk/dinode.js';
-import { EXT_ENTRY, EXT_HEADER, EXT_INIT_MAX_LEN, ee_block, ee_len, ee_start, eh_depth, eh_entries, eh_max, eh_problem, ei_leaf, ext_search } from '../disk/extent.js';
+import {
+  EXT_ENTRY,
+  EXT_HEADER,
+  EXT_INIT_MAX_LEN,
+  ee_block,
+  ee_len,
+  ee_start,
+  eh_depth,
+  eh_entries,
+  eh_max,
+  eh_problem,
+  ei_leaf,
+  ext_search,
+} from '../disk/extent.js';
 import { BLOCK_EXTENT, verified } from '../volume/verified.js';
 import type { Inode } from './inode.js';
 import { MAX_LBN, Run } from './run.js';
@@ -35,7 +48,8 @@ function descend(ip: Inode, node: Node, where: string, lbn: number, max: number)
   const next = i + 1 < eh_entries(view, 0) ? Math.min(ee_block(view, 0, i + 1), node.end) : node.end;
   if (next <= lbn) throw bad(ip, where, `entries are not in order at ${i}`);
   if (i < 0) return new Run(0, Math.min(max, next - lbn));
-  if (ee_block(view, 0, i) < node.first) throw bad(ip, where, `entry ${i} is for block ${ee_block(view, 0, i)}, below ${node.first}`);
+  if (ee_block(view, 0, i) < node.first)
+    throw bad(ip, where, `entry ${i} is for block ${ee_block(view, 0, i)}, below ${node.first}`);
   if (node.depth === 0) return leaf(ip, node, where, i, next, lbn, max);
   const block = ei_leaf(view, 0, i);
   const first = ee_block(view, 0, i);
@@ -45,7 +59,15 @@ function descend(ip: Inode, node: Node, where: string, lbn: number, max: number)
 }
 
 /** Takes the reference to `bp`, which may be used until the next await. */
-function below(ip: Inode, bp: Buf, depth: number, first: number, end: number, lbn: number, max: number): MaybePromise<Run> {
+function below(
+  ip: Inode,
+  bp: Buf,
+  depth: number,
+  first: number,
+  end: number,
+  lbn: number,
+  max: number,
+): MaybePromise<Run> {
   ip.i_em.em_bufcache.brelse(bp);
   const view = bp.b_view;
   const where = `block ${bp.b_offset / ip.i_fs.bsize}`;
@@ -74,20 +96,39 @@ function leaf(ip: Inode, node: Node, where: string, i: number, next: number, lbn
   const unwritten = length > EXT_INIT_MAX_LEN;
   const blocks = unwritten ? length - EXT_INIT_MAX_LEN : length;
   const start = ee_start(view, 0, i);
-  if (blocks === 0 || first + blocks > next) throw bad(ip, where, `extent ${i} has blocks ${first} to ${first + blocks - 1}, the next one begins at ${next}`);
-  if (!ip.i_em.inside(start, blocks)) throw bad(ip, where, `extent ${i} lies at blocks ${start} to ${start + blocks - 1}, outside of the volume`);
+  if (blocks === 0 || first + blocks > next)
+    throw bad(ip, where, `extent ${i} has blocks ${first} to ${first + blocks - 1}, the next one begins at ${next}`);
+  if (!ip.i_em.inside(start, blocks))
+    throw bad(ip, where, `extent ${i} lies at blocks ${start} to ${start + blocks - 1}, outside of the volume`);
   if (lbn >= first + blocks) return new Run(0, Math.min(max, next - lbn));
   const left = first + blocks - lbn;
   if (unwritten) return new Run(0, Math.min(max, left));
-  return new Run(start + lbn - first, Math.min(max, left + following(ip, view, i, left, start + blocks, first + blocks, max)));
+  return new Run(
+    start + lbn - first,
+    Math.min(max, left + following(ip, view, i, left, start + blocks, first + blocks, max)),
+  );
 }
 
 /** Blocks of the extents behind extent `i` that go on where it ends. */
-function following(ip: Inode, view: DataView, i: number, have: number, start: number, lbn: number, max: number): number {
+function following(
+  ip: Inode,
+  view: DataView,
+  i: number,
+  have: number,
+  start: number,
+  lbn: number,
+  max: number,
+): number {
   let more = 0;
   for (let k = i + 1; k < eh_entries(view, 0) && have + more < max; k++) {
     const length = ee_len(view, 0, k);
-    if (ee_block(view, 0, k) !== lbn + more || ee_start(view, 0, k) !== start + more || length > EXT_INIT_MAX_LEN || length === 0) break;
+    if (
+      ee_block(view, 0, k) !== lbn + more ||
+      ee_start(view, 0, k) !== start + more ||
+      length > EXT_INIT_MAX_LEN ||
+      length === 0
+    )
+      break;
     if (!ip.i_em.inside(start + more, length)) break;
     more += length;
   }

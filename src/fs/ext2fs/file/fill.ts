@@ -24,7 +24,8 @@ function fromblock(ip: Inode, bp: Buf): void {
   em.em_bufcache.brelse(bp);
   dinode_load(ip, ip.i_fs, bp.b_view, at);
   if (ip.i_mode === 0) throw errno(E.ESTALE);
-  if (em.em_csum && !dinode_sealed(ip.i_fs, bp.b_data, bp.b_view, at, ip.i_number)) throw em.em_damage.error(`inode ${ip.i_number}: checksum is wrong`);
+  if (em.em_csum && !dinode_sealed(ip.i_fs, bp.b_data, bp.b_view, at, ip.i_number))
+    throw em.em_damage.error(`inode ${ip.i_number}: checksum is wrong`);
   if (ip.has(FL.INLINE_DATA)) {
     const data = inline_data(ip, ibody(ip.i_fs, bp.b_data, bp.b_view, at));
     if (typeof data === 'string') throw em.em_damage.error(`inode ${ip.i_number}: data in the inode: ${data}`);
@@ -34,11 +35,15 @@ function fromblock(ip: Inode, bp: Buf): void {
   if (problem !== undefined) throw em.em_damage.error(`inode ${ip.i_number}: ${problem}`);
 }
 
-/** What an inode has of its data: first the place of its block numbers, then the attribute system.data. A text says what is wrong. */
+/**
+ * What an inode has of its data: first the place of its block numbers, then the attribute system.data. A text says what
+ * is wrong.
+ */
 function inline_data(ip: Inode, area: Uint8Array | null): Uint8Array | string {
   const { entries } = area === null ? { entries: [] } : xattr_entries(area, 0);
   const entry = entries.find(({ index, name }) => index === XI.SYSTEM && name === 'data');
-  if (entry === undefined) return ip.i_size > ip.i_block.length ? `${ip.i_size} bytes, but no attribute system.data` : ip.i_block;
+  if (entry === undefined)
+    return ip.i_size > ip.i_block.length ? `${ip.i_size} bytes, but no attribute system.data` : ip.i_block;
   if (entry.value_inum !== 0) return 'the attribute system.data lies in another inode';
   const data = new Uint8Array(ip.i_block.length + entry.value_size);
   data.set(ip.i_block);
@@ -57,7 +62,8 @@ export function inode_problem(em: Ext2Mount, d: Dinode, type: number): string | 
   if (type === VNON) return `mode 0${d.i_mode.toString(8)} is of no type`;
   if (d.i_size > MAX_LBN * bsize || !Number.isSafeInteger(d.i_size)) return `size ${d.i_size}`;
   // A directory has no holes.
-  if (type === VDIR && d.i_size > s_blocks_count * bsize) return `directory of ${d.i_size} bytes, more than the volume has`;
+  if (type === VDIR && d.i_size > s_blocks_count * bsize)
+    return `directory of ${d.i_size} bytes, more than the volume has`;
   if (type === VLNK && d.i_size > bsize) return `symbolic link of ${d.i_size} bytes`;
   if (!Number.isSafeInteger(d.i_blocks)) return `${d.i_blocks} blocks`;
   return undefined;

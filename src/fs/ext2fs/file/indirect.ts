@@ -4,8 +4,8 @@ import type { Inode } from './inode.js';
 import { Run } from './run.js';
 
 /**
- * Files without extents: 12 block numbers in the inode, and the roots of trees of one, two and three levels of blocks full of numbers of
- * 32 bits. 0 is a hole. Each step goes down one level, of three at most, whatever the numbers are.
+ * Files without extents: 12 block numbers in the inode, and the roots of trees of one, two and three levels of blocks
+ * full of numbers of 32 bits. 0 is a hole. Each step goes down one level, of three at most, whatever the numbers are.
  */
 const NDADDR = 12;
 const NIADDR = 3;
@@ -21,7 +21,9 @@ export function indir_run(ip: Inode, lbn: number, max: number): MaybePromise<Run
     if (rel < span) return tree(ip, ip.i_blockview.getUint32(4 * (NDADDR + level), true), span, rel, max);
     rel -= span;
   }
-  throw ip.i_em.em_damage.error(`inode ${ip.i_number}: block ${lbn} of ${ip.i_size} bytes, which no file without extents can have`);
+  throw ip.i_em.em_damage.error(
+    `inode ${ip.i_number}: block ${lbn} of ${ip.i_size} bytes, which no file without extents can have`,
+  );
 }
 
 function tree(ip: Inode, block: number, span: number, rel: number, max: number): MaybePromise<Run> {
@@ -34,7 +36,8 @@ function tree(ip: Inode, block: number, span: number, rel: number, max: number):
 function inner(ip: Inode, bp: Buf, span: number, rel: number, max: number): MaybePromise<Run> {
   ip.i_em.em_bufcache.brelse(bp);
   const nindir = ip.i_fs.bsize / 4;
-  if (span === nindir) return pointers(ip, bp.b_view, rel, Math.min(max, nindir - rel), `indirect block ${bp.b_offset / ip.i_fs.bsize}`);
+  if (span === nindir)
+    return pointers(ip, bp.b_view, rel, Math.min(max, nindir - rel), `indirect block ${bp.b_offset / ip.i_fs.bsize}`);
   const child = span / nindir;
   const i = Math.floor(rel / child);
   return tree(ip, bp.b_view.getUint32(4 * i, true), child, rel - i * child, max);
@@ -47,7 +50,8 @@ function pointers(ip: Inode, view: DataView, i: number, max: number, where: stri
     while (n < max && view.getUint32(4 * (i + n), true) === 0) n++;
     return new Run(0, n);
   }
-  if (!ip.i_em.inside(block, 1)) throw ip.i_em.em_damage.error(`inode ${ip.i_number}: ${where} points to block ${block}, outside of the volume`);
+  if (!ip.i_em.inside(block, 1))
+    throw ip.i_em.em_damage.error(`inode ${ip.i_number}: ${where} points to block ${block}, outside of the volume`);
   while (n < max && view.getUint32(4 * (i + n), true) === block + n && ip.i_em.inside(block, n + 1)) n++;
   return new Run(block, n);
 }

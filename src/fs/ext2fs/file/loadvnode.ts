@@ -22,7 +22,8 @@ export function ext2_loadvnode(mp: Mount, vp: Vnode, ino: number): MaybePromise<
 function become(vp: Vnode, ip: Inode): void {
   // What has no name is on its way out: whoever had it open is gone.
   if (ip.i_nlink === 0) throw errno(E.ESTALE);
-  if (ip.has(FL.EA_INODE)) throw ip.i_em.em_damage.error(`inode ${ip.i_number}: a name leads to it, but it holds an extended attribute`);
+  if (ip.has(FL.EA_INODE))
+    throw ip.i_em.em_damage.error(`inode ${ip.i_number}: a name leads to it, but it holds an extended attribute`);
   vp.v_type = iftovt(ip.i_mode);
   vp.v_isroot = ip.i_number === EXT2_ROOTINO;
   vp.v_data = ip;

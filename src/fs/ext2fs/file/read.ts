@@ -9,7 +9,9 @@ import type { Run } from './run.js';
 /** Largest transfer from the device, bytes. */
 const MAXPHYS = 1024 * 1024;
 
-/** Content of a file: run by run from the device into the caller's buffer. Stays synchronous as long as the device does. */
+/**
+ * Content of a file: run by run from the device into the caller's buffer. Stays synchronous as long as the device does.
+ */
 export function ext2_read(ip: Inode, uio: Uio): MaybePromise<void> {
   if (ip.i_inline !== null) return readinline(ip, ip.i_inline, uio);
   const { bsize } = ip.i_fs;
@@ -73,7 +75,11 @@ function seekfrom(ip: Inode, offset: number, lbn: number, whence: number, runs: 
     const run = ext2_bmaprun(ip, lbn, blocks - lbn);
     const from = lbn;
     if (run instanceof Promise) {
-      return run.then((r) => ((r.block === 0) !== (whence === SEEK_DATA) ? Math.max(offset, from * bsize) : seekfrom(ip, offset, from + r.blocks, whence, runs)));
+      return run.then((r) =>
+        (r.block === 0) !== (whence === SEEK_DATA)
+          ? Math.max(offset, from * bsize)
+          : seekfrom(ip, offset, from + r.blocks, whence, runs),
+      );
     }
     if ((run.block === 0) !== (whence === SEEK_DATA)) return Math.max(offset, from * bsize);
     lbn += run.blocks;

@@ -18,7 +18,17 @@ import { ext2_readlink } from './readlink.js';
 import { ext2_getextattr, ext2_listextattr } from './xattr.js';
 
 /** Names of pathconf(2); values of NetBSD sys/sys/unistd.h. */
-const PC = { LINK_MAX: 1, NAME_MAX: 4, PATH_MAX: 5, CHOWN_RESTRICTED: 7, NO_TRUNC: 8, SYNC_IO: 10, FILESIZEBITS: 11, SYMLINK_MAX: 12, MIN_HOLE_SIZE: 15 } as const;
+const PC = {
+  LINK_MAX: 1,
+  NAME_MAX: 4,
+  PATH_MAX: 5,
+  CHOWN_RESTRICTED: 7,
+  NO_TRUNC: 8,
+  SYNC_IO: 10,
+  FILESIZEBITS: 11,
+  SYMLINK_MAX: 12,
+  MIN_HOLE_SIZE: 15,
+} as const;
 const EXT4_LINK_MAX = 65000;
 
 function lookup(dvp: Vnode, name: string, _ctx: Context): MaybePromise<Vnode | null> {
@@ -43,9 +53,12 @@ function enter(dvp: Vnode, name: string, hit: DirHit | null): MaybePromise<Vnode
     throw dangling(dvp, hit, thrown);
   }
   if (!(vp instanceof Promise)) return entered(dvp, name, hit, vp);
-  return vp.then((v) => entered(dvp, name, hit, v), (thrown: unknown) => {
-    throw dangling(dvp, hit, thrown);
-  });
+  return vp.then(
+    (v) => entered(dvp, name, hit, v),
+    (thrown: unknown) => {
+      throw dangling(dvp, hit, thrown);
+    },
+  );
 }
 
 function damaged(dvp: Vnode, hit: DirHit, what: string): Error {
@@ -54,7 +67,9 @@ function damaged(dvp: Vnode, hit: DirHit, what: string): Error {
 
 /** An entry that names an inode not in use is damage of the volume, not a handle gone stale. */
 function dangling(dvp: Vnode, hit: DirHit, thrown: unknown): unknown {
-  return errnoOf(thrown) === E.ESTALE ? damaged(dvp, hit, `names inode ${hit.ino}, which is not in use, or is the volume's own`) : thrown;
+  return errnoOf(thrown) === E.ESTALE
+    ? damaged(dvp, hit, `names inode ${hit.ino}, which is not in use, or is the volume's own`)
+    : thrown;
 }
 
 /** Nobody is above a directory but a directory. */
@@ -70,7 +85,11 @@ function entered(dvp: Vnode, name: string, hit: DirHit, vp: Vnode): MaybePromise
 
 /** @throws EACCES the file is encrypted */
 function unlocked(vp: Vnode): void {
-  if (VTOI(vp).encrypted && vp.v_type === VREG) throw errno(E.EACCES, `inode ${vp.v_key} is encrypted, and its key is not here: only names and attributes can be seen`);
+  if (VTOI(vp).encrypted && vp.v_type === VREG)
+    throw errno(
+      E.EACCES,
+      `inode ${vp.v_key} is encrypted, and its key is not here: only names and attributes can be seen`,
+    );
 }
 
 function read(vp: Vnode, uio: Uio, _ioflag: number, _ctx: Context): MaybePromise<void> {
@@ -82,16 +101,26 @@ function read(vp: Vnode, uio: Uio, _ioflag: number, _ctx: Context): MaybePromise
 
 function pathconf(vp: Vnode, name: number): number | undefined {
   switch (name) {
-    case PC.LINK_MAX: return EXT4_LINK_MAX;
-    case PC.NAME_MAX: return 255;
-    case PC.PATH_MAX: return PATH_MAX;
-    case PC.CHOWN_RESTRICTED: return 1;
-    case PC.NO_TRUNC: return 1;
-    case PC.SYNC_IO: return 1;
-    case PC.FILESIZEBITS: return 64;
-    case PC.SYMLINK_MAX: return VTOI(vp).i_fs.bsize - 1;
-    case PC.MIN_HOLE_SIZE: return VTOI(vp).i_fs.bsize;
-    default: return undefined;
+    case PC.LINK_MAX:
+      return EXT4_LINK_MAX;
+    case PC.NAME_MAX:
+      return 255;
+    case PC.PATH_MAX:
+      return PATH_MAX;
+    case PC.CHOWN_RESTRICTED:
+      return 1;
+    case PC.NO_TRUNC:
+      return 1;
+    case PC.SYNC_IO:
+      return 1;
+    case PC.FILESIZEBITS:
+      return 64;
+    case PC.SYMLINK_MAX:
+      return VTOI(vp).i_fs.bsize - 1;
+    case PC.MIN_HOLE_SIZE:
+      return VTOI(vp).i_fs.bsize;
+    default:
+      return undefined;
   }
 }
 

@@ -45,9 +45,14 @@ async function load(ip: Inode): Promise<Found[]> {
   em.em_bufcache.brelse(bp);
   if (!verified(bp, BLOCK_XATTR, 0)) {
     const magic = bp.b_view.getUint32(0, true);
-    if (magic !== XATTR_MAGIC) throw em.em_damage.error(`inode ${ip.i_number}: block of extended attributes ${ip.i_file_acl}: h_magic 0x${magic.toString(16)}`);
+    if (magic !== XATTR_MAGIC)
+      throw em.em_damage.error(
+        `inode ${ip.i_number}: block of extended attributes ${ip.i_file_acl}: h_magic 0x${magic.toString(16)}`,
+      );
     if (em.em_csum && checksum(ip.i_fs, bp.b_data, ip.i_file_acl) !== bp.b_view.getUint32(H_CHECKSUM, true)) {
-      throw em.em_damage.error(`inode ${ip.i_number}: block of extended attributes ${ip.i_file_acl}: checksum is wrong`);
+      throw em.em_damage.error(
+        `inode ${ip.i_number}: block of extended attributes ${ip.i_file_acl}: checksum is wrong`,
+      );
     }
     bp.b_private = BLOCK_XATTR;
   }
@@ -59,19 +64,35 @@ function checksum(fs: Ext2fs, data: Uint8Array, block: number): number {
   const number = new DataView(new ArrayBuffer(8));
   number.setUint32(0, block % 2 ** 32, true);
   number.setUint32(4, Math.floor(block / 2 ** 32), true);
-  return Ext2fs.crc_with_hole(crc32c(fs.csum_seed, new Uint8Array(number.buffer), 0, 8), data, 0, data.length, H_CHECKSUM, 4);
+  return Ext2fs.crc_with_hole(
+    crc32c(fs.csum_seed, new Uint8Array(number.buffer), 0, 8),
+    data,
+    0,
+    data.length,
+    H_CHECKSUM,
+    4,
+  );
 }
 
-/** What an attribute is called here: its namespace, and its name as the kernel's calls have it; undefined: nobody may see it. */
+/**
+ * What an attribute is called here: its namespace, and its name as the kernel's calls have it; undefined: nobody may
+ * see it.
+ */
 function called({ index, name }: XattrEntry): { namespace: number; name: string } | undefined {
   const system = EXTATTR_NAMESPACE_SYSTEM;
   switch (index) {
-    case XI.USER: return { namespace: EXTATTR_NAMESPACE_USER, name };
-    case XI.ACL_ACCESS: return name === '' ? { namespace: system, name: 'posix_acl_access' } : undefined;
-    case XI.ACL_DEFAULT: return name === '' ? { namespace: system, name: 'posix_acl_default' } : undefined;
-    case XI.TRUSTED: return { namespace: system, name: `trusted.${name}` };
-    case XI.SECURITY: return { namespace: system, name: `security.${name}` };
-    default: return undefined;
+    case XI.USER:
+      return { namespace: EXTATTR_NAMESPACE_USER, name };
+    case XI.ACL_ACCESS:
+      return name === '' ? { namespace: system, name: 'posix_acl_access' } : undefined;
+    case XI.ACL_DEFAULT:
+      return name === '' ? { namespace: system, name: 'posix_acl_default' } : undefined;
+    case XI.TRUSTED:
+      return { namespace: system, name: `trusted.${name}` };
+    case XI.SECURITY:
+      return { namespace: system, name: `security.${name}` };
+    default:
+      return undefined;
   }
 }
 
@@ -80,7 +101,10 @@ export async function ext2_getextattr(ip: Inode, namespace: number, name: string
   for (const { area, entry } of await load(ip)) {
     const as = called(entry);
     if (as?.namespace !== namespace || as.name !== name) continue;
-    const value = entry.value_inum === 0 ? area.slice(entry.value_offs, entry.value_offs + entry.value_size) : await ea_inode_value(ip, entry);
+    const value =
+      entry.value_inum === 0
+        ? area.slice(entry.value_offs, entry.value_offs + entry.value_size)
+        : await ea_inode_value(ip, entry);
     if (entry.index !== XI.ACL_ACCESS && entry.index !== XI.ACL_DEFAULT) return value;
     const acl = acl_from_disk(value);
     if (acl === undefined) throw ip.i_em.em_damage.error(`inode ${ip.i_number}: ${name} is no ACL`);

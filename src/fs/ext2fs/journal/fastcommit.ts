@@ -2,7 +2,10 @@ import type { JournalSuper } from '../disk/journal.js';
 import { JBD2_INCOMPAT } from '../disk/journal.js';
 import type { Log } from './find.js';
 
-/** Fast commits: records behind the log, little-endian: tag u16, length u16, content. Source: Linux fs/ext4/fast_commit.h. */
+/**
+ * Fast commits: records behind the log, little-endian: tag u16, length u16, content. Source: Linux
+ * fs/ext4/fast_commit.h.
+ */
 const FC_TAG_HEAD = 9;
 
 /** Is there a fast commit behind the last transaction, `end` being the number of the next one? */

@@ -87,10 +87,13 @@ export async function external_log(em: Ext2Mount, dev: BlockDevice): Promise<Log
   const sb = new Uint8Array(SBSIZE);
   const view = new DataView(sb.buffer);
   if (dev.size_bytes >= SBOFF + SBSIZE) await dev.read(sb, 0, SBSIZE, SBOFF);
-  if (!superblock_marked(view) || (view.getUint32(0x60, true) & INCOMPAT.journal_dev) === 0) throw errno(E.EINVAL, `${dev.name}: this is no journal of an ext volume`);
+  if (!superblock_marked(view) || (view.getUint32(0x60, true) & INCOMPAT.journal_dev) === 0)
+    throw errno(E.EINVAL, `${dev.name}: this is no journal of an ext volume`);
   const { bsize, s_journal_uuid } = em.em_fs;
-  if (1024 * 2 ** Math.min(view.getUint32(0x18, true), 7) !== bsize) throw errno(E.EINVAL, `${dev.name}: the blocks of the journal are not as large as the volume's`);
-  if (s_journal_uuid.some((byte, i) => byte !== sb[0x68 + i])) throw errno(E.EINVAL, `${dev.name}: this is the journal of another volume (UUID)`);
+  if (1024 * 2 ** Math.min(view.getUint32(0x18, true), 7) !== bsize)
+    throw errno(E.EINVAL, `${dev.name}: the blocks of the journal are not as large as the volume's`);
+  if (s_journal_uuid.some((byte, i) => byte !== sb[0x68 + i]))
+    throw errno(E.EINVAL, `${dev.name}: this is the journal of another volume (UUID)`);
   const log = new Log(dev, bsize);
   const start = Math.floor(SBOFF / bsize) + 1;
   const blocks = Math.min(view.getUint32(4, true), Math.floor(dev.size_bytes / bsize)) - start;
@@ -104,6 +107,7 @@ export async function log_super(em: Ext2Mount, log: Log): Promise<JournalSuper> 
   const sb = journal_super(await log.read(0));
   if (typeof sb === 'string') throw em.em_damage.error(`journal: superblock: ${sb}`);
   if (sb.s_blocksize !== log.bsize) throw em.em_damage.error(`journal: superblock: s_blocksize ${sb.s_blocksize}`);
-  if (sb.s_maxlen > log.blocks) throw em.em_damage.error(`journal: superblock: s_maxlen ${sb.s_maxlen}, but there are ${log.blocks} blocks`);
+  if (sb.s_maxlen > log.blocks)
+    throw em.em_damage.error(`journal: superblock: s_maxlen ${sb.s_maxlen}, but there are ${log.blocks} blocks`);
   return sb;
 }

@@ -5,7 +5,10 @@ import { JBD2_MAGIC } from '../disk/journal.js';
 import type { Log } from './find.js';
 import type { Copy } from './recover.js';
 
-/** A device as its journal, replayed, would leave it: blocks that the log has copies of come from there. Nothing may be written. */
+/**
+ * A device as its journal, replayed, would leave it: blocks that the log has copies of come from there. Nothing may be
+ * written.
+ */
 export class JournalOverlay implements BlockDevice {
   readonly name: string;
   readonly size_bytes: number;
@@ -29,7 +32,8 @@ export class JournalOverlay implements BlockDevice {
     const reading = this.dev.read(into, into_offset, length, offset_bytes);
     const end = offset_bytes + length;
     const hits: number[] = [];
-    for (let block = Math.floor(offset_bytes / bsize); block * bsize < end; block++) if (this.copies.has(block)) hits.push(block);
+    for (let block = Math.floor(offset_bytes / bsize); block * bsize < end; block++)
+      if (this.copies.has(block)) hits.push(block);
     if (hits.length === 0) return reading;
     const patched = async (): Promise<void> => {
       await reading;
@@ -38,7 +42,10 @@ export class JournalOverlay implements BlockDevice {
     return patched();
   }
 
-  /** Puts the copy of `block` over the part of bytes `from`..`end`-1 of the device that it covers; those lie at `shift` more in `into`. */
+  /**
+   * Puts the copy of `block` over the part of bytes `from`..`end`-1 of the device that it covers; those lie at `shift`
+   * more in `into`.
+   */
   private async patch(into: Uint8Array, shift: number, from: number, end: number, block: number): Promise<void> {
     const { bsize } = this.log;
     const copy = this.copies.get(block)!;

@@ -1,8 +1,20 @@
 import { crc32be } from '../../lib/crc32be.js';
 import type { JournalSuper } from '../disk/journal.js';
 import {
-  JBD2_COMMIT_BLOCK, JBD2_COMPAT_CHECKSUM, JBD2_DESCRIPTOR_BLOCK, JBD2_INCOMPAT, JBD2_MAGIC, JBD2_REVOKE_BLOCK, TAG_ESCAPE, commit_chksum, commit_sealed,
-  commit_sec, journal_tags, revoked_blocks, tag_sealed, tail_sealed,
+  JBD2_COMMIT_BLOCK,
+  JBD2_COMPAT_CHECKSUM,
+  JBD2_DESCRIPTOR_BLOCK,
+  JBD2_INCOMPAT,
+  JBD2_MAGIC,
+  JBD2_REVOKE_BLOCK,
+  TAG_ESCAPE,
+  commit_chksum,
+  commit_sealed,
+  commit_sec,
+  journal_tags,
+  revoked_blocks,
+  tag_sealed,
+  tail_sealed,
 } from '../disk/journal.js';
 import type { Log } from './find.js';
 
@@ -55,7 +67,10 @@ class Recoverer {
     private readonly volume: number,
   ) {}
 
-  /** After Linux fs/jbd2/recovery.c (do_one_pass): where the log ends; which blocks are revoked; the copies. @throws EIO the device */
+  /**
+   * After Linux fs/jbd2/recovery.c (do_one_pass): where the log ends; which blocks are revoked; the copies. @throws EIO
+   * the device
+   */
   async recover(): Promise<Recovery> {
     this.end = this.sb.s_sequence;
     if (this.sb.s_start !== 0) {
@@ -63,7 +78,13 @@ class Recoverer {
       await this.pass(async (b) => this.revoke(b));
       await this.pass(async (b) => this.replay(b));
     }
-    return { copies: this.copies, transactions: this.transactions, revokes: this.revoked.size, problems: this.problems, end: this.end };
+    return {
+      copies: this.copies,
+      transactions: this.transactions,
+      revokes: this.revoked.size,
+      problems: this.problems,
+      end: this.end,
+    };
   }
 
   private wrap(at: number): number {
@@ -87,7 +108,7 @@ class Recoverer {
     let stale = false;
     let crc = 0xffffffff;
     const v1 = (sb.s_feature_compat & JBD2_COMPAT_CHECKSUM) !== 0;
-    for (let left = sb.last - sb.s_first; left > 0; ) {
+    for (let left = sb.last - sb.s_first; left > 0;) {
       const b = await this.own(at, sequence);
       if (b === undefined) break;
       let blocks = 1;
@@ -105,8 +126,10 @@ class Recoverer {
         const time = commit_sec(b.view);
         const bad = stale || !commit_sealed(sb, b.block, b.view) || (v1 && !this.v1sealed(b.view, crc));
         if (bad) {
-          // Older than what came before: it was left from the last time round. Else it is the end only if it may have been written before its data.
-          if (time >= last && (sb.s_feature_incompat & JBD2_INCOMPAT.async_commit) === 0) this.problems.push(`transaction ${sequence}, committed in block ${at} of the log: checksum is wrong`);
+          // Older than what came before: it was left from the last time round. Else it is the end only if it may have
+          // been written before its data.
+          if (time >= last && (sb.s_feature_incompat & JBD2_INCOMPAT.async_commit) === 0)
+            this.problems.push(`transaction ${sequence}, committed in block ${at} of the log: checksum is wrong`);
           break;
         }
         last = time;
@@ -130,7 +153,7 @@ class Recoverer {
     const { sb } = this;
     let at = sb.s_start;
     let sequence = sb.s_sequence;
-    for (let left = sb.last - sb.s_first; left > 0 && before(sequence, this.end); ) {
+    for (let left = sb.last - sb.s_first; left > 0 && before(sequence, this.end);) {
       const b = await this.own(at, sequence);
       if (b === undefined) return;
       let blocks = 1;
@@ -162,7 +185,9 @@ class Recoverer {
       if (tag.blocknr >= this.volume) {
         this.problem(`transaction ${b.sequence}: a copy of block ${tag.blocknr}, outside of the volume`);
       } else if (this.sb.csum && !tag_sealed(this.sb, tag, b.sequence, await this.log.read(at))) {
-        this.problem(`transaction ${b.sequence}: the copy of block ${tag.blocknr} in block ${at} of the log: checksum is wrong`);
+        this.problem(
+          `transaction ${b.sequence}: the copy of block ${tag.blocknr} in block ${at} of the log: checksum is wrong`,
+        );
       } else this.copies.set(tag.blocknr, { block: at, escaped: (tag.flags & TAG_ESCAPE) !== 0 });
     }
   }

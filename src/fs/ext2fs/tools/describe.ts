@@ -19,11 +19,15 @@ export interface Ext2Facts extends VolumeFacts {
 
 export function uuid_text(bytes: Uint8Array): string {
   const digits = Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
-  return `${digits.slice(0, 8)}-${digits.slice(8, 12)}-${digits.slice(12, 16)}-${digits.slice(16, 20)}-${digits.slice(20)}`;
+  return digits.replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
 }
 
 export function features_of(fs: Ext2fs): string[] {
-  return [...feature_names(fs.s_feature_compat, COMPAT, 'C'), ...feature_names(fs.s_feature_incompat, INCOMPAT, 'I'), ...feature_names(fs.s_feature_ro_compat, RO_COMPAT, 'R')];
+  return [
+    ...feature_names(fs.s_feature_compat, COMPAT, 'C'),
+    ...feature_names(fs.s_feature_incompat, INCOMPAT, 'I'),
+    ...feature_names(fs.s_feature_ro_compat, RO_COMPAT, 'R'),
+  ];
 }
 
 /** Clean, or why not. */
@@ -43,7 +47,8 @@ export async function describe(dev: BlockDevice): Promise<Description> {
     format: `ext${fs.version}`,
     label: fs.s_volume_name,
     size: fs.s_blocks_count * fs.bsize,
-    clean: (fs.s_state & STATE_VALID) !== 0 && (fs.s_state & STATE_ERROR) === 0 && !fs.incompat(INCOMPAT.needs_recovery),
+    clean:
+      (fs.s_state & STATE_VALID) !== 0 && (fs.s_state & STATE_ERROR) === 0 && !fs.incompat(INCOMPAT.needs_recovery),
     last_mounted_on: fs.s_last_mounted,
     readonly_because: 'writing ext2, ext3 and ext4 volumes is not there yet',
     uuid: uuid_text(fs.s_uuid),

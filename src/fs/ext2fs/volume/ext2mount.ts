@@ -41,7 +41,10 @@ export class Ext2Mount {
   /** Block `block` of the volume, referenced. @throws EIO it is outside */
   bread(block: number, what: string): MaybePromise<Buf> {
     const { bsize } = this.em_fs;
-    if (!this.inside(block, 1)) throw this.em_damage.error(`${what}: block ${block} is outside of the volume, which has ${this.em_fs.s_blocks_count} blocks`);
+    if (!this.inside(block, 1))
+      throw this.em_damage.error(
+        `${what}: block ${block} is outside of the volume, which has ${this.em_fs.s_blocks_count} blocks`,
+      );
     return this.em_bufcache.bread(this.em_dev, block * bsize, bsize);
   }
 
@@ -63,7 +66,9 @@ export class Ext2Mount {
     const checksum = this.em_groupcsum ? groupdesc_checksum(this.em_fs, bp.b_data, at, g) : undefined;
     this.em_bufcache.brelse(bp);
     if (checksum !== undefined && checksum !== desc.bg_checksum) {
-      throw this.em_damage.error(`descriptor of group ${g}: checksum 0x${desc.bg_checksum.toString(16)} should be 0x${checksum.toString(16)}`);
+      throw this.em_damage.error(
+        `descriptor of group ${g}: checksum 0x${desc.bg_checksum.toString(16)} should be 0x${checksum.toString(16)}`,
+      );
     }
     return desc;
   }
@@ -78,7 +83,8 @@ export class Ext2Mount {
 
   private tablefrom(desc: GroupDesc, g: number): number {
     const blocks = Math.ceil(this.em_fs.s_inodes_per_group / this.em_fs.inodes_per_block);
-    if (!this.inside(desc.bg_inode_table, blocks)) throw this.em_damage.error(`descriptor of group ${g}: inode table at block ${desc.bg_inode_table}`);
+    if (!this.inside(desc.bg_inode_table, blocks))
+      throw this.em_damage.error(`descriptor of group ${g}: inode table at block ${desc.bg_inode_table}`);
     this.tables.set(g, desc.bg_inode_table);
     return desc.bg_inode_table;
   }
@@ -95,7 +101,7 @@ export class Ext2Mount {
 
   /** Its byte in there. */
   inodeat(ino: number): number {
-    return ((ino - 1) % this.em_fs.s_inodes_per_group % this.em_fs.inodes_per_block) * this.em_fs.s_inode_size;
+    return (((ino - 1) % this.em_fs.s_inodes_per_group) % this.em_fs.inodes_per_block) * this.em_fs.s_inode_size;
   }
 }
 

@@ -12,6 +12,10 @@ export async function open_superblock(dev: BlockDevice, at: number = SBOFF, chec
   if (dev.size_bytes < at + SBSIZE) throw errno(E.EFTYPE, `${dev.name}: no room for a superblock at byte ${at}`);
   await dev.read(bytes, 0, SBSIZE, at);
   const fs = new Ext2fs(bytes, dev.name);
-  if (check && fs.metadata_csum && !superblock_sealed(bytes)) throw errno(E.EFTYPE, `${dev.name}: superblock: checksum is wrong; -o nocheck reads it all the same, e2fsck repairs it`);
+  if (check && fs.metadata_csum && !superblock_sealed(bytes))
+    throw errno(
+      E.EFTYPE,
+      `${dev.name}: superblock: checksum is wrong; -o nocheck reads it all the same, e2fsck repairs it`,
+    );
   return fs;
 }

@@ -22,7 +22,8 @@ export function ext2_options(options: ReadonlyMap<string, string | true>): Ext2O
     else if ((name === 'noload' || name === 'norecovery') && value === true) o.load = false;
     else if (name === 'force-rw' && value === true) o.forcerw = true;
     else if (name === 'sb') {
-      if (value === true || !/^\d{1,15}$/.test(value)) throw errno(E.EINVAL, 'ext2fs: option sb: a number of blocks of 1 KiB');
+      if (value === true || !/^\d{1,15}$/.test(value))
+        throw errno(E.EINVAL, 'ext2fs: option sb: a number of blocks of 1 KiB');
       o.sb = Number(value);
     } else if (name !== 'journal') throw errno(E.EINVAL, `ext2fs: unknown option "${name}" (known: ${KNOWN})`);
   }

@@ -11,7 +11,10 @@ export interface Space {
   readonly inodes: number;
 }
 
-/** Clusters that Linux keeps back for data whose place is not chosen yet, at most, and the share of all. Source: fs/ext4/super.c. */
+/**
+ * Clusters that Linux keeps back for data whose place is not chosen yet, at most, and the share of all. Source:
+ * fs/ext4/super.c.
+ */
 const RESERVED_CLUSTERS = 4096;
 const RESERVED_SHARE = 50;
 
@@ -32,8 +35,15 @@ export async function ext2_space(em: Ext2Mount): Promise<Space> {
   }
   const blocks = Math.max(0, fs.s_blocks_count - (await overhead(em)));
   const free = Math.min(clusters * fs.clusterblocks, fs.s_blocks_count);
-  const reserved = fs.incompat(INCOMPAT.extents) ? Math.min(RESERVED_CLUSTERS, Math.floor(fs.s_blocks_count / fs.clusterblocks / RESERVED_SHARE)) * fs.clusterblocks : 0;
-  const space = { blocks, free, available: Math.max(0, free - fs.s_r_blocks_count - reserved), inodes: Math.min(inodes, fs.s_inodes_count) };
+  const reserved = fs.incompat(INCOMPAT.extents)
+    ? Math.min(RESERVED_CLUSTERS, Math.floor(fs.s_blocks_count / fs.clusterblocks / RESERVED_SHARE)) * fs.clusterblocks
+    : 0;
+  const space = {
+    blocks,
+    free,
+    available: Math.max(0, free - fs.s_r_blocks_count - reserved),
+    inodes: Math.min(inodes, fs.s_inodes_count),
+  };
   known.set(em, space);
   return space;
 }
@@ -54,7 +64,8 @@ function descblocks(fs: Ext2fs, g: number): number {
   const perblock = fs.bsize / fs.desc_size;
   const all = Math.ceil(fs.ngroups / perblock);
   const meta = Math.floor(g / perblock);
-  if (!fs.incompat(INCOMPAT.meta_bg) || meta < fs.s_first_meta_bg) return fs.hassuper(g) ? (fs.incompat(INCOMPAT.meta_bg) ? fs.s_first_meta_bg : all) : 0;
+  if (!fs.incompat(INCOMPAT.meta_bg) || meta < fs.s_first_meta_bg)
+    return fs.hassuper(g) ? (fs.incompat(INCOMPAT.meta_bg) ? fs.s_first_meta_bg : all) : 0;
   const place = g % perblock;
   return place === 0 || place === 1 || place === perblock - 1 ? 1 : 0;
 }

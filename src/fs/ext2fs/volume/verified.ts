@@ -1,6 +1,6 @@
 /**
- * Which buffers have been found sound: b_private of a buffer is a number, the owner (an inode) times 8 plus what the block is taken for.
- * A block that two owners claim is looked at again for each.
+ * Which buffers have been found sound: b_private of a buffer is a number, the owner (an inode) times 8 plus what the
+ * block is taken for. A block that two owners claim is looked at again for each.
  */
 import type { Buf } from '../../../kernel/vfs/bio.js';
 

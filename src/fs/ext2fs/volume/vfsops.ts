@@ -34,7 +34,12 @@ async function mount(mp: Mount, args: MountArgs): Promise<void> {
 }
 
 /** Reads the superblock, and with it the journal; then the superblock as the journal has it. */
-async function open_volume(mp: Mount, device: BlockDevice, journal: BlockDevice | null, options: Ext2Options): Promise<Ext2Mount> {
+async function open_volume(
+  mp: Mount,
+  device: BlockDevice,
+  journal: BlockDevice | null,
+  options: Ext2Options,
+): Promise<Ext2Mount> {
   const at = options.sb === undefined ? SBOFF : options.sb * 1024;
   let fs = await open_superblock(device, at, options.check);
   let em = new Ext2Mount(mp, device, fs, options.check);
@@ -45,15 +50,20 @@ async function open_volume(mp: Mount, device: BlockDevice, journal: BlockDevice 
     em = new Ext2Mount(mp, dev, fs, options.check);
   }
   const say = (what: string): void => mp.mnt_kernel.log('warn', `${mp.mnt_mntfromname}: ${what}`);
-  if (fs.s_blocks_count * fs.bsize > device.size_bytes) say(`the volume has ${fs.s_blocks_count * fs.bsize} bytes, the device only ${device.size_bytes}: what lies behind cannot be read`);
+  if (fs.s_blocks_count * fs.bsize > device.size_bytes)
+    say(
+      `the volume has ${fs.s_blocks_count * fs.bsize} bytes, the device only ${device.size_bytes}`,
+    );
   if ((fs.s_state & STATE_ERROR) !== 0) say('it is marked as damaged; run e2fsck');
-  if (fs.metadata_csum && fs.ro_compat(RO_COMPAT.uninit_bg)) say('metadata_csum and uninit_bg are both set; the first is followed');
+  if (fs.metadata_csum && fs.ro_compat(RO_COMPAT.uninit_bg))
+    say('metadata_csum and uninit_bg are both set; the first is followed');
   return em;
 }
 
 function update(mp: Mount, flags: number, args: MountArgs): void {
   ext2_options(args.options);
-  if ((flags & MNT_RDONLY) === 0) throw errno(E.EROFS, `${mp.mnt_mntfromname} cannot be mounted read-write: ${WHY_READONLY}`);
+  if ((flags & MNT_RDONLY) === 0)
+    throw errno(E.EROFS, `${mp.mnt_mntfromname} cannot be mounted read-write: ${WHY_READONLY}`);
 }
 
 function unmount(mp: Mount): void {
