@@ -32,6 +32,8 @@ async function run(dev: BlockDevice, mode: CheckMode, budget?: Budget): Promise<
     await check_fathead(c);
     const system = await check_system(c);
     const { shared } = await check_directories(c, system.rootclusters);
+    // A copy must not go where something lies that is still to be copied.
+    for (const { clusters } of shared) for (const cluster of clusters) c.used.add(cluster, 1);
     for (const one of shared) await copy_shared(c, one);
     for (const cluster of c.ends) await c.setcell(cluster, CHAIN_END);
     await mend_system(c, system);
