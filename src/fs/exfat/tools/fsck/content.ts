@@ -247,13 +247,29 @@ async function check_extra(c: Checker, set: FileSet): Promise<void> {
   }
 }
 
+/** So many clusters that nobody has, in a row if there is one; they are somebody's then. null: there are not so many. */
+function room_for(c: Checker, count: number): number[] | null {
+  const { used, volume } = c;
+  const row = c.vacant(count);
+  const own: number[] = [];
+  for (let cluster = row !== null && row.count >= count ? row.first : 2; own.length < count; ) {
+    cluster += used.row(cluster, volume.end - cluster, true);
+    if (cluster >= volume.end) return null;
+    const n = used.row(cluster, Math.min(count - own.length, volume.end - cluster), false);
+    for (let i = 0; i < n; i++) own.push(cluster + i);
+    cluster += n;
+  }
+  for (const cluster of own) used.add(cluster, 1);
+  return own;
+}
+
 /** Gives a file clusters of its own, with what is in those that it shares. Without room it loses them. */
 export async function copy_shared(c: Checker, { placed, clusters, again }: Copied): Promise<void> {
   const { set } = placed;
   const { volume } = c;
-  const vacant = c.vacant(clusters.length);
+  const own = room_for(c, clusters.length);
   c.again = true;
-  if (vacant === null || vacant.count < clusters.length) {
+  if (own === null) {
     c.notes.push(`${placed.path}: no room for a copy of what it shares`);
     if (again) return set_away(c, placed);
     set.setstream(ALLOCATION_POSSIBLE, 0, 0, 0);
@@ -262,10 +278,12 @@ export async function copy_shared(c: Checker, { placed, clusters, again }: Copie
   const content = new Uint8Array(volume.clbytes);
   for (let i = 0; i < clusters.length; i++) {
     await c.read(content, content.length, volume.at(clusters[i]));
-    await c.write(content, volume.at(vacant.first + i));
+    await c.write(content, volume.at(own[i]));
   }
-  c.used.add(vacant.first, clusters.length);
+  const inrow = own.every((cluster, i) => cluster === own[0] + i);
+  if (!inrow) for (let i = 0; i < own.length; i++) await c.setcell(own[i], own[i + 1] ?? CHAIN_END);
   const bytes = Math.min(set.datalength, clusters.length * volume.clbytes);
-  set.setstream(ALLOCATION_POSSIBLE | NO_FAT_CHAIN, vacant.first, Math.min(set.validlength, bytes), bytes);
+  const flags = ALLOCATION_POSSIBLE | (inrow ? NO_FAT_CHAIN : 0);
+  set.setstream(flags, own[0], Math.min(set.validlength, bytes), bytes);
   await set_back(c, placed);
 }
