@@ -247,7 +247,7 @@ async function check_extra(c: Checker, set: FileSet): Promise<void> {
   }
 }
 
-/** So many clusters that nobody has, in a row if there is one; they are somebody's then. null: there are not so many. */
+/** So many clusters that nobody has, in a row if there is one; they are somebody's then. null: there are too few. */
 function room_for(c: Checker, count: number): number[] | null {
   const { used, volume } = c;
   const row = c.vacant(count);
