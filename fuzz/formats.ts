@@ -1,3 +1,4 @@
+import { cd9660Fuzz } from './cd9660/index.js';
 import { exfatFormat } from './exfat/index.js';
 import { ffsFormat } from './ffs/index.js';
 import { fuseFormat } from './fuse/index.js';
@@ -5,7 +6,7 @@ import { labelFormat } from './label/index.js';
 import { overlayFormat } from './overlay/index.js';
 import type { FuzzFormat } from '../testing/fuzz/format.js';
 
-const FORMATS: readonly FuzzFormat[] = [ffsFormat, exfatFormat, labelFormat, fuseFormat, overlayFormat];
+const FORMATS: readonly FuzzFormat[] = [ffsFormat, exfatFormat, cd9660Fuzz, labelFormat, fuseFormat, overlayFormat];
 
 export const formatNames: readonly string[] = FORMATS.map((f) => f.name);
 

@@ -15,7 +15,8 @@ import type { Atlas } from './atlas.js';
 import { makeAtlas } from './atlas.js';
 import type { Journal } from './journal.js';
 import { writeJournal } from './journal.js';
-import { MOUNTPOINT, mountVolume } from './kernel.js';
+import { mountVolume } from './kernel.js';
+import { MOUNTPOINT } from '../../testing/fuzz/walk.js';
 
 export interface Base {
   readonly name: string;

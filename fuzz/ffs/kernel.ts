@@ -4,8 +4,8 @@ import type { BlockDevice } from '../../src/kernel/blkdev.js';
 import { RumpKernel } from '../../src/kernel/rump.js';
 import { MemoryRumpuser } from '../../src/kernel/rumpuser/memory.js';
 import type { RumpSys } from '../../src/kernel/sys/rumpsys.js';
+import { MOUNTPOINT } from '../../testing/fuzz/walk.js';
 
-export const MOUNTPOINT = '/v';
 /** Small, so that blocks are evicted and read again. */
 const BUFCACHE_BYTES = 512 * 1024;
 const NOW = 1_800_000_000;

@@ -14,9 +14,9 @@ import { Random } from '../../testing/fuzz/random.js';
 import { amendClean, amendHash } from './amend.js';
 import { baseOf } from './bases.js';
 import type { Mounted } from './kernel.js';
-import { MOUNTPOINT, mountVolume } from './kernel.js';
+import { mountVolume } from './kernel.js';
 import { session } from './session.js';
-import { walk } from './walk.js';
+import { MOUNTPOINT, walk } from '../../testing/fuzz/walk.js';
 
 const WALK_LIMIT = 30;
 const CHANGES = 24;

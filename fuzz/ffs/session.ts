@@ -4,9 +4,8 @@ import { S_IFBLK, S_IFDIR, S_IFMT, S_IFREG, makedev } from '../../src/kernel/sta
 import type { RumpSys } from '../../src/kernel/sys/rumpsys.js';
 import type { Probe } from '../../testing/fuzz/probe.js';
 import type { Random } from '../../testing/fuzz/random.js';
-import { MOUNTPOINT } from './kernel.js';
-import type { Found } from './walk.js';
-import { join } from './walk.js';
+import type { Found } from '../../testing/fuzz/walk.js';
+import { MOUNTPOINT, join } from '../../testing/fuzz/walk.js';
 
 const content = new Uint8Array(70_000).fill(0x5a);
 const LENGTHS = [1, 100, 512, 4096, 8192, 20_000, 70_000];

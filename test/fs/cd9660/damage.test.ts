@@ -3,8 +3,8 @@ import { deflateSync } from 'node:zlib';
 import { MemoryDevice } from '../../../src/blockdev/memory.js';
 import { detect } from '../../../src/fs/detect.js';
 import { O_CREAT, O_RDONLY, O_RDWR } from '../../../src/kernel/fcntl.js';
-import { SP, build, field, nm, num32, px, text } from './builder.js';
-import type { Built, Disc, Item } from './builder.js';
+import { SP, build, field, nm, num32, px, text } from '../../../testing/discs/iso.js';
+import type { Built, Disc, Item } from '../../../testing/discs/iso.js';
 import { V, mountIso, names, tree } from './support.js';
 import type { Mounted } from './support.js';
 

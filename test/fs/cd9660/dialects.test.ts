@@ -5,8 +5,8 @@ import { O_RDONLY } from '../../../src/kernel/fcntl.js';
 import { S_IFDIR, S_IFREG } from '../../../src/kernel/stat.js';
 import { detect } from '../../../src/fs/detect.js';
 import { iso_describe } from '../../../src/fs/cd9660/tools/describe.js';
-import { SP, build, field, nm, num32, px, rawSectors, text } from './builder.js';
-import type { Disc } from './builder.js';
+import { SP, build, field, nm, num32, px, rawSectors, text } from '../../../testing/discs/iso.js';
+import type { Disc } from '../../../testing/discs/iso.js';
 import { V, mountIso, names, tree } from './support.js';
 
 function pattern(length: number, seed: number): Uint8Array {

@@ -4,8 +4,10 @@ import { EXTATTR_NAMESPACE_SYSTEM, EXTATTR_NAMESPACE_USER, O_RDONLY, SEEK_DATA, 
 import type { Dirent, Stat } from '../../src/kernel/stat.js';
 import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from '../../src/kernel/stat.js';
 import type { RumpSys } from '../../src/kernel/sys/rumpsys.js';
-import type { Probe } from '../../testing/fuzz/probe.js';
-import { MOUNTPOINT } from './kernel.js';
+import type { Probe } from './probe.js';
+
+/** Where fuzzed volumes are mounted in their kernel. */
+export const MOUNTPOINT = '/v';
 
 const buffer = new Uint8Array(40_000);
 /** Pieces of a directory that are read: one of 2 GiB in holes is legal, nobody reads it to the end here. */

@@ -1,6 +1,7 @@
 /** Discs byte by byte, for what no program writes: other block sizes, High Sierra, interleaved files, damage. */
 
 const SECTOR = 2048;
+const CATALOG_SECTOR = 19;
 
 export interface Item {
   /** As recorded: latin1. */
@@ -30,6 +31,10 @@ export interface Disc {
   readonly highSierra?: boolean;
   readonly root: readonly Item[];
   readonly rootUse?: Uint8Array;
+  /** A second tree, whose names are UTF-16 ({@link ucs2}). */
+  readonly joliet?: readonly Item[];
+  /** A boot record; its catalog is in sector 19. */
+  readonly boot?: boolean;
   /** Bytes at the end of the image beyond what is used. */
   readonly more?: number;
 }
@@ -201,26 +206,14 @@ class Builder {
     return extent;
   }
 
-  build(): Built {
-    const root = this.directory(
-      '',
-      { children: this.disc.root, ...(this.disc.rootUse === undefined ? {} : { dotUse: this.disc.rootUse }) },
-      null,
-    );
-    const image = new Uint8Array(this.next * this.block + (this.disc.more ?? 0));
-    for (const [at, bytes] of this.writes) image.set(bytes, at);
+  private descriptor(image: Uint8Array, sector: number, type: number, root?: { extent: number; size: number }): number {
     const shift = this.hs ? 8 : 0;
+    const at = sector * SECTOR;
     const view = new DataView(image.buffer);
-    for (const [sector, type] of [
-      [16, 1],
-      [17, 255],
-    ] as const) {
-      const at = sector * SECTOR;
-      image[at + shift] = type;
-      image.set(text(this.hs ? 'CDROM' : 'CD001'), at + shift + 1);
-      image[at + shift + 6] = 1;
-    }
-    const at = 16 * SECTOR;
+    image[at + shift] = type;
+    image.set(text(this.hs ? 'CDROM' : 'CD001'), at + shift + 1);
+    image[at + shift + 6] = 1;
+    if (root === undefined) return at;
     image.fill(0x20, at + shift + 8, at + shift + 72);
     image.set(text('BUILT'), at + shift + 40);
     both32(view, at + shift + 80, this.next);
@@ -228,8 +221,40 @@ class Builder {
     both16(view, at + shift + 124, 1);
     both16(view, at + shift + 128, this.block);
     image.set(this.record([0], root.extent, root.size, {}, 2, new Uint8Array(0)), at + (this.hs ? 180 : 156));
+    return at;
+  }
+
+  build(): Built {
+    const { rootUse, joliet, boot, more } = this.disc;
+    const root = this.directory('', { children: this.disc.root, ...(rootUse === undefined ? {} : { dotUse: rootUse }) }, null);
+    const second = joliet === undefined ? undefined : this.directory('joliet:', { children: joliet }, null);
+    const image = new Uint8Array(this.next * this.block + (more ?? 0));
+    for (const [at, bytes] of this.writes) image.set(bytes, at);
+    let sector = 16;
+    this.descriptor(image, sector++, 1, root);
+    if (boot === true) this.bootRecord(image, sector++);
+    if (second !== undefined) image.set(text('%/E'), this.descriptor(image, sector++, 2, second) + 88);
+    this.descriptor(image, sector, 255);
     return { image, block: this.block, places: this.places };
   }
+
+  private bootRecord(image: Uint8Array, sector: number): void {
+    const at = this.descriptor(image, sector, 0);
+    image.set(text('EL TORITO SPECIFICATION'), at + 7);
+    const view = new DataView(image.buffer);
+    view.setUint32(at + 0x47, CATALOG_SECTOR, true);
+    const catalog = CATALOG_SECTOR * SECTOR;
+    image.set([1, 0], catalog);
+    image.set([0x55, 0xaa], catalog + 30);
+    image.set([0x88, 0, 0, 0, 0, 0, 4, 0, 20], catalog + 32);
+    image.set([0x91, 0xef, 1, 0], catalog + 64);
+    image.set([0x88, 0, 0, 0, 0, 0, 1, 0, 20], catalog + 96);
+  }
+}
+
+/** A name of a Joliet tree, as {@link Item} has it. */
+export function ucs2(name: string): string {
+  return [...name].map((c) => String.fromCharCode(c.charCodeAt(0) >> 8, c.charCodeAt(0) & 0xff)).join('');
 }
 
 export function build(disc: Disc): Built {
