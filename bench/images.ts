@@ -22,7 +22,7 @@ export class Images {
     const image = this.path(volume);
     if (volume === 'work') run('dd', ['if=/dev/zero', `of=${image}`, 'bs=1M', `count=${VOLUME_BYTES.work / 2 ** 20}`], 120);
     else this.sparse(image, VOLUME_BYTES[volume]);
-    this.format.make(image);
+    this.format.make?.(image);
     return image;
   }
 
@@ -38,7 +38,7 @@ export class Images {
   huge(bytes: number): string {
     const image = this.path('huge');
     this.sparse(image, bytes);
-    this.format.make(image);
+    this.format.make?.(image);
     return image;
   }
 

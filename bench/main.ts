@@ -119,7 +119,7 @@ async function main(): Promise<number> {
   const values: Values = new Map(rows.map((row) => [row.name, new Map(sessions.map(({ system }) => [system.name, []]))]));
   const measure = async (scenario: Scenario, session: Session, round: number) => {
     const what = `${scenario.rows[0]!.title}, ${session.system.title}`;
-    if (failed.has(what)) return;
+    if (failed.has(what) || (scenario.writes === true && session.system.format?.master !== undefined)) return;
     say(`round ${round}: ${what}`);
     try {
       (await scenario.run(session)).forEach((value, i) => values.get(scenario.rows[i]!.name)?.get(session.system.name)!.push(value));
@@ -137,6 +137,7 @@ async function main(): Promise<number> {
   const memory = new Map<string, Memory>();
   if (args.rows.includes('memory')) {
     for (const session of sessions) {
+      if (session.system.format?.master !== undefined) continue;
       say(`memory, ${session.system.title}`);
       try {
         const got = await weigh(session);

@@ -44,7 +44,7 @@ export function table(rows: readonly Row[], systems: readonly System[], values: 
   return lines.map((line) => line.map((cell, column) => (column < 2 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!))).join('  ').trimEnd()).join('\n');
 }
 
-/** The goals that can be judged from what was measured, for FFS. With small sizes nothing is: it is mostly starting that is measured then. */
+/** The goals that can be judged from what was measured, for FFS and ISO 9660. With small sizes nothing is: it is mostly starting that is measured then. */
 export function goals(rows: readonly Row[], sizes: Sizes, values: Values, memory: Memory | undefined): Goal[] {
   const found: Goal[] = [];
   if (sizes !== FULL) return found;
@@ -59,9 +59,19 @@ export function goals(rows: readonly Row[], sizes: Sizes, values: Values, memory
       const ratio = speedup(row, log, row.rumpkernelLog);
       judge(`${row.title}, -o log: times as fast as NetBSD's rump kernel in C with its journal (${row.rumpkernelLog} ${row.unit})`, ratio, 2, ratio >= 2);
     }
+    const none = of('null');
+    const [iso, fuseiso] = [of('iso'), of('fuseiso')];
+    if (iso !== undefined && none !== undefined && row.ofNull !== undefined) {
+      const part = speedup(row, iso, none);
+      judge(`${row.title}, ISO 9660: part of the null file system's speed`, part, row.ofNull, part >= row.ofNull);
+    }
+    if (iso !== undefined && fuseiso !== undefined) {
+      const limit = row.hostCached === true ? 1 - NOISE : 1;
+      const times = speedup(row, iso, fuseiso);
+      judge(`${row.title}, ISO 9660: times as fast as fuseiso`, times, limit, times > limit);
+    }
     const ffs = of('ffs');
     if (ffs === undefined) continue;
-    const none = of('null');
     const fuse2fs = of('fuse2fs');
     const ratio = (other: number) => speedup(row, ffs, other);
     if (none !== undefined && row.ofNull !== undefined) judge(`${row.title}: part of the null file system's speed`, ratio(none), row.ofNull, ratio(none) >= row.ofNull);

@@ -20,6 +20,8 @@ export interface Row {
 /** Rows that are measured in one go, because one prepares the next. */
 export interface Scenario {
   readonly rows: readonly Row[];
+  /** Not for systems that only read. */
+  readonly writes?: boolean;
   /** One round for one system; the answers are in the order and the units of `rows`. */
   run(session: Session): Promise<number[]>;
 }

@@ -1,11 +1,11 @@
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import type { Client } from './client.js';
 import { Images } from './images.js';
 import type { Load } from './load.js';
 import { abort, forceUnmount, mountOn } from './mounts.js';
 import { MARK, endServers } from './processes.js';
-import type { Sizes, System, VolumeName } from './system.js';
+import type { Format, Sizes, System, VolumeName } from './system.js';
 
 /** Seconds that one order to the client may take. */
 const ORDER_LIMIT = 180;
@@ -58,9 +58,28 @@ export class Session {
     return this.client.run(ORDER_LIMIT, () => abort(this.directory), name, ...args);
   }
 
+  /** Makes the images of a format that is written as a whole. */
+  private async master(images: Images, master: NonNullable<Format['master']>): Promise<void> {
+    const folder = `${this.directory}-content`;
+    for (const [volume, fill] of [
+      ['data', () => this.run('write', path.join(folder, 'zero'), this.sizes.large)],
+      ['tree', () => this.run('create', folder, this.sizes.tree)],
+    ] as const) {
+      mkdirSync(folder);
+      try {
+        await fill();
+        master(images.path(volume), folder);
+      } finally {
+        rmSync(folder, { recursive: true, force: true });
+      }
+    }
+  }
+
   /** Makes the images of the system's format and fills them, through the system itself. */
   async prepare(volumes: readonly VolumeName[]): Promise<void> {
     if (this.images === undefined) return;
+    const { master } = this.images.format;
+    if (master !== undefined) return this.master(this.images, master);
     for (const volume of volumes) {
       if (volume === 'scratch') continue;
       const image = this.images.empty(volume);

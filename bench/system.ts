@@ -33,8 +33,10 @@ export const VOLUME_BYTES: Record<VolumeName, number> = { data: 768 * 2 ** 20, t
 /** How a format's images are made; undefined for a system that needs none. */
 export interface Format {
   readonly name: string;
-  /** Makes an empty file system in the image file `image`, which is there and has its size. */
-  make(image: string): void;
+  /** Makes an empty file system in the image file `image`, which is there and has its size; it is filled through the system. */
+  make?(image: string): void;
+  /** For formats that are written as a whole: makes the file `image` of what is in `folder`. The systems of the format only read. */
+  master?(image: string, folder: string): void;
 }
 
 /** One way to put a volume in front of programs. */

@@ -2,6 +2,7 @@ import type { Scenario } from '../row.js';
 
 /** Making 5,000 small files and removing them, twice in the same mount: the second time the server has its code compiled. */
 export const small: Scenario = {
+  writes: true,
   rows: [
     { name: 'create', title: 'create small files', unit: 's', rumpkernel: 1.5, rumpkernelLog: 1.7 },
     { name: 'rm', title: 'rm -r of them', unit: 's', rumpkernel: 1.0 },

@@ -21,18 +21,38 @@ export interface Atlas {
 
 const SECTOR = 2048;
 const RECORD: readonly (readonly [string, number, number, boolean])[] = [
-  ['length', 0, 1, false], ['ext_attr_length', 1, 1, false], ['extent', 2, 4, true], ['size', 10, 4, true], ['date', 18, 1, false],
-  ['zone', 24, 1, false], ['flags', 25, 1, false], ['file_unit_size', 26, 1, false], ['interleave', 27, 1, false], ['name_len', 32, 1, false],
+  ['length', 0, 1, false],
+  ['ext_attr_length', 1, 1, false],
+  ['extent', 2, 4, true],
+  ['size', 10, 4, true],
+  ['date', 18, 1, false],
+  ['zone', 24, 1, false],
+  ['flags', 25, 1, false],
+  ['file_unit_size', 26, 1, false],
+  ['interleave', 27, 1, false],
+  ['name_len', 32, 1, false],
   ['name', 33, 1, false],
 ];
 const DESCRIPTOR: readonly (readonly [string, number, number, boolean])[] = [
-  ['type', 0, 1, false], ['id', 1, 4, false], ['version', 6, 1, false], ['space_size', 80, 4, true], ['escapes', 88, 2, false],
-  ['block_size', 128, 2, true], ['catalog', 0x47, 4, false],
+  ['type', 0, 1, false],
+  ['id', 1, 4, false],
+  ['version', 6, 1, false],
+  ['space_size', 80, 4, true],
+  ['escapes', 88, 2, false],
+  ['block_size', 128, 2, true],
+  ['catalog', 0x47, 4, false],
 ];
 const CATALOG: readonly (readonly [string, number, number, boolean])[] = [
-  ['header', 64, 1, false], ['count', 66, 2, false], ['indicator', 32, 1, false], ['sector', 40, 4, false], ['mark', 30, 2, false],
+  ['header', 64, 1, false],
+  ['count', 66, 2, false],
+  ['indicator', 32, 1, false],
+  ['sector', 40, 4, false],
+  ['mark', 30, 2, false],
 ];
-const ZISOFS_MAGICS: readonly (readonly number[])[] = [[0x37, 0xe4, 0x53, 0x96], [0xef, 0x22, 0x55, 0xa1]];
+const ZISOFS_MAGICS: readonly (readonly number[])[] = [
+  [0x37, 0xe4, 0x53, 0x96],
+  [0xef, 0x22, 0x55, 0xa1],
+];
 
 class Surveyor {
   readonly fields: Field[] = [];
@@ -44,7 +64,8 @@ class Surveyor {
 
   add(where: string, base: number, list: readonly (readonly [string, number, number, boolean])[]): void {
     for (const [name, at, width, both] of list) {
-      if (base + at + width * 2 <= this.bytes.length) this.fields.push({ what: `${where} ${name}`, at: base + at, width, both });
+      if (base + at + width * 2 <= this.bytes.length)
+        this.fields.push({ what: `${where} ${name}`, at: base + at, width, both });
     }
   }
 
@@ -69,8 +90,17 @@ class Surveyor {
   }
 
   private zisofs(at: number): void {
-    this.add(`zisofs header at ${at}`, at, Array.from({ length: 12 }, (_, i): [string, number, number, boolean] => [`word ${i}`, 8 + 4 * i, 4, false]));
-    this.add(`zisofs header at ${at}`, at, [['size', 9, 1, false], ['algorithm', 10, 1, false], ['shift', 11, 1, false], ['shift', 13, 1, false]]);
+    this.add(
+      `zisofs header at ${at}`,
+      at,
+      Array.from({ length: 12 }, (_, i): [string, number, number, boolean] => [`word ${i}`, 8 + 4 * i, 4, false]),
+    );
+    this.add(`zisofs header at ${at}`, at, [
+      ['size', 9, 1, false],
+      ['algorithm', 10, 1, false],
+      ['shift', 11, 1, false],
+      ['shift', 13, 1, false],
+    ]);
   }
 
   /** "." and ".." begin one. */
@@ -86,7 +116,7 @@ class Surveyor {
     const { bytes } = this;
     const view = new DataView(bytes.buffer, bytes.byteOffset);
     const size = Math.min(view.getUint32(start + 10, true), 16384, bytes.length - start);
-    for (let at = start; at < start + size; ) {
+    for (let at = start; at < start + size;) {
       const length = bytes[at]!;
       if (length < 34 || at + length > bytes.length) {
         at += 2;
@@ -102,12 +132,18 @@ class Surveyor {
   }
 
   private use(from: number, to: number): void {
-    for (let at = from; at + 4 <= to; ) {
+    for (let at = from; at + 4 <= to;) {
       const length = this.bytes[at + 2]!;
       if (length < 4 || at + length > to) return;
       const name = String.fromCharCode(this.bytes[at]!, this.bytes[at + 1]!);
       this.uses.push([at, length]);
-      this.add(`${name} at ${at}`, at, [['signature', 0, 2, false], ['length', 2, 1, false], ['version', 3, 1, false], ['flags', 4, 1, false], ['length of a part', 6, 1, false]]);
+      this.add(`${name} at ${at}`, at, [
+        ['signature', 0, 2, false],
+        ['length', 2, 1, false],
+        ['version', 3, 1, false],
+        ['flags', 4, 1, false],
+        ['length of a part', 6, 1, false],
+      ]);
       for (let n = 4; n + 8 <= length; n += 8) this.add(`${name} at ${at}`, at, [[`number at ${n}`, n, 4, true]]);
       at += length;
     }

@@ -23,7 +23,14 @@ const PLAIN: readonly Item[] = [
   { name: 'MIXED.DAT;1', data: content(9000), unit: 1, gap: 1 },
   { name: 'PARTS.DAT;1', data: content(4096), flags: 0x80 },
   { name: 'PARTS.DAT;1', data: content(100) },
-  { name: 'SUB', children: [{ name: 'DEEP', children: [{ name: 'B.BIN;1', data: content(5000), attributes: 1 }] }, { name: 'C.;2' }, { name: 'C.;1' }] },
+  {
+    name: 'SUB',
+    children: [
+      { name: 'DEEP', children: [{ name: 'B.BIN;1', data: content(5000), attributes: 1 }] },
+      { name: 'C.;2' },
+      { name: 'C.;1' },
+    ],
+  },
   { name: 'WIDE', children: Array.from({ length: 120 }, (_, i) => ({ name: `FILE${i}.DAT;1`, data: content(i) })) },
 ];
 
@@ -54,7 +61,8 @@ function rock(places: ReadonlyMap<string, number>): Disc {
   const place = (path: string): number => places.get(path) ?? 20;
   const use = (...fields: number[][]): Uint8Array => Uint8Array.from(fields.flat());
   const times = field('TF', 0x0f, ...Array.from({ length: 4 }, () => [99, 1, 2, 3, 4, 5, 6]).flat());
-  const ce = (at: number, offset: number, length: number): number[] => field('CE', ...num32(at), ...num32(offset), ...num32(length));
+  const ce = (at: number, offset: number, length: number): number[] =>
+    field('CE', ...num32(at), ...num32(offset), ...num32(length));
   const more = [...nm('y'.repeat(60), 1), ...ce(place('/MORE2.;1'), 0, 40)];
   const packed = zisofs(content(70_000), false);
   const packed2 = zisofs(content(40_000), true);
@@ -66,17 +74,45 @@ function rock(places: ReadonlyMap<string, number>): Disc {
       { name: 'DEV.;1', use: use(px(0o60600), nm('dev'), field('PN', ...num32(8), ...num32(1))) },
       { name: 'HARD.;1', data: content(50), use: use(px(0o100644, 2, 1, 1, 5), nm('hard')) },
       { name: 'HARD2.;1', at: place('/HARD.;1'), size: 50, use: use(px(0o100644, 2, 1, 1, 5), nm('hard2')) },
-      { name: 'LINK.;1', use: use(px(0o120777), nm('link'), field('SL', 1, 8, 0, 0, 3, ...text('usr')), field('SL', 0, 4, 0, 0, 1, 0x61)) },
-      { name: 'LONG.;1', data: content(10), use: use(px(0o100644), nm('x'.repeat(60), 1), ce(place('/MORE.;1'), 0, more.length)) },
+      {
+        name: 'LINK.;1',
+        use: use(
+          px(0o120777),
+          nm('link'),
+          field('SL', 1, 8, 0, 0, 3, ...text('usr')),
+          field('SL', 0, 4, 0, 0, 1, 0x61),
+        ),
+      },
+      {
+        name: 'LONG.;1',
+        data: content(10),
+        use: use(px(0o100644), nm('x'.repeat(60), 1), ce(place('/MORE.;1'), 0, more.length)),
+      },
       { name: 'MORE.;1', data: Uint8Array.from(more), use: use(px(0o100600), nm('more')) },
       { name: 'MORE2.;1', data: Uint8Array.from(nm('z'.repeat(35))), use: use(px(0o100600), nm('more2')) },
       {
-        name: 'RR_MOVED', use: use(px(0o40555), nm('rr_moved')),
-        children: [{ name: 'FAR', children: [{ name: 'LEAF.;1', data: content(9), use: use(nm('leaf')) }], use: use(nm('far'), field('RE')),
-          dotUse: use(px(0o40711), times), dotdotUse: use(px(0o40755), field('PL', ...num32(place('/TOP')))) }],
+        name: 'RR_MOVED',
+        use: use(px(0o40555), nm('rr_moved')),
+        children: [
+          {
+            name: 'FAR',
+            children: [{ name: 'LEAF.;1', data: content(9), use: use(nm('leaf')) }],
+            use: use(nm('far'), field('RE')),
+            dotUse: use(px(0o40711), times),
+            dotdotUse: use(px(0o40755), field('PL', ...num32(place('/TOP')))),
+          },
+        ],
       },
-      { name: 'SPARSE.;1', data: content(30), use: use(px(0o100644), nm('sparse'), field('SF', ...num32(0), ...num32(5000), 1)) },
-      { name: 'TOP', children: [{ name: 'FAR.;1', use: use(px(0o40711), nm('far'), field('CL', ...num32(place('/RR_MOVED/FAR')))) }], use: use(px(0o40755), nm('top'), times) },
+      {
+        name: 'SPARSE.;1',
+        data: content(30),
+        use: use(px(0o100644), nm('sparse'), field('SF', ...num32(0), ...num32(5000), 1)),
+      },
+      {
+        name: 'TOP',
+        children: [{ name: 'FAR.;1', use: use(px(0o40711), nm('far'), field('CL', ...num32(place('/RR_MOVED/FAR')))) }],
+        use: use(px(0o40755), nm('top'), times),
+      },
       { name: 'Z1.;1', data: packed, use: use(px(0o100644), nm('z1'), zf(70_000)) },
       { name: 'Z2.;1', data: packed2, use: use(px(0o100644), nm('z2'), zf2(40_000)) },
     ],
@@ -107,11 +143,11 @@ const MADE: Readonly<Record<string, () => Uint8Array>> = {
   'plain-2048': () => build({ root: PLAIN, boot: true, more: 4096 }).image,
   'plain-512': () => build({ root: PLAIN, block: 512 }).image,
   'high-sierra': () => build({ root: PLAIN, highSierra: true, block: 1024 }).image,
-  'joliet': () => build({ root: PLAIN, joliet: JOLIET, boot: true }).image,
-  'rock': () => build(rock(build(rock(new Map())).places)).image,
+  joliet: () => build({ root: PLAIN, joliet: JOLIET, boot: true }).image,
+  rock: () => build(rock(build(rock(new Map())).places)).image,
   'rock-again': () => build({ ...rock(build(rock(new Map())).places), boot: true, more: 100_000 }).image,
-  'sessions': sessions,
-  'raw': () => rawSectors(build({ root: PLAIN.slice(0, 3) }).image, 2352, 24),
+  sessions: sessions,
+  raw: () => rawSectors(build({ root: PLAIN.slice(0, 3) }).image, 2352, 24),
 };
 
 export const baseNames: readonly string[] = Object.keys(MADE);

@@ -5,7 +5,23 @@ import { baseNames, baseOf, prepareBases } from './bases.js';
 import { mutate } from './mutations.js';
 import { deviceOf, tryMutant } from './scenario.js';
 
-const OPTIONS = ['', '', '', '', 'norock', 'nojoliet', 'map=off', 'map=acorn', 'unhide', 'cruft', 'nocompress', 'check=strict', 'session=1', 'sbsector=0', 'block=512'];
+const OPTIONS = [
+  '',
+  '',
+  '',
+  '',
+  'norock',
+  'nojoliet',
+  'map=off',
+  'map=acorn',
+  'unhide',
+  'cruft',
+  'nocompress',
+  'check=strict',
+  'session=1',
+  'sbsector=0',
+  'block=512',
+];
 
 function mutant(seed: number, index: number): Mutant {
   const random = new Random(seed, index);

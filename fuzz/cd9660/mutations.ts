@@ -4,7 +4,27 @@ import { fieldBytes, getField, interestingValue } from '../../testing/fuzz/value
 import type { Field } from './atlas.js';
 import type { Base } from './bases.js';
 
-const SIGNATURES = ['CE', 'CL', 'ER', 'ES', 'NM', 'PL', 'PN', 'PX', 'RE', 'RR', 'SF', 'SL', 'SP', 'ST', 'TF', 'ZF', 'Z2', 'AA', '\0\0'];
+const SIGNATURES = [
+  'CE',
+  'CL',
+  'ER',
+  'ES',
+  'NM',
+  'PL',
+  'PN',
+  'PX',
+  'RE',
+  'RR',
+  'SF',
+  'SL',
+  'SP',
+  'ST',
+  'TF',
+  'ZF',
+  'Z2',
+  'AA',
+  '\0\0',
+];
 
 /** One field gets another value: in both byte orders, or in one only. */
 function change(base: Base, field: Field, random: Random): Mutation {
@@ -12,7 +32,8 @@ function change(base: Base, field: Field, random: Random): Mutation {
   const was = getField(view, field.at, field.width, true);
   const value = interestingValue(random, base.atlas.meaningful, was, field.width);
   const patches = [{ at: field.at, bytes: fieldBytes(value, field.width, true) }];
-  if (field.both && random.below(3) > 0) patches.push({ at: field.at + field.width, bytes: fieldBytes(value, field.width, false) });
+  if (field.both && random.below(3) > 0)
+    patches.push({ at: field.at + field.width, bytes: fieldBytes(value, field.width, false) });
   return { label: `${field.what}: ${was} -> ${value}`, patches };
 }
 
@@ -27,7 +48,10 @@ function over(base: Base, what: string, places: readonly (readonly [number, numb
 function sign(base: Base, random: Random): Mutation {
   const [at] = random.pick(base.atlas.uses);
   const name = random.pick(SIGNATURES);
-  return { label: `system use field at ${at} becomes ${JSON.stringify(name)}`, patches: [{ at, bytes: Uint8Array.from(name, (c) => c.charCodeAt(0)) }] };
+  return {
+    label: `system use field at ${at} becomes ${JSON.stringify(name)}`,
+    patches: [{ at, bytes: Uint8Array.from(name, (c) => c.charCodeAt(0)) }],
+  };
 }
 
 function noise(base: Base, random: Random): Mutation {

@@ -20,7 +20,8 @@ const WALK_LIMIT = 60;
 const HANDLES = 12;
 /** Small, so that pieces of metadata are evicted and read again. */
 const BUFCACHE_BYTES = 256 * 1024;
-const BUG = /TypeError|RangeError|ReferenceError|SyntaxError|AssertionError|is not a function|undefined|\bNaN\b|driver bug/;
+const BUG =
+  /TypeError|RangeError|ReferenceError|SyntaxError|AssertionError|is not a function|undefined|\bNaN\b|driver bug/;
 
 export function deviceOf(mutant: Mutant): MutantDevice {
   return new MutantDevice(baseOf(mutant.base).bytes, mutant.mutations, { readonly: true });
@@ -37,7 +38,11 @@ async function mounted(dev: BlockDevice, options: string): Promise<Mounted> {
   rumpuser.rumpuser_dprintf = (level, message) => void log.push(`${level}: ${message}`);
   const kernel = await RumpKernel.boot({ rumpuser, components: [tmpfs, cd9660], bufcache_bytes: BUFCACHE_BYTES });
   await kernel.sys.mkdir(MOUNTPOINT, 0o755);
-  const given = new Map(options === '' ? [] : options.split(',').map((o): [string, string | true] => [o.split('=')[0]!, o.split('=')[1] ?? true]));
+  const given = new Map(
+    options === ''
+      ? []
+      : options.split(',').map((o): [string, string | true] => [o.split('=')[0]!, o.split('=')[1] ?? true]),
+  );
   try {
     await kernel.sys.mount('cd9660', MOUNTPOINT, 0, { fspec: dev, options: given });
   } catch (thrown) {
@@ -50,7 +55,9 @@ async function mounted(dev: BlockDevice, options: string): Promise<Mounted> {
 async function end(probe: Probe, { kernel, log }: Mounted): Promise<void> {
   await probe.op('unmount', () => kernel.sys.unmount(MOUNTPOINT));
   await probe.op('halt', () => kernel.halt());
-  for (const line of log) if (BUG.test(line) || CONTROL.test(line)) probe.violation('bug', 'log', line.replace(/\d+/g, 'N').slice(0, 100), line);
+  for (const line of log)
+    if (BUG.test(line) || CONTROL.test(line))
+      probe.violation('bug', 'log', line.replace(/\d+/g, 'N').slice(0, 100), line);
   const { resident_bytes } = kernel.bufcache as BufCache;
   if (resident_bytes !== 0) probe.violation('leak', 'unmount', 'buffers', `${resident_bytes} bytes of buffers`);
 }
@@ -58,17 +65,20 @@ async function end(probe: Probe, { kernel, log }: Mounted): Promise<void> {
 export async function tryMutant(mutant: Mutant, probe: Probe): Promise<void> {
   const look = deviceOf(mutant);
   const described = await probe.op('describe', () => iso_describe(look));
-  if (described?.lines.some((line) => line.some((text) => text.length > 2000))) probe.violation('answer', 'describe', 'length', JSON.stringify(described.lines));
+  if (described?.lines.some((line) => line.some((text) => text.length > 2000)))
+    probe.violation('answer', 'describe', 'length', JSON.stringify(described.lines));
   await probe.op('probe', () => iso_probe(look));
   const dev = deviceOf(mutant);
-  const open = (): Promise<Mounted> => mounted(mutant.how.slow === true ? new FaultDevice(dev, { slow: true }) : dev, String(mutant.how.options));
+  const open = (): Promise<Mounted> =>
+    mounted(mutant.how.slow === true ? new FaultDevice(dev, { slow: true }) : dev, String(mutant.how.options));
   const first = await probe.op('mount', open);
   if (first === undefined) return;
   probe.count('mounted');
   await probe.op('statvfs', () => first.kernel.sys.statvfs(MOUNTPOINT));
   const found = await walk(probe, first.kernel.sys, WALK_LIMIT);
   const handles = [];
-  for (const { path } of found.slice(-HANDLES)) handles.push(await probe.op('getfh', () => first.kernel.sys.getfh(path)));
+  for (const { path } of found.slice(-HANDLES))
+    handles.push(await probe.op('getfh', () => first.kernel.sys.getfh(path)));
   await end(probe, first);
 
   // Another server knows nothing but the handles.
@@ -77,7 +87,9 @@ export async function tryMutant(mutant: Mutant, probe: Probe): Promise<void> {
   const root = await probe.op('getfh', () => second.kernel.sys.getfh(MOUNTPOINT));
   for (const fh of handles) {
     if (fh === undefined || root === undefined) continue;
-    const fd = await probe.op('fhopen', () => second.kernel.sys.fhopen({ fh_fsid: root.fh_fsid, fh_fid: fh.fh_fid }, 0));
+    const fd = await probe.op('fhopen', () =>
+      second.kernel.sys.fhopen({ fh_fsid: root.fh_fsid, fh_fid: fh.fh_fid }, 0),
+    );
     if (fd === undefined) continue;
     probe.count('found by handle');
     await probe.op('lookup of .. by handle', () => second.kernel.sys.fstatat(fd, '..'));

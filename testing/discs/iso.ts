@@ -226,7 +226,11 @@ class Builder {
 
   build(): Built {
     const { rootUse, joliet, boot, more } = this.disc;
-    const root = this.directory('', { children: this.disc.root, ...(rootUse === undefined ? {} : { dotUse: rootUse }) }, null);
+    const root = this.directory(
+      '',
+      { children: this.disc.root, ...(rootUse === undefined ? {} : { dotUse: rootUse }) },
+      null,
+    );
     const second = joliet === undefined ? undefined : this.directory('joliet:', { children: joliet }, null);
     const image = new Uint8Array(this.next * this.block + (more ?? 0));
     for (const [at, bytes] of this.writes) image.set(bytes, at);

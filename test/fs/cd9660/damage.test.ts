@@ -8,7 +8,10 @@ import type { Built, Disc, Item } from '../../../testing/discs/iso.js';
 import { V, mountIso, names, tree } from './support.js';
 import type { Mounted } from './support.js';
 
-/** Discs that contradict themselves: what is intact is read, what is not fails with EIO and a line that says where; nothing hangs. */
+/**
+ * Discs that contradict themselves: what is intact is read, what is not fails with EIO and a line that says where;
+ * nothing hangs.
+ */
 
 function mounted({ image }: Pick<Built, 'image'>, options: Record<string, string | true> = {}): Promise<Mounted> {
   return mountIso(new MemoryDevice({ content: image, readonly: true }), options);
@@ -22,7 +25,13 @@ await t.test('directories that lie in themselves', async (t) => {
     root: [
       file('A.;1'),
       { name: 'SELF', at: 20, children: [] },
-      { name: 'SUB', children: [{ name: 'BACK', children: [], at: places?.get('/SUB') ?? 20 }, { name: 'UP', children: [], at: places?.get('') ?? 20 }] },
+      {
+        name: 'SUB',
+        children: [
+          { name: 'BACK', children: [], at: places?.get('/SUB') ?? 20 },
+          { name: 'UP', children: [], at: places?.get('') ?? 20 },
+        ],
+      },
     ],
   });
   const m = await mounted(build(disc(build(disc()).places)));
@@ -39,7 +48,12 @@ await t.test('records', async (t) => {
   t.equal((await names(clean.sys, V)).length, 120);
   await clean.close();
   const perBlock = made.image.subarray(root, root + 2048);
-  for (const [what, at, value] of [['a length of 33', 68, 33], ['a length beyond the block', 68, 255], ['no name', 68 + 32, 0], ['a name beyond the record', 68 + 32, 200]] as const) {
+  for (const [what, at, value] of [
+    ['a length of 33', 68, 33],
+    ['a length beyond the block', 68, 255],
+    ['no name', 68 + 32, 0],
+    ['a name beyond the record', 68 + 32, 200],
+  ] as const) {
     const image = made.image.slice();
     const last = what.includes('beyond the block') ? lastRecord(perBlock) : at;
     image[root + last] = value;
@@ -50,7 +64,14 @@ await t.test('records', async (t) => {
     await m.close();
   }
   for (const name of ['/etc', '..', '\0', '.', 'a\0b']) {
-    const m = await mounted(build(rock([{ name: 'X.;1', use: Uint8Array.from(nm(name)) }, { ...file('OK.;1'), use: Uint8Array.from(nm('ok')) }])));
+    const m = await mounted(
+      build(
+        rock([
+          { name: 'X.;1', use: Uint8Array.from(nm(name)) },
+          { ...file('OK.;1'), use: Uint8Array.from(nm('ok')) },
+        ]),
+      ),
+    );
     t.same(await names(m.sys, V), name === '/etc' ? ['.etc', 'ok'] : ['ok'], JSON.stringify(name));
     await m.close();
   }
@@ -63,14 +84,20 @@ function lastRecord(block: Uint8Array): number {
 }
 
 await t.test('system use fields that go on for ever, or nowhere', async (t) => {
-  const ce = (block: number, offset: number, length: number) => field('CE', ...num32(block), ...num32(offset), ...num32(length));
-  const disc = (at: number): Disc => rock([
-    { name: 'HOLD.;1', data: Uint8Array.from([...nm('x'.repeat(200), 1), ...ce(at, 0, 300)]), use: Uint8Array.from(nm('hold')) },
-    { name: 'LOOP.;1', use: Uint8Array.from([...nm('y', 1), ...ce(at, 0, 300)]) },
-    { name: 'FAR.;1', use: Uint8Array.from([...nm('far'), ...ce(0xffffffff, 0, 300)]) },
-    { name: 'LONG.;1', use: Uint8Array.from([...nm('long'), ...ce(at, 0, 0xffffffff)]) },
-    { name: 'SHORT.;1', use: Uint8Array.from([...nm('short'), 0x4e, 0x4d, 200, 1]) },
-  ]);
+  const ce = (block: number, offset: number, length: number) =>
+    field('CE', ...num32(block), ...num32(offset), ...num32(length));
+  const disc = (at: number): Disc =>
+    rock([
+      {
+        name: 'HOLD.;1',
+        data: Uint8Array.from([...nm('x'.repeat(200), 1), ...ce(at, 0, 300)]),
+        use: Uint8Array.from(nm('hold')),
+      },
+      { name: 'LOOP.;1', use: Uint8Array.from([...nm('y', 1), ...ce(at, 0, 300)]) },
+      { name: 'FAR.;1', use: Uint8Array.from([...nm('far'), ...ce(0xffffffff, 0, 300)]) },
+      { name: 'LONG.;1', use: Uint8Array.from([...nm('long'), ...ce(at, 0, 0xffffffff)]) },
+      { name: 'SHORT.;1', use: Uint8Array.from([...nm('short'), 0x4e, 0x4d, 200, 1]) },
+    ]);
   const m = await mounted(build(disc(build(disc(20)).places.get('/HOLD.;1')!)));
   const seen = await names(m.sys, V);
   t.equal(seen.length, 5);
@@ -152,7 +179,16 @@ const u32 = (value: number) => [value & 255, (value >> 8) & 255, (value >> 16) &
 await t.test('zisofs', async (t) => {
   const zf = (size: number) => field('ZF', ...text('pz'), 4, 15, ...num32(size));
   const packed = [...deflateSync(Buffer.alloc(1000, 'x'))];
-  const one = (blocks: number[], pointers: number[], size = 1000) => [...MAGIC_1, ...u32(size), 4, 15, 0, 0, ...pointers.flatMap(u32), ...blocks];
+  const one = (blocks: number[], pointers: number[], size = 1000) => [
+    ...MAGIC_1,
+    ...u32(size),
+    4,
+    15,
+    0,
+    0,
+    ...pointers.flatMap(u32),
+    ...blocks,
+  ];
   const end = 24 + packed.length;
   const wrong = packed.slice();
   wrong[wrong.length - 1]! ^= 1;
@@ -172,9 +208,17 @@ await t.test('zisofs', async (t) => {
     ['pointers', one([], []), 'EIO', 2 ** 31],
     ['xz', [...MAGIC_2, 0, 6, 2, 15, ...u32(1000), ...u32(0), ...u32(0), ...packed], 'EOPNOTSUPP'],
   ];
-  const m = await mounted(build(rock(cases.map(([name, data, , size]) => (
-    { name: `${name.toUpperCase()}.;1`, data: Uint8Array.from(data), use: Uint8Array.from([...px(0o100644), ...nm(name), ...zf(size ?? 1000)]) }
-  )))));
+  const m = await mounted(
+    build(
+      rock(
+        cases.map(([name, data, , size]) => ({
+          name: `${name.toUpperCase()}.;1`,
+          data: Uint8Array.from(data),
+          use: Uint8Array.from([...px(0o100644), ...nm(name), ...zf(size ?? 1000)]),
+        })),
+      ),
+    ),
+  );
   for (const [name, , code] of cases) {
     const fd = await m.sys.open(`${V}/${name}`, O_RDONLY);
     const buffer = new Uint8Array(2000);
@@ -185,17 +229,50 @@ await t.test('zisofs', async (t) => {
   await m.close();
 });
 
+await t.test('sizes that no number of ours has are not believed', async (t) => {
+  const wide = [...text('ZF'), 16, 2, ...text('PZ'), 6, 15, ...Array<number>(8).fill(0xff)];
+  const sparse = field('SF', ...num32(0xffffffff), ...num32(0), 1);
+  const use = (name: string, more: number[]): Uint8Array => Uint8Array.from([...px(0o100644), ...nm(name), ...more]);
+  const m = await mounted(
+    build(
+      rock([
+        { name: 'A.;1', data: new Uint8Array(10), use: use('wide', wide) },
+        { name: 'B.;1', data: new Uint8Array(10), use: use('sparse', sparse) },
+      ]),
+    ),
+  );
+  for (const name of ['wide', 'sparse']) t.equal((await m.sys.stat(`${V}/${name}`)).st_size, 10, name);
+  await m.close();
+});
+
 await t.test('sparse files are refused, and whole discs are walked', async (t) => {
   const sparse = [...px(0o100644), ...nm('sparse'), ...field('SF', ...num32(1), ...num32(5), 2)];
-  const m = await mounted(build(rock([{ name: 'S.;1', data: new Uint8Array(10), use: Uint8Array.from(sparse) }, { ...file('B.;1'), use: Uint8Array.from(nm('b')) }])));
+  const m = await mounted(
+    build(
+      rock([
+        { name: 'S.;1', data: new Uint8Array(10), use: Uint8Array.from(sparse) },
+        { ...file('B.;1'), use: Uint8Array.from(nm('b')) },
+      ]),
+    ),
+  );
   const seen = await tree(m.sys);
   t.match(seen.get('/sparse'), { size: 2 ** 32 + 5, sha: 'EOPNOTSUPP' });
   t.equal(seen.size, 2);
   const { sys } = m;
   const changes: readonly (() => Promise<unknown>)[] = [
-    () => sys.unlink(`${V}/b`), () => sys.mkdir(`${V}/d`, 0o755), () => sys.rename(`${V}/b`, `${V}/c`), () => sys.chmod(`${V}/b`, 0o600),
-    () => sys.symlink('x', `${V}/l`), () => sys.truncate(`${V}/b`, 0), () => sys.open(`${V}/new`, O_RDWR | O_CREAT, 0o644), () => sys.link(`${V}/b`, `${V}/l`),
+    () => sys.unlink(`${V}/b`),
+    () => sys.mkdir(`${V}/d`, 0o755),
+    () => sys.rename(`${V}/b`, `${V}/c`),
+    () => sys.chmod(`${V}/b`, 0o600),
+    () => sys.symlink('x', `${V}/l`),
+    () => sys.truncate(`${V}/b`, 0),
+    () => sys.open(`${V}/new`, O_RDWR | O_CREAT, 0o644),
+    () => sys.link(`${V}/b`, `${V}/l`),
   ];
-  for (const change of changes) await t.rejects(change().then(() => {}), { code: 'EROFS' });
+  for (const change of changes)
+    await t.rejects(
+      change().then(() => {}),
+      { code: 'EROFS' },
+    );
   await m.close();
 });

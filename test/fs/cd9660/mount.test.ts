@@ -6,7 +6,10 @@ import { Workplace, noMount, rumpfuse } from '../../cli/support.js';
 import { hostTree, lines, makeSource } from './host.js';
 import { missing, run } from './support.js';
 
-/** A disc through the host (--untrusted shows all files as the mounter's): confined, found by looking, and with its server killed again and again. */
+/**
+ * A disc through the host (--untrusted shows all files as the mounter's): confined, found by looking, and with its
+ * server killed again and again.
+ */
 const skip = noMount ?? missing('xorriso');
 const place = new Workplace();
 t.teardown(() => place.end());
@@ -20,7 +23,9 @@ await t.test('a disc mounted with --untrusted', { skip }, async (t) => {
   run('xorriso', ['-as', 'mkisofs', '-quiet', '-R', '-J', '-o', image, src]);
   const mnt = place.folder('mnt');
   t.match(await rumpfuse('mount', '--untrusted', image, mnt), { status: 0, stderr: '' }, 'without -t');
-  const { pid } = (JSON.parse((await rumpfuse('list', '--json')).stdout) as { mountpoint: string; pid: number }[]).find(({ mountpoint }) => mountpoint === mnt)!;
+  const { pid } = (JSON.parse((await rumpfuse('list', '--json')).stdout) as { mountpoint: string; pid: number }[]).find(
+    ({ mountpoint }) => mountpoint === mnt,
+  )!;
   const wanted = lines(hostTree(src), ['type', 'mode', 'size', 'mtime', 'link', 'sha']);
   for (let round = 0; round < 3; round++) {
     t.same(lines(hostTree(mnt), ['type', 'mode', 'size', 'mtime', 'link', 'sha']), wanted, `round ${round}`);
@@ -33,9 +38,15 @@ await t.test('a disc mounted with --untrusted', { skip }, async (t) => {
   t.throws(() => writeFileSync(path.join(mnt, 'new'), ''), { code: 'EROFS' });
   t.match(await rumpfuse('umount', mnt), { status: 0 });
 
-  t.match(await rumpfuse('mount', '-t', 'iso9660', '-o', 'norock,mode=640,uid=7', image, mnt), { status: 0, stderr: '' });
+  t.match(await rumpfuse('mount', '-t', 'iso9660', '-o', 'norock,mode=640,uid=7', image, mnt), {
+    status: 0,
+    stderr: '',
+  });
   t.match(statSync(path.join(mnt, 'HELLO.TXT')), { uid: 7, mode: 0o100640 });
-  t.match(readdirSync(mnt).filter((name) => name.startsWith('hello')), ['hello.txt']);
+  t.match(
+    readdirSync(mnt).filter((name) => name.startsWith('hello')),
+    ['hello.txt'],
+  );
   t.match(await rumpfuse('umount', mnt), { status: 0, stderr: '' });
   t.match(await rumpfuse('mount', '-o', 'rw', image, mnt), { status: 32, stderr: /read/ });
 });

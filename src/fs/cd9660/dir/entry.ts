@@ -34,7 +34,7 @@ interface Raw {
   readonly number: number;
   readonly record: Isodir;
   readonly rr: RockRidge | null;
-  /** As it appears, Rock Ridge apart. */
+  /** As it appears, Rock Ridge apart; '' where that has a name and the file has one extent, unless asked for. */
   readonly name: string;
   /** It is "." or "..". */
   readonly special: boolean;
@@ -50,13 +50,14 @@ function skipBlock(im: IsoMount, cursor: Cursor): void {
  * Reads the record at the cursor with all that belongs to it and moves the cursor behind. null: there is none in the
  * rest of the block (the cursor stands at the next one), or it is damaged, which the log says.
  */
-function raw_record(im: IsoMount, cursor: Cursor): MaybePromise<Raw | null> {
+function raw_record(im: IsoMount, cursor: Cursor, identify = false): MaybePromise<Raw | null> {
   const bp = im.window(cursor.at);
-  return bp instanceof Promise ? bp.then((b) => from_window(im, b, cursor)) : from_window(im, bp, cursor);
+  if (bp instanceof Promise) return bp.then((b) => from_window(im, b, cursor, identify));
+  return from_window(im, bp, cursor, identify);
 }
 
 /** Takes the reference to `bp`. */
-function from_window(im: IsoMount, bp: Buf, cursor: Cursor): MaybePromise<Raw | null> {
+function from_window(im: IsoMount, bp: Buf, cursor: Cursor, identify: boolean): MaybePromise<Raw | null> {
   const { b_data: bytes, b_view: view } = bp;
   const at = cursor.at - bp.b_offset;
   const end = Math.min(at - (cursor.at % im.bsize) + im.bsize, bp.b_bcount);
@@ -72,7 +73,7 @@ function from_window(im: IsoMount, bp: Buf, cursor: Cursor): MaybePromise<Raw | 
     skipBlock(im, cursor);
     return null;
   }
-  const raw = loaded(im, bytes, view, at, cursor);
+  const raw = loaded(im, bytes, view, at, cursor, identify);
   im.bufcache.brelse(bp);
   cursor.at += raw.record.length;
   cursor.ordinal++;
@@ -89,7 +90,7 @@ function skipBlockEnd(cursor: Cursor): void {
   cursor.ordinal = 0;
 }
 
-function loaded(im: IsoMount, bytes: Uint8Array, view: DataView, at: number, cursor: Cursor): Raw {
+function loaded(im: IsoMount, bytes: Uint8Array, view: DataView, at: number, cursor: Cursor, identify: boolean): Raw {
   const record = isodir_load(bytes, view, at, im);
   const special = isodir_special(bytes, record);
   let rr: RockRidge | null = null;
@@ -99,7 +100,8 @@ function loaded(im: IsoMount, bytes: Uint8Array, view: DataView, at: number, cur
     const root = cursor.block === root_block && cursor.ordinal === 0;
     rr.take(bytes, view, record.use_from + (root ? skip.root : skip.others), record.use_to);
   }
-  const name = special ? '' : nameOf(im, bytes, record);
+  const named = rr !== null && rr.name !== '' && !identify && (record.flags & ISO_MULTIEXTENT) === 0;
+  const name = special || named ? '' : nameOf(im, bytes, record);
   return { number: im.number(cursor.block, cursor.ordinal), record, rr, name, special };
 }
 
@@ -218,7 +220,7 @@ function shown(im: IsoMount, cursor: Cursor, node: IsoNode, raw: Raw): IsoNode |
 function gather(im: IsoMount, cursor: Cursor, first: Raw, sections: Section[]): MaybePromise<void> {
   while (cursor.at < cursor.end && cursor.at < im.dev.size_bytes && sections.length < SECTIONS_MAX) {
     const began = { ...cursor };
-    const raw = raw_record(im, cursor);
+    const raw = raw_record(im, cursor, true);
     if (raw instanceof Promise) {
       return raw.then((r) =>
         another(im, cursor, began, first, r, sections) ? gather(im, cursor, first, sections) : undefined,

@@ -47,8 +47,18 @@ export function isodate_7(bytes: Uint8Array, at: number, zoned: boolean): number
   const month = bytes[at + 1]!;
   const day = bytes[at + 2]!;
   if (month < 1 || month > 12 || day < 1 || day > 31) return 0;
-  const utc = Date.UTC(1900 + bytes[at]!, month - 1, day, bytes[at + 3]!, bytes[at + 4]!, bytes[at + 5]!) / 1000;
+  const utc = ((days(1900 + bytes[at]!, month, day) * 24 + bytes[at + 3]!) * 60 + bytes[at + 4]!) * 60 + bytes[at + 5]!;
   return zoned ? utc - zone(bytes[at + 6]!) : utc;
+}
+
+/** Days of a common year before each month. */
+const BEFORE_MONTH: readonly number[] = [0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334];
+
+/** Days since 1970 began. By hand: each record has up to five dates, and Date.UTC is slow. Month from 1, day from 1. */
+function days(year: number, month: number, day: number): number {
+  const leap = (year % 4 === 0 && year % 100 !== 0) || year % 400 === 0;
+  const leaps = Math.floor((year - 1969) / 4) - Math.floor((year - 1901) / 100) + Math.floor((year - 1601) / 400);
+  return 365 * (year - 1970) + leaps + BEFORE_MONTH[month - 1]! + (leap && month > 2 ? 1 : 0) + day - 1;
 }
 
 /** Seconds east of Greenwich of a zone in quarters of an hour; 0 for what is no zone. */

@@ -239,6 +239,7 @@ export class RockRidge {
     const version = bytes[at + 3]!;
     const size =
       version === 1 ? isonum_733(view, at + 8) : view.getUint32(at + 12, true) * 2 ** 32 + view.getUint32(at + 8, true);
+    if (!Number.isSafeInteger(size)) return;
     this.zisofs = {
       version,
       algorithm: exactName(bytes, at + 4, 2),
@@ -250,8 +251,10 @@ export class RockRidge {
 
   /** Of 12 bytes in version 1.10, of 21 in 1.12. */
   private sf(view: DataView, at: number, length: number): void {
-    if (length >= 20) this.sparse = isonum_733(view, at + 4) * 2 ** 32 + isonum_733(view, at + 12);
-    else if (length >= 12) this.sparse = isonum_733(view, at + 4);
+    if (length < 12) return;
+    const size =
+      length < 20 ? isonum_733(view, at + 4) : isonum_733(view, at + 4) * 2 ** 32 + isonum_733(view, at + 12);
+    if (Number.isSafeInteger(size)) this.sparse = size;
   }
 }
 
