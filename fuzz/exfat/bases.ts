@@ -10,7 +10,7 @@ import { O_APPEND, O_CREAT, O_RDWR } from '../../src/kernel/fcntl.js';
 import { RumpKernel } from '../../src/kernel/rump.js';
 import { MemoryRumpuser } from '../../src/kernel/rumpuser/memory.js';
 import type { RumpSys } from '../../src/kernel/sys/rumpsys.js';
-import { MOUNTPOINT } from '../ffs/kernel.js';
+import { MOUNTPOINT } from '../../testing/fuzz/walk.js';
 import type { Atlas } from './atlas.js';
 import { makeAtlas } from './atlas.js';
 
