@@ -15,12 +15,8 @@ export const T_UPCASE = 0x82;
 export const T_LABEL = 0x83;
 export const T_FILE = 0x85;
 export const T_GUID = 0xa0;
-/** Of TexFAT. */
-export const T_PADDING = 0xa1;
 export const T_STREAM = 0xc0;
 export const T_NAME = 0xc1;
-export const T_VENDOR = 0xe0;
-export const T_VENDOR_ALLOC = 0xe1;
 
 /** GeneralSecondaryFlags. */
 export const ALLOCATION_POSSIBLE = 1;
@@ -81,11 +77,6 @@ export function put_length(view: DataView, at: number, length: number): void {
 /** Name entries that a name of so many UTF-16 units takes. */
 export function name_entries(units: number): number {
   return Math.ceil(units / NAME_UNITS);
-}
-
-/** Entries of the set of a file with such a name. */
-export function set_entries(units: number): number {
-  return 2 + name_entries(units);
 }
 
 /** SetChecksum of `count` entries that lie one behind the other from byte `at` of `bytes` on. */

@@ -23,6 +23,8 @@ import { start_writing, stop_writing } from './writing.js';
 /** What the look at a volume that was not unmounted may cost: some tenths of a second. */
 const QUICK_DIRECTORY_BYTES = 64 << 20;
 const QUICK_CELLS = 1 << 20;
+/** With -o flush, changes stay in memory for no longer; milliseconds. */
+const FLUSH_DELAY_MS = 300;
 
 /** The volume may not be written: one line to the log, or EROFS if the user insists. */
 function downgrade(mp: Mount, options: ExfatOptions, why: string): void {
@@ -40,6 +42,7 @@ async function mount(mp: Mount, args: MountArgs): Promise<void> {
     const { em, forbidden, dirty } = await open_volume(mp, dev, options);
     mp.mnt_data = em;
     mp.mnt_traits = exfat_traits(em.em_names);
+    if (options.flush) mp.mnt_syncdelay_ms = FLUSH_DELAY_MS;
     if ((mp.mnt_flag & MNT_RDONLY) !== 0) {
       if (forbidden !== undefined) mp.mnt_kernel.log('warn', `${mp.mnt_mntfromname}: ${forbidden}`);
       return;

@@ -132,19 +132,10 @@ export class Whereabouts {
     return dir;
   }
 
-  /** A directory that has just been made. */
-  adopt(dir: Directory): void {
-    this.directories.set(dir.number, dir);
-  }
-
   /** Another directory that has this cluster; undefined: none that is known. */
   otherowner(dir: Directory, cluster: number): Directory | undefined {
     const owner = this.clusters.get(cluster)?.dir;
     return owner === dir ? undefined : owner;
-  }
-
-  find(number: number): Directory | undefined {
-    return this.directories.get(number);
   }
 
   /** The directory is gone. */
