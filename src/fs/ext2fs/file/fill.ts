@@ -9,7 +9,7 @@ import { XI, xattr_entries } from '../disk/xattr.js';
 import type { Ext2Mount } from '../volume/ext2mount.js';
 import type { Inode } from './inode.js';
 import { MAX_LBN } from './run.js';
-import { ibody } from './xattr.js';
+import { ibody } from './ibody.js';
 
 /** Reads an inode, whatever it is for. @throws EIO damage; ESTALE it is not in use */
 export function inode_fill(ip: Inode): MaybePromise<void> {

@@ -2,12 +2,12 @@ import { E, errno } from '../../../kernel/errno.js';
 import { EXTATTR_NAMESPACE_SYSTEM, EXTATTR_NAMESPACE_USER } from '../../../kernel/fcntl.js';
 import { crc32c } from '../../lib/crc32c.js';
 import { acl_from_disk } from '../disk/acl.js';
-import { extra_isize } from '../disk/dinode.js';
 import { Ext2fs } from '../disk/superblock.js';
 import type { XattrEntry } from '../disk/xattr.js';
-import { H_CHECKSUM, XATTR_BLOCK_HEADER, XATTR_IBODY_HEADER, XATTR_MAGIC, XI, xattr_entries } from '../disk/xattr.js';
+import { H_CHECKSUM, XATTR_BLOCK_HEADER, XATTR_MAGIC, XI, xattr_entries } from '../disk/xattr.js';
 import { BLOCK_XATTR, verified } from '../volume/verified.js';
 import { ea_inode_value } from './eainode.js';
+import { ibody } from './ibody.js';
 import type { Inode } from './inode.js';
 
 /** An attribute, and the area that its value lies in if it does not lie in an inode. */
@@ -16,16 +16,6 @@ interface Found {
   readonly entry: XattrEntry;
 }
 
-const OLD_SIZE = 128;
-
-/** The area of attributes in an inode's bytes, from the first entry on; null: it has none. */
-export function ibody(fs: Ext2fs, bytes: Uint8Array, view: DataView, at: number): Uint8Array | null {
-  const extra = extra_isize(fs, view, at);
-  const start = at + OLD_SIZE + extra;
-  const end = at + fs.s_inode_size;
-  if (extra === 0 || start + XATTR_IBODY_HEADER + 4 > end || view.getUint32(start, true) !== XATTR_MAGIC) return null;
-  return bytes.slice(start + XATTR_IBODY_HEADER, end);
-}
 
 /** All attributes of a file, those of the inode first. Damage is logged, and what is sound returned. @throws EIO */
 async function load(ip: Inode): Promise<Found[]> {
