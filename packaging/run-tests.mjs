@@ -24,7 +24,8 @@ if (files.length === 0) {
   process.exit(1);
 }
 
-const FILE_TIMEOUT_S = 300;
+// Only for what hangs: no verdict is to depend on how fast the machine is, or on who else works on it.
+const FILE_TIMEOUT_S = 3600;
 const total = { pass: 0, fail: 0, skip: 0 };
 const started = performance.now();
 

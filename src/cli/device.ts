@@ -1,4 +1,6 @@
+import { realpathSync } from 'node:fs';
 import type { BlockDevice } from '../kernel/blkdev.js';
+import { E, Errno } from '../kernel/errno.js';
 import type { Rumpuser } from '../kernel/rumpuser/rumpuser.js';
 import { createImage, openImage, type ImageDevice, type OpenImageOptions } from '../blockdev/image.js';
 import { PartitionDevice } from '../blockdev/partition.js';
@@ -6,7 +8,8 @@ import { listPartitions, scan, selectPartition } from '../blockdev/label/scan.js
 import { detect } from '../fs/detect.js';
 import { holds, notMountable } from '../fs/identify.js';
 import { Failure, words } from './failure.js';
-import { listMounts } from './mounts.js';
+import { alive, finishing, listMounts } from './mounts.js';
+import { complain } from './say.js';
 import { parseBytes } from './units.js';
 
 export interface Where {
@@ -20,11 +23,32 @@ export interface Where {
 
 /** Opens an image or device of the host. @throws Failure */
 export async function openDisk(ru: Rumpuser, where: Where, options: OpenImageOptions = {}): Promise<ImageDevice> {
-  try {
-    return await openImage(ru, where.image, options);
-  } catch (error) {
-    throw new Failure(explain(where.image, error));
+  for (;;) {
+    try {
+      return await openImage(ru, where.image, options);
+    } catch (error) {
+      if (!(error instanceof Errno) || error.errno !== E.EBUSY || !(await finished(where.image))) throw new Failure(explain(where.image, error));
+    }
   }
+}
+
+/** How often it is looked whether a server has ended; how long before it is said that it is waited for; and at most. Milliseconds. */
+const LOOK_MS = 20;
+const QUIET_MS = 2000;
+const FINISH_MS = 600_000;
+
+/** Waits for a server of that image whose mount has ended already. False: there is none, or it does not end. */
+async function finished(image: string): Promise<boolean> {
+  const pid = finishing(realpathSync(image));
+  if (pid === undefined) return false;
+  let told = false;
+  for (const began = performance.now(); alive(pid); await new Promise((resolve) => setTimeout(resolve, LOOK_MS))) {
+    const waited = performance.now() - began;
+    if (waited > FINISH_MS) return false;
+    if (!told && waited > QUIET_MS) complain(`rumpfuse: ${image} was unmounted a moment ago: waiting for process ${pid}, which is still writing to it`);
+    told ||= waited > QUIET_MS;
+  }
+  return true;
 }
 
 /** The image made at that size, or grown to it. @throws Failure */

@@ -21,7 +21,10 @@ function forPeople(record: string): string {
  * `json` writes pino's own records instead, for a log collector.
  */
 export function openLog(level: LogLevel, json = false): Log {
-  const stream = json ? pino.destination({ dest: 2, sync: true }) : { write: (record: string) => void process.stderr.write(forPeople(record)) };
+  // Nobody may be there to hear it.
+  const destination = json ? pino.destination({ dest: 2, sync: true }) : undefined;
+  destination?.on('error', () => {});
+  const stream = destination ?? { write: (record: string) => void process.stderr.write(forPeople(record)) };
   const logger = pino({ level, base: null }, stream);
   return (at, message, fields) => logger[at](fields ?? {}, message);
 }

@@ -1,5 +1,6 @@
-import { lstatSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { accessSync, closeSync, constants, fstatSync, lstatSync, mkdirSync, openSync, readFileSync, readSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { printable } from '../kernel/printable.js';
 import { readMountinfo } from '../fuse/mount/mountinfo.js';
 import type { MountStanding } from '../fuse/messages.js';
 import { FSTYPE } from '../fuse/mount/options.js';
@@ -75,6 +76,11 @@ function makeRecordDirectory(): void {
   } catch (error) {
     throw new Failure(`${recordDirectory()} is needed for the records of mounts and cannot be made (${words(error)})${outerUid() === 0 ? '' : '; XDG_RUNTIME_DIR names another place'}`);
   }
+  try {
+    accessSync(recordDirectory(), constants.W_OK);
+  } catch (error) {
+    throw new Failure(`${recordDirectory()} ${words(error)}: the records of mounts and their logs cannot be written there${outerUid() === 0 ? ' (a file system that can be written, a tmpfs, belongs on /run)' : '; XDG_RUNTIME_DIR names another place'}`);
+  }
   if (!ours()) throw new Failure(`${recordDirectory()} belongs to somebody else, or others may write to it: it must be removed before anything can be mounted`);
 }
 
@@ -121,13 +127,36 @@ export function newRecordFiles(): RecordFiles {
   return { log: `${name}.log`, standing: `${name}.standing` };
 }
 
-/** What a background mount has said since it was made, a line each; empty if it was content. */
+/** Of a log no more than its end is read, bytes; of a line no more than its beginning, characters. */
+const LOG_TAIL_BYTES = 64 << 10;
+const LOG_LINE_MAX = 2000;
+
+/** What a background mount has said last, a line each; empty if it was content. */
 export function readLog(log: string): string[] {
+  let fd: number | undefined;
   try {
-    return readFileSync(log, 'utf8').split('\n').filter((line) => line !== '');
+    fd = openSync(log, constants.O_RDONLY | constants.O_NOFOLLOW);
+    const { size } = fstatSync(fd);
+    const bytes = Buffer.alloc(Math.min(size, LOG_TAIL_BYTES));
+    const got = readSync(fd, bytes, 0, bytes.length, size - bytes.length);
+    const lines = bytes.toString('utf8', 0, got).split('\n');
+    // The first may have lost its beginning.
+    if (size > bytes.length) lines[0] = '(more before)';
+    return lines.filter((line) => line !== '').map((line) => printable(line.slice(0, LOG_LINE_MAX)));
   } catch {
     return [];
+  } finally {
+    if (fd !== undefined) closeSync(fd);
   }
+}
+
+/** Of a long story its beginning, where the cause is, and its end. */
+const FIRST_LINES = 4;
+const LAST_LINES = 2;
+
+export function inShort(said: readonly string[]): readonly string[] {
+  const left_out = said.length - FIRST_LINES - LAST_LINES;
+  return left_out > 1 ? [...said.slice(0, FIRST_LINES), `(${left_out} more lines)`, ...said.slice(-LAST_LINES)] : said;
 }
 
 /** How long the last words of a mount are kept, milliseconds. */
@@ -196,6 +225,19 @@ function readStanding(file: string | undefined): MountStanding | undefined {
 
 function readRecord(device: string): MountRecord | undefined {
   return ours() ? readRecordFile(recordFile(device)) : undefined;
+}
+
+/** The supervisor of a mount of that image that has been unmounted (umount(8) does not wait) and is still writing; undefined: there is none. */
+export function finishing(image: string): number | undefined {
+  if (!ours()) return undefined;
+  const mounted = new Set(readMountinfo().filter((mount) => mount.fstype === FSTYPE).map((mount) => `${mount.device} ${mount.mountpoint}`));
+  for (const name of readdirSync(recordDirectory())) {
+    const device = /^(\d+)-(\d+)(?:-\d+)?\.json$/.exec(name);
+    const record = device === null ? undefined : readRecordFile(path.join(recordDirectory(), name));
+    if (record === undefined || record.image !== image || !alive(record.pid)) continue;
+    if (!mounted.has(`${device![1]}:${device![2]} ${record.mountpoint}`)) return record.pid;
+  }
+  return undefined;
 }
 
 /** The supervisor of a mount that nothing is on record about (its launcher was killed at the last moment): by its title. */

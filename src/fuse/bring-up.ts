@@ -8,6 +8,10 @@ import type { MountInfo } from './mount/mountinfo.js';
 import type { HostMount } from './mount/options.js';
 import { connectionState, unmount, unmountDead } from './mount/unmount.js';
 import type { Layer } from './sandbox/layers.js';
+import { bounded } from './sandbox/hearing.js';
+import type { Hear } from './sandbox/hearing.js';
+import { startKeeper } from './sandbox/keeper.js';
+import type { Keeper } from './sandbox/keeper.js';
 import { inWords, missing } from './sandbox/layers.js';
 import { refusal, startServer } from './sandbox/start.js';
 import type { SandboxOptions, Server } from './sandbox/start.js';
@@ -36,6 +40,7 @@ export function expect<T extends ToSupervisor['type']>(server: Server, type: T):
 /** Starts servers of one mount: the first one, and those that come after it. */
 export class Servers {
   private way: string | undefined;
+  private readonly hear: Hear;
   /** Of the first server. */
   private layers: readonly Layer[] | undefined;
 
@@ -45,7 +50,10 @@ export class Servers {
     readonly fuse: number,
     /** undefined: no server comes after the first. */
     readonly memory: MemoryFile | undefined,
-  ) {}
+  ) {
+    const say: Hear = (line) => void process.stderr.write(`${line}\n`);
+    this.hear = options.hear === 'all' ? say : bounded(say);
+  }
 
   /** libfuse opens the device and mounts by itself: nothing that a confined process could do. */
   get confinement(): SandboxOptions {
@@ -90,7 +98,7 @@ export class Servers {
   private async spawn(descriptors: readonly number[], clone?: number): Promise<Server> {
     const { options } = this;
     const server = await startServer({
-      entry: options.server.entry, execArgv: options.server.execArgv ?? [], output: options.output ?? 'inherit', mountpoint: this.mount.mountpoint,
+      entry: options.server.entry, execArgv: options.server.execArgv ?? [], hear: this.hear, mountpoint: this.mount.mountpoint,
       descriptors, disks: options.descriptors?.length ?? 0, shared_bytes: this.memory?.bytes ?? 0, ...(clone === undefined ? {} : { clone }),
       // What was possible for the first is possible for the others.
       sandbox: this.way === undefined ? this.confinement : { ...this.confinement, way: this.way },
@@ -148,6 +156,8 @@ export interface Up {
   readonly volume: Extract<ToSupervisor, { type: 'volume' }>;
   readonly order: ServeOrder;
   readonly sandbox: readonly Layer[];
+  /** Unmounts when this process dies. */
+  readonly keeper: Keeper | undefined;
 }
 
 /** Starts and mounts. @throws MountFailure; what was started or mounted has been ended again then */
@@ -171,11 +181,19 @@ async function attempt(options: SuperviseOptions, mount: HostMount): Promise<Up 
   const native = options.channel === 'fuse-native';
   if (native && options.sandbox?.mode === 'required') throw new MountFailure('--require-sandbox: the channel fuse-native cannot be confined; use dev-fuse', 'EPERM');
   // The superuser mounts when the volume is known; fusermount3 makes descriptor and mount in one; fuse-native mounts in the server.
-  const early = superuser || native ? undefined : mountAsUser(mount);
+  const keeper = native || (options.sandbox?.mode ?? 'off') === 'off' ? undefined : startKeeper(mount.mountpoint);
+  let early: ReturnType<typeof mountAsUser> | undefined;
+  try {
+    early = superuser || native ? undefined : mountAsUser(mount);
+  } catch (error) {
+    keeper?.dismiss();
+    throw error;
+  }
   const fuse = early?.fd ?? (native ? openSync('/dev/null', 'r+') : openDevFuse());
   const memory = native || !mount.default_permissions || options.survive === false ? undefined : MemoryFile.make(options.memory_bytes);
   const servers = new Servers(options, mount, fuse, memory);
   let info = early?.info;
+  if (info !== undefined) keeper?.mounted(info.device);
   let server: Server | undefined;
   let up: Up | undefined;
   let open = false;
@@ -196,16 +214,20 @@ async function attempt(options: SuperviseOptions, mount: HostMount): Promise<Up 
       await ready;
       info = mounted(mount.mountpoint);
     } else {
-      info ??= mountAsSuperuser(fuse, { ...mount, readonly });
+      if (info === undefined) {
+        info = mountAsSuperuser(fuse, { ...mount, readonly });
+        keeper?.mounted(info.device);
+      }
       server.send(order);
       await ready;
     }
     if (superuser) setReadAhead(info.device, options.read_ahead_kib ?? READ_AHEAD_KIB);
-    return (up = { servers, server, info, volume, order, sandbox });
+    return (up = { servers, server, info, volume, order, sandbox, keeper });
   } finally {
     if (up === undefined) {
       if (server !== undefined) await dismiss(server, open);
       if (info !== undefined) clearAway(options, fuse, info);
+      keeper?.dismiss();
       memory?.close();
       closeSync(fuse);
     }

@@ -5,16 +5,21 @@
  */
 import { spawn } from 'node:child_process';
 import { closeSync, openSync, renameSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { printable } from '../kernel/printable.js';
 import type { FromLauncher, MountReady, MountStanding, ToLauncher } from './messages.js';
 import { MountFailure } from './mount/failure.js';
 import { libc } from './mount/libc.js';
+import { readMountinfo, topMount } from './mount/mountinfo.js';
+import { FSTYPE } from './mount/options.js';
+import { unmountDead } from './mount/unmount.js';
 import { closeForeign } from './sandbox/descriptors.js';
+import { disinherit, endOrphans, inheritOrphans, isOurs } from './sandbox/orphans.js';
 import { supervise } from './supervisor.js';
 import type { SuperviseOptions } from './supervisor.js';
 
-export interface LaunchOptions extends Omit<SuperviseOptions, 'output'> {
+export interface LaunchOptions extends Omit<SuperviseOptions, 'hear'> {
   /** The supervisor's program: a JavaScript file that calls supervisorMain; default the one beside this file. */
   readonly supervisor?: string;
   /** Where supervisor and server write what they have to say; made, or appended to. Nothing is kept without it. */
@@ -38,18 +43,35 @@ export function writeStanding(file: string, standing: MountStanding): void {
   renameSync(`${file}.new`, file);
 }
 
+/** The keeper of a dead supervisor is given so long to unmount, milliseconds. */
+const KEEPER_MS = 5000;
+const LOOK_MS = 10;
+
+/** What a supervisor that was killed has left: processes on their way up, and a mount without a server. */
+async function cleanUp(directory: string): Promise<void> {
+  await endOrphans();
+  for (const late = performance.now() + KEEPER_MS; ; await new Promise((resolve) => setTimeout(resolve, LOOK_MS))) {
+    const left = topMount(readMountinfo(), path.resolve(directory));
+    if (left?.fstype !== FSTYPE) return;
+    if (performance.now() > late) return void unmountDead(left);
+  }
+}
+
 /** @throws MountFailure */
 export function launch(options: LaunchOptions): Promise<MountReady> {
   const { supervisor, log, descriptors = [], ...rest } = options;
   const stderr = log === undefined ? 'ignore' : openSync(log, 'a', 0o600);
   libc()?.closeOnExec(FIRST_FD);
+  inheritOrphans();
   // 3 is left to the IPC channel here; the supervisor finds the descriptors from 4 on, as the server will.
   const child = spawn(process.execPath, [supervisor ?? fileURLToPath(new URL('./supervisor-main.js', import.meta.url)), String(descriptors.length)], {
     stdio: ['ignore', 'ignore', stderr, 'ipc', ...descriptors], detached: true, cwd: '/',
   });
+  isOurs(child.pid);
   if (stderr !== 'ignore') closeSync(stderr);
   return new Promise((resolve, reject) => {
     const settle = (act: () => void) => {
+      disinherit();
       child.removeAllListeners();
       if (child.connected) child.disconnect();
       child.unref();
@@ -60,8 +82,11 @@ export function launch(options: LaunchOptions): Promise<MountReady> {
       else settle(() => reject(new MountFailure(message.message, message.code)));
     });
     child.on('error', (error) => settle(() => reject(new MountFailure(`the supervisor cannot be started: ${error.message}`, 'EIO'))));
-    child.on('exit', (code, signal) => setImmediate(() => settle(() => reject(new MountFailure(`the supervisor ended (${code ?? signal}) before the mount was up`, 'EIO')))));
-    const order: FromLauncher = { type: 'supervise', options: { ...rest, descriptors: descriptors.map((_, index) => FIRST_DESCRIPTOR + index), output: 'inherit' } satisfies Order };
+    child.on('exit', (code, signal) => setImmediate(() => {
+      const failure = new MountFailure(`the supervisor ended (${code ?? signal}) before the mount was up`, 'EIO');
+      void cleanUp(options.mount.mountpoint).finally(() => settle(() => reject(failure)));
+    }));
+    const order: FromLauncher = { type: 'supervise', options: { ...rest, descriptors: descriptors.map((_, index) => FIRST_DESCRIPTOR + index) } satisfies Order };
     child.send(order);
   });
 }

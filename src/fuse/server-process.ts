@@ -86,6 +86,8 @@ class ServerProcess {
   private readonly gone = new Promise<{ finish: boolean }>((resolve) => (this.go = resolve));
 
   constructor(private readonly supervisor: Messenger, private readonly open: OpenVolume, private readonly survey: Survey | undefined) {
+    // Without a supervisor nobody hears it: no reason to end.
+    for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
     for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, this.end);
     supervisor.onEnd = () => {
       if (this.served === undefined || !this.locked) this.end();

@@ -8,7 +8,6 @@
 import { closeSync } from 'node:fs';
 import { bringUp, clearAway, stateOf } from './bring-up.js';
 import type { Up } from './bring-up.js';
-import { keep } from './sandbox/keeper.js';
 import { inheritOrphans } from './sandbox/orphans.js';
 import type { SandboxOptions } from './sandbox/start.js';
 import type { MountReady, MountStanding } from './messages.js';
@@ -36,8 +35,8 @@ export interface SuperviseOptions {
   readonly descriptors?: readonly number[];
   /** Read-ahead of the host where it can be set, KiB; default 1024. */
   readonly read_ahead_kib?: number;
-  /** Where the server's standard output and error go; default the supervisor's. */
-  readonly output?: 'inherit' | 'ignore';
+  /** How much of what servers say goes to the supervisor's standard error: default a bounded part. */
+  readonly hear?: 'all' | 'bounded';
   /** How the server is confined; default not at all: its program must be made for it (see OpenVolume). */
   readonly sandbox?: SandboxOptions;
   /** Another server goes on when one has died, where the volume allows it; default true. */
@@ -69,8 +68,7 @@ export async function supervise(options: SuperviseOptions, watcher: Watcher): Pr
   const mount = { ...options.mount, mountpoint: checkMountpoint(options.mount.mountpoint) };
   inheritOrphans();
   const up = await bringUp(options, mount);
-  const { servers: { fuse, memory }, server, info, volume, sandbox } = up;
-  const ended = server.lockdown === undefined ? undefined : keep(info);
+  const { servers: { fuse, memory }, server, info, volume, sandbox, keeper } = up;
   const pid = server.pid();
   const survives = memory !== undefined && volume.survives;
   let signals = 0;
@@ -100,7 +98,7 @@ export async function supervise(options: SuperviseOptions, watcher: Watcher): Pr
   clearAway(options, fuse, info);
   memory?.close();
   closeSync(fuse);
-  ended?.();
+  keeper?.dismiss();
   if (how === 0) return 0;
   const why = how === 'SIGSYS' ? 'SIGSYS: it tried what its confinement forbids' : how;
   watcher.say('error', `the file system server of ${info.mountpoint} ended unexpectedly (${why}); check the volume before it is mounted again`);
@@ -109,9 +107,13 @@ export async function supervise(options: SuperviseOptions, watcher: Watcher): Pr
 
 /** The mount lives as long as its one server. */
 function onlyOne({ server }: Up, watcher: Watcher, end: () => void): Promise<number | string> {
+  let failed = false;
   server.onMessage = (message) => {
     if (message.type === 'unmount') end();
-    else if (message.type === 'failed') watcher.say('error', message.message);
+    else if (message.type === 'failed' && !failed) {
+      failed = true;
+      watcher.say('error', message.message);
+    }
   };
   return server.exit;
 }

@@ -129,7 +129,7 @@ t.test('--foreground and --trace', real, async (t) => {
   const child = spawn(RUMPFUSE, ['mount', '--trace', image, mnt], { stdio: ['ignore', 'ignore', 'pipe'] });
   let trace = '';
   child.stderr.on('data', (chunk: Buffer) => (trace += chunk.toString()));
-  for (let i = 0; i < 200 && !(await rumpfuse('list')).stdout.includes(mnt); i++) await new Promise((resolve) => setTimeout(resolve, 50));
+  for (let i = 0; i < 10_000 && !(await rumpfuse('list')).stdout.includes(mnt); i++) await new Promise((resolve) => setTimeout(resolve, 50));
   t.match(await run('mkdir', [path.join(mnt, 'traced')]), { status: 0 });
   child.kill('SIGTERM');
   const [status] = await once(child, 'exit') as [number];

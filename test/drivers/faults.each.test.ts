@@ -12,7 +12,7 @@ const EVERY = process.env.RUMPFUSE_FAULTS !== undefined;
 const PLACES = 12;
 
 for (const variant of await variantsFor('faults', process.argv[2])) {
-  await t.test(variant.name, { timeout: 600_000 }, async (t) => {
+  await t.test(variant.name, { timeout: 0 }, async (t) => {
     const empty = (await newDisk(variant))!;
     for (const slow of [false, true]) {
       const sound = await runFaulty(variant, empty.clone(), { slow });

@@ -58,7 +58,7 @@ async function sound(t: Test, dev: MemoryDevice, what: string): Promise<void> {
   const dir = mkdtempSync(path.join(tmpdir(), 'rumpfuse-freebsd-'));
   try {
     writeFileSync(path.join(dir, 'img'), bytesOf(dev));
-    const run = spawnSync(checker, ['-n', '-f', path.join(dir, 'img')], { encoding: 'utf8', timeout: 60_000 });
+    const run = spawnSync(checker, ['-n', '-f', path.join(dir, 'img')], { encoding: 'utf8', timeout: 900_000 });
     // The last two it says of every volume with SU+J, fresh ones included.
     const complaints = run.stdout.split('\n').filter((line) => line !== '' && !/^\*\* |is not a disk device|^CONTINUE\? yes|files, .* fragmentation|^SETTING DIRTY FLAG IN READ_ONLY|^UNEXPECTED SOFT UPDATE INCONS/.test(line));
     t.same([run.status, complaints], [0, []], `${what}: FreeBSD's own checker`);

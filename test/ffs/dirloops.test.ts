@@ -14,7 +14,7 @@ import type { Geometry } from './write-support.js';
 
 const GEOMETRY: Geometry = { format: 2, endian: 'little', blockSize: 8192, fragSize: 1024 };
 const DIRS = ['a', 'a/b', 'a/b/c', 'a/b/c/e', 'd', 'd/f'];
-const LATE_MS = 20_000;
+const LATE_MS = 600_000;
 const DT_DIR = 4;
 
 /** The entry at `path` (under "/") names `ino` from now on, as a directory. */

@@ -17,7 +17,7 @@ const KIB = 1024;
 const MIB = 2 ** 20;
 const GIB = 2 ** 30;
 const TIB = 2 ** 40;
-t.setTimeout(FULL ? 7_200_000 : 60_000);
+t.setTimeout(0);
 
 async function timed<T>(what: string, run: () => Promise<T>): Promise<T> {
   const heap = process.memoryUsage();

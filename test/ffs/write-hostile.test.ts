@@ -159,7 +159,7 @@ await t.test('a file whose pointers lead into the metadata is not written', asyn
 });
 
 /** Random damage in the metadata: any answer will do, if it comes. FFS_HOSTILE_RUNS asks for more. */
-await t.test('random damage', { timeout: 600_000 }, async (t) => {
+await t.test('random damage', { timeout: 0 }, async (t) => {
   const runs = Number(process.env.FFS_HOSTILE_RUNS ?? 60);
   const first = Number(process.env.FFS_HOSTILE_FIRST ?? 1);
   let surprises = '';

@@ -66,7 +66,7 @@ export async function checked(t: Test, dev: MemoryDevice, what: string, geometry
   try {
     const image = path.join(dir, 'img');
     writeFileSync(image, bytesOf(dev));
-    const run = spawnSync(YARDSTICK, ['-c', image], { encoding: 'utf8', timeout: 60_000 });
+    const run = spawnSync(YARDSTICK, ['-c', image], { encoding: 'utf8', timeout: 900_000 });
     t.equal(run.status, 0, `${what}: NetBSD's checker: ${run.stdout.slice(0, 600)}`);
   } finally {
     rmSync(dir, { recursive: true, force: true });

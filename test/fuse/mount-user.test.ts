@@ -17,7 +17,7 @@ function asNobody(args: readonly string[], prepare = ''): { status: number | nul
     mount -t tmpfs rumpfuse-test /mnt && mknod -m 666 /mnt/fuse c 10 229 && mount --bind /mnt/fuse /dev/fuse
     ${prepare}
     exec setpriv --reuid ${NOBODY} --regid ${NOBODY} --clear-groups --inh-caps=-all -- "$@"`;
-  return spawnSync('unshare', ['-m', 'sh', '-c', script, 'sh', ...args], { encoding: 'utf8', timeout: 25000, env: { ...process.env, HOME: '/tmp' } });
+  return spawnSync('unshare', ['-m', 'sh', '-c', script, 'sh', ...args], { encoding: 'utf8', timeout: 900_000, env: { ...process.env, HOME: '/tmp' } });
 }
 
 function run(args: object = {}, host: object = {}, how = '', prepare = ''): Record<string, unknown> {

@@ -1,16 +1,10 @@
-import { dropStaleRecords, listMounts, type EndedMount } from '../mounts.js';
+import { dropStaleRecords, inShort, listMounts, type EndedMount } from '../mounts.js';
 import { complain, say, sayJson } from '../say.js';
-
-/** Of a long story its beginning, where the cause is, and its end. */
-const FIRST_LINES = 4;
-const LAST_LINES = 2;
 
 /** What an ended mount said: nobody else will ever tell. */
 export function tellEnded({ record, said }: EndedMount): void {
   complain(`rumpfuse: ${record.image} was mounted on ${record.mountpoint} and is not any more; it said:`);
-  const left_out = said.length - FIRST_LINES - LAST_LINES;
-  const lines = left_out > 1 ? [...said.slice(0, FIRST_LINES), `(${left_out} more lines)`, ...said.slice(-LAST_LINES)] : said;
-  for (const line of lines) complain(`  ${line}`);
+  for (const line of inShort(said)) complain(`  ${line}`);
 }
 
 /** `rumpfuse list`: what is mounted, by whom it is served. */

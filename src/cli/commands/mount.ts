@@ -128,9 +128,8 @@ function confinement(argv: MountArguments, asked: Asked): SandboxOptions {
   return { mode, ...(onDisk(asked) ? {} : { memory_bytes: null }) };
 }
 
-function plan(argv: MountArguments, asked: Asked, disk: ImageDevice | undefined, overlay: ImageDevice | undefined): SuperviseOptions {
+function plan(argv: MountArguments, asked: Asked, image: string, disk: ImageDevice | undefined, overlay: ImageDevice | undefined): SuperviseOptions {
   const { options, format } = asked;
-  const image = disk === undefined ? argv.image : realpathSync(argv.image);
   const readonly = (options.flags & MNT_RDONLY) !== 0 || (overlay === undefined && disk?.readonly === true);
   const args: ServerArguments = {
     ...(format !== undefined ? { type: format.name } : {}),
@@ -174,19 +173,10 @@ async function inBackground(options: SuperviseOptions, up: (ready: MountReady, f
   up(ready, files);
 }
 
-/** Server and stand-by, each with Node's own and the C library's, get by with these. */
-const DESCRIPTORS_MIN = 100;
-
 /** What the host's limits (proc(5), `limits`) allow this process; Infinity where there is none. */
 function hostLimit(name: string): number {
   const limits = existsSync('/proc/self/limits') ? readFileSync('/proc/self/limits', 'latin1') : '';
   return Number(new RegExp(`^${name} +(\\d+)`, 'm').exec(limits)?.[1] ?? Infinity);
-}
-
-/** Node has raised its limit as far as it may. @throws Failure */
-function checkOpenFiles(): void {
-  const allowed = hostLimit('Max open files');
-  if (allowed < DESCRIPTORS_MIN) throw new Failure(`only ${allowed} files may be open at a time here (ulimit -n): a mount needs ${DESCRIPTORS_MIN}`);
 }
 
 /** A write behind the limit would fail when it is too late to say so. `file`: what takes the writes. @throws Failure */
@@ -200,8 +190,9 @@ function checkFileSize(file: ImageDevice, disk: ImageDevice): void {
 export async function mount(argv: MountArguments): Promise<number> {
   const asked = await settle(argv);
   const { options } = asked;
-  checkOpenFiles();
   const disk = onDisk(asked) ? await openImage(argv, options) : undefined;
+  // Before anything is mounted: a name that does not begin at the root may lead into the mount afterwards.
+  const image = disk === undefined ? argv.image : realpathSync(argv.image);
   let overlay: { device: ImageDevice; made: boolean } | undefined;
   let mounted = false;
   const log = openLog(argv.logLevel, argv.logJson);
@@ -209,7 +200,7 @@ export async function mount(argv: MountArguments): Promise<number> {
     mounted = true;
     if (ready.notice !== undefined) complain(`rumpfuse: ${ready.notice}`);
     writeRecord(ready.device, {
-      pid: ready.pid, image: disk === undefined ? argv.image : realpathSync(argv.image), mountpoint: ready.mountpoint, type: ready.fstype, readonly: ready.readonly, since: new Date().toISOString(),
+      pid: ready.pid, image, mountpoint: ready.mountpoint, type: ready.fstype, readonly: ready.readonly, since: new Date().toISOString(),
       sandbox: ready.sandbox, ...(ready.server_pid !== undefined ? { server_pid: ready.server_pid } : {}),
       survives: ready.survives, ...files,
     });
@@ -218,14 +209,14 @@ export async function mount(argv: MountArguments): Promise<number> {
     overlay = await openOverlay(argv, options, disk);
     if (disk !== undefined) checkFileSize(overlay?.device ?? disk, disk);
     closeForeign([disk, overlay?.device].flatMap((device) => device?.fd ?? []));
-    const superviseOptions = plan(argv, asked, disk, overlay?.device);
+    const superviseOptions = plan(argv, asked, image, disk, overlay?.device);
     if (!argv.foreground && !argv.trace) {
       await inBackground(superviseOptions, up);
       return 0;
     }
     let device: string | undefined;
     const { standing } = newRecordFiles();
-    const status = await supervise(superviseOptions, {
+    const status = await supervise({ ...superviseOptions, hear: 'all' }, {
       ready: (ready) => {
         device = ready.device;
         up(ready, { standing });

@@ -4,7 +4,7 @@ import { MountFailure } from '../../fuse/mount/failure.js';
 import { parseMountinfo } from '../../fuse/mount/mountinfo.js';
 import { unmount } from '../../fuse/mount/unmount.js';
 import { Failure, EXIT_MOUNT } from '../failure.js';
-import { alive, dropStaleRecords, listMounts, readLog, removeRecord, type HostMount } from '../mounts.js';
+import { alive, dropStaleRecords, inShort, listMounts, readLog, removeRecord, type HostMount } from '../mounts.js';
 import { tellEnded } from './list.js';
 import { complain } from '../say.js';
 
@@ -20,10 +20,25 @@ const LOOK_MS = 5;
 /** After so many looks, and once more after twice as many, it is looked whether another mount namespace keeps them alive. */
 const LOOKS_ELSEWHERE = 200;
 
+/** As many links as Linux follows. */
+const LINKS_MAX = 40;
+
+/** Where a name leads that is a symbolic link; readlink(2) says whether it is one without a look at what may be mounted there. */
+function throughLinks(name: string): string {
+  for (let links = 0; links < LINKS_MAX; links++) {
+    try {
+      name = path.resolve(realpathSync(path.dirname(name)), readlinkSync(name));
+    } catch {
+      return name;
+    }
+  }
+  return name;
+}
+
 /** The rumpfuse mount on a directory or of an image: the newest of those that fit. */
 function find(target: string): HostMount | undefined {
-  // Only the parent is resolved: the mount point itself may hang, and must not be touched.
-  const absolute = path.resolve(target);
+  // Only what leads to it is resolved: the mount point itself may hang, and must not be touched.
+  const absolute = throughLinks(path.resolve(target));
   let resolved = absolute;
   try {
     resolved = path.join(realpathSync(path.dirname(absolute)), path.basename(absolute));
@@ -87,8 +102,10 @@ export async function umount(target: string, options: UmountOptions): Promise<vo
   if (options.lazy) return;
   const log = mount.details?.log;
   const said = log === undefined ? [] : readLog(log);
-  for (const line of said) complain(line);
+  for (const line of inShort(said)) complain(line);
   const served = pid ?? mount.details?.pid;
   if (served !== undefined) removeRecord(mount.device, served);
-  if (said.some((line) => line.includes('error:'))) throw new Failure(`${mount.mountpoint} is unmounted, but not all went well (above); check the volume: rumpfuse fsck ${mount.details?.image}`, EXIT_MOUNT);
+  // Where nothing could be written nothing can have been lost.
+  const readonly = mount.details?.readonly === true || mount.options.split(',').includes('ro');
+  if (!readonly && said.some((line) => line.includes('error:'))) throw new Failure(`${mount.mountpoint} is unmounted, but not all went well (above); check the volume: rumpfuse fsck ${mount.details?.image}`, EXIT_MOUNT);
 }

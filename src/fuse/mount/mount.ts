@@ -1,11 +1,11 @@
-/** Mounting: as the superuser with mount(8), as anybody else with fusermount3. */
+/** Mounting: as the superuser by mount(2) (where koffi has no library by mount(8)), as anybody else with fusermount3. */
 import { spawnSync } from 'node:child_process';
 import { closeSync, constants, openSync, readFileSync, realpathSync, statSync, writeFileSync } from 'node:fs';
 import { MountFailure, codeOf } from './failure.js';
 import { libc } from './libc.js';
 import { readMountinfo, topMount } from './mountinfo.js';
 import type { MountInfo } from './mountinfo.js';
-import { FSTYPE, fusermountOptions, mountOptions } from './options.js';
+import { FSTYPE, fusermountOptions, mountData, mountFlags, mountOptions } from './options.js';
 import type { HostMount } from './options.js';
 
 const DEV_FUSE = '/dev/fuse';
@@ -66,6 +66,23 @@ function said(stderr: string, program: string): string {
 
 /** Mounts an open FUSE device. For the superuser. @throws MountFailure */
 export function mountAsSuperuser(fd: number, mount: HostMount): MountInfo {
+  const lib = libc();
+  if (lib === null) return mountByProgram(fd, mount);
+  try {
+    // At once, and by this process: whoever kills it kills it before or after.
+    lib.mount(mount.source, mount.mountpoint, FSTYPE, mountFlags(mount), mountData(mount, fd, process.getuid!(), process.getgid!()));
+  } catch (error) {
+    throw new MountFailure(`cannot mount on ${mount.mountpoint}: ${MOUNT_ERRORS[codeOf(error)] ?? codeOf(error)}`, codeOf(error));
+  }
+  return mounted(mount.mountpoint);
+}
+
+const MOUNT_ERRORS: Readonly<Record<string, string>> = {
+  EPERM: 'not permitted (a container without SYS_ADMIN?)', EACCES: 'not permitted', ENODEV: 'this kernel has no FUSE (as root: modprobe fuse)',
+  ENOENT: 'the directory is not there any more', ENOTDIR: 'it is no directory any more', EBUSY: 'it is busy', ENOSPC: 'there are too many mounts in this namespace', ENOMEM: 'there is no memory',
+};
+
+function mountByProgram(fd: number, mount: HostMount): MountInfo {
   const options = mountOptions(mount, 3, process.getuid!(), process.getgid!());
   // What looks like a tag (LABEL=...) would be searched for among the disks.
   const source = /^[A-Z]+=/.test(mount.source) ? `./${mount.source}` : mount.source;

@@ -31,6 +31,7 @@ export interface FirstLook {
 
 const FIRST_FD = 3;
 const STDIN = 0;
+const STDERR = 2;
 const SOCKET = /^socket:/;
 /** Both filters: which calls, and which bytes of the disk. */
 const FILTERS = 2;
@@ -57,6 +58,7 @@ function strangeDescriptors(all: readonly Descriptor[], given: readonly number[]
   for (const theirs of all) {
     const ours = given[theirs.fd - FIRST_FD];
     if (theirs.fd === STDIN && theirs.target !== '/dev/null') strange.push(`standard input: ${theirs.target}`);
+    if (theirs.fd > STDIN && theirs.fd < FIRST_FD && theirs.target !== '/dev/null' && !(theirs.fd === STDERR && SOCKET.test(theirs.target))) strange.push(`${theirs.fd}: ${theirs.target}`);
     if (theirs.fd === channel && !SOCKET.test(theirs.target)) strange.push(`${theirs.fd}: ${theirs.target}`);
     if (ours === undefined) continue;
     const own = descriptor('self', ours);

@@ -1,25 +1,57 @@
 /** Unmounts when the supervisor has died: a locked-down server cannot. */
 import { spawn } from 'node:child_process';
 import { isSuperuser } from '../mount/mount.js';
-import type { MountInfo } from '../mount/mountinfo.js';
+import { FSTYPE } from '../mount/options.js';
+import { isOurs } from './orphans.js';
 
-/** Waits for a line, or the end of whoever should write it; then, if that mount is still there, detaches it. */
+/**
+ * Waits for a line with the mount's number (a dash: there is none), and for a second one, or for the end of whoever should write
+ * them; then, if the mount is still there, detaches it. Without a number it is the one of our type on that directory: nobody else
+ * mounts there while a supervisor is about to.
+ */
 const SCRIPT = `
-read -r line && exit 0
-device=$1
-shift
-while read -r id parent number rest; do
-  [ "$number" = "$device" ] && exec "$@"
+place=$1
+type=$2
+shift 2
+read -r device && read -r line && exit 0
+[ "$device" = - ] && exit 0
+while read -r id parent number root point rest; do
+  [ "$point" = "$place" ] || continue
+  if [ -n "$device" ]; then
+    [ "$number" = "$device" ] && exec "$@"
+  else
+    case $rest in *" - $type "*) exec "$@" ;; esac
+  fi
 done < /proc/self/mountinfo
 `;
 
-/** The supervisor calls the returned function when it has seen the mount's end. */
-export function keep(mount: MountInfo): () => void {
-  const unmount = isSuperuser() ? ['umount', '-i', '-c', '-l', '--', mount.mountpoint] : ['fusermount3', '-u', '-z', '--', mount.mountpoint];
+/** As mountinfo writes it (proc(5)). */
+function escaped(directory: string): string {
+  return directory.replace(/[ \t\n\\]/g, (character) => `\\${character.charCodeAt(0).toString(8).padStart(3, '0')}`);
+}
+
+export interface Keeper {
+  /** The mount has been made. `device`: its number. */
+  mounted(device: string): void;
+  /** There is nothing to be unmounted any more, or there never was. */
+  dismiss(): void;
+}
+
+/** To be started before the mount is made: from then on it does not stay when this process dies. */
+export function startKeeper(mountpoint: string): Keeper {
+  const unmount = isSuperuser() ? ['umount', '-i', '-c', '-l', '--', mountpoint] : ['fusermount3', '-u', '-z', '--', mountpoint];
   // In a session of its own: what ends the supervisor must not end it, too.
-  const child = spawn('/bin/sh', ['-c', SCRIPT, 'sh', mount.device, ...unmount], { stdio: ['pipe', 'ignore', 'ignore'], detached: true, cwd: '/' });
+  const child = spawn('/bin/sh', ['-c', SCRIPT, 'sh', escaped(mountpoint), FSTYPE, ...unmount], { stdio: ['pipe', 'ignore', 'ignore'], detached: true, cwd: '/' });
+  isOurs(child.pid);
   child.on('error', () => {}); // then there is none
   child.stdin.on('error', () => {});
   child.unref();
-  return () => void child.stdin.end('\n');
+  let told = false;
+  return {
+    mounted(device) {
+      told = true;
+      child.stdin.write(`${device}\n`);
+    },
+    dismiss: () => void child.stdin.end(told ? '\n' : '-\n\n'),
+  };
 }

@@ -11,8 +11,6 @@ const RLIMIT_MSGQUEUE = 12;
 
 /** Node has some 25 open when it serves; more than it has it does not need, but poll(2) wants the limit above the numbers in use. */
 export const DESCRIPTORS = 64;
-/** The least that a log may grow to, bytes. */
-const LOG_BYTES = 16 << 20;
 
 function set(lib: SandboxLibc, what: string, resource: number, value: number): void {
   const result = lib.setrlimit(resource, value, value);
@@ -24,7 +22,7 @@ function set(lib: SandboxLibc, what: string, resource: number, value: number): v
 export function limitResources(lib: SandboxLibc, file_bytes: number): string {
   set(lib, 'core dumps', RLIMIT_CORE, 0);
   set(lib, 'message queues', RLIMIT_MSGQUEUE, 0);
-  set(lib, 'file size', RLIMIT_FSIZE, Math.max(file_bytes, LOG_BYTES));
+  set(lib, 'file size', RLIMIT_FSIZE, file_bytes);
   set(lib, 'descriptors', RLIMIT_NOFILE, DESCRIPTORS);
   set(lib, 'processes', RLIMIT_NPROC, 0);
   return `no new process or thread, ${DESCRIPTORS} descriptors, no core dump, files stay as large as they are`;

@@ -2,12 +2,14 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { constants } from 'node:os';
-import { fstatSync, ftruncateSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { fromServer } from '../messages.js';
 import type { ToServer, ToSupervisor } from '../messages.js';
 import { CHANNEL_VARIABLE, Messenger } from '../messenger.js';
 import { BOOT_ID_PARAM, bootId } from '../../kernel/rumpuser/node.js';
+import { Hearing } from './hearing.js';
+import type { Hear } from './hearing.js';
 import { firstLook, inspect } from './inspect.js';
 import type { FirstLook } from './inspect.js';
 import type { Layer } from './layers.js';
@@ -29,7 +31,8 @@ export interface SandboxOptions {
 export interface StartOptions {
   readonly entry: string;
   readonly execArgv: readonly string[];
-  readonly output: 'inherit' | 'ignore';
+  /** Called with each line that it says. */
+  readonly hear: Hear;
   /** 3, 4... of the server: FUSE, disks... */
   readonly descriptors: readonly number[];
   /** How many disks there are. */
@@ -45,6 +48,7 @@ export interface StartOptions {
 /** A server process. */
 export interface Server {
   readonly child: ChildProcess;
+  readonly hearing: Hearing;
   /** Its descriptor of the channel. */
   readonly ipc: number;
   /** The way it was started. */
@@ -76,7 +80,8 @@ const UID_BASE = 0x70000000;
 const PID_MASK = 0x3fffff;
 /** FUSE at 3; the channel comes after the last descriptor. */
 const FIRST_FD = 3;
-const STDERR = 2;
+/** A process that has ended may have said something that is still on its way, milliseconds. */
+const LAST_WORDS_MS = 5000;
 /** How often it is looked at what is on its way up, milliseconds. */
 const WATCH_MS = 200;
 /** So many looks in a row at a process that somebody has stopped are enough. */
@@ -124,16 +129,19 @@ function start(options: StartOptions, way: Way): Server {
   const ipc = FIRST_FD + options.descriptors.length;
   // In a session of its own: Ctrl-C at the terminal is for the supervisor, which unmounts.
   const child = spawn(program!, args, {
-    stdio: ['ignore', options.output, options.output, ...options.descriptors, 'pipe'], detached: true, env: environment(sandboxed, ipc),
+    stdio: ['ignore', 'ignore', 'pipe', ...options.descriptors, 'pipe'], detached: true, env: environment(sandboxed, ipc),
   });
   isOurs(child.pid);
+  const hearing = new Hearing(child.stderr!, options.hear);
   // Behind a wrapper, which may be killed without it.
   let inner: { pid: number; start: string } | undefined;
   const exit = new Promise<number | string>((resolve) => {
     child.once('exit', (code, signal) => {
       isGone(child.pid);
       const gone = inner === undefined ? endOrphans() : surelyGone(inner.pid, inner.start);
-      void gone.then(() => resolve(signal ?? signalOf(way, code ?? 1)));
+      // Its last words, if nobody else has its end of the pipe.
+      const heard = () => Promise.race([hearing.end, new Promise((done) => setTimeout(done, LAST_WORDS_MS).unref())]);
+      void gone.then(heard).then(() => resolve(signal ?? signalOf(way, code ?? 1)));
     });
     child.once('error', (error) => resolve(error.message));
   });
@@ -152,7 +160,7 @@ function start(options: StartOptions, way: Way): Server {
   const messenger = new Messenger(child.stdio[ipc] as Socket);
   let first: FirstLook | undefined;
   const server: Server = {
-    child, ipc, way: way.name, exit, pid, kill, onMessage: () => {}, send: (message) => messenger.send(message),
+    child, hearing, ipc, way: way.name, exit, pid, kill, onMessage: () => {}, send: (message) => messenger.send(message),
     inspect: (said) => (server.lockdown === undefined ? [] : inspect(pid(), first ?? UNSEEN, { way, descriptors: options.descriptors, order: server.lockdown }, said)),
   };
   messenger.onMessage = (raw) => {
@@ -214,33 +222,33 @@ function order(options: StartOptions, way: Way, server: Server): LockdownOrder {
   };
 }
 
-/** Size of the log, if it is a file. What a way that does not work here says about that is of no use to anybody. */
-function logged(): number | undefined {
-  try {
-    const stat = fstatSync(STDERR);
-    return stat.isFile() ? stat.size : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
 /**
  * Starts the server and waits for its first word. A confinement that the host does not allow after all is left for the next
  * best. A server that ends at once in every one of them is returned ended.
  */
 export async function startServer(options: StartOptions): Promise<Server> {
-  if (options.sandbox.mode === 'off') return start(options, { name: 'none', prefix: [], layers: [], namespaces: [] });
+  if (options.sandbox.mode === 'off') {
+    const server = start(options, { name: 'none', prefix: [], layers: [], namespaces: [] });
+    server.hearing.count();
+    return server;
+  }
   const { way: only } = options.sandbox;
   const possible = ways(options.entry, options.mountpoint).filter(({ name }) => only === undefined || name === only);
   for (const way of possible) {
     for (let tries = 1; ; tries++) {
-      const written = logged();
       const server = start(options, way);
-      if ((await firstWord(server)) === true) return Object.assign(server, { lockdown: order(options, way, server) });
+      if ((await firstWord(server)) === true) {
+        server.hearing.count();
+        return Object.assign(server, { lockdown: order(options, way, server) });
+      }
       const outside = FROM_OUTSIDE.includes(String(await server.exit));
       // A lesser confinement is for what the host does not allow, not for whoever kills a better one.
-      if (outside ? tries >= TRIES : way === possible.at(-1)) return server;
-      if (written !== undefined) ftruncateSync(STDERR, written);
+      if (outside ? tries >= TRIES : way === possible.at(-1)) {
+        server.hearing.count();
+        return server;
+      }
+      // What a way that does not work here says about that is of no use to anybody.
+      server.hearing.forget();
       if (!outside) break;
     }
   }

@@ -89,6 +89,8 @@ export class Succession {
       const died = performance.now();
       const finish = !connected();
       const { progress, closed } = memory.look();
+      // One that has ended in order has seen the end of the connection, whatever the host says of it (an abort by fusectl).
+      if (closed && how === 0) return this.end(0);
       if (finish && (how === 0 || closed)) return this.end(0);
       tries = progress === before ? tries + 1 : 1;
       before = progress;
@@ -133,10 +135,15 @@ export class Succession {
   }
 
   private listen(server: Server, ready: () => void = () => {}): void {
+    let failed = false;
     server.onMessage = (message) => {
       switch (message.type) {
         case 'unmount': return this.options.unmount();
-        case 'failed': return this.options.say('error', message.message);
+        case 'failed':
+          // Said once, and by each server that there was at most TOLD_MAX times.
+          if (!failed && this.restarts <= TOLD_MAX) this.options.say('error', message.message);
+          failed = true;
+          return;
         case 'pong': return this.onPong();
         case 'ready': return ready();
         case 'readonly':

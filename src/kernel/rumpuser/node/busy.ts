@@ -102,14 +102,40 @@ export function holders(rdev: number): string[] {
   return found;
 }
 
+/** Mount points and the file systems on top there, "major:minor". */
+function mountPoints(): Map<string, string> {
+  const found = new Map<string, string>();
+  for (const line of (text('/proc/self/mountinfo') ?? '').split('\n')) {
+    const field = line.split(' ');
+    if (field[4] !== undefined) found.set(unescape(field[4]), field[2]!);
+  }
+  return found;
+}
+
+function mountPointOf(file: string, places: ReadonlyMap<string, string>): string {
+  let at = file;
+  while (!places.has(at) && at !== path.dirname(at)) at = path.dirname(at);
+  return at;
+}
+
+/** A file system with device numbers that are not in the list of mounts (btrfs): where it is cannot be known by its number. */
+function isOfMany(dev: number, places: ReadonlyMap<string, string>): boolean {
+  return ![...places.values()].includes(majorMinor(dev));
+}
+
 /** The loop device that the host has attached to this file; `writable` tells whether it can write to it. */
 export function loopDevice(dev: number, ino: number): { name: string; writable: boolean } | undefined {
+  const places = mountPoints();
+  const device = majorMinor(dev);
   for (const name of names('/sys/block')) {
     if (!name.startsWith('loop')) continue;
     const backing = text(`/sys/block/${name}/loop/backing_file`);
     if (backing === undefined) continue;
+    const file = backing.replace(/\n$/, '');
+    // One on another file system is not ours, and is not asked: it may not answer.
+    if ((places.get(mountPointOf(file, places)) ?? device) !== device && !isOfMany(dev, places)) continue;
     try {
-      const st = fs.statSync(backing.replace(/\n$/, ''));
+      const st = fs.statSync(file);
       if (st.dev === dev && st.ino === ino) {
         return { name: `/dev/${name}`, writable: text(`/sys/block/${name}/ro`)?.trim() !== '1' };
       }
@@ -134,22 +160,63 @@ export function backingFile(rdev: number): string | undefined {
   }
 }
 
+/** A file that the asker has open. `name`: absolute, without links. */
+interface File {
+  readonly dev: number;
+  readonly ino: number;
+  readonly name: string;
+}
+
+function realName(name: string): string {
+  try {
+    return fs.realpathSync(name);
+  } catch {
+    return name;
+  }
+}
+
 function processName(pid: string): string {
   const comm = text(`/proc/${pid}/comm`)?.trim();
   return comm === undefined ? `process ${pid}` : `process ${pid} (${comm.replace(/[^\x20-\x7e]/g, '?')})`;
 }
 
-function timesOpen(pid: string, st: { dev: number; ino: number }): number {
+/** Which mounts, by their numbers, are of the file system `device` ("major:minor"), as a process sees them. */
+function mountsOf(pid: string, device: string): Set<string> {
+  const found = new Set<string>();
+  for (const line of (text(`/proc/${pid}/mountinfo`) ?? '').split('\n')) {
+    const [id, , number] = line.split(' ');
+    if (number === device) found.add(id!);
+  }
+  return found;
+}
+
+/**
+ * How many descriptors a process has of a file. Asks the process alone (proc(5), fdinfo), never the file behind a descriptor: that may be
+ * on a file system that does not answer. Where Linux does not tell the file's number (before 5.14), files are told by their names.
+ */
+function timesOpen(pid: string, file: File): number {
   let count = 0;
+  let mounts: Set<string> | undefined;
   for (const fd of names(`/proc/${pid}/fd`)) {
-    try {
-      const open = fs.statSync(`/proc/${pid}/fd/${fd}`);
-      if (open.dev === st.dev && open.ino === st.ino) count++;
-    } catch {
-      // closed meanwhile, or not ours to see
-    }
+    const info = text(`/proc/${pid}/fdinfo/${fd}`) ?? '';
+    const ino = /^ino:\s*(\d+)/m.exec(info)?.[1];
+    if (ino !== undefined) {
+      if (ino !== String(file.ino)) continue;
+      const mount = /^mnt_id:\s*(\d+)/m.exec(info)?.[1] ?? '';
+      mounts ??= mountsOf(pid, majorMinor(file.dev));
+      // A file system with several device numbers (btrfs) has another one there; the name then decides.
+      if (mounts.has(mount) || link(`/proc/${pid}/fd/${fd}`) === file.name) count++;
+    } else if (link(`/proc/${pid}/fd/${fd}`) === file.name) count++;
   }
   return count;
+}
+
+function link(file: string): string | undefined {
+  try {
+    return fs.readlinkSync(file);
+  } catch {
+    return undefined;
+  }
 }
 
 /**
@@ -157,7 +224,8 @@ function timesOpen(pid: string, st: { dev: number; ino: number }): number {
  * took it, which may be gone after handing the descriptor on: then whoever has the file open is named. The asker has
  * the file open itself.
  */
-export function lockHolder(st: { dev: number; ino: number }): string | undefined {
+export function lockHolder(st: { dev: number; ino: number }, name: string): string | undefined {
+  const file: File = { dev: st.dev, ino: st.ino, name: realName(name) };
   const own = String(process.pid);
   for (const line of (text('/proc/locks') ?? '').split('\n')) {
     // 1: FLOCK ADVISORY WRITE 1234 fe:00:5678 0 EOF
@@ -167,11 +235,11 @@ export function lockHolder(st: { dev: number; ino: number }): string | undefined
       continue;
     }
     const pid = field[4] ?? '';
-    if (pid !== own && /^[1-9]\d*$/.test(pid) && timesOpen(pid, st) > 0) return processName(pid);
+    if (pid !== own && /^[1-9]\d*$/.test(pid) && timesOpen(pid, file) > 0) return processName(pid);
   }
   for (const pid of names('/proc')) {
-    if (pid !== own && /^\d+$/.test(pid) && timesOpen(pid, st) > 0) return processName(pid);
+    if (pid !== own && /^\d+$/.test(pid) && timesOpen(pid, file) > 0) return processName(pid);
   }
   // A lock belongs to the open file: a second open in this process is kept out as well. One is the asker's own.
-  return timesOpen(own, st) > 1 ? 'this process' : undefined;
+  return timesOpen(own, file) > 1 ? 'this process' : undefined;
 }

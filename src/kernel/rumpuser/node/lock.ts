@@ -79,7 +79,7 @@ export async function refuseClaimed(name: string, st: fs.Stats): Promise<void> {
       if (tries <= 1) {
         throw errno(
           E.EBUSY,
-          `${name}, its disk or one of its partitions is being written by ${lockHolder(st) ?? 'another process'}`,
+          `${name}, its disk or one of its partitions is being written by ${lockHolder(st, name) ?? 'another process'}`,
         );
       }
     }
@@ -113,7 +113,7 @@ export async function refuseUsedFile(name: string, st: fs.Stats, write: boolean,
 }
 
 function inUse(name: string, st: fs.Stats, write: boolean): Error {
-  const holder = lockHolder(st);
+  const holder = lockHolder(st, name);
   return errno(E.EBUSY, `${name} is ${write ? 'in use' : 'being written'} by ${holder ?? 'another process'}`);
 }
 
