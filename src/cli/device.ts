@@ -23,11 +23,15 @@ export interface Where {
 
 /** Opens an image or device of the host. @throws Failure */
 export async function openDisk(ru: Rumpuser, where: Where, options: OpenImageOptions = {}): Promise<ImageDevice> {
+  let ended: number | undefined;
   for (;;) {
     try {
       return await openImage(ru, where.image, options);
     } catch (error) {
-      if (!(error instanceof Errno) || error.errno !== E.EBUSY || !(await finished(where.image))) throw new Failure(explain(where.image, error));
+      if (!(error instanceof Errno) || error.errno !== E.EBUSY || (ended ??= await finished(where.image)) === undefined) throw new Failure(explain(where.image, error));
+      // While the threads of a process end, it holds its locks for a moment more.
+      if (performance.now() - ended > GRACE_MS) throw new Failure(explain(where.image, error));
+      await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
     }
   }
 }
@@ -36,19 +40,21 @@ export async function openDisk(ru: Rumpuser, where: Where, options: OpenImageOpt
 const LOOK_MS = 20;
 const QUIET_MS = 2000;
 const FINISH_MS = 600_000;
+/** So much longer it may hold its locks. */
+const GRACE_MS = 5000;
 
-/** Waits for a server of that image whose mount has ended already. False: there is none, or it does not end. */
-async function finished(image: string): Promise<boolean> {
+/** Waits for the servers of an image whose mount has ended already. When that was, by performance.now(); undefined: there are none, or they do not end. */
+async function finished(image: string): Promise<number | undefined> {
   const pid = finishing(realpathSync(image));
-  if (pid === undefined) return false;
+  if (pid === undefined) return undefined;
   let told = false;
   for (const began = performance.now(); alive(pid); await new Promise((resolve) => setTimeout(resolve, LOOK_MS))) {
     const waited = performance.now() - began;
-    if (waited > FINISH_MS) return false;
+    if (waited > FINISH_MS) return undefined;
     if (!told && waited > QUIET_MS) complain(`rumpfuse: ${image} was unmounted a moment ago: waiting for process ${pid}, which is still writing to it`);
     told ||= waited > QUIET_MS;
   }
-  return true;
+  return performance.now();
 }
 
 /** The image made at that size, or grown to it. @throws Failure */

@@ -227,14 +227,14 @@ function readRecord(device: string): MountRecord | undefined {
   return ours() ? readRecordFile(recordFile(device)) : undefined;
 }
 
-/** The supervisor of a mount of that image that has been unmounted (umount(8) does not wait) and is still writing; undefined: there is none. */
+/** The supervisor of a mount of that image that has been unmounted (umount(8) does not wait), and is still writing or has just ended; undefined: there is none on record. */
 export function finishing(image: string): number | undefined {
   if (!ours()) return undefined;
   const mounted = new Set(readMountinfo().filter((mount) => mount.fstype === FSTYPE).map((mount) => `${mount.device} ${mount.mountpoint}`));
   for (const name of readdirSync(recordDirectory())) {
     const device = /^(\d+)-(\d+)(?:-\d+)?\.json$/.exec(name);
     const record = device === null ? undefined : readRecordFile(path.join(recordDirectory(), name));
-    if (record === undefined || record.image !== image || !alive(record.pid)) continue;
+    if (record === undefined || record.image !== image) continue;
     if (!mounted.has(`${device![1]}:${device![2]} ${record.mountpoint}`)) return record.pid;
   }
   return undefined;

@@ -22,7 +22,7 @@ async function failure(promise: Promise<unknown>): Promise<MountFailure> {
 t.test('names that are hard to mount', { skip }, async (t) => {
   for (const source of ['/a,b,ro', 'back\\slash and space', 'Gemüse\ttab', 'LABEL=x', '-o']) {
     const m = await mountFixture({}, { source });
-    t.equal(topMount(readMountinfo(), m.dir)!.source, source.replace('LABEL=', './LABEL='));
+    t.equal(topMount(readMountinfo(), m.dir)!.source, source);
     t.notOk(topMount(readMountinfo(), m.dir)!.options.split(',').includes('ro'), 'no option slipped in');
     await m.end();
   }
