@@ -118,7 +118,7 @@ function mountPointOf(file: string, places: ReadonlyMap<string, string>): string
   return at;
 }
 
-/** A file system with device numbers that are not in the list of mounts (btrfs): where it is cannot be known by its number. */
+/** A file system whose device numbers are not in the list of mounts (btrfs): its number does not tell where it is. */
 function isOfMany(dev: number, places: ReadonlyMap<string, string>): boolean {
   return ![...places.values()].includes(majorMinor(dev));
 }
@@ -191,8 +191,9 @@ function mountsOf(pid: string, device: string): Set<string> {
 }
 
 /**
- * How many descriptors a process has of a file. Asks the process alone (proc(5), fdinfo), never the file behind a descriptor: that may be
- * on a file system that does not answer. Where Linux does not tell the file's number (before 5.14), files are told by their names.
+ * How many descriptors a process has of a file. Asks the process alone (proc(5), fdinfo), never the file behind a
+ * descriptor: that may be on a file system that does not answer. Where Linux does not tell the file's number (before
+ * 5.14), files are told by their names.
  */
 function timesOpen(pid: string, file: File): number {
   let count = 0;
