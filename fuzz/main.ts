@@ -59,7 +59,7 @@ async function report(campaign: Campaign, finding: Finding, keep: string | undef
 
 async function replay(file: string): Promise<number> {
   const recipe = JSON.parse(readFileSync(file, 'utf8')) as Recipe;
-  const format = formatOf(recipe.format);
+  const format = await formatOf(recipe.format);
   await format.prepare();
   console.log(describeMutant(fromRecipe(recipe)));
   const violations = await tryRecipe(recipe.format, recipe, LIMITS);
@@ -108,7 +108,7 @@ async function main(): Promise<number> {
     },
   });
   if (values.replay !== undefined) return replay(values.replay);
-  const format = formatOf(values.format);
+  const format = await formatOf(values.format);
   await format.prepare();
   const seconds = values.seconds === undefined ? (values.mutants === undefined ? 60 : Infinity) : Number(values.seconds);
   const limit = values.mutants === undefined ? Infinity : Number(values.mutants);

@@ -12,11 +12,12 @@ import path from 'node:path';
 const root = fileURLToPath(new URL('..', import.meta.url));
 const wanted = process.argv.slice(2);
 const { runsOf } = await import('../build/testing/variants/index.js');
+const { fuzzedFileSystems } = await import('../build/fuzz/formats.js');
 const EACH = /([a-z]+)\.each\.test\.js$/;
 const all = [];
 for (const name of readdirSync(path.join(root, 'build/test'), { recursive: true }).filter((one) => one.endsWith('.test.js'))) {
   const harness = EACH.exec(name)?.[1];
-  for (const which of harness === undefined ? [''] : await runsOf(harness)) all.push(`build/test/${name}${which === '' ? '' : ` ${which}`}`);
+  for (const which of harness === undefined ? [''] : harness === 'fuzz' ? await fuzzedFileSystems() : await runsOf(harness)) all.push(`build/test/${name}${which === '' ? '' : ` ${which}`}`);
 }
 const files = all.filter((name) => wanted.length === 0 || wanted.some((part) => name.slice('build/test/'.length).includes(part))).sort();
 if (files.length === 0) {

@@ -33,8 +33,9 @@ function mutant(seed: number, index: number): Mutant {
   return { base: name, mutations, seed: random.u32(), how: { slow: random.once(6), options: random.pick(OPTIONS) } };
 }
 
-export const cd9660Fuzz: FuzzFormat = {
+export const fuzzFormat: FuzzFormat = {
   name: 'cd9660',
+  share: 240,
   bases: baseNames,
   prepare: async () => prepareBases(),
   digest: (base) => baseOf(base).digest,

@@ -4,12 +4,9 @@ import { MemoryDevice } from '../../src/blockdev/memory.js';
 import { exfat } from '../../src/fs/exfat/index.js';
 import type { NewfsOptions } from '../../src/fs/exfat/tools/newfs.js';
 import { newfs } from '../../src/fs/exfat/tools/newfs.js';
-import { tmpfs } from '../../src/fs/tmpfs/index.js';
-import type { BlockDevice } from '../../src/kernel/blkdev.js';
 import { O_APPEND, O_CREAT, O_RDWR } from '../../src/kernel/fcntl.js';
-import { RumpKernel } from '../../src/kernel/rump.js';
-import { MemoryRumpuser } from '../../src/kernel/rumpuser/memory.js';
 import type { RumpSys } from '../../src/kernel/sys/rumpsys.js';
+import { mountVolume } from '../../testing/fuzz/kernel.js';
 import { MOUNTPOINT } from '../../testing/fuzz/walk.js';
 import type { Atlas } from './atlas.js';
 import { makeAtlas } from './atlas.js';
@@ -21,34 +18,7 @@ export interface Base {
   readonly digest: string;
 }
 
-export interface MountedExfat {
-  readonly kernel: RumpKernel;
-  readonly sys: RumpSys;
-  /** What was logged, `level: message`. */
-  readonly log: readonly string[];
-}
-
-/** Small, so that blocks are evicted and read again. */
-const BUFCACHE_BYTES = 256 * 1024;
-const NOW = 1_800_000_000;
 const MIB = 2 ** 20;
-
-export async function mountExfat(dev: BlockDevice, flags: number): Promise<MountedExfat> {
-  const log: string[] = [];
-  const rumpuser = new MemoryRumpuser({ now: NOW });
-  rumpuser.rumpuser_dprintf = (level, message, fields) => void log.push(
-    `${level}: ${message}${fields === undefined ? '' : ` ${JSON.stringify(fields)}`}`,
-  );
-  const kernel = await RumpKernel.boot({ rumpuser, components: [tmpfs, exfat], bufcache_bytes: BUFCACHE_BYTES });
-  await kernel.sys.mkdir(MOUNTPOINT, 0o755);
-  try {
-    await kernel.sys.mount('exfat', MOUNTPOINT, flags, { fspec: dev, options: new Map() });
-  } catch (thrown) {
-    await kernel.halt();
-    throw thrown;
-  }
-  return { kernel, sys: kernel.sys, log };
-}
 
 const PLANS: Readonly<Record<string, { readonly newfs: NewfsOptions; readonly size_bytes: number }>> = {
   'exfat-512': { newfs: { clusterSize: 512, label: 'SMALL' }, size_bytes: 2 * MIB },
@@ -94,7 +64,7 @@ export async function prepareBases(): Promise<void> {
     if (bases.has(name)) continue;
     const dev = new MemoryDevice({ size_bytes: plan.size_bytes });
     await newfs(dev, { ...plan.newfs, serial: 0x12345678 });
-    const { kernel, sys } = await mountExfat(dev, 0);
+    const { kernel, sys } = await mountVolume(exfat, dev, 0);
     await fill(sys);
     await sys.unmount(MOUNTPOINT);
     await kernel.halt();

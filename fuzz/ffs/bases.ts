@@ -1,4 +1,5 @@
 /** The volumes that are mutated: small, made by newfs, filled through the kernel, the same in every process. */
+import { ffs } from '../../src/fs/ffs/index.js';
 import { createHash } from 'node:crypto';
 import { MemoryDevice } from '../../src/blockdev/memory.js';
 import { calculate_crc32c } from '../../src/fs/ffs/disk/ckhash.js';
@@ -15,7 +16,7 @@ import type { Atlas } from './atlas.js';
 import { makeAtlas } from './atlas.js';
 import type { Journal } from './journal.js';
 import { writeJournal } from './journal.js';
-import { mountVolume } from './kernel.js';
+import { mountVolume } from '../../testing/fuzz/kernel.js';
 import { MOUNTPOINT } from '../../testing/fuzz/walk.js';
 
 export interface Base {
@@ -120,7 +121,7 @@ async function change(sys: RumpSys): Promise<void> {
 }
 
 async function useVolume(dev: MemoryDevice, use: (sys: RumpSys) => Promise<void>): Promise<void> {
-  const { kernel, sys } = await mountVolume(dev, 0);
+  const { kernel, sys } = await mountVolume(ffs, dev, 0);
   await use(sys);
   await sys.unmount(MOUNTPOINT);
   await kernel.halt();

@@ -22,7 +22,7 @@ function mutant(seed: number, index: number): Mutant {
   return { base: name, mutations, seed: random.u32(), how };
 }
 
-export const ffsFormat: FuzzFormat = {
+export const fuzzFormat: FuzzFormat = {
   name: 'ffs',
   bases: baseNames,
   prepare: () => prepareBases(),

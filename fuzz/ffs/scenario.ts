@@ -1,4 +1,5 @@
 /** All that is done with one mutant. */
+import { ffs } from '../../src/fs/ffs/index.js';
 import { FaultDevice } from '../../testing/devices/fault.js';
 import { describe, dumpfs } from '../../src/fs/ffs/tools/dumpfs.js';
 import { fsck } from '../../src/fs/ffs/tools/fsck/index.js';
@@ -13,9 +14,9 @@ import type { Probe } from '../../testing/fuzz/probe.js';
 import { Random } from '../../testing/fuzz/random.js';
 import { amendClean, amendHash } from './amend.js';
 import { baseOf } from './bases.js';
-import type { Mounted } from './kernel.js';
-import { mountVolume } from './kernel.js';
-import { session } from './session.js';
+import type { Mounted } from '../../testing/fuzz/kernel.js';
+import { mountVolume } from '../../testing/fuzz/kernel.js';
+import { session } from '../../testing/fuzz/session.js';
 import { MOUNTPOINT, walk } from '../../testing/fuzz/walk.js';
 
 const WALK_LIMIT = 30;
@@ -71,7 +72,7 @@ function optionsOf(mutant: Mutant): Record<string, string> {
 }
 
 async function readonlyUse(probe: Probe, mutant: Mutant, dev: MutantDevice): Promise<void> {
-  const mounted = await probe.op('mount ro', () => mountVolume(slow(mutant, dev), MNT_RDONLY, optionsOf(mutant)));
+  const mounted = await probe.op('mount ro', () => mountVolume(ffs, slow(mutant, dev), MNT_RDONLY, optionsOf(mutant)));
   if (mounted === undefined) return;
   probe.count('mounted ro');
   await probe.op('statvfs', () => mounted.sys.statvfs(MOUNTPOINT));
@@ -81,7 +82,7 @@ async function readonlyUse(probe: Probe, mutant: Mutant, dev: MutantDevice): Pro
 
 /** @returns whether it could be written */
 async function readwriteUse(probe: Probe, what: string, mutant: Mutant, dev: MutantDevice, clean = false): Promise<boolean> {
-  const mounted = await probe.op(`${what}: mount`, () => mountVolume(slow(mutant, dev), 0, optionsOf(mutant)));
+  const mounted = await probe.op(`${what}: mount`, () => mountVolume(ffs, slow(mutant, dev), 0, optionsOf(mutant)));
   if (mounted === undefined) return false;
   const { sys } = mounted;
   const st = await probe.op('statvfs', () => sys.statvfs(MOUNTPOINT));

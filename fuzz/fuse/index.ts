@@ -1,10 +1,11 @@
 /** What the host says: a server that trusts it less than it has to does not fall over a fault of the host, or of its own reading. */
+import { ffs } from '../../src/fs/ffs/index.js';
 import { FaultDevice } from '../../testing/devices/fault.js';
 import { serve } from '../../src/fuse/server.js';
 import { fsck } from '../../src/fs/ffs/tools/fsck/index.js';
 import { MutantDevice } from '../../testing/fuzz/device.js';
 import { baseOf, prepareBases } from '../ffs/bases.js';
-import { mountVolume } from '../ffs/kernel.js';
+import { mountVolume } from '../../testing/fuzz/kernel.js';
 import { MOUNTPOINT } from '../../testing/fuzz/walk.js';
 import type { FuzzFormat } from '../../testing/fuzz/format.js';
 import type { Mutant, Mutation } from '../../testing/fuzz/mutant.js';
@@ -37,7 +38,7 @@ function bytesOf(m: Mutation): Uint8Array {
 
 async function run(m: Mutant, probe: Probe): Promise<void> {
   const dev = new MutantDevice(baseOf(m.base).bytes);
-  const { kernel, sys, log } = await mountVolume(m.how.slow === true ? new FaultDevice(dev, { slow: true }) : dev, 0);
+  const { kernel, sys, log } = await mountVolume(ffs, m.how.slow === true ? new FaultDevice(dev, { slow: true }) : dev, 0);
   const said: string[] = [];
   const host = new HostileHost(probe, m.mutations.map(bytesOf));
   await probe.op('session', () => serve({
@@ -54,7 +55,7 @@ async function run(m: Mutant, probe: Probe): Promise<void> {
   probe.count('sessions');
 }
 
-export const fuseFormat: FuzzFormat = {
+export const fuzzFormat: FuzzFormat = {
   name: 'fuse',
   bases: VOLUMES,
   prepare: () => prepareBases(VOLUMES),

@@ -63,7 +63,7 @@ async function run(m: Mutant, probe: Probe): Promise<void> {
   if (dev.writes !== 0) probe.violation('wrote', 'scan', '', `${dev.writes} writes`);
 }
 
-export const labelFormat: FuzzFormat = {
+export const fuzzFormat: FuzzFormat = {
   name: 'label',
   bases: diskNames,
   prepare: prepareDisks,

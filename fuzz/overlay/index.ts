@@ -166,7 +166,7 @@ async function run(m: Mutant, probe: Probe): Promise<void> {
   else await tried.compare('opened again', again);
 }
 
-export const overlayFormat: FuzzFormat = {
+export const fuzzFormat: FuzzFormat = {
   name: 'overlay',
   bases: fileNames,
   prepare: prepareFiles,

@@ -9,8 +9,8 @@ import { E, errno } from '../../src/kernel/errno.js';
 /** The harness itself: a fault that it does not see is a fault that stays. */
 
 await t.test('a mutant is the same for the same seed, and survives being kept in a file', async (t) => {
-  for (const name of formatNames) {
-    const format = formatOf(name);
+  for (const name of await formatNames()) {
+    const format = await formatOf(name);
     await format.prepare();
     for (const index of [0, 1, 17]) {
       const mutant = format.mutant(7, index);
@@ -35,7 +35,7 @@ await t.test('what counts as broken', async (t) => {
 });
 
 await t.test('a worker that dies is a crash', async (t) => {
-  const format = formatOf('label');
+  const format = await formatOf('label');
   const recipe = toRecipe('label', format.digest('mbr'), { ...format.mutant(1, 0), base: 'mbr' });
   t.same(await tryRecipe('label', recipe, LIMITS), [], 'it does not, as it is');
   const [found] = await tryRecipe('label', recipe, { ...LIMITS, heap_mib: 4 });

@@ -6,7 +6,7 @@ import { noMount } from '../cli/support.js';
 
 // The share of `npm run fuzz -- --fuse N`: the real command, ordinary programs on the mount.
 await t.test('mutants through FUSE', { skip: noMount ?? false }, async (t) => {
-  const format = formatOf('ffs');
+  const format = await formatOf('ffs');
   await format.prepare();
   let mounted = 0;
   for (const index of [3]) {

@@ -1,12 +1,14 @@
 /** A short share of the fuzzing, the same at every run; FUZZ_MUTANTS makes it longer. `npm run fuzz` is the real thing. */
 import type { Test } from 'tap';
 import { formatOf } from '../../fuzz/formats.js';
+import type { FuzzFormat } from '../../testing/fuzz/format.js';
 import { describeMutant } from '../../testing/fuzz/mutant.js';
 import { Probe } from '../../testing/fuzz/probe.js';
 
 /** Tries the first mutants of a seed in this process. @returns what was counted */
-export async function share(t: Test, name: string, seed: number, count: number): Promise<ReadonlyMap<string, number>> {
-  const format = formatOf(name);
+export async function share(t: Test, what: string | FuzzFormat, seed: number, count: number): Promise<ReadonlyMap<string, number>> {
+  const format = typeof what === 'string' ? await formatOf(what) : what;
+  const { name } = format;
   await format.prepare();
   const total = new Map<string, number>();
   const mutants = Number(process.env['FUZZ_MUTANTS'] ?? count);

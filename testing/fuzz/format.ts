@@ -4,6 +4,8 @@ import type { Probe } from './probe.js';
 /** A kind of input that is fuzzed. */
 export interface FuzzFormat {
   readonly name: string;
+  /** Mutants that each run of the tests tries; default 48. */
+  readonly share?: number;
   /** Names of the base images. */
   readonly bases: readonly string[];
   /** Base images are made once in a process and kept. */

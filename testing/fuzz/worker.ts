@@ -6,7 +6,7 @@ import type { Mutant } from './mutant.js';
 import { fromRecipe } from './mutant.js';
 import { Probe, placeOf } from './probe.js';
 
-const format = formatOf(process.argv[2]!);
+const format = await formatOf(process.argv[2]!);
 const MEMORY_CAP_BYTES = Number(process.argv[3]) * 2 ** 20;
 /** File descriptor on which the operations of a recipe are told: written at once, so that the last is there when the process is killed. */
 const TRACE_FD = 3;

@@ -13,10 +13,14 @@ export async function allVariants(): Promise<readonly Variant[]> {
   return (await Promise.all(FORMATS.map(({ name }) => variantsOf(name)))).flat();
 }
 
-/** @param which a format or a variant, by name; undefined: all. @throws Error if there is no such name */
-export async function variantsFor(harness: Harness, which?: string): Promise<readonly Variant[]> {
+/**
+ * @param which a format or a variant, by name; undefined: all
+ * @param lax a name that nothing has is no error
+ * @throws Error if there is no such name
+ */
+export async function variantsFor(harness: Harness, which?: string, lax = false): Promise<readonly Variant[]> {
   const all = await allVariants();
-  if (which !== undefined && !all.some(({ name, type }) => which === name || which === type)) throw new Error(`no variant and no file system with variants is called ${which}`);
+  if (which !== undefined && !lax && !all.some(({ name, type }) => which === name || which === type)) throw new Error(`no variant and no file system with variants is called ${which}`);
   return all.filter(({ name, type, harnesses }) => harnesses.includes(harness) && (which === undefined || which === name || which === type));
 }
 

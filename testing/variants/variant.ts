@@ -10,8 +10,10 @@ import type { Feature } from '../matrix/fs.js';
  * fsx       random reads, writes and truncations of one file
  * faults    errors of the device at any place of a workload
  * powercut  the power goes at any moment of a random workload; needs {@link Variant.powercut}
+ * fuzz      mutations that know nothing of the format (testing/fuzz/volume.ts): of a small volume (3 MiB);
+ *           not where the driver has a fuzzer of its own (fuzz/X)
  */
-export type Harness = 'matrix' | 'mount' | 'model' | 'fsx' | 'faults' | 'powercut';
+export type Harness = 'matrix' | 'mount' | 'model' | 'fsx' | 'faults' | 'powercut' | 'fuzz';
 
 export type MountOptions = Readonly<Record<string, string | true>>;
 

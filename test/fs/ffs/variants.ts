@@ -64,5 +64,9 @@ export const variants: readonly Variant[] = [
   ffs('ffs1-be-cut', CUT_1BE, cut(ORDERED)),
   ffs('ffs2-be-cut', CUT_2BE, cut(ORDERED)),
   ffs('ffs1-le-cut', CUT_1LE, cut(ORDERED)),
+  // For the fuzzer that knows no format; FFS has one of its own.
+  ffs('ffs1-blind', { format: 1, endian: 'big', blockSize: 4096, fragSize: 512, inodes: 500 }, {
+    harnesses: ['fuzz'], size_bytes: 3 * 2 ** 20,
+  }),
   ffs('ffs2-le-cut-async', CUT_2LE, cut({ ...ORDERED, promise: 'async' })),
 ];

@@ -2,10 +2,10 @@
 import { EXTATTR_NAMESPACE_USER, O_APPEND, O_CREAT, O_EXCL, O_RDONLY, O_RDWR, O_TRUNC } from '../../src/kernel/fcntl.js';
 import { S_IFBLK, S_IFDIR, S_IFMT, S_IFREG, makedev } from '../../src/kernel/stat.js';
 import type { RumpSys } from '../../src/kernel/sys/rumpsys.js';
-import type { Probe } from '../../testing/fuzz/probe.js';
-import type { Random } from '../../testing/fuzz/random.js';
-import type { Found } from '../../testing/fuzz/walk.js';
-import { MOUNTPOINT, join } from '../../testing/fuzz/walk.js';
+import type { Probe } from './probe.js';
+import type { Random } from './random.js';
+import type { Found } from './walk.js';
+import { MOUNTPOINT, join } from './walk.js';
 
 const content = new Uint8Array(70_000).fill(0x5a);
 const LENGTHS = [1, 100, 512, 4096, 8192, 20_000, 70_000];

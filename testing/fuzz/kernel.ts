@@ -1,10 +1,10 @@
-import { ffs } from '../../src/fs/ffs/index.js';
 import { tmpfs } from '../../src/fs/tmpfs/index.js';
 import type { BlockDevice } from '../../src/kernel/blkdev.js';
 import { RumpKernel } from '../../src/kernel/rump.js';
+import type { Component } from '../../src/kernel/rump.js';
 import { MemoryRumpuser } from '../../src/kernel/rumpuser/memory.js';
 import type { RumpSys } from '../../src/kernel/sys/rumpsys.js';
-import { MOUNTPOINT } from '../../testing/fuzz/walk.js';
+import { MOUNTPOINT } from './walk.js';
 
 /** Small, so that blocks are evicted and read again. */
 const BUFCACHE_BYTES = 512 * 1024;
@@ -42,19 +42,19 @@ function talkative(sys: RumpSys): RumpSys {
   });
 }
 
-/** Boots a kernel and mounts the device on {@link MOUNTPOINT}; a kernel whose mount failed is halted. */
-export async function mountVolume(dev: BlockDevice, flags: number, options: Record<string, string> = {}): Promise<Mounted> {
+/** Boots a kernel with the driver and mounts the device on {@link MOUNTPOINT}; a kernel whose mount failed is halted. */
+export async function mountVolume(driver: Component, dev: BlockDevice, flags: number, options: Record<string, string | true> = {}): Promise<Mounted> {
   const log: string[] = [];
   const rumpuser = new MemoryRumpuser({ now: NOW });
   rumpuser.rumpuser_dprintf = (level, message) => {
     log.push(`${level}: ${message}`);
     if (process.env.FUZZ_CALLS !== undefined) console.error(`  log: ${level}: ${message}`);
   };
-  const kernel = await RumpKernel.boot({ rumpuser, components: [tmpfs, ffs], bufcache_bytes: BUFCACHE_BYTES });
+  const kernel = await RumpKernel.boot({ rumpuser, components: [tmpfs, driver], bufcache_bytes: BUFCACHE_BYTES });
   const sys = process.env.FUZZ_CALLS === undefined ? kernel.sys : talkative(kernel.sys);
   await sys.mkdir(MOUNTPOINT, 0o755);
   try {
-    await sys.mount('ffs', MOUNTPOINT, flags, { fspec: dev, options: new Map(Object.entries(options)) });
+    await sys.mount(driver.vfsops!.vfs_name, MOUNTPOINT, flags, { fspec: dev, options: new Map(Object.entries(options)) });
   } catch (thrown) {
     await kernel.halt();
     throw thrown;
