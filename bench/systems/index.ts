@@ -1,3 +1,4 @@
+import { FORMATS, type Registered } from '../../src/fs/registry.js';
 import type { System } from '../system.js';
 import { exfatFuseSystem } from './exfat-fuse.js';
 import { exfatSystem } from './exfat.js';
@@ -8,9 +9,27 @@ import { fuseisoSystem } from './fuseiso.js';
 import { fuse2fsSystem } from './fuse2fs.js';
 import { fuseNativeSystem } from './fuse-native.js';
 import { isoSystem } from './iso.js';
+import { makeVolume, rumpfuseMissing, rumpfuseMount, rumpfuseUnmount } from './rumpfuse.js';
 import { zerofsSystem } from './zerofs.js';
 
 /** In the order in which they take turns. */
-export const systems: readonly System[] = [
+const LISTED: readonly System[] = [
   ffsSystem, ffsLogSystem, zerofsSystem, fuse2fsSystem, fuseNativeSystem, isoSystem, fuseisoSystem, ffsNoSandboxSystem, exfatSystem, exfatFuseSystem,
 ];
+
+/** A file system of the registry that no file here is about, with what its newfs makes by default. */
+async function registered(entry: Registered): Promise<System | undefined> {
+  const { name, tools } = await entry.load();
+  if (tools.make === undefined || LISTED.some((system) => system.format?.name === name)) return undefined;
+  return {
+    name,
+    title: `rumpfuse ${name}`,
+    format: { name, make: (image) => makeVolume(name, image) },
+    onlyAsked: true,
+    missing: rumpfuseMissing,
+    mount: (_volume, image, directory, _sizes, env) => rumpfuseMount(['-t', name, image, directory], env),
+    unmount: rumpfuseUnmount,
+  };
+}
+
+export const systems: readonly System[] = [...LISTED, ...(await Promise.all(FORMATS.map(registered))).filter((system) => system !== undefined)];

@@ -15,6 +15,11 @@ export const ffs: Format = {
   make: (image) => void run(rumpfuse, ['newfs', '-O', '2', image], LIMIT),
 };
 
+/** As newfs makes it by default. */
+export function makeVolume(type: string, image: string): void {
+  run(rumpfuse, ['newfs', '-t', type, image], LIMIT);
+}
+
 export function rumpfuseMissing(): string | undefined {
   return existsSync(fileURLToPath(new URL('dist/cli/main.js', checkout))) ? undefined : 'not built (npm run build)';
 }

@@ -1,20 +1,8 @@
 import t from 'tap';
-import { survive } from '../../testing/survive/run.js';
 import { readFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { familyOf } from '../../testing/survive/processes.js';
-import { RUMPFUSE, Workplace, noMount, rumpfuse } from './support.js';
-
-/** A short share of `npm run survive`. */
-for (const log of [false, true]) {
-  t.test(`servers killed under load${log ? ', with a journal' : ''}`, { skip: noMount ?? false }, async (t) => {
-    const { errors, wrong, strays, checks, told, operations, kills } = await survive({ rumpfuse: RUMPFUSE, kills: log ? 4 : 6, seconds: 12, seed: log ? 12 : 11, log, size: '64m' });
-    t.equal(errors + wrong, 0, told.join('\n'));
-    for (const [checker, found] of Object.entries(checks)) t.equal(found, '', checker);
-    t.equal(strays, 0);
-    t.ok(operations > 0 && kills.server + kills.both > 0, `${operations} operations`);
-  });
-}
+import { Workplace, noMount, rumpfuse } from './support.js';
 
 t.test('an overlay outlives the server that wrote it', { skip: noMount ?? false }, async (t) => {
   const place = new Workplace();

@@ -38,7 +38,10 @@ t.test('every format has a list of variants', async (t) => {
   const names = variants.map(({ name }) => name);
   t.equal(new Set(names).size, names.length, 'no name twice');
   t.same(names.filter((name) => FORMATS.some((format) => format.name === name && variants.find((one) => one.name === name)!.type !== name)), [], 'none is called as another format');
-  for (const { name, harnesses, powercut } of variants) t.equal(harnesses.includes('powercut'), powercut !== undefined, `${name}: a promise, and what tests it`);
+  for (const { name, harnesses, powercut, survive } of variants) {
+    t.equal(harnesses.includes('powercut'), powercut !== undefined, `${name}: a promise, and what tests it`);
+    t.equal(harnesses.includes('survive'), survive !== undefined, `${name}: how it is made, and what kills its servers`);
+  }
 });
 
 function checkOptions(t: Test, options: readonly FormatOption[]): void {

@@ -1,5 +1,5 @@
 /**
- * npm run leaks -- [--mounts N]
+ * npm run leaks -- [--type FORMAT] [--mounts N]
  *
  * Mounts a volume with the real command, works on it, unmounts it, N times (default 1000), and says what is left on the
  * host: mounts, processes, records, FUSE connections, memory. Exit status 1 if there is anything.
@@ -8,10 +8,10 @@ import { parseArgs } from 'node:util';
 import { Workplace } from '../../test/cli/support.js';
 import { mountAgainAndAgain } from './run.js';
 
-const { values } = parseArgs({ options: { mounts: { type: 'string', default: '1000' } } });
+const { values } = parseArgs({ options: { type: { type: 'string', default: 'ffs' }, mounts: { type: 'string', default: '1000' } } });
 const place = new Workplace();
 try {
-  const { mounts, seconds, mount_ms, umount_ms, failures, held_elsewhere, left, shows_connections, before, after } = await mountAgainAndAgain(place, Number(values.mounts), (done) => {
+  const { mounts, seconds, mount_ms, umount_ms, failures, held_elsewhere, left, shows_connections, before, after } = await mountAgainAndAgain(place, Number(values.mounts), values.type, (done) => {
     if (process.stderr.isTTY) process.stderr.write(`\r${done} mounts `);
   });
   const at = (sorted: readonly number[], part: number) => (sorted[Math.min(sorted.length - 1, Math.floor(part * sorted.length))] ?? NaN).toFixed(0);

@@ -149,7 +149,7 @@ class Traces {
 }
 
 /** `progress` is called after each. Other mounts may come and go meanwhile. */
-export async function mountAgainAndAgain(place: Workplace, mounts: number, progress: (done: number) => void = () => {}): Promise<Figures> {
+export async function mountAgainAndAgain(place: Workplace, mounts: number, type = 'ffs', progress: (done: number) => void = () => {}): Promise<Figures> {
   const image = place.path('img');
   const mnt = place.folder('mnt');
   const failures: string[] = [];
@@ -163,7 +163,7 @@ export async function mountAgainAndAgain(place: Workplace, mounts: number, progr
   const traces = new Traces(place.dir);
   const mount_ms: number[] = [];
   const umount_ms: number[] = [];
-  await must('newfs', rumpfuse('newfs', '-s', '8m', image));
+  await must('newfs', rumpfuse('newfs', '-t', type, '-s', '8m', image));
   const before = memory();
   const started = performance.now();
   for (let i = 1; i <= mounts; i++) {

@@ -1,5 +1,5 @@
 /**
- * npm run survive -- [--kills N] [--seconds N] [--seed S] [-o log] [--size 256m] [--format 2] [--options MOUNTOPTIONS] [--keep]
+ * npm run survive -- [--type FORMAT | --variant NAME] [--kills N] [--seconds N] [--seed S] [--size 256m] [--options MOUNTOPTIONS] [--keep]
  *
  * Makes a volume, mounts it with the real command, lets four programs work on it that know what must be there, and kills the
  * server (now and then the stand-by, both, or whoever is taking over) at random moments. Then unmounts, checks the volume,
@@ -9,6 +9,7 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { variantNamed } from '../variants/index.js';
 import { quantile, survive } from './run.js';
 
 const { values } = parseArgs({
@@ -16,9 +17,9 @@ const { values } = parseArgs({
     kills: { type: 'string', default: '50' },
     seconds: { type: 'string' },
     seed: { type: 'string', default: '1' },
-    o: { type: 'string', short: 'o' },
+    type: { type: 'string', default: 'ffs' },
+    variant: { type: 'string' },
     size: { type: 'string', default: '256m' },
-    format: { type: 'string', default: '2' },
     options: { type: 'string' },
     pause: { type: 'string', default: '1500' },
     clients: { type: 'string', default: '4' },
@@ -28,7 +29,7 @@ const { values } = parseArgs({
 let root = path.dirname(fileURLToPath(import.meta.url));
 while (!existsSync(path.join(root, 'package-lock.json'))) root = path.dirname(root);
 const figures = await survive({
-  rumpfuse: path.join(root, 'bin/rumpfuse'), kills: Number(values.kills), seed: Number(values.seed), log: values.o === 'log', size: values.size, format: values.format,
+  rumpfuse: path.join(root, 'bin/rumpfuse'), kills: Number(values.kills), seed: Number(values.seed), variant: await variantNamed('survive', values.variant ?? values.type), size: values.size,
   seconds: values.seconds === undefined ? undefined : Number(values.seconds), pause_ms: Number(values.pause), clients: Number(values.clients), keep: values.keep,
   ...(values.options === undefined ? {} : { options: values.options }),
   progress: (kills) => {

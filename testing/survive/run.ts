@@ -7,9 +7,10 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { ClientResult } from './client.js';
 import { alive, descendants, familyOf } from './processes.js';
+import type { Variant } from '../variants/index.js';
 import { Random } from './random.js';
 import { hashOf } from './workload.js';
-import type { Picture } from './workload.js';
+import type { Keeps, Picture } from './workload.js';
 
 export interface SurviveOptions {
   /** The command that is tested. */
@@ -18,9 +19,8 @@ export interface SurviveOptions {
   /** Ends earlier; default never. */
   readonly seconds?: number | undefined;
   readonly seed: number;
-  /** With a journal. */
-  readonly log?: boolean;
-  readonly format?: string;
+  /** Arguments of newfs besides size and image, and -o options of the mount, and what the format can keep. */
+  readonly variant: Variant;
   /** As newfs takes it. */
   readonly size?: string;
   /** More -o options of the mount. */
@@ -74,7 +74,7 @@ function kill(pid: number | undefined): boolean {
 }
 
 /** What is on the volume and should not be, or the other way round, or otherwise. */
-function differences(root: string, pictures: readonly Picture[]): string[] {
+function differences(root: string, pictures: readonly Picture[], { linkcounts }: Keeps): string[] {
   const wrong: string[] = [];
   const expected = new Map(pictures.flatMap(({ files }) => Object.entries(files)));
   const directories = new Set(['shared', ...pictures.flatMap((picture) => picture.directories)]);
@@ -92,7 +92,7 @@ function differences(root: string, pictures: readonly Picture[]): string[] {
       const { nlink } = statSync(path.join(root, name));
       if (file === undefined) wrong.push(`${name}: a file that nobody made`);
       else if (file.hash !== hashOf(content)) wrong.push(`${name}: other content (${content.length} bytes instead of ${file.size})`);
-      else if (file.names !== nlink) wrong.push(`${name}: ${nlink} names instead of ${file.names}`);
+      else if (linkcounts && file.names !== nlink) wrong.push(`${name}: ${nlink} names instead of ${file.names}`);
     }
   };
   walk('');
@@ -151,7 +151,9 @@ async function killing(options: SurviveOptions, random: Random, supervisor: numb
 }
 
 export async function survive(options: SurviveOptions): Promise<SurviveFigures> {
-  const { rumpfuse, seed } = options;
+  const { rumpfuse, seed, variant } = options;
+  const keeps: Keeps = { hardlinks: variant.features.includes('hardlinks'), linkcounts: variant.features.includes('linkcounts') };
+  const mountOptions = [...(variant.survive!.mount ?? []), ...(options.options === undefined ? [] : [options.options])].join(',');
   const random = new Random(seed);
   const base = mkdtempSync(path.join(tmpdir(), 'rumpfuse-survive-'));
   const image = path.join(base, 'image');
@@ -163,15 +165,15 @@ export async function survive(options: SurviveOptions): Promise<SurviveFigures> 
   };
   const clients: ChildProcess[] = [];
   try {
-    must(rumpfuse, 'newfs', '-O', options.format ?? '2', '-s', options.size ?? '256m', ...(options.log === true ? ['--log'] : []), image);
-    must(rumpfuse, 'mount', ...(options.options === undefined ? [] : ['-o', options.options]), image, mountpoint);
+    must(rumpfuse, 'newfs', '-t', variant.type, '-s', options.size ?? '256m', ...variant.survive!.newfs, image);
+    must(rumpfuse, 'mount', ...(mountOptions === '' ? [] : ['-o', mountOptions]), image, mountpoint);
     const mounts = JSON.parse(must(rumpfuse, 'list', '--json')) as { mountpoint: string; pid: number; details?: { log?: string } }[];
     const { pid: supervisor, details } = mounts.find((mount) => mount.mountpoint === mountpoint)!;
     mkdirSync(path.join(mountpoint, 'shared'));
     const results = Array.from({ length: options.clients ?? CLIENTS }, (_, i) => path.join(base, `client-${i}`));
     results.forEach((result, i) => {
       mkdirSync(path.join(mountpoint, `own${i}`));
-      clients.push(spawn(process.execPath, [CLIENT, String(seed * 100 + i), mountpoint, `own${i}`, 'shared', `c${i}`, result], { stdio: ['ignore', 'inherit', 'inherit'] }));
+      clients.push(spawn(process.execPath, [CLIENT, String(seed * 100 + i), mountpoint, `own${i}`, 'shared', `c${i}`, result, JSON.stringify(keeps)], { stdio: ['ignore', 'inherit', 'inherit'] }));
     });
     const ends = clients.map((client) => new Promise<void>((resolve) => client.once('exit', () => resolve())));
     const deaths = await killing(options, random, supervisor, mountpoint, figures, clients);
@@ -200,12 +202,12 @@ export async function survive(options: SurviveOptions): Promise<SurviveFigures> 
     const checker = spawnSync(rumpfuse, ['fsck', '-n', image], { encoding: 'utf8', timeout: END_MS });
     figures.checks['fsck'] = checker.status === 0 && /: clean\n$/.test(checker.stdout) ? '' : checker.stdout + checker.stderr;
     const other = process.env['RUMPFUSE_FSCK_FFS'] ?? '';
-    if (other !== '' && existsSync(other)) {
+    if (variant.type === 'ffs' && other !== '' && existsSync(other)) {
       const run = spawnSync(other, ['-c', image], { encoding: 'utf8', timeout: END_MS });
       figures.checks['NetBSD'] = run.status === 0 ? '' : run.stdout + run.stderr;
     }
     must(rumpfuse, 'mount', '-o', 'ro', image, mountpoint);
-    const wrong = differences(mountpoint, seen.map(({ picture }) => picture));
+    const wrong = differences(mountpoint, seen.map(({ picture }) => picture), keeps);
     figures.wrong = wrong.length;
     figures.told.push(...wrong.slice(0, 20));
     must(rumpfuse, 'umount', mountpoint);

@@ -10,10 +10,11 @@ import type { Feature } from '../matrix/fs.js';
  * fsx       random reads, writes and truncations of one file
  * faults    errors of the device at any place of a workload
  * powercut  the power goes at any moment of a random workload; needs {@link Variant.powercut}
+ * survive   the servers of a real mount are killed under load; needs {@link Variant.survive}
  * fuzz      mutations that know nothing of the format (testing/fuzz/volume.ts): of a small volume (3 MiB);
  *           not where the driver has a fuzzer of its own (fuzz/X)
  */
-export type Harness = 'matrix' | 'mount' | 'model' | 'fsx' | 'faults' | 'powercut' | 'fuzz';
+export type Harness = 'matrix' | 'mount' | 'model' | 'fsx' | 'faults' | 'powercut' | 'survive' | 'fuzz';
 
 export type MountOptions = Readonly<Record<string, string | true>>;
 
@@ -55,6 +56,8 @@ export interface Variant {
   stranger?(dev: MemoryDevice): Promise<string | undefined>;
   readonly harnesses: readonly Harness[];
   readonly powercut?: Powercut;
+  /** For volumes made by `rumpfuse newfs -t TYPE`: its other arguments, and -o options of the mount. */
+  readonly survive?: { readonly newfs: readonly string[]; readonly mount?: readonly string[] };
 }
 
 /** What a driver can do that keeps files as Unix has them, and whose volumes can be written. */

@@ -64,6 +64,9 @@ export const variants: readonly Variant[] = [
   ffs('ffs1-be-cut', CUT_1BE, cut(ORDERED)),
   ffs('ffs2-be-cut', CUT_2BE, cut(ORDERED)),
   ffs('ffs1-le-cut', CUT_1LE, cut(ORDERED)),
+  ffs('ffs2-survive', { format: 2 }, { harnesses: ['survive'], survive: { newfs: ['-O', '2'] } }),
+  ffs('ffs2-survive-log', { format: 2 }, { harnesses: ['survive'], survive: { newfs: ['-O', '2', '--log'] } }),
+
   // For the fuzzer that knows no format; FFS has one of its own.
   ffs('ffs1-blind', { format: 1, endian: 'big', blockSize: 4096, fragSize: 512, inodes: 500 }, {
     harnesses: ['fuzz'], size_bytes: 3 * 2 ** 20,
