@@ -139,11 +139,13 @@ export async function get(sys: RumpSys, path: string | Uint8Array): Promise<Uint
 export async function list(sys: RumpSys, path: string): Promise<string[]> {
   const fd = await sys.open(path, O_RDONLY);
   const all: string[] = [];
-  for (;;) {
-    const entries = await sys.getdents(fd);
-    if (entries.length === 0) break;
-    all.push(...entries.map((e) => e.d_name).filter((name) => name !== '.' && name !== '..'));
+  try {
+    for (;;) {
+      const entries = await sys.getdents(fd);
+      if (entries.length === 0) return all;
+      all.push(...entries.map((e) => e.d_name).filter((name) => name !== '.' && name !== '..'));
+    }
+  } finally {
+    await sys.close(fd);
   }
-  await sys.close(fd);
-  return all;
 }
