@@ -69,11 +69,14 @@ t.test('the library refuses as the command line does', async (t) => {
   // ext4 over an old FFS: its superblock at 1 KiB, and what FFS keeps at 64 KiB shows through.
   const ext = new Uint8Array(1024);
   const view = new DataView(ext.buffer);
-  view.setUint32(4, 16384, true);
+  // s_inodes_count, s_blocks_count, s_first_data_block, s_blocks_per_group, s_clusters_per_group, s_inodes_per_group, s_rev_level, s_first_ino
+  for (const [at, value] of [[0, 4096], [4, 16384], [20, 1], [32, 8192], [36, 8192], [40, 2048], [76, 1], [84, 11], [96, 0x40]] as const) {
+    view.setUint32(at, value, true);
+  }
   view.setUint16(56, 0xef53, true);
-  view.setUint32(96, 0x40, true);
+  view.setUint16(88, 256, true); // s_inode_size
   dev.write(ext, 0, 1024, 1024);
-  t.match(await ambiguous(dev, 'ffs'), /holds an ext4 file system as well as a volume of FFSv1/);
+  t.match(await ambiguous(dev, 'ffs'), /holds a volume of ext4 as well as a volume of FFSv1/);
   await t.rejects(tunefs(dev, { minfree: 7 }), { code: 'EEXIST' });
   await t.rejects(fsck(dev, { mode: 'repair' }), { code: 'EEXIST' });
   t.equal((await fsck(dev)).clean, true, 'a check that writes nothing is free');

@@ -18,7 +18,7 @@ t.test('newfs without --force overwrites nothing', async (t) => {
   const cases: readonly (readonly [string, RegExp, string, ...string[]])[] = [
     ['ext4.img', /holds a volume of ext4/, 'mkfs.ext4', '-q'],
     ['swap.img', /holds swap space/, 'mkswap'],
-    ['fat.img', /holds a FAT file system/, 'mkfs.vfat'],
+    ['fat.img', /holds a volume of FAT/, 'mkfs.vfat'],
   ];
   for (const [name, what, program, ...options] of cases) {
     const image = sparse(name, 16 * MiB);
