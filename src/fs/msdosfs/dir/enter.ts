@@ -66,8 +66,7 @@ async function grow(dir: Denode, table: DirTable): Promise<void> {
     await uncluster(pmp, cluster);
     throw error;
   }
-  pmp.order.uncut(last);
-  fat.set(last, cluster);
+  pmp.order.link(last, cluster, dir.freshepoch === pmp.order.epoch);
   dir.chain.push(cluster);
   table.capacity += g.clusterBytes / DIRENT_BYTES;
 }

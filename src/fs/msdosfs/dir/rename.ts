@@ -2,7 +2,7 @@ import type { Context } from '../../../kernel/context.js';
 import { E, errno } from '../../../kernel/errno.js';
 import type { Vnode } from '../../../kernel/vfs/vnode.js';
 import { DIRENT_BYTES, clusterOffset } from '../disk/bpb.js';
-import { D, SLOT_DELETED, setStart } from '../disk/direntry.js';
+import { D, MOVED_HERE, SLOT_DELETED, setStart } from '../disk/direntry.js';
 import { VTODE } from '../file/denode.js';
 import type { Denode } from '../file/denode.js';
 import { dir_place, dir_table, entry_names } from './build.js';
@@ -65,17 +65,20 @@ async function replace(fdir: Denode, table: DirTable, entry: DirEnt, dep: Denode
   await change_entries(tdir, found.entry.slot, found.entry.slot, (at) => {
     const { bytes, view, at: offset } = at(found.entry.slot);
     fill(bytes, view, offset);
+    bytes[offset + D.lowerCase] = bytes[offset + D.lowerCase]! | MOVED_HERE;
   });
   unlinked(target);
   eraselater(fdir, table, entry);
+  dep.pmp.order.mark(found.entry.place, true);
   dep.pmp.pm_numbers.moved(dep.number, found.entry.place);
 }
 
 async function move(fdir: Denode, table: DirTable, entry: DirEnt, dep: Denode, tdir: Denode, tname: string): Promise<void> {
   const { pmp } = dep;
-  const name = newname(pmp, await dir_table(tdir), tname, fdir === tdir ? entry.short : undefined);
+  const plain = newname(pmp, await dir_table(tdir), tname, fdir === tdir ? entry.short : undefined);
   const fill = await bodyof(fdir, entry);
-  if (fdir === tdir && name.parts <= entry.parts && onesector(fdir, entry.slot - entry.parts, entry.slot)) return inplace(fdir, table, entry, name, fill);
+  if (fdir === tdir && plain.parts <= entry.parts && onesector(fdir, entry.slot - entry.parts, entry.slot)) return inplace(fdir, table, entry, plain, fill);
+  const name = { ...plain, lowerCase: plain.lowerCase | MOVED_HERE };
   // Its own short name must not be in the way of the name that takes its place.
   table.remove(entry);
   let made: DirEnt;
@@ -86,6 +89,7 @@ async function move(fdir: Denode, table: DirTable, entry: DirEnt, dep: Denode, t
     throw error;
   }
   eraselater(fdir, table, entry);
+  pmp.order.mark(made.place, true);
   pmp.pm_numbers.moved(dep.number, made.place);
 }
 

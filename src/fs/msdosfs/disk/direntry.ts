@@ -21,6 +21,11 @@ export const SLOT_E5 = 0x05;
 /** deLowerCase: the name, or the extension, is to be shown in lower case (Windows NT). */
 export const LOWER_BASE = 0x08;
 export const LOWER_EXT = 0x10;
+/**
+ * In the same byte, in which nobody else uses it: a renamed file came here, and its old entry may still be there. Set from the flush
+ * that writes the new entry until the one that follows the removal of the old one; a check knows by it which of two to keep.
+ */
+export const MOVED_HERE = 0x80;
 
 /** Offsets of fields. */
 export const D = { attr: 11, lowerCase: 12, chundredth: 13, ctime: 14, cdate: 16, adate: 18, highClust: 20, mtime: 22, mdate: 24, startCluster: 26, fileSize: 28 } as const;

@@ -7,7 +7,8 @@ import { VDIR, VREG } from '../../../kernel/vfs/vattr.js';
 import type { Vnode } from '../../../kernel/vfs/vnode.js';
 import type { Mount } from '../../../kernel/vfs/mount.js';
 import type { Buf } from '../../../kernel/vfs/bio.js';
-import { ATTR_READONLY, ATTR_SYSTEM, ATTR_VOLUME, D, SLOT_DELETED, SLOT_EMPTY } from '../disk/direntry.js';
+import { ATTR_READONLY, ATTR_SYSTEM } from '../disk/direntry.js';
+import { isfile } from '../disk/isfile.js';
 import { dir_clusters } from '../dir/build.js';
 import { VFSTOMSDOSFS } from '../volume/msdosmount.js';
 import type { MsdosMount } from '../volume/msdosmount.js';
@@ -86,12 +87,6 @@ function fromblock(pmp: MsdosMount, fileno: number, place: number, bp: Buf, vap:
     return true;
   };
   return known instanceof Promise ? known.then(filled) : filled();
-}
-
-/** Is it the entry of a file or directory? */
-export function isfile(bp: Buf, at: number): boolean {
-  const first = bp.b_data[at];
-  return first !== SLOT_EMPTY && first !== SLOT_DELETED && (bp.b_data[at + D.attr]! & ATTR_VOLUME) === 0;
 }
 
 /** A file was read: notes the day, as noatime and read-only say. The format keeps no more than the day, so once a day is enough. */

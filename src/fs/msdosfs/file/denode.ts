@@ -29,6 +29,8 @@ export class Denode implements Chained, EntryTimes {
   /** Of a directory: its entries, while they are remembered. */
   table: DirTable | null = null;
   building: Promise<DirTable> | null = null;
+  /** The flush (Order.epoch) before which the file got its first cluster: until that one the disk does not know its chain. */
+  freshepoch = -1;
   /** Something beside the access time was changed since the last flush. */
   dirty = false;
   vnode: Vnode | null = null;

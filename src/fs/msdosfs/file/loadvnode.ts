@@ -9,7 +9,7 @@ import { ATTR_DIRECTORY } from '../disk/direntry.js';
 import { isdot } from '../dir/parse.js';
 import { ROOT_NUMBER, VFSTOMSDOSFS } from '../volume/msdosmount.js';
 import type { MsdosMount } from '../volume/msdosmount.js';
-import { isfile } from './attributes.js';
+import { isfile } from '../disk/isfile.js';
 import { Denode, entry_block, entry_load } from './denode.js';
 import { msdosfs_vnodeops } from './vnops.js';
 

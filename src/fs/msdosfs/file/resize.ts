@@ -56,6 +56,7 @@ async function append(dep: Denode, need: number): Promise<number> {
     if (run === null) return chain.length;
     if (last === 0) {
       dep.start = run.first;
+      dep.freshepoch = pmp.order.epoch;
     } else {
       try {
         for (let wait = fat.pin(last); wait; wait = fat.pin(last)) await wait;
@@ -63,7 +64,7 @@ async function append(dep: Denode, need: number): Promise<number> {
         await unchain(pmp, run.first, run.count);
         throw error;
       }
-      fat.set(last, run.first);
+      pmp.order.link(last, run.first, dep.freshepoch === pmp.order.epoch);
     }
     for (let i = 0; i < run.count; i++) chain.push(run.first + i);
   }
@@ -151,7 +152,7 @@ async function pause(pmp: MsdosMount, signal: AbortSignal | undefined): Promise<
 /** Makes a file shorter; with its own size, takes back clusters that it got and does not need. Inside of a transaction. @throws EIO */
 export async function shrink(dep: Denode, length: number): Promise<void> {
   const { pmp, chain } = dep;
-  const { order, pm_fat: fat } = pmp;
+  const { order } = pmp;
   const keep = pmp.clustersOf(length);
   const learned = chain_learn(dep, keep + 1);
   if (learned) await learned;
@@ -161,8 +162,8 @@ export async function shrink(dep: Denode, length: number): Promise<void> {
   } else if (chain.length > keep) {
     const last = chain.at(keep - 1);
     order.free(chain.at(keep), Math.max(1, pmp.clustersOf(dep.size) - keep));
-    order.cut(last);
-    for (let wait = fat.pin(last); wait; wait = fat.pin(last)) await wait;
+    // Where the FAT does not know of what came behind yet, it still says that the chain ends here.
+    if (!order.unlink(last)) order.cut(last);
   }
   chain.cut(keep);
   if (keep === 0) {

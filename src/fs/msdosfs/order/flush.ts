@@ -1,5 +1,6 @@
 import type { Buf } from '../../../kernel/vfs/bio.js';
-import { SLOT_DELETED } from '../disk/direntry.js';
+import { isfile } from '../disk/isfile.js';
+import { D, MOVED_HERE, SLOT_DELETED } from '../disk/direntry.js';
 import { FSINFO_BYTES, FSINFO_UNKNOWN, decodeFsInfo, encodeFsInfo } from '../disk/fsinfo.js';
 import { CLUST_FIRST, clusterOffset, validCluster } from '../disk/bpb.js';
 import { CELL_FREE } from '../space/fat.js';
@@ -9,11 +10,12 @@ import type { Order } from './order.js';
  * The phases of a flush. No operation is open while it runs. After an error what was not written stays dirty, and the next
  * flush begins from the front, which is always right: each phase only relies on those before it.
  *
- *   1  the FAT: clusters that files got. File data and empty clusters of directories are on the device already
+ *   1  the FAT: clusters that files got, then the links to them from chains that the disk knows. File data and empty clusters of
+ *      directories are on the device already
  *   2  directories: entries that are new or have changed, and those of files that were removed
  *   3  the old entries of renamed files
  *      -> an fsync ends here
- *   4  the FAT: clusters that files let go of. Then the FSInfo sector
+ *   4  the FAT: new ends of files that were cut, then clusters that files let go of. Then the FSInfo sector
  *
  * Before each phase there is a barrier, and one at the end (with -o async at the end of a full flush only).
  */
@@ -23,6 +25,11 @@ export async function flush_phases(order: Order, full: boolean): Promise<void> {
   pmp.pm_kernel.keep?.ahead();
   if (order.newdata && fatdirty.size > 0) await order.between();
   await writefat(order);
+  if (order.links.size > 0) {
+    await order.between();
+    await applylinks(order);
+    await writefat(order);
+  }
   if (dirdirty.size > 0) {
     await order.between();
     await write(order, dirdirty);
@@ -33,8 +40,18 @@ export async function flush_phases(order: Order, full: boolean): Promise<void> {
     await write(order, dirdirty);
     await order.between();
   }
+  await clearmarks(order);
+  if (order.cuts.size > 0) {
+    await applycuts(order);
+    if (order.frees.size > 0) {
+      await writefat(order);
+      await order.between();
+    }
+  }
   const freed = await applyfrees(order);
+  order.epoch++;
   if (!full) return;
+  await write(order, dirdirty);
   await writefat(order);
   await writeinfo(order);
   await order.barrier();
@@ -81,15 +98,44 @@ async function applyremovals(order: Order): Promise<void> {
   }
 }
 
-/** Frees chains: the disk has forgotten who had them. @returns the runs that are free now */
-async function applyfrees(order: Order): Promise<[first: number, count: number][]> {
-  const { pm_fat: fat, pm_damage, pm_geometry: g } = order.pmp;
-  const freed: [number, number][] = [];
+async function applylinks(order: Order): Promise<void> {
+  const { pm_fat: fat } = order.pmp;
+  for (const [last, next] of order.links) {
+    for (let wait = fat.pin(last); wait; wait = fat.pin(last)) await wait;
+    fat.set(last, next);
+    order.unlink(last);
+  }
+}
+
+/** The old entries have left the disk. */
+async function clearmarks(order: Order): Promise<void> {
+  const { pmp } = order;
+  for (const place of order.marks) {
+    const where = pmp.entryPlace(place)!;
+    const got = pmp.pm_bufcache.bread(pmp.pm_dev, where.offset, where.bytes);
+    const bp = got instanceof Promise ? await got : got;
+    if (isfile(bp, where.at)) {
+      bp.b_data[where.at + D.lowerCase] = bp.b_data[where.at + D.lowerCase]! & ~MOVED_HERE;
+      order.dirtyDir(bp);
+    }
+    pmp.pm_bufcache.brelse(bp);
+    order.mark(place, false);
+  }
+}
+
+async function applycuts(order: Order): Promise<void> {
+  const { pm_fat: fat } = order.pmp;
   for (const last of order.cuts) {
     for (let wait = fat.pin(last); wait; wait = fat.pin(last)) await wait;
     if (fat.cell(last) !== CELL_FREE) fat.set(last, fat.eoc);
     order.uncut(last);
   }
+}
+
+/** Frees chains: the disk has forgotten who had them. @returns the runs that are free now */
+async function applyfrees(order: Order): Promise<[first: number, count: number][]> {
+  const { pm_fat: fat, pm_damage, pm_geometry: g } = order.pmp;
+  const freed: [number, number][] = [];
   for (const first of order.frees.keys()) {
     for (let c = first; validCluster(g, c); ) {
       for (let wait = fat.pin(c); wait; wait = fat.pin(c)) await wait;

@@ -34,6 +34,12 @@ export class Order {
   readonly frees = new Map<number, number>();
   /** Clusters that end their file although the FAT still goes on behind them. */
   readonly cuts = new Set<number>();
+  /** Ends of chains that the disk knows, and the clusters that come behind them: see {@link link}. */
+  readonly links = new Map<number, number>();
+  /** Places of entries with MOVED_HERE. */
+  readonly marks = new Set<number>();
+  /** Counts flushes. */
+  epoch = 0;
   /** By place of the short entry. */
   readonly removals = new Map<number, Removal>();
   /** File data, or a new cluster of a directory, went to the device since the last barrier; and anything. */
@@ -102,6 +108,34 @@ export class Order {
   /** The cluster is not in a chain any more, or ends it on the disk. */
   uncut(last: number): void {
     if (this.cuts.delete(last)) this.rows.cut(last, false);
+  }
+
+  /**
+   * `next` comes behind `last` in a chain. Where the disk knows the chain and the cell of `next` is in another sector than that of `last`,
+   * only one of which may be there when the power goes, `last` is written when `next` is on the disk. `last` is pinned.
+   */
+  link(last: number, next: number, fresh: boolean): void {
+    const { pm_fat: fat } = this.pmp;
+    if (fresh || fat.onesector(last, next)) {
+      fat.set(last, next);
+      return;
+    }
+    this.links.set(last, next);
+    this.rows.link(last, next);
+  }
+
+  /** The link is in the FAT, or is not to be any more. @returns whether there was one */
+  unlink(last: number): boolean {
+    if (!this.links.delete(last)) return false;
+    this.rows.link(last, null);
+    return true;
+  }
+
+  /** The entry at that place has MOVED_HERE (or has it no more). */
+  mark(place: number, there: boolean): void {
+    if (there) this.marks.add(place);
+    else this.marks.delete(place);
+    this.rows.mark(place, there);
   }
 
   remove(place: number, removal: Removal): void {

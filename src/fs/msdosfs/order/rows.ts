@@ -18,6 +18,10 @@ const CUT = 2;
 const REMOVAL = 3;
 /** As FileNumbers records it. */
 const NUMBER = 4;
+/** [next cluster] behind one. */
+const LINK = 6;
+/** [] of the place of an entry with MOVED_HERE. */
+const MARK = 7;
 /** [first cluster, size, attributes, mtime, atime, crtime]: a file without an entry. */
 const ORPHAN = 5;
 
@@ -27,6 +31,8 @@ export interface Inherited {
   state: readonly number[] | undefined;
   readonly frees: [first: number, count: number][];
   readonly cuts: number[];
+  readonly links: [last: number, next: number][];
+  readonly marks: number[];
   readonly removals: [place: number, removal: Removal][];
   readonly numbers: [number: number, words: readonly number[]][];
   readonly orphans: [number: number, words: readonly number[]][];
@@ -42,13 +48,15 @@ export class KeptRows {
   /** What a predecessor put; undefined: there was none, or it had nothing to say. */
   inherited(): Inherited | undefined {
     if (this.kept === null || this.kept.inherited.size === 0) return undefined;
-    const all: Inherited = { state: undefined, frees: [], cuts: [], removals: [], numbers: [], orphans: [] };
+    const all: Inherited = { state: undefined, frees: [], cuts: [], links: [], marks: [], removals: [], numbers: [], orphans: [] };
     for (const [key, words] of this.kept.inherited) {
       const kind = key % KINDS;
       const what = (key - kind) / KINDS;
       if (kind === STATE) all.state = words;
       else if (kind === FREE) all.frees.push([what, words[0]!]);
       else if (kind === CUT) all.cuts.push(what);
+      else if (kind === LINK) all.links.push([what, words[0]!]);
+      else if (kind === MARK) all.marks.push(what);
       else if (kind === REMOVAL) all.removals.push([what, { dir: words[0]!, slot: words[1]!, places: words.slice(2) }]);
       else if (kind === NUMBER) all.numbers.push([what, words]);
       else if (kind === ORPHAN) all.orphans.push([what, words]);
@@ -66,6 +74,14 @@ export class KeptRows {
 
   cut(last: number, there: boolean): void {
     this.put(last, CUT, there ? [] : null);
+  }
+
+  link(last: number, next: number | null): void {
+    this.put(last, LINK, next === null ? null : [next]);
+  }
+
+  mark(place: number, there: boolean): void {
+    this.put(place, MARK, there ? [] : null);
   }
 
   removal(place: number, removal: Removal | null): void {

@@ -130,9 +130,22 @@ export class Fat {
   next(cluster: number): number {
     const { pm_order } = this.pmp;
     if (pm_order !== null && pm_order.cuts.has(cluster)) return 0;
+    if (pm_order !== null && pm_order.links.size > 0) {
+      const next = pm_order.links.get(cluster);
+      if (next !== undefined) return next;
+    }
     const cell = this.cell(cluster);
     if (cell >= this.end) return 0;
     return validCluster(this.g, cell) ? cell : -1;
+  }
+
+  /** Are the cells of both in one sector, which a disk writes wholly or not at all? */
+  onesector(a: number, b: number): boolean {
+    const { type } = this.g;
+    const sector = (byte: number) => Math.floor(byte / 512);
+    const first = (c: number) => Math.floor((c * type) / 8);
+    const last = (c: number) => Math.ceil(((c + 1) * type) / 8) - 1;
+    return sector(Math.min(first(a), first(b))) === sector(Math.max(last(a), last(b)));
   }
 
   /** For damage reports. */

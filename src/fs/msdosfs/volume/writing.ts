@@ -47,6 +47,11 @@ async function inherit(pmp: MsdosMount, order: Order, from: Inherited): Promise<
   await mirror(pmp);
   for (const [number, words] of from.numbers) pmp.pm_numbers.inherit(number, words);
   for (const last of from.cuts) order.cut(last);
+  for (const [last, next] of from.links) {
+    order.links.set(last, next);
+    order.rows.link(last, next);
+  }
+  for (const place of from.marks) order.mark(place, true);
   for (const [first, count] of from.frees) order.free(first, count);
   for (const [place, removal] of from.removals) order.remove(place, removal);
   const vnodes: Vnode[] = [];

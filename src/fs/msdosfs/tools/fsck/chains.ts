@@ -129,7 +129,8 @@ async function fits(ctx: FsckContext, file: Found): Promise<boolean> {
 
 /**
  * Two entries with the same first cluster: a rename that was not finished leaves them. One of them goes: whose name another
- * entry has, or (of directories) the one that ".." does not point back to, or the one with the smaller size.
+ * entry has, or (of directories) the one that ".." does not point back to, or the one with the smaller size; where one of them is
+ * marked as the new one, the other.
  * @returns the one that stays; null: nothing was mended
  */
 async function mendTwins(ctx: FsckContext, a: Found, b: Found): Promise<Found | null> {
@@ -144,13 +145,14 @@ async function mendTwins(ctx: FsckContext, a: Found, b: Found): Promise<Found | 
   return !mended ? null : loser === a ? b : a;
 }
 
-/** Directories: the other one has been claimed. @returns false: it is not to be walked into once more */
+/** Directories: the other one has been claimed. @returns whether it is to be walked into */
 async function twins(ctx: FsckContext, files: Found[], index: number, first: number): Promise<boolean> {
   const winner = await mendTwins(ctx, files[first]!, files[index]!);
   if (winner === null || winner === files[first]) return false;
-  winner.clusters = files[first]!.clusters;
+  const { clusters, walked } = files[first]!;
+  winner.clusters = clusters;
   files[first] = winner;
-  return false;
+  return !walked;
 }
 
 /** Plain files of the same first cluster. Where nothing is mended, the first of them has the clusters. */
@@ -170,6 +172,7 @@ export async function settleTwins(ctx: FsckContext, files: readonly Found[]): Pr
 }
 
 async function chooseLoser(ctx: FsckContext, a: Found, b: Found): Promise<Found> {
+  if (a.moved !== b.moved) return a.moved ? b : a;
   if (a.namesake !== b.namesake) return a.namesake ? a : b;
   if (a.isdir && ctx.valid(a.start)) {
     const entry = new Uint8Array(32);

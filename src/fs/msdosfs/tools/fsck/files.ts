@@ -19,6 +19,10 @@ export interface Found {
   /** Its clusters. */
   clusters: number;
   removed: boolean;
+  /** Of a directory: what is in it is known. */
+  walked: boolean;
+  /** The entry has MOVED_HERE. */
+  readonly moved: boolean;
 }
 
 /** For messages. */

@@ -1,7 +1,7 @@
 import { bytestrFromUtf16, loneSurrogate } from '../../../lib/names/utf16.js';
 import { charset } from '../../../lib/names/charset.js';
 import { DIRENT_BYTES } from '../../disk/bpb.js';
-import { ATTR_DIRECTORY, D, SLOT_DELETED, getStart, isLong } from '../../disk/direntry.js';
+import { ATTR_DIRECTORY, D, MOVED_HERE, SLOT_DELETED, getStart, isLong } from '../../disk/direntry.js';
 import { Names } from '../../disk/names.js';
 import { EntryParser, isdot, shortName } from '../../dir/parse.js';
 import { DIRENTS_MAX } from '../../dir/build.js';
@@ -28,7 +28,7 @@ const ATTR_UNUSED = 0xc0;
 /** Walks the tree. @returns all that was found, the root directory first */
 export async function walk(ctx: FsckContext): Promise<Found[]> {
   const { g } = ctx;
-  const root: Found = { offset: -1, parts: [], name: '', dir: null, isdir: true, start: g.rootCluster, size: 0, born: '', namesake: false, clusters: 0, removed: false };
+  const root: Found = { offset: -1, parts: [], name: '', dir: null, isdir: true, start: g.rootCluster, size: 0, born: '', namesake: false, clusters: 0, removed: false, walked: false, moved: false };
   const files: Found[] = [root];
   if (g.type === 32) await claim(ctx, files, 0, Math.ceil((DIRENTS_MAX * DIRENT_BYTES) / g.clusterBytes));
   const pending = [root];
@@ -37,11 +37,13 @@ export async function walk(ctx: FsckContext): Promise<Found[]> {
   }
   // Files when all are known: of two that are the same one goes before the clusters are counted.
   await settleTwins(ctx, files);
+  if (ctx.mode !== 'check') for (const file of files) if (file.moved && !file.removed) await unmark(ctx, file);
   for (const [index, file] of files.entries()) if (!file.isdir && !file.removed) await checkFile(ctx, files, index);
   return files;
 }
 
 async function directory(ctx: FsckContext, file: Found, files: Found[], pending: Found[]): Promise<void> {
+  file.walked = true;
   const dir = await readDirectory(ctx, file);
   if (file.offset >= 0 && (await garbage(ctx, dir))) return;
   if (file.offset >= 0) await checkDots(ctx, dir);
@@ -51,6 +53,15 @@ async function directory(ctx: FsckContext, file: Found, files: Found[], pending:
     const index = files.push(found) - 1;
     if (found.isdir && (await checkFile(ctx, files, index))) pending.push(found);
   }
+}
+
+/** The mark of a rename that was cut short says nothing any more. */
+async function unmark(ctx: FsckContext, file: Found): Promise<void> {
+  const byte = new Uint8Array(1);
+  await ctx.dev.read(byte, 0, 1, file.offset + D.lowerCase);
+  byte[0] = byte[0]! & ~MOVED_HERE;
+  await ctx.patch(file.offset + D.lowerCase, byte);
+  ctx.modified = true;
 }
 
 /**
@@ -175,7 +186,8 @@ async function entry(ctx: FsckContext, dir: Directory, slot: number, own: readon
     isdir: (bytes[at + D.attr]! & ATTR_DIRECTORY) !== 0,
     start: getStart(view, at, ctx.g.type === 32),
     size: view.getUint32(at + D.fileSize, true),
-    born: bornOf(bytes, at), namesake: false, clusters: 0, removed: false,
+    born: bornOf(bytes, at), namesake: false, clusters: 0, removed: false, walked: false,
+    moved: (bytes[at + D.lowerCase]! & MOVED_HERE) !== 0,
   };
   for (const key of [name, shown]) if (key !== null && !keys.has(NAMES.fold(key))) keys.set(NAMES.fold(key), made);
   shorts.set(short, made);
