@@ -9,7 +9,7 @@ import { dir_place, dir_table, entry_names } from './build.js';
 import { withroom } from './create.js';
 import { change_entries, enter_name, newname, put_name } from './enter.js';
 import type { FillEntry, NewName } from './enter.js';
-import { entry_of_file, eraselater, onesector } from './erase.js';
+import { entry_of_file, erase, eraselater, onesector } from './erase.js';
 import { isdot } from './parse.js';
 import { dirupdate, mustbeempty, unlinked } from './remove.js';
 import type { DirEnt, DirTable } from './table.js';
@@ -68,9 +68,17 @@ async function replace(fdir: Denode, table: DirTable, entry: DirEnt, dep: Denode
     bytes[offset + D.lowerCase] = bytes[offset + D.lowerCase]! | MOVED_HERE;
   });
   unlinked(target);
-  eraselater(fdir, table, entry);
+  await leave(fdir, table, entry);
   dep.pmp.order.mark(found.entry.place, true);
   dep.pmp.pm_numbers.moved(dep.number, found.entry.place);
+}
+
+/** The old entry goes. One that is new itself goes at once: the disk has the file where it was before. */
+async function leave(dir: Denode, table: DirTable, entry: DirEnt): Promise<void> {
+  const { order } = dir.pmp;
+  if (!order.marks.has(entry.place)) return eraselater(dir, table, entry);
+  order.mark(entry.place, false);
+  await erase(dir, table, entry);
 }
 
 async function move(fdir: Denode, table: DirTable, entry: DirEnt, dep: Denode, tdir: Denode, tname: string): Promise<void> {
@@ -88,7 +96,7 @@ async function move(fdir: Denode, table: DirTable, entry: DirEnt, dep: Denode, t
     table.add(entry);
     throw error;
   }
-  eraselater(fdir, table, entry);
+  await leave(fdir, table, entry);
   pmp.order.mark(made.place, true);
   pmp.pm_numbers.moved(dep.number, made.place);
 }

@@ -4,6 +4,7 @@ import { MNT_RDONLY } from '../../../kernel/fcntl.js';
 import type { Nameless } from '../../../kernel/keep/keep.js';
 import type { Mount } from '../../../kernel/vfs/mount.js';
 import type { Vnode } from '../../../kernel/vfs/vnode.js';
+import { VTODE } from '../file/denode.js';
 import { Order } from '../order/order.js';
 import { KeptRows } from '../order/rows.js';
 import type { Inherited } from '../order/rows.js';
@@ -59,7 +60,9 @@ async function inherit(pmp: MsdosMount, order: Order, from: Inherited): Promise<
   for (const [number, words] of from.orphans) {
     pmp.pm_adopting.set(number, words);
     order.orphans++;
-    vnodes.push(await pmp.pm_kernel.vcache_get(pmp.pm_mountp, number));
+    const vp = await pmp.pm_kernel.vcache_get(pmp.pm_mountp, number);
+    order.rows.orphan(number, VTODE(vp));
+    vnodes.push(vp);
     nameless.push({ fid_ino: number, fid_gen: pmp.pm_numbers.generation(number) });
   }
   pmp.pm_kernel.keep!.holds(nameless, async () => {
