@@ -15,7 +15,7 @@ export async function msdosfs_fsync(vp: Vnode, _ctx: Context, _datasync: boolean
   const order = dep.pmp.pm_order;
   if (order === null) return;
   order.pmp.pm_posting?.settle();
-  if (order.lost.delete(dep.number)) throw errno(E.EIO, 'data that was written before could not be brought to the device');
+  if (order.lost.has(dep.number)) throw errno(E.EIO, 'an earlier write to the file has failed');
   await order.flush(false);
 }
 

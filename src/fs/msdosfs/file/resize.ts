@@ -182,6 +182,7 @@ export async function truncate(dep: Denode, length: number, ctx: Context): Promi
   try {
     if (length > dep.size) await extend(dep, length, ctx);
     else await dep.pmp.order.run(() => shrink(dep, length));
+    if (length === 0) dep.pmp.order.lost.delete(dep.number);
   } catch (error) {
     dep.mtime = before;
     throw error;

@@ -2,6 +2,7 @@ import type { Context } from '../../../kernel/context.js';
 import { E, errno } from '../../../kernel/errno.js';
 import type { MaybePromise } from '../../../kernel/rumpuser/rumpuser.js';
 import { IO_APPEND } from '../../../kernel/vfs/uio.js';
+import { device_failed } from '../../../kernel/vfs/mntdev.js';
 import type { Uio } from '../../../kernel/vfs/uio.js';
 import { VREG } from '../../../kernel/vfs/vattr.js';
 import type { Vnode } from '../../../kernel/vfs/vnode.js';
@@ -28,6 +29,7 @@ export async function msdosfs_write(vp: Vnode, uio: Uio, ioflag: number, ctx: Co
     if (from > osize) await extend(dep, from, ctx);
     await writeall(dep, uio);
   } catch (error) {
+    if (device_failed(error)) dep.pmp.order.lose(dep.number);
     // A gap that was filled for nothing.
     if (uio.uio_offset === from && dep.size > osize) await dep.pmp.order.run(() => shrink(dep, osize));
     throw error;

@@ -51,7 +51,7 @@ export class Order {
   wasclean = false;
   /** Files without an entry that are still open. */
   orphans = 0;
-  /** Files whose data could not be written after they had been told that it was. */
+  /** Files whose data could not be written: fsync of them fails until they are emptied. */
   readonly lost = new Set<number>();
   readonly rows: KeptRows;
 
@@ -147,7 +147,7 @@ export class Order {
     if (this.removals.delete(place)) this.rows.removal(place, null);
   }
 
-  /** The file has lost data. */
+  /** The file has lost data: fsync of it fails until it is emptied. */
   lose(number: number): void {
     this.lost.add(number);
   }
