@@ -38,7 +38,7 @@ function cut(name: string, size_bytes: number, options: NewfsOptions): Variant {
 
 export const variants: readonly Variant[] = [
   fat('fat16', 16 * MIB, { type: 16, clusterBytes: 2048, rootEntries: 2048 }, { harnesses: ['matrix', 'mount', 'model', 'fsx', 'faults'] }),
-  fat('fat12', 16 * MIB, { type: 12, clusterBytes: 8192 }, { harnesses: ['model', 'fsx'] }),
+  fat('fat12', 16 * MIB, { type: 12, clusterBytes: 32768 }, { harnesses: ['model', 'fsx'] }),
   fat('fat32', 34 * MIB, { type: 32, clusterBytes: 512 }, { harnesses: ['model', 'fsx'] }),
   cut('fat12-cut', 1_900_000, { type: 12, clusterBytes: 1024 }),
   cut('fat16-cut', 3 * MIB, { type: 16, clusterBytes: 512, fats: 1 }),
