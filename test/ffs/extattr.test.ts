@@ -172,8 +172,12 @@ for (const endian of ['little', 'big'] as const) {
     t.same(await sys.listxattr(`${V}/file`), ['user.a', 'system.b']);
     t.equal(Buffer.from(await sys.extattr_get_file(`${V}/file`, EXTATTR_NAMESPACE_USER, 'a')).toString(), '1');
     t.equal(Buffer.from(await sys.extattr_get_file(`${V}/file`, EXTATTR_NAMESPACE_SYSTEM, 'b')).toString(), '2');
-    t.match(await failure(sys.setxattr(`${V}/file`, 'security.x', Buffer.from('1'))), /^EOPNOTSUPP/);
+    await sys.setxattr(`${V}/file`, 'security.x', Buffer.from('3'));
+    const whole = await sys.extattr_get_file(`${V}/file`, EXTATTR_NAMESPACE_SYSTEM, 'security.x');
+    t.equal(Buffer.from(whole).toString(), '3', 'Linux\'s other namespaces lie in the system namespace under their whole names');
+    t.match(await failure(sys.setxattr(`${V}/file`, 'nonsense.x', Buffer.from('1'))), /^EOPNOTSUPP/);
     await sys.removexattr(`${V}/file`, 'user.a');
+    await sys.removexattr(`${V}/file`, 'security.x');
     t.same(await sys.listxattr(`${V}/file`), ['system.b']);
     await vol.close();
   });

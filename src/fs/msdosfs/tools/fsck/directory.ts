@@ -8,6 +8,8 @@ export interface Directory {
   readonly file: Found;
   readonly bytes: Uint8Array;
   readonly view: DataView;
+  /** Names FSCKnnnn.REN that were tried. */
+  renamed: number;
   /** Entries up to the end of the directory. */
   readonly end: number;
   /** Byte offset of an entry on the device. */
@@ -31,7 +33,7 @@ export async function readDirectory(ctx: FsckContext, file: Found): Promise<Dire
   let end = 0;
   while (end < bytes.length / DIRENT_BYTES && bytes[end * DIRENT_BYTES] !== SLOT_EMPTY) end++;
   const offsetOf = (slot: number): number => offsets[Math.floor((slot * DIRENT_BYTES) / piece)]! + ((slot * DIRENT_BYTES) % piece);
-  return { file, bytes, view: new DataView(bytes.buffer), end, offsetOf };
+  return { file, bytes, view: new DataView(bytes.buffer), renamed: 0, end, offsetOf };
 }
 
 /** Changes bytes of an entry, here and on the device. */

@@ -6,15 +6,15 @@ import { pathOf } from './files.js';
 import { patchEntry } from './directory.js';
 import type { Directory } from './directory.js';
 
-/** "." and "..": the first two entries of each directory but the root. */
-export async function checkDots(ctx: FsckContext, dir: Directory): Promise<void> {
+/** "." and "..": the first two entries of each directory but the root. @returns whether entries were made */
+export async function checkDots(ctx: FsckContext, dir: Directory): Promise<boolean> {
   const { file } = dir;
   const above = file.dir === null || file.dir.offset < 0 ? 0 : file.dir.start;
-  await one(ctx, dir, 0, file.start);
-  await one(ctx, dir, 1, above);
+  const dot = await one(ctx, dir, 0, file.start);
+  return (await one(ctx, dir, 1, above)) || dot;
 }
 
-async function one(ctx: FsckContext, dir: Directory, slot: number, start: number): Promise<void> {
+async function one(ctx: FsckContext, dir: Directory, slot: number, start: number): Promise<boolean> {
   const { bytes, view, file } = dir;
   const at = slot * DIRENT_BYTES;
   const name = '.'.repeat(slot + 1);
@@ -23,17 +23,17 @@ async function one(ctx: FsckContext, dir: Directory, slot: number, start: number
   if (there) {
     const points = getStart(view, at, fat32);
     // ".." of a directory below the root is 0; some name the root's first cluster.
-    if (points === start || (start === 0 && points !== 0 && points === ctx.g.rootCluster)) return;
+    if (points === start || (start === 0 && points !== 0 && points === ctx.g.rootCluster)) return false;
     await ctx.problem(`${pathOf(file)}: "${name}" names cluster ${points} instead of ${start}`, {
       preen: true,
       fix: async () => (await patchEntry(ctx, dir, slot, (a) => setStart(view, a, fat32, start)), 'set'),
     });
-    return;
+    return false;
   }
   const free = bytes[at] === SLOT_DELETED || bytes[at] === SLOT_EMPTY;
   // Another entry stands in its place: it moves to a free one, if there is.
   const to = free ? slot : freeSlot(dir);
-  await ctx.problem(`${pathOf(file)}: it has no "${name}"`, {
+  return ctx.problem(`${pathOf(file)}: it has no "${name}"`, {
     preen: false, serious: true,
     ...(to < 0 ? {} : {
       fix: async () => {

@@ -13,9 +13,8 @@ export async function dropLong(ctx: FsckContext, dir: Directory, slots: readonly
 
 /** Gives an entry the next short name FSCKnnnn.REN that is free; its long name, if it has one, stays. @returns it */
 export async function renameEntry(ctx: FsckContext, dir: Directory, slot: number, parts: readonly number[], taken: ReadonlyMap<string, Found>): Promise<string> {
-  let n = 0;
-  const name = (): string => `FSCK${String(n).padStart(4, '0')}REN`;
-  while (taken.has(name()) && n < 9999) n++;
+  const name = (): string => `FSCK${String(dir.renamed % 10_000).padStart(4, '0')}RE${String.fromCharCode(78 + Math.floor(dir.renamed / 10_000))}`;
+  while (taken.has(name()) && dir.renamed < 99_999) dir.renamed++;
   const short = name();
   await patchEntry(ctx, dir, slot, (at) => {
     for (let i = 0; i < 11; i++) dir.bytes[at + i] = short.charCodeAt(i);

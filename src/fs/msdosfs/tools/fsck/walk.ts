@@ -44,11 +44,11 @@ export async function walk(ctx: FsckContext): Promise<Found[]> {
 
 async function directory(ctx: FsckContext, file: Found, files: Found[], pending: Found[]): Promise<void> {
   file.walked = true;
-  const dir = await readDirectory(ctx, file);
+  let dir = await readDirectory(ctx, file);
   if (file.offset >= 0 && (await garbage(ctx, dir))) return;
-  if (file.offset >= 0) await checkDots(ctx, dir);
-  ctx.counted(dir.end);
   await leftovers(ctx, dir);
+  if (file.offset >= 0 && (await checkDots(ctx, dir))) dir = await readDirectory(ctx, file);
+  ctx.counted(dir.end);
   for (const found of await entriesOf(ctx, dir)) {
     const index = files.push(found) - 1;
     if (found.isdir && (await checkFile(ctx, files, index))) pending.push(found);
