@@ -159,6 +159,8 @@ export function decodeGeometry(bytes: Uint8Array, view: DataView, deviceBytes: n
   if (fat32 && (rootCluster < CLUST_FIRST || rootCluster > clusters + 1)) refuse('the first cluster of the root directory', rootCluster);
   const layout = fat32 ? 1 : 0;
   const extended = (bytes[B.bootSignature[layout]]! & 0xfe) === 0x28;
+  const fsInfo = view.getUint16(B.fsInfo, true);
+  const backup = view.getUint16(B.backup, true);
   const reserved = (sector: number) => (fat32 && sector > 0 && sector < resSectors ? sector * sectorBytes : 0);
   return {
     type, sectorBytes, clusterBytes, fats, fatBytes, fatOffset: resSectors * sectorBytes, activeFat,
@@ -166,8 +168,8 @@ export function decodeGeometry(bytes: Uint8Array, view: DataView, deviceBytes: n
     rootBytes: fat32 ? 0 : rootDirEnts * DIRENT_BYTES,
     dataOffset: dataSec * sectorBytes,
     clusters, rootCluster,
-    fsInfoOffset: reserved(view.getUint16(B.fsInfo, true)),
-    backupOffset: reserved(view.getUint16(B.backup, true)),
+    fsInfoOffset: reserved(fsInfo),
+    backupOffset: backup === fsInfo ? 0 : reserved(backup),
     media, totalBytes,
     stateOffset: B.state[layout],
     volumeId: extended ? view.getUint32(B.volumeId[layout], true) : undefined,

@@ -88,12 +88,18 @@ export class Fat {
     const piece = this.pieceOf(cluster);
     const at = piece * this.pieceBytes;
     const got = this.pmp.pm_bufcache.bread(this.pmp.pm_dev, this.offset + at, Math.min(this.pieceBytes, this.bytes - at));
-    if (got instanceof Promise) return got.then((bp) => this.pmp.pm_bufcache.brelse(bp));
+    // Kept from the moment it is there: a cache full of what is dirty would not keep it.
+    if (got instanceof Promise) return got.then((bp) => this.hold(bp, piece));
+    this.hold(got, piece);
+    return undefined;
+  }
+
+  /** Takes the reference to `bp`. */
+  private hold(bp: Buf, piece: number): void {
     this.unpin();
-    this.pinned = got;
+    this.pinned = bp;
     this.first = piece * this.pieceCells;
     this.last = this.pieceEnd(piece) - 1;
-    return undefined;
   }
 
   /** Lets go of the piece at hand. */

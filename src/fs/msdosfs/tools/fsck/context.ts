@@ -104,7 +104,8 @@ export class FsckContext {
       if (g.activeFat >= 0 && i !== g.activeFat) all.push(undefined);
       else all.push(await this.readFat(i).catch(() => undefined));
     }
-    const sound = (fat: Uint8Array | undefined): boolean => fat !== undefined && fat[0] === g.media && fat[1] === 0xff;
+    const ones = g.type === 12 ? 0x0f : 0xff;
+    const sound = (fat: Uint8Array | undefined): boolean => fat !== undefined && fat[0] === g.media && (fat[1]! & ones) === ones;
     const chosen = all.find(sound) ?? all.find((fat) => fat !== undefined);
     if (chosen === undefined) throw errno(E.EIO, 'no FAT can be read');
     this.use(chosen);

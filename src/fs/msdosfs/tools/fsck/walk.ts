@@ -138,7 +138,7 @@ async function entriesOf(ctx: FsckContext, dir: Directory): Promise<Found[]> {
       continue;
     }
     const own = isfile ? parts.slice(parts.length - parser.parts) : [];
-    await orphans(ctx, dir, parser.parts > 0 ? parts.slice(0, parts.length - parser.parts) : parts);
+    await orphans(ctx, dir, parts.slice(0, parts.length - own.length));
     parts = [];
     if (!isfile || isdot(dir.bytes, at)) continue;
     found.push(await entry(ctx, dir, slot, own, parser.long, keys, shorts));
