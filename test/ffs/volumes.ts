@@ -5,15 +5,17 @@ import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { MemoryDevice } from '../../src/blockdev/memory.js';
 import { ffs } from '../../src/fs/ffs/index.js';
-import { tmpfs } from '../../src/fs/tmpfs/index.js';
 import type { BlockDevice } from '../../src/kernel/blkdev.js';
 import { bytestrToBytes } from '../../src/kernel/bytestr.js';
 import { Errno } from '../../src/kernel/errno.js';
 import { MNT_RDONLY, O_RDONLY } from '../../src/kernel/fcntl.js';
-import { RumpKernel } from '../../src/kernel/rump.js';
-import { MemoryRumpuser } from '../../src/kernel/rumpuser/memory.js';
 import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK } from '../../src/kernel/stat.js';
 import type { RumpSys } from '../../src/kernel/sys/rumpsys.js';
+import { MOUNTPOINT, mountInMemory } from '../../testing/mounted.js';
+import type { MountedVolume } from '../../testing/mounted.js';
+
+export { MOUNTPOINT };
+export type { MountedVolume };
 
 /** Compiled tests run from a build folder two levels above this file's own. */
 const FIXTURES = fileURLToPath(new URL('../../../test/fixtures/netbsd/', import.meta.url));
@@ -42,39 +44,11 @@ export function fixtureManifest(name: string): string {
   return readFileSync(`${FIXTURES}${name}.manifest`, 'utf8');
 }
 
-export interface MountedVolume {
-  readonly kernel: RumpKernel;
-  readonly sys: RumpSys;
-  /** What the kernel logged, `level: message`. */
-  readonly log: string[];
-  close(): Promise<void>;
-}
-
-export const MOUNTPOINT = '/vol';
-
 /** Boots a kernel and mounts `dev` on /vol. */
-export async function mountFfs(dev: BlockDevice, flags = MNT_RDONLY, options: Record<string, string | true> = {}, bufcache_bytes?: number): Promise<MountedVolume> {
-  const log: string[] = [];
-  const rumpuser = new MemoryRumpuser({ now: 1_800_000_000 });
-  rumpuser.rumpuser_dprintf = (level, message) => void log.push(`${level}: ${message}`);
-  const kernel = await RumpKernel.boot({ rumpuser, components: [tmpfs, ffs], ...(bufcache_bytes === undefined ? {} : { bufcache_bytes }) });
-  const { sys } = kernel;
-  await sys.mkdir(MOUNTPOINT, 0o755);
-  try {
-    await sys.mount('ffs', MOUNTPOINT, flags, { fspec: dev, options: new Map(Object.entries(options)) });
-  } catch (thrown) {
-    await kernel.halt();
-    throw thrown;
-  }
-  return {
-    kernel,
-    sys,
-    log,
-    async close() {
-      await sys.unmount(MOUNTPOINT);
-      await kernel.halt();
-    },
-  };
+export function mountFfs(
+  fspec: BlockDevice, flags = MNT_RDONLY, options: Record<string, string | true> = {}, bufcache_bytes?: number,
+): Promise<MountedVolume> {
+  return mountInMemory(ffs, { fspec, flags, options, ...(bufcache_bytes === undefined ? {} : { bufcache_bytes }) });
 }
 
 /** A disk in memory with this content. */

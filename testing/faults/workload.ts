@@ -8,7 +8,8 @@ import { MNT_RDONLY, O_APPEND, O_CREAT, O_RDONLY, O_RDWR } from '../../src/kerne
 import type { RumpSys } from '../../src/kernel/sys/rumpsys.js';
 import { pattern } from '../../test/ffs/write-support.js';
 import type { Variant } from '../variants/variant.js';
-import { MOUNTPOINT as V, check, mountVolume } from '../variants/volume.js';
+import { MOUNTPOINT as V } from '../mounted.js';
+import { check, mountVolume } from '../variants/volume.js';
 
 /** No call may take longer, whatever the device does. */
 const ANSWER_MS = 20_000;

@@ -10,7 +10,8 @@ import type { Claim, Workload } from './workload.js';
 import { manifest, names } from '../../test/ffs/volumes.js';
 import { get, same } from '../../test/ffs/write-support.js';
 import type { Variant } from '../variants/variant.js';
-import { MOUNTPOINT as V, check, mountVolume } from '../variants/volume.js';
+import { MOUNTPOINT as V } from '../mounted.js';
+import { check, mountVolume } from '../variants/volume.js';
 
 /** Every so many cuts another's checker looks, too. */
 const STRANGER = 20;

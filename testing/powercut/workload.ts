@@ -10,7 +10,8 @@ import type { RumpSys } from '../../src/kernel/sys/rumpsys.js';
 import { dice } from '../../test/ffs/dice.js';
 import { pattern } from '../../test/ffs/write-support.js';
 import type { Variant } from '../variants/variant.js';
-import { MOUNTPOINT as V, mountVolume } from '../variants/volume.js';
+import { MOUNTPOINT as V } from '../mounted.js';
+import { mountVolume } from '../variants/volume.js';
 
 /** Holds for cuts at event counts since..until-1. */
 export interface Claim {

@@ -3,18 +3,15 @@ import { MemoryDevice } from '../../src/blockdev/memory.js';
 import { defaultsOf } from '../../src/cli/tool-options.js';
 import type { CheckMode, CheckReport, Format } from '../../src/fs/format.js';
 import { formatNamed } from '../../src/fs/registry.js';
-import { tmpfs } from '../../src/fs/tmpfs/index.js';
 import type { BlockDevice } from '../../src/kernel/blkdev.js';
-import { RumpKernel } from '../../src/kernel/rump.js';
-import { MemoryRumpuser } from '../../src/kernel/rumpuser/memory.js';
-import type { RumpSys } from '../../src/kernel/sys/rumpsys.js';
 import type { Feature, Target } from '../matrix/fs.js';
 import { hostVolume } from '../matrix/hostvolume.js';
 import { rumpVolume } from '../matrix/rumpvolume.js';
+import { mountInMemory } from '../mounted.js';
+import type { MountedVolume } from '../mounted.js';
 import type { MountOptions, Variant } from './variant.js';
 
 const SIZE_BYTES = 16 * 2 ** 20;
-export const MOUNTPOINT = '/vol';
 
 export function formatOf({ type }: Variant): Promise<Format> {
   return formatNamed(type)!.load();
@@ -47,37 +44,13 @@ async function mustBeClean(variant: Variant, dev: MemoryDevice): Promise<void> {
   throw new Error(`${variant.type}: ${report.problemCount} problems${report.markedClean === false ? ', not marked clean' : ''}: ${problems.join('; ')}`);
 }
 
-export interface MountedVolume {
-  readonly kernel: RumpKernel;
-  readonly sys: RumpSys;
-  /** What the kernel logged, `level: message`. */
-  readonly log: readonly string[];
-  close(): Promise<void>;
-}
-
 /** Boots a kernel and mounts the device on {@link MOUNTPOINT}. @throws what mount(2) throws */
-export async function mountVolume(variant: Variant, dev: BlockDevice, flags = 0, more: MountOptions = {}): Promise<MountedVolume> {
-  const log: string[] = [];
-  const rumpuser = new MemoryRumpuser({ now: 1_800_000_000 });
-  rumpuser.rumpuser_dprintf = (level, message) => void log.push(`${level}: ${message}`);
+export async function mountVolume(
+  variant: Variant, fspec: BlockDevice, flags = 0, more: MountOptions = {},
+): Promise<MountedVolume> {
   const format = await formatOf(variant);
-  const kernel = await RumpKernel.boot({ rumpuser, components: [tmpfs, await format.load()] });
-  const { sys } = kernel;
-  const options = new Map(Object.entries({ ...variant.mount?.(dev.size_bytes), ...more }));
-  await sys.mkdir(MOUNTPOINT, 0o755);
-  try {
-    await sys.mount(format.name, MOUNTPOINT, flags, { fspec: dev, options });
-  } catch (thrown) {
-    await kernel.halt();
-    throw thrown;
-  }
-  return {
-    kernel, sys, log,
-    async close() {
-      await sys.unmount(MOUNTPOINT);
-      await kernel.halt();
-    },
-  };
+  const options = { ...variant.mount?.(fspec.size_bytes), ...more };
+  return mountInMemory(await format.load(), { fspec, flags, options });
 }
 
 /** For matrix, model and fsx: on a memory disk, which the driver's checker looks at after every unmount. */

@@ -6,14 +6,14 @@ import { O_CREAT, O_RDONLY, O_RDWR } from '../../../src/kernel/fcntl.js';
 import { SP, build, field, nm, num32, px, text } from '../../../testing/discs/iso.js';
 import type { Built, Disc, Item } from '../../../testing/discs/iso.js';
 import { V, mountIso, names, tree } from './support.js';
-import type { Mounted } from './support.js';
+import type { MountedVolume } from '../../../testing/mounted.js';
 
 /**
  * Discs that contradict themselves: what is intact is read, what is not fails with EIO and a line that says where;
  * nothing hangs.
  */
 
-function mounted({ image }: Pick<Built, 'image'>, options: Record<string, string | true> = {}): Promise<Mounted> {
+function mounted({ image }: Pick<Built, 'image'>, options: Record<string, string | true> = {}): Promise<MountedVolume> {
   return mountIso(new MemoryDevice({ content: image, readonly: true }), options);
 }
 

@@ -6,19 +6,18 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { openImage } from '../../../src/blockdev/image.js';
 import { cd9660 } from '../../../src/fs/cd9660/index.js';
-import { tmpfs } from '../../../src/fs/tmpfs/index.js';
 import type { BlockDevice } from '../../../src/kernel/blkdev.js';
 import { bytestrToBytes } from '../../../src/kernel/bytestr.js';
 import { Errno } from '../../../src/kernel/errno.js';
 import { O_RDONLY } from '../../../src/kernel/fcntl.js';
-import { RumpKernel } from '../../../src/kernel/rump.js';
-import { memoryRumpuser } from '../../../src/kernel/rumpuser/memory.js';
 import { nodeRumpuser } from '../../../src/kernel/rumpuser/node.js';
 import type { Stat } from '../../../src/kernel/stat.js';
 import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from '../../../src/kernel/stat.js';
 import type { RumpSys } from '../../../src/kernel/sys/rumpsys.js';
+import { MOUNTPOINT, mountInMemory } from '../../../testing/mounted.js';
+import type { MountedVolume } from '../../../testing/mounted.js';
 
-export const V = '/vol';
+export const V = MOUNTPOINT;
 
 /** The names of `programs` that are not installed. */
 export function missing(...programs: string[]): string | false {
@@ -48,42 +47,14 @@ export function run(program: string, args: readonly string[], input?: string, cw
   return ran.stdout;
 }
 
-export interface Mounted {
-  readonly kernel: RumpKernel;
-  readonly sys: RumpSys;
-  /** What the kernel logged, `level: message`. */
-  readonly log: string[];
-  close(): Promise<void>;
-}
-
 /** Mounts a disc in a kernel of its own. */
 export async function mountIso(
   from: string | BlockDevice,
   options: Record<string, string | true> = {},
-): Promise<Mounted> {
+): Promise<MountedVolume> {
   const fspec =
     typeof from === 'string' ? await openImage(nodeRumpuser(), from, { readonly: true, exclusive: false }) : from;
-  const log: string[] = [];
-  const rumpuser = memoryRumpuser();
-  rumpuser.rumpuser_dprintf = (level, message) => void log.push(`${level}: ${message}`);
-  const kernel = await RumpKernel.boot({ rumpuser, components: [tmpfs, cd9660] });
-  const { sys } = kernel;
-  await sys.mkdir(V, 0o755);
-  try {
-    await sys.mount('cd9660', V, 0, { fspec, options: new Map(Object.entries(options)) });
-  } catch (thrown) {
-    await kernel.halt();
-    throw thrown;
-  }
-  return {
-    kernel,
-    sys,
-    log,
-    async close() {
-      await sys.unmount(V);
-      await kernel.halt();
-    },
-  };
+  return mountInMemory(cd9660, { fspec, options });
 }
 
 /** What is compared of a file. `sha` of a regular file's content, or why it cannot be read. */

@@ -5,15 +5,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { MemoryDevice } from '../../../src/blockdev/memory.js';
 import { exfat } from '../../../src/fs/exfat/index.js';
-import { tmpfs } from '../../../src/fs/tmpfs/index.js';
 import type { BlockDevice } from '../../../src/kernel/blkdev.js';
 import { O_CREAT, O_RDONLY, O_TRUNC, O_WRONLY } from '../../../src/kernel/fcntl.js';
-import { RumpKernel } from '../../../src/kernel/rump.js';
-import { MemoryRumpuser } from '../../../src/kernel/rumpuser/memory.js';
 import type { RumpSys } from '../../../src/kernel/sys/rumpsys.js';
+import { MOUNTPOINT, mountInMemory } from '../../../testing/mounted.js';
+import type { MountedVolume } from '../../../testing/mounted.js';
 
 export const MIB = 2 ** 20;
-export const V = '/vol';
+export const V = MOUNTPOINT;
 
 /** Is a program installed? */
 export function has(program: string): boolean {
@@ -69,37 +68,11 @@ export function disk(content: Uint8Array, readonly = false): MemoryDevice {
   return new MemoryDevice({ content, readonly });
 }
 
-export interface Mounted {
-  readonly kernel: RumpKernel;
-  readonly sys: RumpSys;
-  /** What the kernel logged, `level: message`. */
-  readonly log: string[];
-  close(): Promise<void>;
-}
-
 /** Boots a kernel and mounts `dev` on /vol. */
-export async function mount(dev: BlockDevice, flags = 0, options: Record<string, string | true> = {}, now = 1_800_000_000): Promise<Mounted> {
-  const log: string[] = [];
-  const rumpuser = new MemoryRumpuser({ now });
-  rumpuser.rumpuser_dprintf = (level, message) => void log.push(`${level}: ${message}`);
-  const kernel = await RumpKernel.boot({ rumpuser, components: [tmpfs, exfat] });
-  const { sys } = kernel;
-  await sys.mkdir(V, 0o755);
-  try {
-    await sys.mount('exfat', V, flags, { fspec: dev, options: new Map(Object.entries(options)) });
-  } catch (thrown) {
-    await kernel.halt();
-    throw thrown;
-  }
-  return {
-    kernel,
-    sys,
-    log,
-    async close() {
-      await sys.unmount(V);
-      await kernel.halt();
-    },
-  };
+export function mount(
+  fspec: BlockDevice, flags = 0, options: Record<string, string | true> = {}, now?: number,
+): Promise<MountedVolume> {
+  return mountInMemory(exfat, { fspec, flags, options, ...(now === undefined ? {} : { now }) });
 }
 
 export async function put(sys: RumpSys, path: string, content: Uint8Array): Promise<void> {

@@ -5,15 +5,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { MemoryDevice } from '../../../src/blockdev/memory.js';
 import { ext2fs } from '../../../src/fs/ext2fs/index.js';
-import { tmpfs } from '../../../src/fs/tmpfs/index.js';
 import type { BlockDevice } from '../../../src/kernel/blkdev.js';
 import { O_RDONLY } from '../../../src/kernel/fcntl.js';
-import { RumpKernel } from '../../../src/kernel/rump.js';
-import { MemoryRumpuser } from '../../../src/kernel/rumpuser/memory.js';
 import type { RumpSys } from '../../../src/kernel/sys/rumpsys.js';
+import { MOUNTPOINT, mountInMemory } from '../../../testing/mounted.js';
+import type { MountedVolume } from '../../../testing/mounted.js';
 
 export const MIB = 2 ** 20;
-export const V = '/vol';
+export const V = MOUNTPOINT;
 
 /** Runs a program of e2fsprogs; throws what it says if it fails. */
 export function run(program: string, args: readonly string[], input?: string): string {
@@ -82,42 +81,16 @@ export async function mkfs(args: readonly string[], size = 16 * MIB, more = ''):
   });
 }
 
-export interface Mounted {
-  readonly kernel: RumpKernel;
-  readonly sys: RumpSys;
-  /** What the kernel logged, `level: message`. */
-  readonly log: string[];
-  close(): Promise<void>;
-}
-
 export const MNT_RDONLY = 1;
 
 /** Boots a kernel and mounts a volume on /vol. */
-export async function mount(
+export function mount(
   content: Uint8Array | BlockDevice, options: Record<string, string | true> = {}, flags = MNT_RDONLY, journal?: Uint8Array,
-): Promise<Mounted> {
-  const log: string[] = [];
-  const rumpuser = new MemoryRumpuser({ now: 1_800_000_000 });
-  rumpuser.rumpuser_dprintf = (level, message) => void log.push(`${level}: ${message}`);
-  const kernel = await RumpKernel.boot({ rumpuser, components: [tmpfs, ext2fs] });
-  const { sys } = kernel;
-  await sys.mkdir(V, 0o755);
+): Promise<MountedVolume> {
   const fspec = content instanceof Uint8Array ? new MemoryDevice({ content, readonly: true }) : content;
   const disks = new Map<string, BlockDevice>();
   if (journal !== undefined) disks.set('journal', new MemoryDevice({ content: journal, readonly: true }));
-  try {
-    await sys.mount('ext2fs', V, flags, { fspec, disks, options: new Map(Object.entries(options)) });
-  } catch (thrown) {
-    await kernel.halt();
-    throw thrown;
-  }
-  return {
-    kernel, sys, log,
-    async close() {
-      await sys.unmount(V);
-      await kernel.halt();
-    },
-  };
+  return mountInMemory(ext2fs, { fspec, disks, flags, options });
 }
 
 export async function get(sys: RumpSys, path: string | Uint8Array): Promise<Uint8Array> {

@@ -6,16 +6,15 @@ import path from 'node:path';
 import { openImage } from '../../../src/blockdev/image.js';
 import { MemoryDevice } from '../../../src/blockdev/memory.js';
 import { msdosfs } from '../../../src/fs/msdosfs/index.js';
-import { tmpfs } from '../../../src/fs/tmpfs/index.js';
 import type { BlockDevice } from '../../../src/kernel/blkdev.js';
-import { RumpKernel } from '../../../src/kernel/rump.js';
 import { nodeRumpuser } from '../../../src/kernel/rumpuser/node.js';
-import { MemoryRumpuser } from '../../../src/kernel/rumpuser/memory.js';
 import type { RumpSys } from '../../../src/kernel/sys/rumpsys.js';
 import { O_CREAT, O_RDONLY, O_TRUNC, O_WRONLY } from '../../../src/kernel/fcntl.js';
+import { MOUNTPOINT, mountInMemory } from '../../../testing/mounted.js';
+import type { MountedVolume } from '../../../testing/mounted.js';
 
 export const MIB = 2 ** 20;
-export const VOL = '/vol';
+export const VOL = MOUNTPOINT;
 
 /** A folder for images that is gone when the process ends. */
 export const scratch = mkdtempSync(path.join(tmpdir(), 'rumpfuse-fat-'));
@@ -90,33 +89,10 @@ export async function fsckFat(dev: BlockDevice): Promise<string> {
   return said;
 }
 
-export interface Mounted {
-  readonly kernel: RumpKernel;
-  readonly sys: RumpSys;
-  readonly log: string[];
-  close(): Promise<void>;
-}
-
-export async function mountFat(dev: BlockDevice, flags = 0, options: Record<string, string | true> = {}): Promise<Mounted> {
-  const log: string[] = [];
-  const rumpuser = new MemoryRumpuser({ now: 1_800_000_000 });
-  rumpuser.rumpuser_dprintf = (level, message) => void log.push(`${level}: ${message}`);
-  const kernel = await RumpKernel.boot({ rumpuser, components: [tmpfs, msdosfs] });
-  const { sys } = kernel;
-  await sys.mkdir(VOL, 0o755);
-  try {
-    await sys.mount('msdosfs', VOL, flags, { fspec: dev, options: new Map(Object.entries({ tz: 'UTC', ...options })) });
-  } catch (thrown) {
-    await kernel.halt();
-    throw thrown;
-  }
-  return {
-    kernel, sys, log,
-    async close() {
-      await sys.unmount(VOL);
-      await kernel.halt();
-    },
-  };
+export function mountFat(
+  fspec: BlockDevice, flags = 0, options: Record<string, string | true> = {},
+): Promise<MountedVolume> {
+  return mountInMemory(msdosfs, { fspec, flags, options: { tz: 'UTC', ...options } });
 }
 
 export async function names(sys: RumpSys, dir: string): Promise<string[]> {
