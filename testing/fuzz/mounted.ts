@@ -148,8 +148,8 @@ class Use {
     if (outcome.output.includes('endpoint')) this.broke('crash', what, outcome.output);
   }
 
-  /** Lets waiting programs go, when one of them hung. */
-  private letgo(connection: string): void {
+  /** Ends the connection when a program hung on it: those that wait get an error. */
+  private abortHung(connection: string): void {
     if (!this.violations.some((v) => v.rule === 'hang')) return;
     try {
       writeFileSync(`/sys/fs/fuse/connections/${connection}/abort`, '1');
@@ -170,7 +170,7 @@ class Use {
     const served = await servedAt(this.dir);
     this.judge('walk', await run('/bin/sh', ['-c', WALK, 'walk', this.dir]));
     if (!this.readonly) this.judge('change', await run('/bin/sh', ['-c', CHANGE, 'change', this.dir]));
-    this.letgo(connection);
+    this.abortHung(connection);
     const server = (await servedAt(this.dir)).details?.server_pid;
     if (server !== served.details?.server_pid) this.broke('crash', 'server', `process ${served.details?.server_pid} was followed by ${server}`);
     if (server !== undefined) this.server_bytes = peakOf(server);

@@ -48,9 +48,9 @@ export interface Channel {
 
 /** Serves requests by system calls: one request, one or two calls. What all handlers share. */
 export class Bridge {
-  timeouts: Timeouts;
+  timeouts!: Timeouts;
   /** For a name that is not spelled as its directory has it: what it means may change without the host's knowing of it. */
-  private spelledOtherwise: Timeouts;
+  private spelledOtherwise!: Timeouts;
   readonly handles: boolean;
   private readonly credentials: Credentials;
 
@@ -64,8 +64,7 @@ export class Bridge {
     /** The volume keeps extended attributes. */
     readonly xattr: boolean,
   ) {
-    this.timeouts = timeoutsOf(traits, options.timeouts, false);
-    this.spelledOtherwise = { ...this.timeouts, entry: 0 };
+    this.settle(false);
     // What is locked by handle is unlocked when the handle is released.
     this.handles = options.handles || options.remote_locks || !options.default_permissions;
     this.credentials = new Credentials(sys, options.default_permissions);
@@ -86,8 +85,12 @@ export class Bridge {
 
   /** The host has been agreed with: it can be told things. */
   agreed(): void {
-    if (!this.traits.folds || !this.channel.epoch()) return;
-    this.timeouts = timeoutsOf(this.traits, this.options.timeouts, true);
+    if (this.traits.folds && this.channel.epoch()) this.settle(true);
+  }
+
+  /** `epochs`: the host can be told to look all names up again. */
+  private settle(epochs: boolean): void {
+    this.timeouts = timeoutsOf(this.traits, this.options.timeouts, epochs);
     this.spelledOtherwise = { ...this.timeouts, entry: 0 };
   }
 
@@ -114,14 +117,12 @@ export class Bridge {
 
   /** The reply that tells the host of a directory's entry. `st` are its attributes. */
   entry(m: Message, dirfd: number, name: Path, st: Stat): MaybePromise<number> {
-    if (this.traits.folds) return this.entryFolded(m, dirfd, name, st);
-    const { nodes } = this;
-    if (nodes.identify(st)) return putEntryOut(m.out, 0, nodes.lo, nodes.hi, 0, st, this.timeouts);
-    return this.entryNumbered(m, dirfd, name, st, this.timeouts);
+    const known = this.timeoutsFor(dirfd, name);
+    if (known instanceof Promise) return known.then((timeouts) => this.entryKnown(m, dirfd, name, st, timeouts));
+    return this.entryKnown(m, dirfd, name, st, known);
   }
 
-  private async entryFolded(m: Message, dirfd: number, name: Path, st: Stat): Promise<number> {
-    const timeouts = (await this.isspelled(dirfd, name)) ? this.timeouts : this.spelledOtherwise;
+  private entryKnown(m: Message, dirfd: number, name: Path, st: Stat, timeouts: Timeouts): MaybePromise<number> {
     const { nodes } = this;
     if (nodes.identify(st)) return putEntryOut(m.out, 0, nodes.lo, nodes.hi, 0, st, timeouts);
     return this.entryNumbered(m, dirfd, name, st, timeouts);
@@ -131,29 +132,31 @@ export class Bridge {
     return this.entryOf(m, await this.nodes.byName(m, this.sys, dirfd, name, st), st, timeouts);
   }
 
-  /** Does the directory spell the name so? True where it is not there. */
-  private async isspelled(dirfd: number, name: Path): Promise<boolean> {
-    try {
-      return await this.sys.isspelled(dirfd, name);
-    } catch (thrown) {
-      if (thrown instanceof Errno) return true;
-      throw thrown;
-    }
+  /** The same for a node at hand, whose file was just made under `name` or got it. */
+  entryNamed(m: Message, node: Node, dirfd: number, name: Path, st: Stat): MaybePromise<number> {
+    const known = this.timeoutsFor(dirfd, name);
+    if (known instanceof Promise) return known.then((timeouts) => this.entryOf(m, node, st, timeouts));
+    return this.entryOf(m, node, st, known);
+  }
+
+  /** How long the host may remember what `name` means. */
+  private timeoutsFor(dirfd: number, name: Path): MaybePromise<Timeouts> {
+    if (!this.traits.folds) return this.timeouts;
+    return this.otherwise(dirfd, name).then((otherwise) => (otherwise ? this.spelledOtherwise : this.timeouts));
   }
 
   /**
-   * Before `name` loses what it means: where the directory spells it otherwise, the host may remember it under that spelling, and
-   * must look it up again once this request has been answered. To be called with the outcome when the name has lost it.
+   * Does the directory spell what `name` finds in it otherwise? The host may then remember it under that spelling too: when the
+   * name has lost what it meant, it must look all names up again (Channel.epoch). False where it is not there.
    */
-  async losing(dirfd: number, name: Path): Promise<() => void> {
-    if (!this.traits.folds || (await this.isspelled(dirfd, name))) return () => {};
-    return () => void this.channel.epoch();
-  }
-
-  /** The same for a node at hand, whose file was just made under `name` or got it. */
-  async entryNamed(m: Message, node: Node, dirfd: number, name: Path, st: Stat): Promise<number> {
-    const exact = !this.traits.folds || (await this.isspelled(dirfd, name));
-    return this.entryOf(m, node, st, exact ? this.timeouts : this.spelledOtherwise);
+  async otherwise(dirfd: number, name: Path): Promise<boolean> {
+    if (!this.traits.folds) return false;
+    try {
+      return !(await this.sys.isspelled(dirfd, name));
+    } catch (thrown) {
+      if (thrown instanceof Errno) return false;
+      throw thrown;
+    }
   }
 
   /** The same for a node at hand. */

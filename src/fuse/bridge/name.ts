@@ -30,7 +30,7 @@ export async function mknod(b: Bridge, m: Message): Promise<number> {
     const fd = await sys.openat(dir.fd, name, how, mode & 0o7777);
     await b.own(m).fstat(fd, m.stat);
     const node = b.nodes.created(m, m.stat, fd);
-    return b.traits.folds ? b.entryNamed(m, node, dir.fd, name, m.stat) : b.entryOf(m, node, m.stat);
+    return b.entryNamed(m, node, dir.fd, name, m.stat);
   }
   await unlessDone(m, sys.mknodat(dir.fd, name, mode, decodeDev(rdev)), 'EEXIST');
   return made(b, m, dir, name);
@@ -67,7 +67,7 @@ export async function link(b: Bridge, m: Message): Promise<number> {
   const node = await b.nodes.get(m, lo, hi);
   await unlessDone(m, b.as(m).linkat(node.fd, '', dir.fd, name, AT_EMPTY_PATH), 'EEXIST');
   await b.own(m).fstat(node.fd, m.stat);
-  return b.traits.folds ? b.entryNamed(m, node, dir.fd, name, m.stat) : b.entryOf(m, node, m.stat);
+  return b.entryNamed(m, node, dir.fd, name, m.stat);
 }
 
 export function unlink(b: Bridge, m: Message): Promise<number> {
@@ -83,9 +83,9 @@ async function remove(b: Bridge, m: Message, flags: number): Promise<number> {
   const found = b.node(m);
   const dir = found instanceof Promise ? await found : found;
   const victim = await b.victim(m, dir.fd, name, m.stat);
-  const lost = b.traits.folds ? await b.losing(dir.fd, name) : undefined;
+  const otherwise = b.traits.folds && (await b.otherwise(dir.fd, name));
   await unlessDone(m, b.as(m).unlinkat(dir.fd, name, flags), 'ENOENT');
-  lost?.();
+  if (otherwise) b.channel.epoch();
   if (victim !== null) b.nodes.pin(victim);
   return 0;
 }
@@ -139,7 +139,7 @@ async function move(b: Bridge, m: Message, names: number, flags: number): Promis
     return 0;
   }
   const victim = (flags & (RENAME_NOREPLACE | RENAME_EXCHANGE)) === 0 ? await b.victim(m, todir.fd, to, m.stat) : null;
-  const lost = b.traits.folds ? await Promise.all([b.losing(dir.fd, from), b.losing(todir.fd, to)]) : undefined;
+  const otherwise = b.traits.folds && ((await b.otherwise(dir.fd, from)) || (await b.otherwise(todir.fd, to)));
   const sys = b.as(m);
   try {
     if (flags === 0) await sys.renameat(dir.fd, from, todir.fd, to);
@@ -148,7 +148,7 @@ async function move(b: Bridge, m: Message, names: number, flags: number): Promis
     if (!doneAlready(m, thrown, 'ENOENT', 'EEXIST') || !(await there(b, m, todir, to)) || (await there(b, m, dir, from))) throw thrown;
     return 0;
   }
-  for (const name of lost ?? []) name();
+  if (otherwise) b.channel.epoch();
   if (victim !== null) b.nodes.pin(victim);
   return 0;
 }

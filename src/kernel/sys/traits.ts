@@ -1,7 +1,6 @@
 /** Calls of our own, for whoever serves a mount to others: what is particular to it, and what changed elsewhere. */
 import { E, errno } from '../errno.js';
 import type { Lwp } from '../proc.js';
-import type { MaybePromise } from '../rumpuser/rumpuser.js';
 import { privileged } from '../vfs/genfs.js';
 import { cache_vop_lookup, vn_spelling } from '../vfs/lookup.js';
 import type { ChangeListener } from '../vfs/changes.js';
@@ -47,8 +46,7 @@ export async function sys_isspelled(l: Lwp, fd: number, path: Path): Promise<boo
       }
     });
   } finally {
-    const closed: MaybePromise<void> = closef(l, fp);
-    if (closed) await closed;
+    await closef(l, fp);
   }
 }
 

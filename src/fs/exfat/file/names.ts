@@ -135,7 +135,7 @@ async function set_of(node: ExfatNode): Promise<FileSet> {
 }
 
 /** The file has no name any more: what it has is freed when nobody uses it. */
-async function bury(node: ExfatNode, extra: readonly Chain[]): Promise<void> {
+async function forgetName(node: ExfatNode, extra: readonly Chain[]): Promise<void> {
   const { en_em: em, en_dir: dir } = node;
   const order = em.em_order!;
   node.en_parent = null;
@@ -177,7 +177,7 @@ export async function remove_file(dvp: Vnode, vp: Vnode): Promise<void> {
     const set = await set_of(node);
     await dir_leave(dir, node.en_offset, node.en_entries, em.em_names.key(set.name()));
     if (vp.v_type === VDIR && dir.index !== null) dir.index.subdirs--;
-    await bury(node, extra_chains(em, set));
+    await forgetName(node, extra_chains(em, set));
     await directory_touched(parent);
   } finally {
     order.end();
@@ -334,14 +334,14 @@ async function replace(
     const writing = set_write(to, toffset, set);
     if (writing) await writing;
     dir_renamed(to, toffset, tkey, newkey);
-    await bury(target, extra);
+    await forgetName(target, extra);
     await leave(node, from, oldoffset, oldentries, oldkey, to, toffset, count);
   } else {
     const offset = await dir_enter(to, set, -1, grown(todir));
     // The other file's name must not be gone before this one is there.
     await em.em_order!.reopen();
     await dir_leave(to, toffset, tentries, tkey);
-    await bury(target, extra);
+    await forgetName(target, extra);
     await leave(node, from, oldoffset, oldentries, oldkey, to, offset, count);
   }
   if (target.isdir && to.index !== null) to.index.subdirs--;

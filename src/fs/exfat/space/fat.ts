@@ -2,9 +2,8 @@ import type { MaybePromise } from '../../../kernel/rumpuser/rumpuser.js';
 import type { Buf } from '../../../kernel/vfs/bio.js';
 import type { ExfatMount } from '../volume/exfatmount.js';
 
-/** What ends a chain, and what marks a cluster that the medium cannot keep. */
+/** What ends a chain. */
 export const CHAIN_END = 0xffff_ffff;
-export const CLUSTER_BAD = 0xffff_fff7;
 
 /** Bytes of the FAT that are cached as one block; fewer at its end. */
 const BLOCK_BYTES = 4096;

@@ -5,7 +5,6 @@
 export const HASH_LEGACY = 0;
 export const HASH_HALF_MD4 = 1;
 export const HASH_TEA = 2;
-export const HASH_SIPHASH = 6;
 const UNSIGNED = 3;
 /** Hash of the end of a directory: no name has it. */
 const HTREE_EOF = 0x7fffffff;

@@ -33,19 +33,19 @@ export function msdosfs_inactive(vp: Vnode): MaybePromise<boolean> {
   if (dep.nlink > 0) return false;
   const order = dep.pmp.pm_order;
   if (order === null) return true;
-  return order.run(() => letgo(dep));
+  return order.run(() => release(dep));
 }
 
-function letgo(dep: Denode): MaybePromise<boolean> {
+function release(dep: Denode): MaybePromise<boolean> {
   if (dep.isdir) {
     const known = dir_clusters(dep);
     // What cannot be read of the chain is freed all the same, cell by cell.
-    if (known instanceof Promise) return known.catch(() => undefined).then(() => bury(dep));
+    if (known instanceof Promise) return known.catch(() => undefined).then(() => freeclusters(dep));
   }
-  return bury(dep);
+  return freeclusters(dep);
 }
 
-function bury(dep: Denode): boolean {
+function freeclusters(dep: Denode): boolean {
   const { pmp, chain } = dep;
   const { order, pm_geometry: g } = pmp;
   if (dep.isdir) {
