@@ -5,13 +5,13 @@ import { Random } from '../../testing/fuzz/random.js';
 import { Scenario } from '../../testing/fuzz/scenario.js';
 import { exfatFormat } from '../../src/fs/exfat/format.js';
 import { amend } from './amend.js';
-import { baseNames, baseOf, prepareBases } from './bases.js';
+import { bases } from './bases.js';
 import { mutate } from './mutations.js';
 
 const scenario = new Scenario(exfatFormat);
 
 function deviceOf(mutant: Mutant): MutantDevice {
-  const base = baseOf(mutant.base);
+  const base = bases.of(mutant.base);
   const dev = new MutantDevice(base.bytes, mutant.mutations);
   if (mutant.how['amended'] === true) amend(dev, base.atlas);
   return dev;
@@ -19,9 +19,9 @@ function deviceOf(mutant: Mutant): MutantDevice {
 
 function mutant(seed: number, index: number): Mutant {
   const random = new Random(seed, index);
-  const name = baseNames[index % baseNames.length]!;
-  const base = baseOf(name);
-  const other = baseOf(random.pick(baseNames));
+  const name = bases.names[index % bases.names.length]!;
+  const base = bases.of(name);
+  const other = bases.of(random.pick(bases.names));
   const mutations: Mutation[] = [];
   // Most damage shows best alone; some of it only together.
   const count = random.pick([1, 1, 1, 2, 2, 3, 4, 5, 6, 7, 8]);
@@ -31,12 +31,12 @@ function mutant(seed: number, index: number): Mutant {
 
 export const fuzzFormat: FuzzFormat = {
   name: 'exfat',
-  bases: baseNames,
+  bases: bases.names,
   async prepare() {
     await scenario.load();
-    await prepareBases();
+    await bases.prepare();
   },
-  digest: (base) => baseOf(base).digest,
+  digest: (base) => bases.of(base).digest,
   mutant,
   run: (m, probe) => scenario.run(m, deviceOf(m), probe),
   save: async (m, file) => deviceOf(m).save(file),
