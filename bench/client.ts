@@ -7,8 +7,15 @@ export class Client {
   private child: ChildProcess | undefined;
 
   /** Carries out one item of the load; `onTimeout` must free a client that hangs in a system call. Answers seconds. */
-  async run<K extends keyof Load>(seconds: number, onTimeout: () => void, name: K, ...args: Parameters<Load[K]>): Promise<number> {
-    const child = (this.child ??= fork(fileURLToPath(new URL('client-main.js', import.meta.url)), { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] }));
+  async run<K extends keyof Load>(
+    seconds: number,
+    onTimeout: () => void,
+    name: K,
+    ...args: Parameters<Load[K]>
+  ): Promise<number> {
+    const child = (this.child ??= fork(fileURLToPath(new URL('client-main.js', import.meta.url)), {
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    }));
     return new Promise((resolve, reject) => {
       const finish = (act: () => void) => {
         clearTimeout(timer);

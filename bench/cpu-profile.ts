@@ -1,5 +1,5 @@
-// Preloaded into the processes of a mount (--cpu-prof): profiles the process from its start and writes the profile when it ends.
-// Node.js does not take its own --cpu-prof from NODE_OPTIONS.
+// Preloaded into the processes of a mount (--cpu-prof): profiles the process from its start and writes the profile when
+// it ends. Node.js does not take its own --cpu-prof from NODE_OPTIONS.
 import { writeFileSync } from 'node:fs';
 import { Session } from 'node:inspector';
 import path from 'node:path';
@@ -16,7 +16,12 @@ if (directory !== undefined && process.argv[1]?.includes('server')) {
   process.on('exit', () => {
     session.post('Profiler.stop', (error, result) => {
       const mount = path.basename(process.env['RUMPFUSE_BENCH_MOUNT'] ?? 'server');
-      if (error === null) writeFileSync(path.join(directory, `${mount}-${Date.now()}-${process.pid}.cpuprofile`), JSON.stringify(result.profile));
+      if (error === null) {
+        writeFileSync(
+          path.join(directory, `${mount}-${Date.now()}-${process.pid}.cpuprofile`),
+          JSON.stringify(result.profile),
+        );
+      }
     });
   });
 }

@@ -3,7 +3,10 @@ import path from 'node:path';
 import { run } from './exec.js';
 import { type Format, VOLUME_BYTES, type VolumeName } from './system.js';
 
-/** The image files of one format. What is in `data` and `tree` is written through a mount, by the caller of {@link empty}. */
+/**
+ * The image files of one format. What is in `data` and `tree` is written through a mount, by the caller of {@link
+ * empty}.
+ */
 export class Images {
   readonly directory: string;
   readonly format: Format;
@@ -17,11 +20,16 @@ export class Images {
     return path.join(this.directory, `${this.format.name}-${volume}.img`);
   }
 
-  /** Makes an empty volume; `work` with all blocks of its image there, so that no row pays for the host's allocation. */
+  /**
+   * Makes an empty volume; `work` with all blocks of its image there, so that no row pays for the host's allocation.
+   */
   empty(volume: VolumeName): string {
     const image = this.path(volume);
-    if (volume === 'work') run('dd', ['if=/dev/zero', `of=${image}`, 'bs=1M', `count=${VOLUME_BYTES.work / 2 ** 20}`], 120);
-    else this.sparse(image, VOLUME_BYTES[volume]);
+    if (volume === 'work') {
+      run('dd', ['if=/dev/zero', `of=${image}`, 'bs=1M', `count=${VOLUME_BYTES.work / 2 ** 20}`], 120);
+    } else {
+      this.sparse(image, VOLUME_BYTES[volume]);
+    }
     this.format.make?.(image);
     return image;
   }

@@ -1,7 +1,20 @@
 import { spawnSync } from 'node:child_process';
-import { accessSync, closeSync, fsyncSync, lstatSync, mkdirSync, openSync, readSync, unlinkSync, writeSync } from 'node:fs';
+import {
+  accessSync,
+  closeSync,
+  fsyncSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs';
 
-/** The tree of small files that several rows work on, the same that zerofs shows: `f7` and `f207` are in `d7` where there are 200 directories. */
+/**
+ * The tree of small files that several rows work on, the same that zerofs shows: `f7` and `f207` are in `d7` where
+ * there are 200 directories.
+ */
 export interface Tree {
   files: number;
   dirs: number;
@@ -33,7 +46,11 @@ function write(path: string, bytes: number): void {
 
 /** Runs a program and insists that it succeeds. Its start costs a millisecond or two. */
 function program(command: string, args: readonly string[]): void {
-  const result = spawnSync(command, args, { stdio: ['ignore', 'ignore', 'pipe'], encoding: 'utf8', maxBuffer: 1 << 24 });
+  const result = spawnSync(command, args, {
+    stdio: ['ignore', 'ignore', 'pipe'],
+    encoding: 'utf8',
+    maxBuffer: 1 << 24,
+  });
   if (result.status !== 0) throw new Error(`${command}: ${result.error?.message ?? result.stderr.slice(0, 300)}`);
 }
 
@@ -76,7 +93,10 @@ export const load = {
     }
     const fd = openSync(path, 'r');
     const seconds = time(() => {
-      for (let i = 0; i < count; i++) if (readSync(fd, buffer, 0, size, positions[i]!) !== size) throw new Error(`${path}: short read`);
+      for (let i = 0; i < count; i++)
+        if (readSync(fd, buffer, 0, size, positions[i]!) !== size) {
+          throw new Error(`${path}: short read`);
+        }
     });
     closeSync(fd);
     return seconds;
@@ -102,7 +122,10 @@ export const load = {
     });
   },
 
-  /** Asks for the attributes of every file of the tree, by its full path; with statx(2) and the birth time, as Node.js does. */
+  /**
+   * Asks for the attributes of every file of the tree, by its full path; with statx(2) and the birth time, as Node.js
+   * does.
+   */
   stat(root: string, tree: Tree): number {
     const names = files(root, tree);
     let bytes = 0;

@@ -1,5 +1,16 @@
 // The benchmark: `npm run bench -- --help`.
-import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readdirSync, rmSync, rmdirSync, statfsSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  rmSync,
+  rmdirSync,
+  statfsSync,
+  writeFileSync,
+} from 'node:fs';
 import { availableParallelism, cpus, release, tmpdir } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
@@ -37,13 +48,30 @@ function list(text: string | undefined, known: readonly string[]): string[] {
 function options() {
   const { values } = parseArgs({
     options: {
-      rounds: { type: 'string' }, rows: { type: 'string' }, systems: { type: 'string' }, quick: { type: 'boolean', default: false },
-      dir: { type: 'string' }, json: { type: 'string' }, 'cpu-prof': { type: 'string' }, help: { type: 'boolean', short: 'h', default: false },
+      rounds: { type: 'string' },
+      rows: { type: 'string' },
+      systems: { type: 'string' },
+      quick: { type: 'boolean', default: false },
+      dir: { type: 'string' },
+      json: { type: 'string' },
+      'cpu-prof': { type: 'string' },
+      help: { type: 'boolean', short: 'h', default: false },
     },
   });
   const rounds = Number(values.rounds ?? (values.quick ? 2 : 5));
   if (!Number.isSafeInteger(rounds) || rounds < 1) throw new Error(`--rounds ${values.rounds}: a number from 1 on`);
-  return { ...values, rounds, rows: list(values.rows, [...scenarios.flatMap((scenario) => scenario.rows.map((row) => row.name)), 'memory']), systems: values.systems === undefined ? systems.filter((system) => system.onlyAsked !== true).map((system) => system.name) : list(values.systems, systems.map((system) => system.name)) };
+  return {
+    ...values,
+    rounds,
+    rows: list(values.rows, [...scenarios.flatMap((scenario) => scenario.rows.map((row) => row.name)), 'memory']),
+    systems:
+      values.systems === undefined
+        ? systems.filter((system) => system.onlyAsked !== true).map((system) => system.name)
+        : list(
+            values.systems,
+            systems.map((system) => system.name),
+          ),
+  };
 }
 
 function room(directory: string): number {
@@ -83,7 +111,9 @@ async function main(): Promise<number> {
     env['RUMPFUSE_BENCH_PROFILES'] = path.resolve(args['cpu-prof']);
     env['NODE_OPTIONS'] = `${env['NODE_OPTIONS'] ?? ''} --import=${new URL('cpu-profile.js', import.meta.url).href}`;
   }
-  const base = mkdtempSync(path.join(args.dir ?? (room('/dev/shm') >= ROOM ? '/dev/shm' : tmpdir()), 'rumpfuse-bench-'));
+  const base = mkdtempSync(
+    path.join(args.dir ?? (room('/dev/shm') >= ROOM ? '/dev/shm' : tmpdir()), 'rumpfuse-bench-'),
+  );
   const client = new Client();
   process.once('exit', () => clean(base));
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(1));
@@ -116,19 +146,24 @@ async function main(): Promise<number> {
     }
   }
 
-  const values: Values = new Map(rows.map((row) => [row.name, new Map(sessions.map(({ system }) => [system.name, []]))]));
+  const values: Values = new Map(
+    rows.map((row) => [row.name, new Map(sessions.map(({ system }) => [system.name, []]))]),
+  );
   const measure = async (scenario: Scenario, session: Session, round: number) => {
     const what = `${scenario.rows[0]!.title}, ${session.system.title}`;
     if (failed.has(what) || (scenario.writes === true && session.system.format?.master !== undefined)) return;
     say(`round ${round}: ${what}`);
     try {
-      (await scenario.run(session)).forEach((value, i) => values.get(scenario.rows[i]!.name)?.get(session.system.name)!.push(value));
+      (await scenario.run(session)).forEach((value, i) =>
+        values.get(scenario.rows[i]!.name)?.get(session.system.name)!.push(value),
+      );
     } catch (error) {
       fail(what, error);
     }
   };
   for (let round = 1; round <= args.rounds; round++) {
-    // Another one begins in each round: what the one before leaves behind (memory to be zeroed, processes that end) hits all alike.
+    // Another one begins in each round: what the one before leaves behind (memory to be zeroed, processes that end)
+    // hits all alike.
     const first = (round - 1) % Math.max(1, sessions.length);
     const turns = [...sessions.slice(first), ...sessions.slice(0, first)];
     for (const scenario of chosen) for (const session of turns) await measure(scenario, session, round);
@@ -152,17 +187,35 @@ async function main(): Promise<number> {
 
   const shown = sessions.map(({ system }) => system);
   const judged = goals(rows, sizes, values, memory.get('ffs'));
-  console.log(`${args.rounds} rounds, median (best); large file ${sizes.large / 2 ** 20} MiB, ${sizes.small.files} small files, tree of ${sizes.tree.files} files; images in ${path.dirname(base)}`);
-  console.log(`${availableParallelism()} x ${cpus()[0]?.model ?? 'CPU'}, Linux ${release()}, Node.js ${process.version}\n`);
+  console.log(
+    `${args.rounds} rounds, median (best); large file ${sizes.large / 2 ** 20} MiB, ${sizes.small.files} small ` +
+      `files, tree of ${sizes.tree.files} files; images in ${path.dirname(base)}`,
+  );
+  console.log(
+    `${availableParallelism()} x ${cpus()[0]?.model ?? 'CPU'}, Linux ${release()}, Node.js ${process.version}\n`,
+  );
   console.log(`${table(rows, shown, values)}\n`);
-  for (const system of shown) if (memory.has(system.name)) console.log(`memory, 1 TiB volume: ${memoryLine(system, memory.get(system.name)!)}`);
+  for (const system of shown)
+    if (memory.has(system.name)) {
+      console.log(`memory, 1 TiB volume: ${memoryLine(system, memory.get(system.name)!)}`);
+    }
   if (judged.length > 0) console.log(`\n${goalLines(judged)}`);
   if (failed.size > 0) console.log(`\n${failed.size} failed: ${[...failed.keys()].join('; ')}`);
 
   if (args.json !== undefined) {
     const fd = openSync(args.json, 'w');
-    const measured = rows.map((row) => ({ ...row, systems: Object.fromEntries([...values.get(row.name)!].filter(([, got]) => got.length > 0).map(([name, got]) => [name, { median: median(got), values: got }])) }));
-    writeFileSync(fd, `${JSON.stringify({ date: new Date().toISOString(), node: process.version, kernel: release(), cpus: cpus().map((cpu) => cpu.model), directory: path.dirname(base), rounds: args.rounds, sizes, rows: measured, memory: Object.fromEntries(memory), goals: judged, failed: Object.fromEntries(failed) }, null, 2)}\n`);
+    const measured = rows.map((row) => ({
+      ...row,
+      systems: Object.fromEntries(
+        [...values.get(row.name)!]
+          .filter(([, got]) => got.length > 0)
+          .map(([name, got]) => [name, { median: median(got), values: got }]),
+      ),
+    }));
+    writeFileSync(
+      fd,
+      `${JSON.stringify({ date: new Date().toISOString(), node: process.version, kernel: release(), cpus: cpus().map((cpu) => cpu.model), directory: path.dirname(base), rounds: args.rounds, sizes, rows: measured, memory: Object.fromEntries(memory), goals: judged, failed: Object.fromEntries(failed) }, null, 2)}\n`,
+    );
     closeSync(fd);
   }
   return failed.size > 0 ? 1 : 0;

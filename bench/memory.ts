@@ -7,7 +7,10 @@ export const HUGE_BYTES = 2 ** 40;
 /** What all processes of the mount may hold together. Bytes. */
 export const MEMORY_LIMIT = 150e6;
 
-/** Mounts a large sparse volume, works in it, and says what the server processes hold then. undefined: the system has no images. */
+/**
+ * Mounts a large sparse volume, works in it, and says what the server processes hold then. undefined: the system has no
+ * images.
+ */
 export async function weigh(session: Session): Promise<Memory | undefined> {
   if (session.images === undefined) return undefined;
   const image = session.images.huge(HUGE_BYTES);

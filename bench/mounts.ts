@@ -7,7 +7,9 @@ export function mountOn(directory: string): { minor: number; type: string } | un
   for (const line of readFileSync('/proc/self/mountinfo', 'utf8').split('\n')) {
     const [left, right] = line.split(' - ');
     const fields = left!.split(' ');
-    if (right !== undefined && fields[4] === directory) found = { minor: Number(fields[2]!.split(':')[1]), type: right.split(' ')[0]! };
+    if (right !== undefined && fields[4] === directory) {
+      found = { minor: Number(fields[2]!.split(':')[1]), type: right.split(' ')[0]! };
+    }
   }
   return found;
 }

@@ -34,7 +34,12 @@ export function serverProcesses(directory: string): number[] {
   for (const pid of pids) {
     const stat = read(pid, 'stat');
     parent.set(pid, Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]));
-    if (read(pid, 'environ').split('\0').includes(`${MARK}=${directory}`) || read(pid, 'cmdline').split('\0').includes(directory)) found.add(pid);
+    if (
+      read(pid, 'environ').split('\0').includes(`${MARK}=${directory}`) ||
+      read(pid, 'cmdline').split('\0').includes(directory)
+    ) {
+      found.add(pid);
+    }
   }
   for (let before = -1; before !== found.size;) {
     before = found.size;

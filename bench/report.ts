@@ -36,15 +36,27 @@ export function table(rows: readonly Row[], systems: readonly System[], values: 
   for (const row of rows) {
     const cells = systems.map((system) => {
       const got = values.get(row.name)?.get(system.name);
-      return got === undefined || got.length === 0 ? '-' : `${number(row, median(got))} (${number(row, best(row, got))})`;
+      return got === undefined || got.length === 0
+        ? '-'
+        : `${number(row, median(got))} (${number(row, best(row, got))})`;
     });
     lines.push([row.title, row.unit, ...cells]);
   }
   const widths = lines[0]!.map((_, column) => Math.max(...lines.map((line) => line[column]!.length)));
-  return lines.map((line) => line.map((cell, column) => (column < 2 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!))).join('  ').trimEnd()).join('\n');
+  return lines
+    .map((line) =>
+      line
+        .map((cell, column) => (column < 2 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!)))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n');
 }
 
-/** The goals that can be judged from what was measured, for FFS and ISO 9660. With small sizes nothing is: it is mostly starting that is measured then. */
+/**
+ * The goals that can be judged from what was measured, for FFS and ISO 9660. With small sizes nothing is: it is mostly
+ * starting that is measured then.
+ */
 export function goals(rows: readonly Row[], sizes: Sizes, values: Values, memory: Memory | undefined): Goal[] {
   const found: Goal[] = [];
   if (sizes !== FULL) return found;
@@ -57,7 +69,13 @@ export function goals(rows: readonly Row[], sizes: Sizes, values: Values, memory
     const log = of('ffs-log');
     if (log !== undefined && row.rumpkernelLog !== undefined) {
       const ratio = speedup(row, log, row.rumpkernelLog);
-      judge(`${row.title}, -o log: times as fast as NetBSD's rump kernel in C with its journal (${row.rumpkernelLog} ${row.unit})`, ratio, 2, ratio >= 2);
+      judge(
+        `${row.title}, -o log: times as fast as NetBSD's rump kernel in C with its journal (${row.rumpkernelLog} ` +
+          `${row.unit})`,
+        ratio,
+        2,
+        ratio >= 2,
+      );
     }
     const none = of('null');
     const [iso, fuseiso] = [of('iso'), of('fuseiso')];
@@ -74,24 +92,47 @@ export function goals(rows: readonly Row[], sizes: Sizes, values: Values, memory
     if (ffs === undefined) continue;
     const fuse2fs = of('fuse2fs');
     const ratio = (other: number) => speedup(row, ffs, other);
-    if (none !== undefined && row.ofNull !== undefined) judge(`${row.title}: part of the null file system's speed`, ratio(none), row.ofNull, ratio(none) >= row.ofNull);
+    if (none !== undefined && row.ofNull !== undefined) {
+      judge(`${row.title}: part of the null file system's speed`, ratio(none), row.ofNull, ratio(none) >= row.ofNull);
+    }
     if (fuse2fs !== undefined) {
       const limit = row.hostCached === true ? 1 - NOISE : 1;
       judge(`${row.title}: times as fast as fuse2fs`, ratio(fuse2fs), limit, ratio(fuse2fs) > limit);
     }
-    if (row.rumpkernel !== undefined) judge(`${row.title}: times as fast as NetBSD's rump kernel in C (${row.rumpkernel} ${row.unit})`, ratio(row.rumpkernel), 2, ratio(row.rumpkernel) >= 2);
+    if (row.rumpkernel !== undefined) {
+      judge(
+        `${row.title}: times as fast as NetBSD's rump kernel in C (${row.rumpkernel} ${row.unit})`,
+        ratio(row.rumpkernel),
+        2,
+        ratio(row.rumpkernel) >= 2,
+      );
+    }
   }
   // Supervisor, server and stand-by run the same program: what they share is there once.
-  if (memory !== undefined) judge('resident memory for a 1 TiB volume, MB, shared pages once', memory.pss / 1e6, MEMORY_LIMIT / 1e6, memory.pss <= MEMORY_LIMIT);
+  if (memory !== undefined) {
+    judge(
+      'resident memory for a 1 TiB volume, MB, shared pages once',
+      memory.pss / 1e6,
+      MEMORY_LIMIT / 1e6,
+      memory.pss <= MEMORY_LIMIT,
+    );
+  }
   return found;
 }
 
 export function goalLines(list: readonly Goal[]): string {
   const width = Math.max(0, ...list.map((goal) => goal.text.length));
-  return list.map((goal) => `${goal.pass ? 'pass' : 'MISS'}  ${goal.text.padEnd(width)}  ${goal.value.toFixed(2).padStart(7)}  (goal ${goal.limit})`).join('\n');
+  return list
+    .map(
+      (goal) =>
+        `${goal.pass ? 'pass' : 'MISS'}  ${goal.text.padEnd(width)}  ${goal.value.toFixed(2).padStart(7)}  (goal ` +
+          `${goal.limit})`,
+    )
+    .join('\n');
 }
 
 export function memoryLine(system: System, memory: Memory): string {
   const mb = (bytes: number) => (bytes / 1e6).toFixed(0);
-  return `${system.title}: ${memory.processes} process${memory.processes === 1 ? '' : 'es'}, ${mb(memory.rss)} MB resident (${mb(memory.pss)} MB with shared pages divided), peak ${mb(memory.peak)} MB`;
+  return `${system.title}: ${memory.processes} process${memory.processes === 1 ? '' : 'es'}, ${mb(memory.rss)} MB ` +
+    `resident (${mb(memory.pss)} MB with shared pages divided), peak ${mb(memory.peak)} MB`;
 }

@@ -9,9 +9,15 @@ export interface Row {
   readonly unit: 'MB/s' | '/s' | 's';
   /** Must reach this part of the null file system's speed. */
   readonly ofNull?: number;
-  /** The host answers from its own caches; what is behind the mount is as good as another then, and differences are noise. */
+  /**
+   * The host answers from its own caches; what is behind the mount is as good as another then, and differences are
+   * noise.
+   */
   readonly hostCached?: boolean;
-  /** Median of the real NetBSD rump kernel in C behind libfuse 3 on a machine of 2 cores, in the row's unit; to be beaten by 2. */
+  /**
+   * Median of the real NetBSD rump kernel in C behind libfuse 3 on a machine of 2 cores, in the row's unit; to be
+   * beaten by 2.
+   */
   readonly rumpkernel?: number;
   /** The same with its journal, to be beaten by 2 with ours. */
   readonly rumpkernelLog?: number;

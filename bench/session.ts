@@ -44,7 +44,9 @@ export class Session {
       if (mountOn(this.directory) === undefined) throw new Error('mounted without an error, but there is no mount');
       const result = await work(this.directory);
       this.system.unmount(this.directory);
-      if (mountOn(this.directory) !== undefined) throw new Error('unmounted without an error, but the mount is still there');
+      if (mountOn(this.directory) !== undefined) {
+        throw new Error('unmounted without an error, but the mount is still there');
+      }
       return result;
     } catch (error) {
       forceUnmount(this.directory);
@@ -83,7 +85,9 @@ export class Session {
     for (const volume of volumes) {
       if (volume === 'scratch') continue;
       const image = this.images.empty(volume);
-      if (volume === 'data') await this.mounted(image, volume, (root) => this.run('write', `${root}/zero`, this.sizes.large));
+      if (volume === 'data') {
+        await this.mounted(image, volume, (root) => this.run('write', `${root}/zero`, this.sizes.large));
+      }
       if (volume === 'tree') await this.mounted(image, volume, (root) => this.run('create', root, this.sizes.tree));
     }
   }

@@ -22,20 +22,31 @@ export const QUICK: Sizes = {
 };
 
 /**
- * The volumes of the benchmark: `data` holds the file `zero`, `tree` the tree of small files, `work` nothing (its image has
- * all its blocks, as a disk would), `scratch` is a copy of `tree` that may be destroyed.
+ * The volumes of the benchmark: `data` holds the file `zero`, `tree` the tree of small files, `work` nothing (its image
+ * has all its blocks, as a disk would), `scratch` is a copy of `tree` that may be destroyed.
  */
 export type VolumeName = 'data' | 'tree' | 'work' | 'scratch';
 
 /** Bytes of the volumes' images. */
-export const VOLUME_BYTES: Record<VolumeName, number> = { data: 768 * 2 ** 20, tree: 768 * 2 ** 20, work: 1024 * 2 ** 20, scratch: 768 * 2 ** 20 };
+export const VOLUME_BYTES: Record<VolumeName, number> = {
+  data: 768 * 2 ** 20,
+  tree: 768 * 2 ** 20,
+  work: 1024 * 2 ** 20,
+  scratch: 768 * 2 ** 20,
+};
 
 /** How a format's images are made; undefined for a system that needs none. */
 export interface Format {
   readonly name: string;
-  /** Makes an empty file system in the image file `image`, which is there and has its size; it is filled through the system. */
+  /**
+   * Makes an empty file system in the image file `image`, which is there and has its size; it is filled through the
+   * system.
+   */
   make?(image: string): void;
-  /** For formats that are written as a whole: makes the file `image` of what is in `folder`. The systems of the format only read. */
+  /**
+   * For formats that are written as a whole: makes the file `image` of what is in `folder`. The systems of the format
+   * only read.
+   */
   master?(image: string, folder: string): void;
 }
 
@@ -49,7 +60,10 @@ export interface System {
   readonly onlyAsked?: boolean;
   /** Why this system cannot be measured here; undefined: it can. */
   missing(): string | undefined;
-  /** Mounts; returns when the mount is up. `image` is '' for a system without format. The environment marks the processes. */
+  /**
+   * Mounts; returns when the mount is up. `image` is '' for a system without format. The environment marks the
+   * processes.
+   */
   mount(volume: VolumeName, image: string, directory: string, sizes: Sizes, env: NodeJS.ProcessEnv): void;
   /** Unmounts; returns when all is on the image. */
   unmount(directory: string): void;

@@ -24,7 +24,8 @@ const FIGURES_MS = 60_000;
 const FINDINGS_MINIMISED = 20;
 
 function show(v: Violation): string {
-  return `${v.rule} in ${v.op === '' ? 'an unknown operation' : v.op}${v.where === '' ? '' : ` (${v.where})`}: ${v.detail.split('\n').slice(0, 12).join('\n    ')}`;
+  return `${v.rule} in ${v.op === '' ? 'an unknown operation' : v.op}${v.where === '' ? '' : ` (${v.where})`}: ` +
+    `${v.detail.split('\n').slice(0, 12).join('\n    ')}`;
 }
 
 function recipeOf(format: FuzzFormat, seed: number, index: number): Recipe {
@@ -69,10 +70,17 @@ async function replay(file: string): Promise<number> {
 }
 
 /**
- * Every `every`th mutant is mounted for real, one at a time. `over`: no more are tried in this process's workers, and no
- * more are to be begun than those have tried.
+ * Every `every`th mutant is mounted for real, one at a time. `over`: no more are tried in this process's workers, and
+ * no more are to be begun than those have tried.
  */
-async function mountShare(campaign: Campaign, save: NonNullable<FuzzFormat['save']>, first: number, every: number, alone: boolean, over: () => boolean): Promise<void> {
+async function mountShare(
+  campaign: Campaign,
+  save: NonNullable<FuzzFormat['save']>,
+  first: number,
+  every: number,
+  alone: boolean,
+  over: () => boolean,
+): Promise<void> {
   for (let n = 0; ; n++) {
     const index = first + n * every;
     if (alone) {
@@ -110,22 +118,35 @@ async function main(): Promise<number> {
   if (values.replay !== undefined) return replay(values.replay);
   const format = await formatOf(values.format);
   await format.prepare();
-  const seconds = values.seconds === undefined ? (values.mutants === undefined ? 60 : Infinity) : Number(values.seconds);
+  const seconds =
+    values.seconds === undefined ? (values.mutants === undefined ? 60 : Infinity) : Number(values.seconds);
   const limit = values.mutants === undefined ? Infinity : Number(values.mutants);
-  const campaign = new Campaign(format, Number(values.seed), Number(values.first), limit, Date.now() + seconds * 1000, LIMITS);
+  const campaign = new Campaign(
+    format,
+    Number(values.seed),
+    Number(values.first),
+    limit,
+    Date.now() + seconds * 1000,
+    LIMITS,
+  );
   campaign.onfinding = ({ index, violation }) => console.log(`mutant ${index}: ${show(violation)}`);
   const figures = setInterval(() => console.log(campaign.figures()), FIGURES_MS);
   let over = false;
   const fuse = Number(values.fuse);
   const jobs = Number(values.jobs);
-  const share = fuse > 0 && format.save !== undefined ? mountShare(campaign, format.save, Number(values.first), fuse, jobs === 0, () => over) : undefined;
+  const share =
+    fuse > 0 && format.save !== undefined
+      ? mountShare(campaign, format.save, Number(values.first), fuse, jobs === 0, () => over)
+      : undefined;
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => campaign.stop());
   await Promise.all(Array.from({ length: jobs }, () => campaign.job()));
   over = true;
   await share;
   clearInterval(figures);
   for (const finding of campaign.findings.slice(0, FINDINGS_MINIMISED)) await report(campaign, finding, values.keep);
-  if (campaign.findings.length > FINDINGS_MINIMISED) console.log(`${campaign.findings.length - FINDINGS_MINIMISED} more kinds were not made smaller`);
+  if (campaign.findings.length > FINDINGS_MINIMISED) {
+    console.log(`${campaign.findings.length - FINDINGS_MINIMISED} more kinds were not made smaller`);
+  }
   console.log(`\n${campaign.figures()}`);
   return campaign.findings.length === 0 ? 0 : 1;
 }

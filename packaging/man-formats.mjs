@@ -1,4 +1,5 @@
-// The manual page's section on file systems, from the registry: `npm run man` after a build. A test holds the page to it.
+// The manual page's section on file systems, from the registry: `npm run man` after a build. A test holds the page to
+// it.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 

@@ -1,8 +1,9 @@
 // Runs the compiled tests with node-tap, prints what failed and what was skipped, and closes with
 // `N passed, N failed, N skipped`. Under CI a skipped test counts as a failure: there everything must run.
 //   node packaging/run-tests.mjs [name-part ...]     only files whose path contains one of the parts
-// HARNESS.each.test.js is run once for each file system (the matrix: for each variant) that goes through that harness, as an argument;
-// a name part may be one of those, too: `run-tests.mjs matrix ffs2-le` runs both, `run-tests.mjs 'matrix.each.test.js ffs2-le'` that one.
+// HARNESS.each.test.js is run once for each file system (the matrix: for each variant) that goes through that harness,
+// as an argument; a name part may be one of those, too: `run-tests.mjs matrix ffs2-le` runs both, `run-tests.mjs
+// 'matrix.each.test.js ffs2-le'` that one.
 import { spawn } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
@@ -15,11 +16,21 @@ const { runsOf } = await import('../build/testing/variants/index.js');
 const { fuzzedFileSystems } = await import('../build/fuzz/formats.js');
 const EACH = /([a-z]+)\.each\.test\.js$/;
 const all = [];
-for (const name of readdirSync(path.join(root, 'build/test'), { recursive: true }).filter((one) => one.endsWith('.test.js'))) {
+for (const name of readdirSync(path.join(root, 'build/test'), { recursive: true }).filter((one) =>
+  one.endsWith('.test.js'),
+)) {
   const harness = EACH.exec(name)?.[1];
-  for (const which of harness === undefined ? [''] : harness === 'fuzz' ? await fuzzedFileSystems() : await runsOf(harness)) all.push(`build/test/${name}${which === '' ? '' : ` ${which}`}`);
+  for (const which of harness === undefined
+    ? ['']
+    : harness === 'fuzz'
+      ? await fuzzedFileSystems()
+      : await runsOf(harness)) {
+    all.push(`build/test/${name}${which === '' ? '' : ` ${which}`}`);
+  }
 }
-const files = all.filter((name) => wanted.length === 0 || wanted.some((part) => name.slice('build/test/'.length).includes(part))).sort();
+const files = all
+  .filter((name) => wanted.length === 0 || wanted.some((part) => name.slice('build/test/'.length).includes(part)))
+  .sort();
 if (files.length === 0) {
   console.error(`no test file matches ${wanted.join(' ')}`);
   process.exit(1);
@@ -69,7 +80,11 @@ function run(file) {
       }
       for (const key of Object.keys(total)) total[key] += count[key];
       const seconds = ((performance.now() - begin) / 1000).toFixed(1);
-      console.log(`${count.fail ? 'FAILED ' : 'ok     '} ${file}  ${count.pass} passed${count.fail ? `, ${count.fail} failed` : ''}${count.skip ? `, ${count.skip} skipped` : ''}  ${seconds} s`);
+      console.log(
+        `${count.fail ? 'FAILED ' : 'ok     '} ${file}  ${count.pass} ` +
+          `passed${count.fail ? `, ${count.fail} failed` : ''}${count.skip ? `, ${count.skip} skipped` : ''}  ` +
+          `${seconds} s`,
+      );
       if (count.fail) {
         for (const failure of failures.slice(0, 20)) console.log(`        ${failure}`);
         console.log(out.slice(-12_000));

@@ -31,7 +31,11 @@ export async function mountInMemory(driver: Component, how: MountHow): Promise<M
   const rumpuser = new MemoryRumpuser({ now });
   rumpuser.rumpuser_dprintf = (level, message) => void log.push(`${level}: ${message}`);
   const components = [tmpfs, driver];
-  const kernel = await RumpKernel.boot({ rumpuser, components, ...(bufcache_bytes === undefined ? {} : { bufcache_bytes }) });
+  const kernel = await RumpKernel.boot({
+    rumpuser,
+    components,
+    ...(bufcache_bytes === undefined ? {} : { bufcache_bytes }),
+  });
   const { sys } = kernel;
   await sys.mkdir(MOUNTPOINT, 0o755);
   try {

@@ -1,6 +1,9 @@
 import { megabytes, type Scenario } from '../row.js';
 
-/** Sequential writing of a new file and fsync, twice in the same mount: the second time while V8 compiles what the first has shown to be hot. */
+/**
+ * Sequential writing of a new file and fsync, twice in the same mount: the second time while V8 compiles what the first
+ * has shown to be hot.
+ */
 export const write: Scenario = {
   writes: true,
   rows: [

@@ -12,7 +12,10 @@ export const exfatFuseSystem: System = {
   name: 'exfat-fuse',
   title: 'exfat-fuse',
   format: exfat,
-  missing: () => ['mount.exfat-fuse', 'losetup'].map((name) => (onPath(name) ? undefined : `${name} is not installed`)).find((why) => why !== undefined),
+  missing: () =>
+    ['mount.exfat-fuse', 'losetup']
+      .map((name) => (onPath(name) ? undefined : `${name} is not installed`))
+      .find((why) => why !== undefined),
 
   mount(_volume, image, directory, _sizes, env) {
     const loop = run('losetup', ['-f', '--show', image], 60).trim();
@@ -27,7 +30,9 @@ export const exfatFuseSystem: System = {
   unmount(directory) {
     const servers = serverProcesses(directory);
     run('umount', [directory], 60);
-    for (let waited = 0; waited < 600 && serverProcesses(directory).some((pid) => servers.includes(pid)); waited++) sleep(0.05);
+    for (let waited = 0; waited < 600 && serverProcesses(directory).some((pid) => servers.includes(pid)); waited++) {
+      sleep(0.05);
+    }
     const loop = loops.get(directory);
     if (loop !== undefined) run('losetup', ['-d', loop], 60);
     loops.delete(directory);

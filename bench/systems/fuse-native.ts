@@ -12,6 +12,7 @@ export const fuseNativeSystem: System = {
     const there = existsSync(fileURLToPath(new URL('../../../node_modules/fuse-native', import.meta.url)));
     return rumpfuseMissing() ?? (there ? undefined : 'the package fuse-native is not installed');
   },
-  mount: (_volume, image, directory, _sizes, env) => rumpfuseMount(['-o', 'channel=fuse-native', image, directory], env),
+  mount: (_volume, image, directory, _sizes, env) =>
+    rumpfuseMount(['-o', 'channel=fuse-native', image, directory], env),
   unmount: rumpfuseUnmount,
 };

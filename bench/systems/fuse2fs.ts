@@ -9,9 +9,17 @@ export const fuse2fsSystem: System = {
   title: 'fuse2fs ext4',
   format: {
     name: 'ext4',
-    make: (image) => void run('mke2fs', ['-q', '-F', '-t', 'ext4', '-O', '^has_journal', '-E', 'lazy_itable_init=1,nodiscard', image], 60),
+    make: (image) =>
+      void run(
+        'mke2fs',
+        ['-q', '-F', '-t', 'ext4', '-O', '^has_journal', '-E', 'lazy_itable_init=1,nodiscard', image],
+        60,
+      ),
   },
-  missing: () => ['fuse2fs', 'mke2fs'].map((name) => (onPath(name) ? undefined : `${name} is not installed`)).find((why) => why !== undefined),
+  missing: () =>
+    ['fuse2fs', 'mke2fs']
+      .map((name) => (onPath(name) ? undefined : `${name} is not installed`))
+      .find((why) => why !== undefined),
 
   mount(_volume, image, directory, _sizes, env) {
     run('fuse2fs', [image, directory, '-o', 'rw,big_writes'], 60, env);
@@ -34,6 +42,8 @@ export const fuse2fsSystem: System = {
       }
     }
     // umount returns before the server has written everything back.
-    for (let waited = 0; waited < 600 && serverProcesses(directory).some((pid) => servers.includes(pid)); waited++) sleep(0.05);
+    for (let waited = 0; waited < 600 && serverProcesses(directory).some((pid) => servers.includes(pid)); waited++) {
+      sleep(0.05);
+    }
   },
 };

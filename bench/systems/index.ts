@@ -14,7 +14,8 @@ import { zerofsSystem } from './zerofs.js';
 
 /** In the order in which they take turns. */
 const LISTED: readonly System[] = [
-  ffsSystem, ffsLogSystem, zerofsSystem, fuse2fsSystem, fuseNativeSystem, isoSystem, fuseisoSystem, ffsNoSandboxSystem, exfatSystem, exfatFuseSystem,
+  ffsSystem, ffsLogSystem, zerofsSystem, fuse2fsSystem, fuseNativeSystem, isoSystem, fuseisoSystem, ffsNoSandboxSystem,
+  exfatSystem, exfatFuseSystem,
 ];
 
 /** A file system of the registry that no file here is about, with what its newfs makes by default. */
@@ -32,4 +33,7 @@ async function registered(entry: Registered): Promise<System | undefined> {
   };
 }
 
-export const systems: readonly System[] = [...LISTED, ...(await Promise.all(FORMATS.map(registered))).filter((system) => system !== undefined)];
+export const systems: readonly System[] = [
+  ...LISTED,
+  ...(await Promise.all(FORMATS.map(registered))).filter((system) => system !== undefined),
+];

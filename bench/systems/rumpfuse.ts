@@ -26,7 +26,12 @@ export function rumpfuseMissing(): string | undefined {
 
 export function rumpfuseMount(args: readonly string[], env: NodeJS.ProcessEnv): void {
   // A confined server cannot write its profile.
-  run(rumpfuse, ['mount', ...(env['RUMPFUSE_BENCH_PROFILES'] === undefined ? [] : ['--no-sandbox']), ...args], LIMIT, env);
+  run(
+    rumpfuse,
+    ['mount', ...(env['RUMPFUSE_BENCH_PROFILES'] === undefined ? [] : ['--no-sandbox']), ...args],
+    LIMIT,
+    env,
+  );
 }
 
 export function rumpfuseUnmount(directory: string): void {

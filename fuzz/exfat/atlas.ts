@@ -41,7 +41,13 @@ export function makeAtlas(bytes: Uint8Array): Atlas {
   const at = (cluster: number): number => heapat + (cluster - 2) * clbytes;
   const clustersOf = (first: number, count: number, contiguous: boolean): number[] => {
     const clusters: number[] = [];
-    for (let c = first; clusters.length < count && c >= 2 && c < boot.ClusterCount + 2; c = contiguous ? c + 1 : view.getUint32(fatat + 4 * c, true)) clusters.push(c);
+    for (
+      let c = first;
+      clusters.length < count && c >= 2 && c < boot.ClusterCount + 2;
+      c = contiguous ? c + 1 : view.getUint32(fatat + 4 * c, true)
+    ) {
+      clusters.push(c);
+    }
     return clusters;
   };
   const groups: Group[] = [];

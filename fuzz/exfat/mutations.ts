@@ -15,28 +15,58 @@ interface Field {
 const field = (name: string, offset: number, width: number): Field => ({ name, offset, width });
 
 const BOOT: readonly Field[] = [
-  field('PartitionOffset', 64, 8), field('VolumeLength', 72, 8), field('FatOffset', 80, 4), field('FatLength', 84, 4), field('ClusterHeapOffset', 88, 4),
-  field('ClusterCount', 92, 4), field(
-    'FirstClusterOfRootDirectory', 96, 4,
-  ), field('VolumeSerialNumber', 100, 4), field('FileSystemRevision', 104, 2),
-  field('VolumeFlags', 106, 2), field('BytesPerSectorShift', 108, 1), field(
-    'SectorsPerClusterShift', 109, 1,
-  ), field('NumberOfFats', 110, 1),
-  field('PercentInUse', 112, 1), field('BootSignature', 510, 2), field('MustBeZero', 20, 1),
+  field('PartitionOffset', 64, 8),
+  field('VolumeLength', 72, 8),
+  field('FatOffset', 80, 4),
+  field('FatLength', 84, 4),
+  field('ClusterHeapOffset', 88, 4),
+  field('ClusterCount', 92, 4),
+  field('FirstClusterOfRootDirectory', 96, 4),
+  field('VolumeSerialNumber', 100, 4),
+  field('FileSystemRevision', 104, 2),
+  field('VolumeFlags', 106, 2),
+  field('BytesPerSectorShift', 108, 1),
+  field('SectorsPerClusterShift', 109, 1),
+  field('NumberOfFats', 110, 1),
+  field('PercentInUse', 112, 1),
+  field('BootSignature', 510, 2),
+  field('MustBeZero', 20, 1),
 ];
 const FILE: readonly Field[] = [
-  field('EntryType', 0, 1), field('SecondaryCount', 1, 1), field('SetChecksum', 2, 2), field('FileAttributes', 4, 2), field('CreateTimestamp', 8, 4),
-  field(
-    'LastModifiedTimestamp', 12, 4,
-  ), field('LastAccessedTimestamp', 16, 4), field('Create10msIncrement', 20, 1), field('CreateUtcOffset', 22, 1),
+  field('EntryType', 0, 1),
+  field('SecondaryCount', 1, 1),
+  field('SetChecksum', 2, 2),
+  field('FileAttributes', 4, 2),
+  field('CreateTimestamp', 8, 4),
+  field('LastModifiedTimestamp', 12, 4),
+  field('LastAccessedTimestamp', 16, 4),
+  field('Create10msIncrement', 20, 1),
+  field('CreateUtcOffset', 22, 1),
 ];
 const STREAM: readonly Field[] = [
-  field('EntryType', 0, 1), field('GeneralSecondaryFlags', 1, 1), field('NameLength', 3, 1), field('NameHash', 4, 2), field('ValidDataLength', 8, 8),
-  field('FirstCluster', 20, 4), field('DataLength', 24, 8),
+  field('EntryType', 0, 1),
+  field('GeneralSecondaryFlags', 1, 1),
+  field('NameLength', 3, 1),
+  field('NameHash', 4, 2),
+  field('ValidDataLength', 8, 8),
+  field('FirstCluster', 20, 4),
+  field('DataLength', 24, 8),
 ];
-const NAME: readonly Field[] = [field('EntryType', 0, 1), field('GeneralSecondaryFlags', 1, 1), ...Array.from({ length: 15 }, (_, i) => field(`FileName[${i}]`, 2 + 2 * i, 2))];
-const SYSTEM: readonly Field[] = [field('EntryType', 0, 1), field('BitmapFlags', 1, 1), field('TableChecksum', 4, 4), field('FirstCluster', 20, 4), field('DataLength', 24, 8)];
-const TYPES = [0, 1, 0x05, 0x40, 0x41, 0x81, 0x82, 0x83, 0x84, 0x85, 0x86, 0xa0, 0xa1, 0xa2, 0xc0, 0xc1, 0xc2, 0xe0, 0xe1, 0xff];
+const NAME: readonly Field[] = [
+  field('EntryType', 0, 1),
+  field('GeneralSecondaryFlags', 1, 1),
+  ...Array.from({ length: 15 }, (_, i) => field(`FileName[${i}]`, 2 + 2 * i, 2)),
+];
+const SYSTEM: readonly Field[] = [
+  field('EntryType', 0, 1),
+  field('BitmapFlags', 1, 1),
+  field('TableChecksum', 4, 4),
+  field('FirstCluster', 20, 4),
+  field('DataLength', 24, 8),
+];
+const TYPES = [
+  0, 1, 0x05, 0x40, 0x41, 0x81, 0x82, 0x83, 0x84, 0x85, 0x86, 0xa0, 0xa1, 0xa2, 0xc0, 0xc1, 0xc2, 0xe0, 0xe1, 0xff,
+];
 
 /** What a mutation is made from. `other` is another volume, for splices. */
 interface Scene {
@@ -52,13 +82,29 @@ type Kind = (scene: Scene) => Mutation | undefined;
 function numbersOf({ base: { atlas }, random }: Scene): readonly number[] {
   const { boot, clbytes } = atlas;
   const cluster = random.pick(atlas.used);
-  return [boot.ClusterCount, boot.ClusterCount + 1, boot.ClusterCount + 2, clbytes, clbytes + 1, clbytes - 1, cluster, cluster * clbytes, boot.VolumeLength, boot.FirstClusterOfRootDirectory, 0xfffffff7, 256 * 2 ** 20];
+  return [
+    boot.ClusterCount,
+    boot.ClusterCount + 1,
+    boot.ClusterCount + 2,
+    clbytes,
+    clbytes + 1,
+    clbytes - 1,
+    cluster,
+    cluster * clbytes,
+    boot.VolumeLength,
+    boot.FirstClusterOfRootDirectory,
+    0xfffffff7,
+    256 * 2 ** 20,
+  ];
 }
 
 function setField(scene: Scene, what: string, at: number, f: Field, value?: bigint): Mutation {
   const was = getField(scene.view, at + f.offset, f.width, true);
   const now = value ?? interestingValue(scene.random, numbersOf(scene), was, f.width);
-  return { label: `${what}.${f.name} 0x${was.toString(16)} -> 0x${now.toString(16)}`, patches: [{ at: at + f.offset, bytes: fieldBytes(now, f.width, true) }] };
+  return {
+    label: `${what}.${f.name} 0x${was.toString(16)} -> 0x${now.toString(16)}`,
+    patches: [{ at: at + f.offset, bytes: fieldBytes(now, f.width, true) }],
+  };
 }
 
 function fileOf(scene: Scene): Group {
@@ -73,7 +119,8 @@ const cell: Kind = (scene) => {
   const { base: { atlas }, random } = scene;
   const cluster = random.once(6) ? random.below(atlas.boot.ClusterCount + 2) : random.pick(atlas.used);
   const to = random.weighted<() => bigint>([
-    [4, () => BigInt(random.pick(atlas.used))], [2, () => BigInt(cluster)], [2, () => BigInt(Math.max(0, cluster - 1))], [2, () => 0xffff_ffffn], [1, () => 0xffff_fff7n], [1, () => 0n], [1, () => 1n],
+    [4, () => BigInt(random.pick(atlas.used))], [2, () => BigInt(cluster)], [2, () => BigInt(Math.max(0, cluster - 1))],
+    [2, () => 0xffff_ffffn], [1, () => 0xffff_fff7n], [1, () => 0n], [1, () => 1n],
     [2, () => interestingValue(random, numbersOf(scene), BigInt(cluster), 4)],
   ])();
   return setField(scene, `FAT[${cluster}]`, atlas.fatat + 4 * cluster, field('next', 0, 4), to);
@@ -135,13 +182,17 @@ const bitmap: Kind = ({ base: { atlas }, random }) => {
 const upcase: Kind = ({ base: { atlas }, random }) => {
   const at = atlas.upcaseat + 2 * random.below(atlas.upcasebytes / 2);
   const unit = random.pick([0xffff, 0, 0x2f, 0x41, random.below(65536)]);
-  return { label: `up-case table: unit at ${at} -> 0x${unit.toString(16)}`, patches: [{ at, bytes: Uint8Array.of(unit & 255, unit >>> 8) }] };
+  return {
+    label: `up-case table: unit at ${at} -> 0x${unit.toString(16)}`,
+    patches: [{ at, bytes: Uint8Array.of(unit & 255, unit >>> 8) }],
+  };
 };
 
 const bytes: Kind = ({ base, random }) => {
   const { atlas } = base;
   const areas: readonly (readonly [number, number])[] = [
-    [0, 24 * atlas.secbytes], [atlas.fatat, 4 * (atlas.boot.ClusterCount + 2)], [random.pick(atlas.groups).entries[0]!, 128],
+    [0, 24 * atlas.secbytes], [atlas.fatat, 4 * (atlas.boot.ClusterCount + 2)],
+    [random.pick(atlas.groups).entries[0]!, 128],
   ];
   const [start, length] = random.pick(areas);
   const at = start + random.below(length);
@@ -149,10 +200,15 @@ const bytes: Kind = ({ base, random }) => {
   return { label: `byte at ${at} -> ${value}`, patches: [{ at, bytes: Uint8Array.of(value) }] };
 };
 
-const short: Kind = ({ base, random }) => ({ label: 'the device is shorter', patches: [], size: Math.max(512, base.bytes.length - 512 * random.pick([1, 2, 100, 3000, 5000])) });
+const short: Kind = ({ base, random }) => ({
+  label: 'the device is shorter',
+  patches: [],
+  size: Math.max(512, base.bytes.length - 512 * random.pick([1, 2, 100, 3000, 5000])),
+});
 
 const KINDS: readonly (readonly [number, Kind])[] = [
-  [4, boot], [6, cell], [12, entry], [4, type], [5, crosslink], [3, kind], [3, flags], [4, splice], [3, bitmap], [1, upcase], [3, bytes], [1, short],
+  [4, boot], [6, cell], [12, entry], [4, type], [5, crosslink], [3, kind], [3, flags], [4, splice], [3, bitmap],
+  [1, upcase], [3, bytes], [1, short],
 ];
 
 export function mutate(base: Base, other: Base, random: Random): Mutation {

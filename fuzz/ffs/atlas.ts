@@ -71,7 +71,12 @@ function superblockOf(bytes: Uint8Array): Fs {
 export function makeAtlas(bytes: Uint8Array, journal: Journal | undefined): Atlas {
   const fs = superblockOf(bytes);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  const dinofmt: DinodeFormat = { le: fs.le, ufs2: fs.ufs2, oldids: !fs.ufs2 && fs.fs_old_inodefmt < 2, maxsymlinklen: fs.fs_maxsymlinklen };
+  const dinofmt: DinodeFormat = {
+    le: fs.le,
+    ufs2: fs.ufs2,
+    oldids: !fs.ufs2 && fs.fs_old_inodefmt < 2,
+    maxsymlinklen: fs.fs_maxsymlinklen,
+  };
   const dirfmt: DirFormat = { le: fs.le, old: fs.fs_maxsymlinklen <= 0, dirblksiz: 512 };
   const inodes: InodeAt[] = [];
   const unused: number[] = [];
@@ -148,13 +153,37 @@ export function makeAtlas(bytes: Uint8Array, journal: Journal | undefined): Atla
         const at = block + off;
         const reclen = view.getUint16(at + 4, fs.le);
         const namlen = dirent_namlen(view, at, dirfmt);
-        const entry = { at, dir: ino, ino: view.getUint32(at, fs.le), reclen, namlen, name: dirent_name(bytes, at, namlen) };
+        const entry = {
+          at,
+          dir: ino,
+          ino: view.getUint32(at, fs.le),
+          reclen,
+          namlen,
+          name: dirent_name(bytes, at, namlen),
+        };
         entries.push(entry);
-        if (entry.ino !== 0 && entry.name !== '.' && entry.name !== '..') pending.push({ ino: entry.ino, path: path === '/' ? `/${entry.name}` : `${path}/${entry.name}` });
+        if (entry.ino !== 0 && entry.name !== '.' && entry.name !== '..') {
+          pending.push({ ino: entry.ino, path: path === '/' ? `/${entry.name}` : `${path}/${entry.name}` });
+        }
         if (reclen === 0) throw new Error(`the base is damaged: ${path}`);
         off += reclen;
       }
     });
   }
-  return { fs, le: fs.le, dirfmt, superblock: fs.fs_sblockloc, copies, groups, inodes, unused, entries, indirects, extattrs, directories, data, journal };
+  return {
+    fs,
+    le: fs.le,
+    dirfmt,
+    superblock: fs.fs_sblockloc,
+    copies,
+    groups,
+    inodes,
+    unused,
+    entries,
+    indirects,
+    extattrs,
+    directories,
+    data,
+    journal,
+  };
 }

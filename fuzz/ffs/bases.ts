@@ -39,22 +39,67 @@ const MIB = 2 ** 20;
 const JOURNAL_BYTES = 512 * 1024;
 
 const PLANS: Readonly<Record<string, Plan>> = {
-  'ffs1-le': { newfs: { format: 1, endian: 'little', blockSize: 4096, fragSize: 512, inodes: 700 }, size_bytes: 3 * MIB },
+  'ffs1-le': {
+    newfs: { format: 1, endian: 'little', blockSize: 4096, fragSize: 512, inodes: 700 },
+    size_bytes: 3 * MIB,
+  },
   'ffs1-be': { newfs: { format: 1, endian: 'big', blockSize: 8192, fragSize: 1024, inodes: 500 }, size_bytes: 4 * MIB },
-  'ffs1-le-unfragmented': { newfs: { format: 1, endian: 'little', blockSize: 4096, fragSize: 4096, inodes: 300, maxcontig: 1 }, size_bytes: 4 * MIB },
+  'ffs1-le-unfragmented': {
+    newfs: { format: 1, endian: 'little', blockSize: 4096, fragSize: 4096, inodes: 300, maxcontig: 1 },
+    size_bytes: 4 * MIB,
+  },
   'ffs0-be': { newfs: { format: 0, endian: 'big', blockSize: 4096, fragSize: 1024, inodes: 500 }, size_bytes: 3 * MIB },
-  'ffs0-le': { newfs: { format: 0, endian: 'little', blockSize: 8192, fragSize: 1024, inodes: 500 }, size_bytes: 4 * MIB },
-  'ffs2-le': { newfs: { format: 2, endian: 'little', blockSize: 8192, fragSize: 1024, inodes: 500 }, size_bytes: 4 * MIB },
+  'ffs0-le': {
+    newfs: { format: 0, endian: 'little', blockSize: 8192, fragSize: 1024, inodes: 500 },
+    size_bytes: 4 * MIB,
+  },
+  'ffs2-le': {
+    newfs: { format: 2, endian: 'little', blockSize: 8192, fragSize: 1024, inodes: 500 },
+    size_bytes: 4 * MIB,
+  },
   'ffs2-be': { newfs: { format: 2, endian: 'big', blockSize: 4096, fragSize: 512, inodes: 500 }, size_bytes: 3 * MIB },
-  'ffs2-le-16k': { newfs: { format: 2, endian: 'little', blockSize: 16384, fragSize: 2048, inodes: 700 }, size_bytes: 6 * MIB },
-  'ffs2ea-le': { newfs: { format: '2ea', endian: 'little', blockSize: 8192, fragSize: 1024, inodes: 500 }, size_bytes: 4 * MIB },
-  'ffs2ea-be-32k': { newfs: { format: '2ea', endian: 'big', blockSize: 32768, fragSize: 4096, inodes: 700 }, size_bytes: 12 * MIB },
-  'ffs2-le-journal': { newfs: { format: 2, endian: 'little', blockSize: 8192, fragSize: 1024, inodes: 500, size: 4 * MIB }, size_bytes: 4 * MIB + JOURNAL_BYTES, journal: { le: true } },
-  'ffs1-be-journal': { newfs: { format: 1, endian: 'big', blockSize: 4096, fragSize: 512, inodes: 500, size: 3 * MIB }, size_bytes: 3 * MIB + JOURNAL_BYTES, journal: { le: true } },
-  'ffs2-freebsd': { newfs: { format: 2, endian: 'little', blockSize: 8192, fragSize: 1024, inodes: 500 }, size_bytes: 4 * MIB, special: 'freebsd' },
-  'ffs2-snapshot': { newfs: { format: 2, endian: 'little', blockSize: 8192, fragSize: 1024, inodes: 500 }, size_bytes: 4 * MIB, special: 'snapshot' },
-  'ffs1-apple': { newfs: { format: 1, endian: 'big', blockSize: 8192, fragSize: 1024, inodes: 500, maxcontig: 1 }, size_bytes: 4 * MIB, special: 'apple' },
-  'ffs0-solaris': { newfs: { format: 0, endian: 'big', blockSize: 8192, fragSize: 1024, inodes: 500 }, size_bytes: 4 * MIB, special: 'solaris' },
+  'ffs2-le-16k': {
+    newfs: { format: 2, endian: 'little', blockSize: 16384, fragSize: 2048, inodes: 700 },
+    size_bytes: 6 * MIB,
+  },
+  'ffs2ea-le': {
+    newfs: { format: '2ea', endian: 'little', blockSize: 8192, fragSize: 1024, inodes: 500 },
+    size_bytes: 4 * MIB,
+  },
+  'ffs2ea-be-32k': {
+    newfs: { format: '2ea', endian: 'big', blockSize: 32768, fragSize: 4096, inodes: 700 },
+    size_bytes: 12 * MIB,
+  },
+  'ffs2-le-journal': {
+    newfs: { format: 2, endian: 'little', blockSize: 8192, fragSize: 1024, inodes: 500, size: 4 * MIB },
+    size_bytes: 4 * MIB + JOURNAL_BYTES,
+    journal: { le: true },
+  },
+  'ffs1-be-journal': {
+    newfs: { format: 1, endian: 'big', blockSize: 4096, fragSize: 512, inodes: 500, size: 3 * MIB },
+    size_bytes: 3 * MIB + JOURNAL_BYTES,
+    journal: { le: true },
+  },
+  'ffs2-freebsd': {
+    newfs: { format: 2, endian: 'little', blockSize: 8192, fragSize: 1024, inodes: 500 },
+    size_bytes: 4 * MIB,
+    special: 'freebsd',
+  },
+  'ffs2-snapshot': {
+    newfs: { format: 2, endian: 'little', blockSize: 8192, fragSize: 1024, inodes: 500 },
+    size_bytes: 4 * MIB,
+    special: 'snapshot',
+  },
+  'ffs1-apple': {
+    newfs: { format: 1, endian: 'big', blockSize: 8192, fragSize: 1024, inodes: 500, maxcontig: 1 },
+    size_bytes: 4 * MIB,
+    special: 'apple',
+  },
+  'ffs0-solaris': {
+    newfs: { format: 0, endian: 'big', blockSize: 8192, fragSize: 1024, inodes: 500 },
+    size_bytes: 4 * MIB,
+    special: 'solaris',
+  },
 };
 
 export const baseNames: readonly string[] = Object.keys(PLANS);
@@ -102,7 +147,12 @@ async function fill(sys: RumpSys, bsize: number): Promise<void> {
   try {
     for (const [i, name] of ['dir', 'one', 'dir/frags', 'short'].entries()) {
       await sys.extattr_set_link(at(name), EXTATTR_NAMESPACE_USER, 'a', content(1 + i * 40, i));
-      await sys.extattr_set_link(at(name), EXTATTR_NAMESPACE_USER, 'longer.name', content(i === 2 ? bsize - 300 : 300, i));
+      await sys.extattr_set_link(
+        at(name),
+        EXTATTR_NAMESPACE_USER,
+        'longer.name',
+        content(i === 2 ? bsize - 300 : 300, i),
+      );
       await sys.extattr_set_link(at(name), EXTATTR_NAMESPACE_SYSTEM, 'posix1e.acl_access', content(50, i));
     }
   } catch (thrown) {
@@ -216,7 +266,13 @@ async function make(name: string, plan: Plan): Promise<Base> {
   }
   specialise(bytes, fs, sb, plan.special);
   const atlas = makeAtlas(bytes, journal);
-  return { name, bytes, atlas, digest: createHash('sha256').update(bytes).digest('hex').slice(0, 16), hashed: plan.special === 'freebsd' };
+  return {
+    name,
+    bytes,
+    atlas,
+    digest: createHash('sha256').update(bytes).digest('hex').slice(0, 16),
+    hashed: plan.special === 'freebsd',
+  };
 }
 
 const made = new Map<string, Base>();

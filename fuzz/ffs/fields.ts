@@ -15,9 +15,24 @@ function row(width: number, start: number, names: string): Field[] {
 
 /** A superblock; names of places that hold rotational tables in old volumes included. */
 export const SUPERBLOCK: readonly Field[] = [
-  ...row(4, 0, 'firstfield unused_1 sblkno cblkno iblkno dblkno old_cgoffset old_cgmask old_time old_size old_dsize ncg bsize fsize frag minfree'),
-  ...row(4, 64, 'old_rotdelay old_rps bmask fmask bshift fshift maxcontig maxbpg fragshift fsbtodb sbsize old_csmask old_csshift nindir inopb old_nspf'),
-  ...row(4, 128, 'optim old_npsect old_interleave old_trackskew id0 id1 old_csaddr cssize cgsize old_ntrak old_nsect old_spc old_ncyl old_cpg ipg fpg'),
+  ...row(
+    4,
+    0,
+    'firstfield unused_1 sblkno cblkno iblkno dblkno old_cgoffset old_cgmask old_time old_size old_dsize ncg bsize ' +
+      'fsize frag minfree',
+  ),
+  ...row(
+    4,
+    64,
+    'old_rotdelay old_rps bmask fmask bshift fshift maxcontig maxbpg fragshift fsbtodb sbsize old_csmask old_csshift ' +
+      'nindir inopb old_nspf',
+  ),
+  ...row(
+    4,
+    128,
+    'optim old_npsect old_interleave old_trackskew id0 id1 old_csaddr cssize cgsize old_ntrak old_nsect old_spc ' +
+      'old_ncyl old_cpg ipg fpg',
+  ),
   ...row(4, 192, 'old_cs_ndir old_cs_nbfree old_cs_nifree old_cs_nffree'),
   ...row(1, 208, 'fmod clean ronly old_flags'),
   ...row(4, 724, 'cgrotor'),
@@ -42,8 +57,18 @@ export const SUPERBLOCK: readonly Field[] = [
 export const GROUP: readonly Field[] = [
   ...row(4, 0, 'firstfield magic old_time cgx'),
   ...row(2, 16, 'old_ncyl old_niblk'),
-  ...row(4, 20, 'ndblk cs_ndir cs_nbfree cs_nifree cs_nffree rotor frotor irotor frsum0 frsum1 frsum2 frsum3 frsum4 frsum5 frsum6 frsum7'),
-  ...row(4, 84, 'old_btotoff old_boff iusedoff freeoff nextfreeoff clustersumoff clusteroff nclusterblks niblk initediblk unrefs ckhash'),
+  ...row(
+    4,
+    20,
+    'ndblk cs_ndir cs_nbfree cs_nifree cs_nffree rotor frotor irotor frsum0 frsum1 frsum2 frsum3 frsum4 frsum5 ' +
+      'frsum6 frsum7',
+  ),
+  ...row(
+    4,
+    84,
+    'old_btotoff old_boff iusedoff freeoff nextfreeoff clustersumoff clusteroff nclusterblks niblk initediblk unrefs ' +
+      'ckhash',
+  ),
   ...row(8, 136, 'time'),
 ];
 

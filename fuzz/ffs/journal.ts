@@ -1,5 +1,10 @@
 /** Makes a WAPBL journal as NetBSD leaves it after a power cut (layout: src/fs/ffs/journal/header.ts and replay.ts). */
-import { WAPBL_WC_BLOCKS, WAPBL_WC_HEADER, WAPBL_WC_INODES, WAPBL_WC_REVOCATIONS } from '../../src/fs/ffs/journal/header.js';
+import {
+  WAPBL_WC_BLOCKS,
+  WAPBL_WC_HEADER,
+  WAPBL_WC_INODES,
+  WAPBL_WC_REVOCATIONS,
+} from '../../src/fs/ffs/journal/header.js';
 
 const SECTOR = 512;
 const ENTRIES = (SECTOR - 16) / 16;
@@ -26,7 +31,10 @@ export function writeJournal(image: Uint8Array, after: Uint8Array, start: number
   const view = new DataView(image.buffer, image.byteOffset, image.length);
   const records: JournalRecord[] = [];
   const changed: number[] = [];
-  for (let at = 0; at + unit <= start; at += unit) if (Buffer.compare(image.subarray(at, at + unit), after.subarray(at, at + unit)) !== 0) changed.push(at);
+  for (let at = 0; at + unit <= start; at += unit)
+    if (Buffer.compare(image.subarray(at, at + unit), after.subarray(at, at + unit)) !== 0) {
+      changed.push(at);
+    }
   const ring = start + 2 * SECTOR;
   let at = ring;
   const head = (type: number, count: number, length: number): void => {

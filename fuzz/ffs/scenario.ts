@@ -40,7 +40,12 @@ function problemsOf(report: FsckReport): string {
 }
 
 function wheresOf(report: FsckReport): string {
-  return [...new Set(report.problems.filter((p) => p.code !== 'NOT_CLEAN').map((p) => p.code))].sort().slice(0, 3).join(' ') || report.problems.map((p) => p.code).join(' ');
+  return (
+    [...new Set(report.problems.filter((p) => p.code !== 'NOT_CLEAN').map((p) => p.code))]
+      .sort()
+      .slice(0, 3)
+      .join(' ') || report.problems.map((p) => p.code).join(' ')
+  );
 }
 
 /** Ends a mount, and looks at what the kernel had to say. */
@@ -53,10 +58,14 @@ async function endMount(probe: Probe, what: string, mounted: Mounted, clean: boo
   // What a damaged volume leaves unwritten is said, and lost; on a sound one nothing may be.
   const damaged = log.some((line) => line.startsWith('error'));
   for (const line of log) {
-    if (BUG.test(line) || (clean && BUG_IF_CLEAN.test(line))) probe.violation('bug', what, line.replace(/\d+/g, 'N').slice(0, 100), line);
+    if (BUG.test(line) || (clean && BUG_IF_CLEAN.test(line))) {
+      probe.violation('bug', what, line.replace(/\d+/g, 'N').slice(0, 100), line);
+    }
     if (LEAK.test(line) && !damaged) probe.violation('leak', what, line.replace(/\d+/g, 'N').slice(0, 100), line);
   }
-  if (resident_bytes !== 0 || dirty_bytes !== 0) probe.violation('leak', what, 'buffers', `${resident_bytes} bytes of buffers, ${dirty_bytes} of them dirty`);
+  if (resident_bytes !== 0 || dirty_bytes !== 0) {
+    probe.violation('leak', what, 'buffers', `${resident_bytes} bytes of buffers, ${dirty_bytes} of them dirty`);
+  }
 }
 
 /** What the kernel said on the last mount: shown with what went wrong. */
@@ -81,7 +90,13 @@ async function readonlyUse(probe: Probe, mutant: Mutant, dev: MutantDevice): Pro
 }
 
 /** @returns whether it could be written */
-async function readwriteUse(probe: Probe, what: string, mutant: Mutant, dev: MutantDevice, clean = false): Promise<boolean> {
+async function readwriteUse(
+  probe: Probe,
+  what: string,
+  mutant: Mutant,
+  dev: MutantDevice,
+  clean = false,
+): Promise<boolean> {
   const mounted = await probe.op(`${what}: mount`, () => mountVolume(ffs, slow(mutant, dev), 0, optionsOf(mutant)));
   if (mounted === undefined) return false;
   const { sys } = mounted;
@@ -99,7 +114,12 @@ async function readwriteUse(probe: Probe, what: string, mutant: Mutant, dev: Mut
   return writable;
 }
 
-async function checked(probe: Probe, what: string, dev: MutantDevice, mode: 'check' | 'preen' | 'repair' = 'check'): Promise<FsckReport | undefined> {
+async function checked(
+  probe: Probe,
+  what: string,
+  dev: MutantDevice,
+  mode: 'check' | 'preen' | 'repair' = 'check',
+): Promise<FsckReport | undefined> {
   return probe.op(what, () => fsck(dev, { mode }));
 }
 
@@ -110,7 +130,14 @@ async function cleanUse(probe: Probe, what: string, mutant: Mutant, dev: MutantD
   const after = await checked(probe, `${what}: check afterwards`, dev);
   probe.count('clean volumes used');
   // Who insists on a wrong dialect gets what he asked for.
-  if (after !== undefined && !after.clean && mutant.how.dialect === undefined) probe.violation('spoiled', what, wheresOf(after), `${problemsOf(after)}\nthe kernel's log: ${lastlog.slice(0, 6).join(' | ')}`);
+  if (after !== undefined && !after.clean && mutant.how.dialect === undefined) {
+    probe.violation(
+      'spoiled',
+      what,
+      wheresOf(after),
+      `${problemsOf(after)}\nthe kernel's log: ${lastlog.slice(0, 6).join(' | ')}`,
+    );
+  }
   return true;
 }
 
@@ -121,7 +148,15 @@ async function repaired(probe: Probe, mutant: Mutant): Promise<void> {
   if (report === undefined) return;
   const again = await checked(probe, 'check after repair', dev);
   if (again === undefined) return;
-  if (report.clean !== again.clean) probe.violation('lied', 'repair', wheresOf(again), `repair said ${report.clean ? 'clean' : 'not clean'}:\n${problemsOf(report)}\nthe check after it:\n${problemsOf(again)}`);
+  if (report.clean !== again.clean) {
+    probe.violation(
+      'lied',
+      'repair',
+      wheresOf(again),
+      `repair said ${report.clean ? 'clean' : 'not clean'}:\n${problemsOf(report)}\nthe check after ` +
+        `it:\n${problemsOf(again)}`,
+    );
+  }
   if (!again.clean) return;
   probe.count('repaired');
   await cleanUse(probe, 'repaired', mutant, dev);

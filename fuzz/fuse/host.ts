@@ -33,10 +33,26 @@ function rightLength(opcode: number, request: Uint8Array, length: number): boole
       const room = view.getUint32(40, true);
       return room === 0 ? length === F.fuse_getxattr_out.SIZEOF : length <= room;
     }
-    case 'readlink': return length < 4096;
-    case 'lseek': return length === F.fuse_lseek_out.SIZEOF;
-    case 'unlink': case 'rmdir': case 'rename': case 'rename2': case 'release': case 'releasedir': case 'flush': case 'fsync': case 'fsyncdir':
-    case 'setxattr': case 'removexattr': case 'access': case 'fallocate': case 'syncfs': case 'setlk': case 'setlkw':
+    case 'readlink':
+      return length < 4096;
+    case 'lseek':
+      return length === F.fuse_lseek_out.SIZEOF;
+    case 'unlink':
+    case 'rmdir':
+    case 'rename':
+    case 'rename2':
+    case 'release':
+    case 'releasedir':
+    case 'flush':
+    case 'fsync':
+    case 'fsyncdir':
+    case 'setxattr':
+    case 'removexattr':
+    case 'access':
+    case 'fallocate':
+    case 'syncfs':
+    case 'setlk':
+    case 'setlkw':
       return length === 0;
     default: return true;
   }
@@ -109,7 +125,10 @@ export class HostileHost implements Transport {
     const { user, system } = process.cpuUsage(this.cpu);
     const ms = Math.min(passed, (user + system) / 1000);
     const bytes = this.requests[this.next - 1]!;
-    const name = bytes.length >= 8 ? operationName(new DataView(bytes.buffer, bytes.byteOffset, bytes.length).getUint32(4, true)) : 'no request';
+    const name =
+      bytes.length >= 8
+        ? operationName(new DataView(bytes.buffer, bytes.byteOffset, bytes.length).getUint32(4, true))
+        : 'no request';
     if (ms > this.probe.slowest_ms) {
       this.probe.slowest_ms = ms;
       this.probe.slowest_op = name;
@@ -138,7 +157,9 @@ export class HostileHost implements Transport {
     const view = new DataView(from.u8.buffer, from.u8.byteOffset, length);
     const unique = view.getBigUint64(8, true);
     const error = view.getInt32(4, true);
-    if (view.getUint32(0, true) !== length) this.wrong('length', '', `the header says ${view.getUint32(0, true)}, it has ${length} bytes`);
+    if (view.getUint32(0, true) !== length) {
+      this.wrong('length', '', `the header says ${view.getUint32(0, true)}, it has ${length} bytes`);
+    }
     if (unique === 0n) return true; // a notification
     const sent = this.open.get(unique);
     if (sent === undefined) {
@@ -168,6 +189,10 @@ export class HostileHost implements Transport {
 
   /** After the end of the mount. */
   finish(): void {
-    for (const [unique, requests] of this.open) for (const { opcode } of requests) this.wrong('none', operationName(opcode), `no reply to request ${unique}`);
+    for (const [unique, requests] of this.open) {
+      for (const { opcode } of requests) {
+        this.wrong('none', operationName(opcode), `no reply to request ${unique}`);
+      }
+    }
   }
 }

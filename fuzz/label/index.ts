@@ -23,7 +23,9 @@ function mutant(seed: number, index: number): Mutant {
   const random = new Random(seed, index);
   const name = diskNames[index % diskNames.length]!;
   const mutations: Mutation[] = [];
-  for (let n = random.pick([1, 1, 2, 2, 3, 4, 6]); n > 0; n--) mutations.push(mutate(diskOf(name), diskOf(random.pick(diskNames)), random));
+  for (let n = random.pick([1, 1, 2, 2, 3, 4, 6]); n > 0; n--) {
+    mutations.push(mutate(diskOf(name), diskOf(random.pick(diskNames)), random));
+  }
   return { base: name, mutations, seed: random.u32(), how: random.once(4) ? {} : { sum: true } };
 }
 
@@ -32,8 +34,15 @@ function judge(probe: Probe, dev: MutantDevice, partitions: readonly Partition[]
   const wrong = (what: string, p: Partition): void => probe.violation('answer', 'scan', what, JSON.stringify(p));
   for (const p of partitions) {
     if (!Number.isSafeInteger(p.offset_bytes) || !Number.isSafeInteger(p.size_bytes)) wrong('numbers', p);
-    if (p.problem === undefined && !(p.offset_bytes >= 0 && p.size_bytes >= 0 && p.offset_bytes + p.size_bytes <= dev.size_bytes)) wrong('bounds', p);
-    if (CONTROL.test(`${p.path}${p.label ?? ''}${p.type}${p.type_name}${p.problem ?? ''}`)) wrong('control characters', p);
+    if (
+      p.problem === undefined &&
+      !(p.offset_bytes >= 0 && p.size_bytes >= 0 && p.offset_bytes + p.size_bytes <= dev.size_bytes)
+    ) {
+      wrong('bounds', p);
+    }
+    if (CONTROL.test(`${p.path}${p.label ?? ''}${p.type}${p.type_name}${p.problem ?? ''}`)) {
+      wrong('control characters', p);
+    }
   }
   if (partitions.length > MAX_PARTITIONS) probe.violation('answer', 'scan', 'count', `${partitions.length} partitions`);
 }
@@ -43,10 +52,15 @@ async function run(m: Mutant, probe: Probe): Promise<void> {
   const dev = new MutantDevice(disk.bytes, m.mutations, { readonly: true });
   if (m.how.sum === true) amend(dev, disk);
   const found = await probe.op('scan', () => scan(dev));
-  if (dev.reads > MAX_READS || dev.bytes_read > MAX_BYTES) probe.violation('answer', 'scan', 'reads', `${dev.reads} reads of ${dev.bytes_read} bytes`);
+  if (dev.reads > MAX_READS || dev.bytes_read > MAX_BYTES) {
+    probe.violation('answer', 'scan', 'reads', `${dev.reads} reads of ${dev.bytes_read} bytes`);
+  }
   const partitions = found?.partitions ?? [];
   if (found !== undefined) judge(probe, dev, partitions);
-  for (const remark of found?.remarks ?? []) if (CONTROL.test(remark)) probe.violation('answer', 'scan', 'remark', JSON.stringify(remark));
+  for (const remark of found?.remarks ?? [])
+    if (CONTROL.test(remark)) {
+      probe.violation('answer', 'scan', 'remark', JSON.stringify(remark));
+    }
   if (partitions.length > 0) probe.count('with partitions');
   probe.count('partitions', partitions.length);
   await probe.op('list', () => listPartitions(partitions));

@@ -13,7 +13,22 @@ const SECTOR = 512;
 
 function meaningful(disk: Disk): readonly number[] {
   const sectors = disk.bytes.length / SECTOR;
-  return [sectors, sectors - 1, sectors + 1, sectors / 2, disk.bytes.length, 2048, 4096, 8192, 128, 92, 0x82564557, 0x600ddeee, 0xdabe, 0xaa55];
+  return [
+    sectors,
+    sectors - 1,
+    sectors + 1,
+    sectors / 2,
+    disk.bytes.length,
+    2048,
+    4096,
+    8192,
+    128,
+    92,
+    0x82564557,
+    0x600ddeee,
+    0xdabe,
+    0xaa55,
+  ];
 }
 
 const field: Kind = (disk, _other, random) => {
@@ -22,7 +37,10 @@ const field: Kind = (disk, _other, random) => {
   const view = new DataView(disk.bytes.buffer, disk.bytes.byteOffset, disk.bytes.length);
   const was = getField(view, table.at + f.offset, f.width, table.le);
   const now = interestingValue(random, meaningful(disk), was, f.width);
-  return { label: `${table.name}.${f.name} 0x${was.toString(16)} -> 0x${now.toString(16)}`, patches: [{ at: table.at + f.offset, bytes: fieldBytes(now, f.width, table.le) }] };
+  return {
+    label: `${table.name}.${f.name} 0x${was.toString(16)} -> 0x${now.toString(16)}`,
+    patches: [{ at: table.at + f.offset, bytes: fieldBytes(now, f.width, table.le) }],
+  };
 };
 
 const bits: Kind = (disk, _other, random) => {
@@ -40,8 +58,13 @@ const filled: Kind = (disk, _other, random) => {
   const start = random.below(table.length);
   const bytes = new Uint8Array(1 + random.below(table.length - start));
   const how = random.below(4);
-  for (let i = 0; i < bytes.length; i++) bytes[i] = how === 0 ? 0 : how === 1 ? 0xff : how === 2 ? random.below(256) : 0x1b;
-  return { label: `${table.name}: ${bytes.length} bytes at ${start} ${['cleared', 'set', 'random', 'escapes'][how]!}`, patches: [{ at: table.at + start, bytes }] };
+  for (let i = 0; i < bytes.length; i++) {
+    bytes[i] = how === 0 ? 0 : how === 1 ? 0xff : how === 2 ? random.below(256) : 0x1b;
+  }
+  return {
+    label: `${table.name}: ${bytes.length} bytes at ${start} ${['cleared', 'set', 'random', 'escapes'][how]!}`,
+    patches: [{ at: table.at + start, bytes }],
+  };
 };
 
 /** A table where another one is, or one more next to it. */
@@ -61,17 +84,47 @@ const chain: Kind = (disk, _other, random) => {
   const patches: Patch[] = [];
   for (let i = 0; i < count; i++) {
     const next = random.once(40) ? random.u32() : random.once(40) ? 0 : (i + 1) * step;
-    patches.push({ at: (first + i * step) * SECTOR, bytes: mbrSector([{ type: 0x83, start: random.pick([0, 1, 8, 0xffffffff]), size: random.pick([1, 8, 0xffffffff]) }, { type: random.pick([5, 0xf, 0x85]), start: next, size: random.pick([1, 0xffffffff]) }]) });
+    patches.push({
+      at: (first + i * step) * SECTOR,
+      bytes: mbrSector([
+        { type: 0x83, start: random.pick([0, 1, 8, 0xffffffff]), size: random.pick([1, 8, 0xffffffff]) },
+        { type: random.pick([5, 0xf, 0x85]), start: next, size: random.pick([1, 0xffffffff]) },
+      ]),
+    });
   }
   return { label: `a chain of ${count} logical partitions, ${step} sectors each`, patches };
 };
 
 const cut: Kind = (disk, _other, random) => {
-  const size = random.pick([0, 1, 511, 512, 513, 1024, 4096, 8192, 16384, 65536, random.below(disk.bytes.length), disk.bytes.length - 1, disk.bytes.length - 512, disk.bytes.length * 3, 2 ** 41, 2 ** 52]);
+  const size = random.pick([
+    0,
+    1,
+    511,
+    512,
+    513,
+    1024,
+    4096,
+    8192,
+    16384,
+    65536,
+    random.below(disk.bytes.length),
+    disk.bytes.length - 1,
+    disk.bytes.length - 512,
+    disk.bytes.length * 3,
+    2 ** 41,
+    2 ** 52,
+  ]);
   return { label: `disk of ${size} bytes`, patches: [], size };
 };
 
-const KINDS: readonly (readonly [weight: number, kind: Kind])[] = [[14, field], [3, bits], [2, filled], [3, moved], [4, chain], [1, cut]];
+const KINDS: readonly (readonly [weight: number, kind: Kind])[] = [
+  [14, field],
+  [3, bits],
+  [2, filled],
+  [3, moved],
+  [4, chain],
+  [1, cut],
+];
 
 export function mutate(disk: Disk, other: Disk, random: Random): Mutation {
   for (;;) {
@@ -88,7 +141,8 @@ function words(view: DataView, length: number, le: boolean): number {
 
 /** Makes the checksum of a table right again, as far as its lengths make sense. */
 function amendTable(dev: MutantDevice, table: Table): void {
-  const put = (offset: number, value: number, width: 2 | 4): void => dev.put(fieldBytes(BigInt(value), width, table.le), 0, width, table.at + offset);
+  const put = (offset: number, value: number, width: 2 | 4): void =>
+    dev.put(fieldBytes(BigInt(value), width, table.le), 0, width, table.at + offset);
   const head = new Uint8Array(4096);
   dev.get(head, 0, head.length, table.at);
   const view = new DataView(head.buffer);

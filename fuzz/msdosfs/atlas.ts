@@ -1,7 +1,15 @@
 /** Where the structures of a sound volume lie. */
 import { DIRENT_BYTES, clusterOffset, decodeGeometry } from '../../src/fs/msdosfs/disk/bpb.js';
 import type { Geometry } from '../../src/fs/msdosfs/disk/bpb.js';
-import { ATTR_DIRECTORY, ATTR_VOLUME, D, SLOT_DELETED, SLOT_EMPTY, getStart, isLong } from '../../src/fs/msdosfs/disk/direntry.js';
+import {
+  ATTR_DIRECTORY,
+  ATTR_VOLUME,
+  D,
+  SLOT_DELETED,
+  SLOT_EMPTY,
+  getStart,
+  isLong,
+} from '../../src/fs/msdosfs/disk/direntry.js';
 import { isdot } from '../../src/fs/msdosfs/dir/parse.js';
 import { CELL_MASK, getCell } from '../../src/fs/msdosfs/space/fat.js';
 
@@ -28,8 +36,18 @@ export function makeAtlas(bytes: Uint8Array): Atlas {
     for (let c = first; c >= 2 && c < CELL_MASK[g.type] - 8 && all.length < g.clusters; c = cell(c)) all.push(c);
     return all;
   };
-  const atlas = { g, files: [] as number[], directories: [] as number[], dots: [] as number[], parts: [] as number[], unused: [] as number[], used: [] as number[], dirstarts: [] as number[] };
-  const placesOf = (clusters: readonly number[]): number[] => clusters.flatMap((c) => places(clusterOffset(g, c), g.clusterBytes));
+  const atlas = {
+    g,
+    files: [] as number[],
+    directories: [] as number[],
+    dots: [] as number[],
+    parts: [] as number[],
+    unused: [] as number[],
+    used: [] as number[],
+    dirstarts: [] as number[],
+  };
+  const placesOf = (clusters: readonly number[]): number[] =>
+    clusters.flatMap((c) => places(clusterOffset(g, c), g.clusterBytes));
   const queue = [g.type === 32 ? placesOf(chain(g.rootCluster)) : places(g.rootOffset, g.rootBytes)];
   if (g.type === 32) atlas.used.push(...chain(g.rootCluster));
   for (let dir = queue.pop(); dir !== undefined; dir = queue.pop()) {

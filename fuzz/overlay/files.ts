@@ -1,4 +1,7 @@
-/** Overlay files as they are found: new, closed, left by a process that died or a host that went down; and the disks below. */
+/**
+ * Overlay files as they are found: new, closed, left by a process that died or a host that went down; and the disks
+ * below.
+ */
 import { createHash } from 'node:crypto';
 import { MemoryDevice } from '../../src/blockdev/memory.js';
 import { overlayLayout } from '../../src/blockdev/overlay-format.js';
@@ -72,7 +75,12 @@ async function make(name: string, plan: Plan): Promise<OverlayFile> {
   for (const block of plan.written) await write(block, 0x80);
   if (plan.closed) await dev.close();
   const bytes = store.toBytes();
-  return { name, bytes, disk_bytes: plan.disk_bytes, digest: createHash('sha256').update(bytes).digest('hex').slice(0, 16) };
+  return {
+    name,
+    bytes,
+    disk_bytes: plan.disk_bytes,
+    digest: createHash('sha256').update(bytes).digest('hex').slice(0, 16),
+  };
 }
 
 export async function prepareFiles(): Promise<void> {

@@ -22,8 +22,19 @@ function mutant(seed: number, index: number): Mutant {
   const random = new Random(seed, index);
   const name = fileNames[index % fileNames.length]!;
   const mutations: Mutation[] = [];
-  for (let n = random.pick([1, 1, 2, 2, 3, 5]); n > 0; n--) mutations.push(mutate(fileOf(name), fileOf(random.pick(fileNames)), random));
-  return { base: name, mutations, seed: random.u32(), how: { sum: !random.once(4), boot: random.pick([BOOT, BOOT, OTHER_BOOT, '']), disk: random.pick(['same', 'same', 'same', 'same', 'changed', 'longer']) } };
+  for (let n = random.pick([1, 1, 2, 2, 3, 5]); n > 0; n--) {
+    mutations.push(mutate(fileOf(name), fileOf(random.pick(fileNames)), random));
+  }
+  return {
+    base: name,
+    mutations,
+    seed: random.u32(),
+    how: {
+      sum: !random.once(4),
+      boot: random.pick([BOOT, BOOT, OTHER_BOOT, '']),
+      disk: random.pick(['same', 'same', 'same', 'same', 'changed', 'longer']),
+    },
+  };
 }
 
 const disks = new Map<string, MemoryDevice>();
@@ -69,7 +80,9 @@ class Tried {
   async compare(op: string, dev: OverlayDevice, excused: (block: number) => boolean = () => false): Promise<void> {
     for (const { at, model } of this.parts) {
       const got = new Uint8Array(model.length);
-      if ((await this.probe.op(op, async () => (await dev.read(got, 0, got.length, at), true))) !== true) return this.probe.violation('answer', op, 'read', 'an overlay that was sound cannot be read');
+      if ((await this.probe.op(op, async () => (await dev.read(got, 0, got.length, at), true))) !== true) {
+        return this.probe.violation('answer', op, 'read', 'an overlay that was sound cannot be read');
+      }
       for (let i = 0; i < got.length; i++) {
         if (got[i] === model[i] || excused(Math.floor((at + i) / BLOCK))) continue;
         return this.probe.violation('answer', op, 'content', `byte ${at + i}: ${got[i]} instead of ${model[i]}`);
@@ -88,7 +101,9 @@ class Tried {
     }
     await this.probe.op('write', () => this.dev.write(new Uint8Array(length).fill(value), 0, length, at + from));
     model.fill(value, from, from + length);
-    for (let block = Math.floor((at + from) / BLOCK); block * BLOCK < at + from + length; block++) this.unflushed.add(block);
+    for (let block = Math.floor((at + from) / BLOCK); block * BLOCK < at + from + length; block++) {
+      this.unflushed.add(block);
+    }
   }
 }
 
@@ -97,9 +112,21 @@ function judge(tried: Tried, file: MutantDevice, disk: Uint8Array): void {
   const { data_offset } = overlayLayout(disk.length);
   for (const { at, model } of tried.parts) {
     for (let block = at; block < at + model.length; block += BLOCK - (block % BLOCK)) {
-      const shown = Buffer.from(model.subarray(block - at, Math.min(block - at + BLOCK - (block % BLOCK), model.length)));
-      if (shown.equals(disk.subarray(block, block + shown.length)) || shown.equals(bytesOf(file, data_offset + block, shown.length))) continue;
-      tried.probe.violation('answer', 'open', 'content', `at ${block} there is what is neither on the disk nor in the file`);
+      const shown = Buffer.from(
+        model.subarray(block - at, Math.min(block - at + BLOCK - (block % BLOCK), model.length)),
+      );
+      if (
+        shown.equals(disk.subarray(block, block + shown.length)) ||
+        shown.equals(bytesOf(file, data_offset + block, shown.length))
+      ) {
+        continue;
+      }
+      tried.probe.violation(
+        'answer',
+        'open',
+        'content',
+        `at ${block} there is what is neither on the disk nor in the file`,
+      );
     }
   }
 }
@@ -107,11 +134,18 @@ function judge(tried: Tried, file: MutantDevice, disk: Uint8Array): void {
 /** A file that has another size than it must have. */
 async function resized(m: Mutant, probe: Probe, file: MutantDevice): Promise<void> {
   const bytes = bytesOf(file, 0, file.size_bytes);
-  const ru = memoryRumpuser({ params: new Map([['_RUMPUSER_BOOT_ID', String(m.how.boot)]]), files: { '/over': bytes.slice() } });
+  const ru = memoryRumpuser({
+    params: new Map([['_RUMPUSER_BOOT_ID', String(m.how.boot)]]),
+    files: { '/over': bytes.slice() },
+  });
   const disk = diskBelow(m, fileOf(m.base).disk_bytes);
   const dev = await probe.op('open', () => openOverlay(ru, disk, '/over'));
-  if (dev !== undefined && bytes.length > 0 && overlayLayout(disk.size_bytes).file_bytes !== bytes.length) probe.violation('answer', 'open', 'size', `taken with ${bytes.length} bytes`);
-  if (dev === undefined && !Buffer.from(ru.fileBytes('/over')).equals(bytes)) probe.violation('wrote', 'open', '', 'a file that was refused was changed');
+  if (dev !== undefined && bytes.length > 0 && overlayLayout(disk.size_bytes).file_bytes !== bytes.length) {
+    probe.violation('answer', 'open', 'size', `taken with ${bytes.length} bytes`);
+  }
+  if (dev === undefined && !Buffer.from(ru.fileBytes('/over')).equals(bytes)) {
+    probe.violation('wrote', 'open', '', 'a file that was refused was changed');
+  }
   probe.count(dev === undefined ? 'refused' : 'opened');
   if (dev !== undefined) await probe.op('close', () => dev.close());
 }
@@ -121,7 +155,10 @@ async function run(m: Mutant, probe: Probe): Promise<void> {
   const last = m.mutations.findLast((mutation) => mutation.size !== undefined);
   const small = base.bytes.length < 1 << 20;
   const { file_bytes } = overlayLayout(base.disk_bytes);
-  const store = new MutantDevice(base.bytes, [...m.mutations, ...(small && last !== undefined ? [] : [{ label: '', patches: [], size: file_bytes }])]);
+  const store = new MutantDevice(base.bytes, [
+    ...m.mutations,
+    ...(small && last !== undefined ? [] : [{ label: '', patches: [], size: file_bytes }]),
+  ]);
   if (m.how.sum === true) amend(store);
   if (small && last !== undefined) return resized(m, probe, store);
   const before = store.clone();
@@ -142,7 +179,9 @@ async function run(m: Mutant, probe: Probe): Promise<void> {
   const fresh = bytesOf(before, 0, BLOCK).every((byte) => byte === 0);
   if (m.how.disk === 'longer' && !fresh) probe.violation('answer', 'open', 'size', 'taken for a disk of another size');
   // Who makes the checksum right can leave the samples out.
-  if (m.how.disk === 'changed' && m.how.sum !== true && !fresh) probe.violation('answer', 'open', 'samples', 'taken for a disk that was written to');
+  if (m.how.disk === 'changed' && m.how.sum !== true && !fresh) {
+    probe.violation('answer', 'open', 'samples', 'taken for a disk that was written to');
+  }
   const tried = new Tried(dev, probe);
   await tried.fill();
   if (m.how.disk === 'same') judge(tried, before, diskOf(base.disk_bytes));

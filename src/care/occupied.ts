@@ -1,6 +1,6 @@
 /**
- * What stands against writing a volume to a device, or changing one that is there: asked by newfs, tunefs and fsck, of the command line and of
- * the library, unless they are told to go on regardless.
+ * What stands against writing a volume to a device, or changing one that is there: asked by newfs, tunefs and fsck, of
+ * the command line and of the library, unless they are told to go on regardless.
  */
 import type { BlockDevice } from '../kernel/blkdev.js';
 import { placeOf } from '../blockdev/partition.js';
@@ -15,12 +15,19 @@ const BOOT_AREA_BYTES = 64 * 1024;
 export type SecondOpinion = (dev: BlockDevice, ignoreTables: boolean) => Promise<string | undefined>;
 
 /**
- * Why `dev` is not empty, in words that go on after its name ("holds swap space (...)"); undefined if nothing was found: then all that was
- * looked at is zeros. `size_bytes`: what of it will be used, all by default. @throws EIO
+ * Why `dev` is not empty, in words that go on after its name ("holds swap space (...)"); undefined if nothing was
+ * found: then all that was looked at is zeros. `size_bytes`: what of it will be used, all by default. @throws EIO
  */
-export async function occupied(dev: BlockDevice, options: { size_bytes?: number | undefined; second?: SecondOpinion } = {}): Promise<string | undefined> {
+export async function occupied(
+  dev: BlockDevice,
+  options: { size_bytes?: number | undefined; second?: SecondOpinion } = {},
+): Promise<string | undefined> {
   const { disk, start, end } = placeOf(dev);
-  const place = { disk, start, end: options.size_bytes === undefined ? end : Math.min(end, start + options.size_bytes) };
+  const place = {
+    disk,
+    start,
+    end: options.size_bytes === undefined ? end : Math.min(end, start + options.size_bytes),
+  };
   const claim = await claimsOnPlace(place);
   if (claim !== undefined) return claim;
   const named = dev !== disk && (await isNamed({ disk, start, end }));
@@ -34,18 +41,23 @@ export async function occupied(dev: BlockDevice, options: { size_bytes?: number 
 }
 
 /**
- * Why `dev`, on which a volume of the format `name` is expected, may be something else as well, in words that go on after its name; undefined if
- * nothing speaks against changing it. A volume that an old one shows through (its superblock was left where the new one has nothing) is such
- * a case. @throws EIO
+ * Why `dev`, on which a volume of the format `name` is expected, may be something else as well, in words that go on
+ * after its name; undefined if nothing speaks against changing it. A volume that an old one shows through (its
+ * superblock was left where the new one has nothing) is such a case. @throws EIO
  */
 export async function ambiguous(dev: BlockDevice, name: string, second?: SecondOpinion): Promise<string | undefined> {
   const found = await identify(dev);
   const own = found.find((one) => one.name === name);
   const other = found.find((one) => one.name !== name && one.kind !== 'table');
-  if (other !== undefined) return own === undefined ? holds(other) : `holds ${other.what} as well as ${own.what}: one of them is a remnant`;
+  if (other !== undefined) {
+    return own === undefined ? holds(other) : `holds ${other.what} as well as ${own.what}: one of them is a remnant`;
+  }
   if (own !== undefined) {
     const { disk, start, end } = placeOf(dev);
-    const claim = await claimsOnPlace({ disk, start, end: Math.min(end, start + (own.size_bytes ?? end - start)) }, true);
+    const claim = await claimsOnPlace(
+      { disk, start, end: Math.min(end, start + (own.size_bytes ?? end - start)) },
+      true,
+    );
     if (claim !== undefined) return `holds ${own.what}, which ${claim}`;
   }
   const said = await second?.(dev, true);

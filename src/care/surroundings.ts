@@ -1,4 +1,6 @@
-/** What else claims the place of a volume on its disk: partitions that overlap, and file systems that began before it. */
+/**
+ * What else claims the place of a volume on its disk: partitions that overlap, and file systems that began before it.
+ */
 import type { BlockDevice } from '../kernel/blkdev.js';
 import { humanSize, scan } from '../blockdev/label/scan.js';
 import type { Partition } from '../blockdev/label/partition-table.js';
@@ -21,7 +23,10 @@ interface Stretch {
 /** More than this many are not looked into for what began there; a table of a hostile disk may have thousands. */
 const ENCLOSERS_MAX = 64;
 
-/** The disk's partitions, as far as they lie on it: one of a truncated image claims what is there. Damaged tables say nothing. */
+/**
+ * The disk's partitions, as far as they lie on it: one of a truncated image claims what is there. Damaged tables say
+ * nothing.
+ */
 async function partitionsOf(disk: BlockDevice): Promise<Partition[]> {
   const { partitions } = await scan(disk).catch(() => ({ partitions: [] }));
   return partitions.filter((p) => p.size_bytes > 0 && p.offset_bytes < disk.size_bytes);
@@ -29,7 +34,11 @@ async function partitionsOf(disk: BlockDevice): Promise<Partition[]> {
 
 function stretch(p: Partition, disk: BlockDevice): Stretch {
   const { path, offset_bytes, size_bytes, type_name } = p;
-  return { name: `partition ${path} (${type_name}, ${humanSize(size_bytes)})`, start: offset_bytes, end: Math.min(disk.size_bytes, offset_bytes + size_bytes) };
+  return {
+    name: `partition ${path} (${type_name}, ${humanSize(size_bytes)})`,
+    start: offset_bytes,
+    end: Math.min(disk.size_bytes, offset_bytes + size_bytes),
+  };
 }
 
 /** A volume that begins with `outer` and reaches into the place, in words. */
@@ -41,7 +50,10 @@ async function reachesIn(place: Place, outer: Stretch, all: readonly Stretch[]):
   for (const { kind, what, size_bytes } of await identify(device)) {
     if (kind === 'table') continue;
     const reaches = size_bytes === undefined ? !others : outer.start + size_bytes > place.start;
-    if (reaches) return `lies inside ${what}${size_bytes === undefined ? '' : ` of ${humanSize(size_bytes)}`} that begins with ${outer.name}`;
+    if (reaches) {
+      return `lies inside ${what}${size_bytes === undefined ? '' : ` of ${humanSize(size_bytes)}`} that begins with ` +
+        `${outer.name}`;
+    }
   }
   return undefined;
 }
@@ -52,20 +64,26 @@ export async function isNamed({ disk, start, end }: Place): Promise<boolean> {
 }
 
 /**
- * What speaks against writing to all of this place, in words that go on after its name ("overlaps partition e (...)"). That a
- * partition lies inside another one, or inside the disk, is as it should be as long as nothing that began there reaches it.
- * `volume`: a volume is there already, of this place; partitions that begin with it are its own.
+ * What speaks against writing to all of this place, in words that go on after its name ("overlaps partition e (...)").
+ * That a partition lies inside another one, or inside the disk, is as it should be as long as nothing that began there
+ * reaches it. `volume`: a volume is there already, of this place; partitions that begin with it are its own.
  * @throws EIO
  */
 export async function claimsOnPlace(place: Place, volume = false): Promise<string | undefined> {
   const { disk, start, end } = place;
   const all = (await partitionsOf(disk)).map((p) => stretch(p, disk));
-  const inside = all.filter((p) => p.start >= start && p.end <= end && !(p.start === start && (p.end === end || volume)));
+  const inside = all.filter(
+    (p) => p.start >= start && p.end <= end && !(p.start === start && (p.end === end || volume)),
+  );
   if (inside.length > 0) return `has inside it ${inside.map((p) => p.name).join(', ')}`;
-  const across = all.filter((p) => p.start < end && p.end > start && !(p.start <= start && p.end >= end) && !(volume && p.start === start));
+  const across = all.filter(
+    (p) => p.start < end && p.end > start && !(p.start <= start && p.end >= end) && !(volume && p.start === start),
+  );
   if (across.length > 0) return `overlaps ${across.map((p) => p.name).join(', ')}`;
   const enclosing = all.filter((p) => p.start < start && p.end >= end);
-  if (start > 0) enclosing.push({ name: `the whole disk (${humanSize(disk.size_bytes)})`, start: 0, end: disk.size_bytes });
+  if (start > 0) {
+    enclosing.push({ name: `the whole disk (${humanSize(disk.size_bytes)})`, start: 0, end: disk.size_bytes });
+  }
   const distinct = enclosing.filter((p, i) => enclosing.findIndex((q) => q.start === p.start && q.end === p.end) === i);
   for (const outer of distinct.slice(0, ENCLOSERS_MAX)) {
     const reached = await reachesIn(place, outer, all);

@@ -17,7 +17,11 @@ interface Answer {
 
 function ask(args: readonly string[]): Answer | undefined {
   for (const program of PLACES) {
-    const { status, stdout, error } = spawnSync(program, args, { encoding: 'latin1', timeout: TIMEOUT_MS, stdio: ['ignore', 'pipe', 'ignore'] });
+    const { status, stdout, error } = spawnSync(program, args, {
+      encoding: 'latin1',
+      timeout: TIMEOUT_MS,
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
     if (error === undefined) return { status, stdout };
   }
   return undefined;
@@ -28,10 +32,15 @@ function field(text: string, name: string): string | undefined {
 }
 
 /**
- * What blkid finds on `dev`, a part of the image or device `path`, in words; undefined if it finds nothing, cannot be asked, or finds only
- * what `known` (its names of types) holds. With `ignoreTables` partition tables do not count.
+ * What blkid finds on `dev`, a part of the image or device `path`, in words; undefined if it finds nothing, cannot be
+ * asked, or finds only what `known` (its names of types) holds. With `ignoreTables` partition tables do not count.
  */
-export function blkid(path: string, dev: BlockDevice, ignoreTables: boolean, known: ReadonlySet<string> = new Set()): string | undefined {
+export function blkid(
+  path: string,
+  dev: BlockDevice,
+  ignoreTables: boolean,
+  known: ReadonlySet<string> = new Set(),
+): string | undefined {
   const { start } = placeOf(dev);
   const answer = ask(['-p', '-o', 'export', '-O', String(start), '-S', String(dev.size_bytes), '--', path]);
   if (answer === undefined || answer.status === null || answer.status === EXIT_NOTHING) return undefined;

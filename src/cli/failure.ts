@@ -1,6 +1,9 @@
 import { Errno } from '../kernel/errno.js';
 
-/** Exit statuses. Those of mount follow mount(8): 1 wrong use or permission, 2 a fault of this program, 32 the mount failed. */
+/**
+ * Exit statuses. Those of mount follow mount(8): 1 wrong use or permission, 2 a fault of this program, 32 the mount
+ * failed.
+ */
 export const EXIT_USAGE = 1;
 export const EXIT_BUG = 2;
 export const EXIT_MOUNT = 32;

@@ -69,16 +69,25 @@ async function copyEntry(filler: Filler, from: Buffer, to: Buffer, st: BigIntSta
     return;
   }
   if (st.nlink > 1n) filler.links.set(key, to);
-  if (st.isFile()) await copyFile(filler, from, to);
-  else if (st.isSymbolicLink()) await sys.symlink(readlinkSync(from, { encoding: 'buffer' }), to);
-  else if (st.isFIFO()) await sys.mknod(to, S_IFIFO | 0o600, 0n);
-  else if (st.isBlockDevice() || st.isCharacterDevice()) await sys.mknod(to, (st.isBlockDevice() ? S_IFBLK : S_IFCHR) | 0o600, rdev(st.rdev));
-  else return; // A socket is nothing without the process that made it.
+  if (st.isFile()) {
+    await copyFile(filler, from, to);
+  } else if (st.isSymbolicLink()) {
+    await sys.symlink(readlinkSync(from, { encoding: 'buffer' }), to);
+  } else if (st.isFIFO()) {
+    await sys.mknod(to, S_IFIFO | 0o600, 0n);
+  } else if (st.isBlockDevice() || st.isCharacterDevice()) {
+    await sys.mknod(to, (st.isBlockDevice() ? S_IFBLK : S_IFCHR) | 0o600, rdev(st.rdev));
+  } else {
+    return;
+  } // A socket is nothing without the process that made it.
   await copyAttributes(sys, st, to);
   filler.entries++;
 }
 
-/** Copies a tree: content, owners, modes, times, hard links, device nodes. Directories get their times when they are full. */
+/**
+ * Copies a tree: content, owners, modes, times, hard links, device nodes. Directories get their times when they are
+ * full.
+ */
 async function copyTree(filler: Filler, from: Buffer, to: Buffer): Promise<void> {
   const done: { st: BigIntStats; to: Buffer }[] = [];
   const pending: { from: Buffer; to: Buffer }[] = [{ from, to }];
@@ -132,8 +141,17 @@ class LentDevice implements BlockDevice {
   }
 }
 
-/** Fills a new volume with a copy of a directory of the host (`newfs --from`). `check` is asked before each entry and each MiB, and ends it by throwing. */
-export async function fill(ru: Rumpuser, volume: BlockDevice, format: Format, directory: string, check: () => Promise<void>): Promise<{ entries: number; bytes: number }> {
+/**
+ * Fills a new volume with a copy of a directory of the host (`newfs --from`). `check` is asked before each entry and
+ * each MiB, and ends it by throwing.
+ */
+export async function fill(
+  ru: Rumpuser,
+  volume: BlockDevice,
+  format: Format,
+  directory: string,
+  check: () => Promise<void>,
+): Promise<{ entries: number; bytes: number }> {
   const rump = await RumpKernel.boot({ rumpuser: ru, components: [tmpfs, await format.load()] });
   rump.sys.umask(0);
   await rump.sys.mkdir('/volume', 0o755);

@@ -11,7 +11,9 @@ export const DEFAULT_FORMAT = 'ffs';
 /** The format that `-t` names. @throws Failure for one that there is not */
 export async function formatOf(type: string): Promise<Format> {
   const found = formatNamed(type);
-  if (found === undefined) throw new Failure(`-t ${type}: no such file system; there are ${FORMATS.map(({ name }) => name).join(', ')}`);
+  if (found === undefined) {
+    throw new Failure(`-t ${type}: no such file system; there are ${FORMATS.map(({ name }) => name).join(', ')}`);
+  }
   const format = await found.load();
   const implied = format.implied?.[type.toLowerCase()];
   return implied === undefined ? format : implying(format, implied);
@@ -44,7 +46,10 @@ export function mostLikely(found: readonly Detected[], where: string): Format | 
   return first.format;
 }
 
-/** What is on the device; undefined if it is nothing that rumpfuse knows. @throws Failure if it may be several things */
+/**
+ * What is on the device; undefined if it is nothing that rumpfuse knows.
+ * @throws Failure if it may be several things
+ */
 export async function formatOn(device: BlockDevice): Promise<Format | undefined> {
   return mostLikely(await detect(device), device.name);
 }

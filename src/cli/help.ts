@@ -23,7 +23,9 @@ function list(formats: readonly Format[]): string {
 /** Of `mount -t TYPE`. */
 function ofMount(format: Format): string {
   const options = format.options.map(mountOption);
-  return options.length === 0 ? `${format.name} has no mount options of its own.` : `Mount options of ${format.name}:\n${options.join('\n')}`;
+  return options.length === 0
+    ? `${format.name} has no mount options of its own.`
+    : `Mount options of ${format.name}:\n${options.join('\n')}`;
 }
 
 /** What follows the options. @throws Failure -t names no format */

@@ -10,10 +10,13 @@ const NAMES: Record<number, string> = { 10: 'trace', 20: 'debug', 30: 'info', 40
 function forPeople(record: string): string {
   const { level, msg, ...fields } = JSON.parse(record) as { level: number; msg: string; [key: string]: unknown };
   delete fields['time'];
-  const extra = Object.entries(fields).map(([key, value]) => `${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`);
+  const extra = Object.entries(fields).map(
+    ([key, value]) => `${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`,
+  );
   const kind = level === 30 ? '' : `${NAMES[level] ?? level}: `;
   // Of several lines each but the first is set in: none can be taken for another message.
-  return `rumpfuse: ${kind}${`${msg}${extra.length ? ` (${extra.join(' ')})` : ''}`.split('\n').map(printable).join('\n  ')}\n`;
+  return `rumpfuse: ` +
+    `${kind}${`${msg}${extra.length ? ` (${extra.join(' ')})` : ''}`.split('\n').map(printable).join('\n  ')}\n`;
 }
 
 /**

@@ -1,4 +1,19 @@
-import { accessSync, closeSync, constants, fstatSync, lstatSync, mkdirSync, openSync, readFileSync, readSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  accessSync,
+  closeSync,
+  constants,
+  fstatSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 import { printable } from '../kernel/printable.js';
 import { readMountinfo } from '../fuse/mount/mountinfo.js';
@@ -60,7 +75,9 @@ export function recordDirectory(): string {
   return runtime ? path.join(runtime, 'rumpfuse') : `/tmp/rumpfuse-${uid}`;
 }
 
-/** Below /tmp somebody else may have been there first: his records must not be believed, nor may ours be written to him. */
+/**
+ * Below /tmp somebody else may have been there first: his records must not be believed, nor may ours be written to him.
+ */
 function ours(): boolean {
   try {
     const st = lstatSync(recordDirectory());
@@ -74,14 +91,27 @@ function makeRecordDirectory(): void {
   try {
     mkdirSync(recordDirectory(), { recursive: true, mode: 0o700 });
   } catch (error) {
-    throw new Failure(`${recordDirectory()} is needed for the records of mounts and cannot be made (${words(error)})${outerUid() === 0 ? '' : '; XDG_RUNTIME_DIR names another place'}`);
+    const hint = outerUid() === 0 ? '' : '; XDG_RUNTIME_DIR names another place';
+    throw new Failure(
+      `${recordDirectory()} is needed for the records of mounts and cannot be made (${words(error)})${hint}`,
+    );
   }
   try {
     accessSync(recordDirectory(), constants.W_OK);
   } catch (error) {
-    throw new Failure(`${recordDirectory()} ${words(error)}: the records of mounts and their logs cannot be written there${outerUid() === 0 ? ' (a file system that can be written, a tmpfs, belongs on /run)' : '; XDG_RUNTIME_DIR names another place'}`);
+    const hint = outerUid() === 0
+      ? ' (a file system that can be written, a tmpfs, belongs on /run)'
+      : '; XDG_RUNTIME_DIR names another place';
+    throw new Failure(
+      `${recordDirectory()} ${words(error)}: the records of mounts and their logs cannot be written there${hint}`,
+    );
   }
-  if (!ours()) throw new Failure(`${recordDirectory()} belongs to somebody else, or others may write to it: it must be removed before anything can be mounted`);
+  if (!ours()) {
+    throw new Failure(
+      `${recordDirectory()} belongs to somebody else, or others may write to it: it must be removed before anything ` +
+        'can be mounted',
+    );
+  }
 }
 
 function recordFile(device: string): string {
@@ -103,7 +133,10 @@ export function writeRecord(device: string, record: MountRecord): void {
   renameSync(`${file}.new`, file);
 }
 
-/** Removes the record of a mount that has ended, and its log; a newer mount that was given the same device number keeps its own. */
+/**
+ * Removes the record of a mount that has ended, and its log; a newer mount that was given the same device number keeps
+ * its own.
+ */
 export function removeRecord(device: string, pid: number): void {
   if (!ours()) return;
   for (const file of [recordFile(device), besideFile(device, pid)]) {
@@ -195,7 +228,11 @@ export function dropStaleRecords(mounts: readonly HostMount[], target?: string):
     const said = record?.log === undefined ? [] : readLog(record.log);
     if (record?.log !== undefined && said.length > 0) {
       ended.push({ record, said });
-      if (target !== record.mountpoint && target !== record.image && Date.now() - statSync(record.log).mtimeMs < TOLD_MS) {
+      if (
+        target !== record.mountpoint &&
+        target !== record.image &&
+        Date.now() - statSync(record.log).mtimeMs < TOLD_MS
+      ) {
         keep(record.log);
         continue;
       }
@@ -227,10 +264,17 @@ function readRecord(device: string): MountRecord | undefined {
   return ours() ? readRecordFile(recordFile(device)) : undefined;
 }
 
-/** The supervisor of a mount of that image that has been unmounted (umount(8) does not wait), and is still writing or has just ended; undefined: there is none on record. */
+/**
+ * The supervisor of a mount of that image that has been unmounted (umount(8) does not wait), and is still writing or
+ * has just ended; undefined: there is none on record.
+ */
 export function finishing(image: string): number | undefined {
   if (!ours()) return undefined;
-  const mounted = new Set(readMountinfo().filter((mount) => mount.fstype === FSTYPE).map((mount) => `${mount.device} ${mount.mountpoint}`));
+  const mounted = new Set(
+    readMountinfo()
+      .filter((mount) => mount.fstype === FSTYPE)
+      .map((mount) => `${mount.device} ${mount.mountpoint}`),
+  );
   for (const name of readdirSync(recordDirectory())) {
     const device = /^(\d+)-(\d+)(?:-\d+)?\.json$/.exec(name);
     const record = device === null ? undefined : readRecordFile(path.join(recordDirectory(), name));
@@ -240,7 +284,9 @@ export function finishing(image: string): number | undefined {
   return undefined;
 }
 
-/** The supervisor of a mount that nothing is on record about (its launcher was killed at the last moment): by its title. */
+/**
+ * The supervisor of a mount that nothing is on record about (its launcher was killed at the last moment): by its title.
+ */
 function findSupervisor(mountpoint: string): number | undefined {
   const title = `rumpfuse: supervisor of ${mountpoint}`;
   for (const pid of readdirSync('/proc')) {
@@ -266,16 +312,23 @@ export function alive(pid: number): boolean {
 
 /** All mounts of rumpfuse, in the order in which they were made. */
 export function listMounts(): HostMount[] {
-  return readMountinfo().filter((mount) => mount.fstype === FSTYPE).map(({ device, mountpoint, source, options }) => {
-    const record = readRecord(device);
-    const standing = readStanding(record?.standing);
-    const server_pid = standing?.server_pid ?? record?.server_pid;
-    const details = record === undefined ? undefined : { ...record, ...(server_pid !== undefined ? { server_pid } : {}) };
-    const pid = details?.pid ?? findSupervisor(mountpoint);
-    return {
-      device, mountpoint, source, options,
-      ...(details !== undefined ? { details } : {}), ...(standing !== undefined ? { standing } : {}),
-      ...(pid !== undefined && alive(pid) ? { pid } : {}),
-    };
-  });
+  return readMountinfo()
+    .filter((mount) => mount.fstype === FSTYPE)
+    .map(({ device, mountpoint, source, options }) => {
+      const record = readRecord(device);
+      const standing = readStanding(record?.standing);
+      const server_pid = standing?.server_pid ?? record?.server_pid;
+      const details =
+        record === undefined ? undefined : { ...record, ...(server_pid !== undefined ? { server_pid } : {}) };
+      const pid = details?.pid ?? findSupervisor(mountpoint);
+      return {
+        device,
+        mountpoint,
+        source,
+        options,
+        ...(details !== undefined ? { details } : {}),
+        ...(standing !== undefined ? { standing } : {}),
+        ...(pid !== undefined && alive(pid) ? { pid } : {}),
+      };
+    });
 }

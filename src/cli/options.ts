@@ -1,4 +1,14 @@
-import { MNT_ASYNC, MNT_NOATIME, MNT_NODEV, MNT_NOEXEC, MNT_NOGRPID, MNT_NOSUID, MNT_RDONLY, MNT_RELATIME, MNT_SYNCHRONOUS } from '../kernel/fcntl.js';
+import {
+  MNT_ASYNC,
+  MNT_NOATIME,
+  MNT_NODEV,
+  MNT_NOEXEC,
+  MNT_NOGRPID,
+  MNT_NOSUID,
+  MNT_RDONLY,
+  MNT_RELATIME,
+  MNT_SYNCHRONOUS,
+} from '../kernel/fcntl.js';
 import { Failure } from './failure.js';
 import { parseBytes } from './units.js';
 
@@ -32,7 +42,27 @@ export interface MountOptions {
 }
 
 /** Options of mount(8) and fstab(5) that say something to those programs and nothing to us. */
-const IGNORED = new Set(['defaults', 'auto', 'noauto', 'user', 'nouser', 'users', 'owner', 'group', '_netdev', 'nofail', 'nodiratime', 'diratime', 'loop', 'nolazytime', 'strictatime', 'iversion', 'noiversion', 'silent', 'loud']);
+const IGNORED = new Set([
+  'defaults',
+  'auto',
+  'noauto',
+  'user',
+  'nouser',
+  'users',
+  'owner',
+  'group',
+  '_netdev',
+  'nofail',
+  'nodiratime',
+  'diratime',
+  'loop',
+  'nolazytime',
+  'strictatime',
+  'iversion',
+  'noiversion',
+  'silent',
+  'loud',
+]);
 
 /** Splits at commas that no backslash escapes. */
 function split(list: string): string[] {
@@ -44,7 +74,11 @@ function split(list: string): string[] {
  * (the driver is not known yet) every unknown name is taken for one of the driver's.
  * @throws Failure
  */
-export function parseMountOptions(lists: readonly string[], root: boolean, driverOptions: ReadonlySet<string> | undefined): MountOptions {
+export function parseMountOptions(
+  lists: readonly string[],
+  root: boolean,
+  driverOptions: ReadonlySet<string> | undefined,
+): MountOptions {
   const options: MountOptions = {
     flags: MNT_RELATIME, mustWrite: false, suid: false, dev: false, exec: true,
     allowOther: root, defaultPermissions: true, channel: 'dev-fuse', standby: true, survive: true, driver: new Map(),
@@ -89,19 +123,25 @@ export function parseMountOptions(lists: readonly string[], root: boolean, drive
       case 'nosurvive': options.survive = false; break;
       case 'watchdog': {
         const seconds = Number(need());
-        if (!(seconds >= 0 && seconds <= 86400)) throw new Failure(`-o watchdog=${value}: seconds, from 0 (none) to 86400`);
+        if (!(seconds >= 0 && seconds <= 86400)) {
+          throw new Failure(`-o watchdog=${value}: seconds, from 0 (none) to 86400`);
+        }
         options.watchdog_s = seconds;
         break;
       }
       case 'channel': {
         const channel = need();
-        if (channel !== 'dev-fuse' && channel !== 'fuse-native') throw new Failure(`-o channel=${channel}: the channels are dev-fuse and fuse-native`);
+        if (channel !== 'dev-fuse' && channel !== 'fuse-native') {
+          throw new Failure(`-o channel=${channel}: the channels are dev-fuse and fuse-native`);
+        }
         options.channel = channel;
         break;
       }
       default:
         if (IGNORED.has(name) || name.startsWith('x-') || name.startsWith('X-') || name.startsWith('comment')) break;
-        if (driverOptions !== undefined && !driverOptions.has(name)) throw new Failure(`-o ${name}: no such option (rumpfuse mount --help lists them)`);
+        if (driverOptions !== undefined && !driverOptions.has(name)) {
+          throw new Failure(`-o ${name}: no such option (rumpfuse mount --help lists them)`);
+        }
         options.driver.set(name, value ?? true);
     }
   }

@@ -11,7 +11,12 @@ const VOLUME_BYTES = 4 << 20;
 const AT = '/volume';
 
 /** `goOn`: is there still time? Asked between the scenes. Nothing that goes wrong here matters. */
-export async function rehearse(ru: Rumpuser, loaded: readonly Loaded[], components: readonly Component[], goOn: () => Promise<boolean>): Promise<void> {
+export async function rehearse(
+  ru: Rumpuser,
+  loaded: readonly Loaded[],
+  components: readonly Component[],
+  goOn: () => Promise<boolean>,
+): Promise<void> {
   const [first] = loaded;
   if (first?.make === undefined) return;
   const { format, make } = first;

@@ -1,4 +1,6 @@
-/** The program of a server process: a kernel with the one driver that the mount needs, on the descriptor it was given. */
+/**
+ * The program of a server process: a kernel with the one driver that the mount needs, on the descriptor it was given.
+ */
 import type { BlockDevice } from '../kernel/blkdev.js';
 import { E, Errno, errno } from '../kernel/errno.js';
 import { MNT_RDONLY, O_PATH } from '../kernel/fcntl.js';
@@ -74,10 +76,17 @@ async function openDisks(ru: Rumpuser, args: ServerArguments, readonly: boolean)
   return { disk, overlay, file_bytes: Math.max(disk_bytes, overlay.size_bytes) };
 }
 
-/** The volume's bytes of the disk: as they were found by a survey, or from an offset on, or all. @throws EINVAL the disk is shorter than that */
+/**
+ * The volume's bytes of the disk: as they were found by a survey, or from an offset on, or all.
+ * @throws EINVAL the disk is shorter than that
+ */
 function placeOn(disk: BlockDevice, args: ServerArguments, place: Place | undefined): BlockDevice {
-  if (place !== undefined && args.partition !== undefined) return new PartitionDevice(disk, place.start, place.end - place.start, `${disk.name} partition ${args.partition}`);
-  if (args.offset !== undefined) return new PartitionDevice(disk, args.offset, disk.size_bytes - args.offset, `${disk.name} at ${args.offset}`);
+  if (place !== undefined && args.partition !== undefined) {
+    return new PartitionDevice(disk, place.start, place.end - place.start, `${disk.name} partition ${args.partition}`);
+  }
+  if (args.offset !== undefined) {
+    return new PartitionDevice(disk, args.offset, disk.size_bytes - args.offset, `${disk.name} at ${args.offset}`);
+  }
   return disk;
 }
 
@@ -86,7 +95,9 @@ async function volumeOf(ru: Rumpuser, { disk, overlay }: Disks, place: BlockDevi
   if (overlay === undefined) return place;
   const { start, end } = placeOf(place);
   const over = await overlayOn(ru, disk, overlay, { start, end });
-  return place === disk ? over : new PartitionDevice(over, start, place.size_bytes, `${place.name} (overlay ${overlay.name})`);
+  return place === disk
+    ? over
+    : new PartitionDevice(over, start, place.size_bytes, `${place.name} (overlay ${overlay.name})`);
 }
 
 /** What of the disks it takes to serve the volume at `place`. */
@@ -96,16 +107,25 @@ function reaches({ disk, overlay }: Disks, place: BlockDevice, readonly: boolean
   // What is copied up begins and ends with the overlay's blocks.
   const from = start - (start % OVERLAY_BLOCK_BYTES);
   const to = Math.min(disk.size_bytes, Math.ceil(end / OVERLAY_BLOCK_BYTES) * OVERLAY_BLOCK_BYTES);
-  return [{ fd: DEVICE_FD, start: from, end: to, write: false, discard: false }, { fd: OVERLAY_FD, start: 0, end: overlay.size_bytes, write: true, discard: false }];
+  return [
+    { fd: DEVICE_FD, start: from, end: to, write: false, discard: false },
+    { fd: OVERLAY_FD, start: 0, end: overlay.size_bytes, write: true, discard: false },
+  ];
 }
 
-/** The partition table is the disk's: an overlay may come from anybody, and is not to say which part of the disk is shown. */
+/**
+ * The partition table is the disk's: an overlay may come from anybody, and is not to say which part of the disk is
+ * shown.
+ */
 const survey: Survey = async (raw, lockDown) => {
   const args = raw as ServerArguments;
   const ru = nodeRumpuser({ log: openLog(args.logLevel, args.logJson) });
   const disk = await imageFromFd(ru, DEVICE_FD, args.image, { readonly: true });
   await prepareNodeRumpuser();
-  await lockDown({ file_bytes: 0, reaches: [{ fd: DEVICE_FD, start: 0, end: disk.size_bytes, write: false, discard: false }] });
+  await lockDown({
+    file_bytes: 0,
+    reaches: [{ fd: DEVICE_FD, start: 0, end: disk.size_bytes, write: false, discard: false }],
+  });
   const volume = await selectVolume(disk, args);
   const formats = args.type === undefined ? await candidates(volume) : [];
   return { ...placeOf(volume), formats: formats.map(({ name }) => name) };
@@ -114,12 +134,25 @@ const survey: Survey = async (raw, lockDown) => {
 /** Says what is there instead of a volume that could be mounted: loaded where it may be needed. */
 type Identify = typeof identifyModule;
 
-/** In place of "no file system": which partitions there are to choose from, of a disk of which none was chosen; or what else it is. */
-async function whatInstead(error: unknown, args: ServerArguments, device: BlockDevice | undefined, identify: Identify | undefined): Promise<unknown> {
+/**
+ * In place of "no file system": which partitions there are to choose from, of a disk of which none was chosen; or what
+ * else it is.
+ */
+async function whatInstead(
+  error: unknown,
+  args: ServerArguments,
+  device: BlockDevice | undefined,
+  identify: Identify | undefined,
+): Promise<unknown> {
   if (!(error instanceof Errno) || error.errno !== E.EFTYPE || device === undefined) return error;
   if (args.partition === undefined && args.offset === undefined) {
     const { partitions } = await scan(device).catch(() => ({ partitions: [] }));
-    if (partitions.length > 0) return errno(E.EFTYPE, `${args.image} is divided into partitions: choose one with --partition (${listPartitions(partitions)})`);
+    if (partitions.length > 0) {
+      return errno(
+        E.EFTYPE,
+        `${args.image} is divided into partitions: choose one with --partition (${listPartitions(partitions)})`,
+      );
+    }
   }
   const other = await identify?.notMountable(device);
   return other === undefined ? error : errno(E.EFTYPE, `${device.name} ${identify!.holds(other)}`);
@@ -155,7 +188,10 @@ const open: OpenVolume = async (raw, how) => {
   const components = [...new Set([tmpfs, ...loaded.map(({ component }) => component)])];
   const rehearsal = how.heir ? await import('./rehearsal.js') : undefined;
   const place = disks === undefined ? undefined : placeOn(disks.disk, args, how.place);
-  const use: DiskUse = { file_bytes: disks?.file_bytes ?? 0, reaches: disks === undefined ? [] : reaches(disks, place!, (flags & MNT_RDONLY) !== 0) };
+  const use: DiskUse = {
+    file_bytes: disks?.file_bytes ?? 0,
+    reaches: disks === undefined ? [] : reaches(disks, place!, (flags & MNT_RDONLY) !== 0),
+  };
   await how.lockDown(use, async (goOn) => rehearsal?.rehearse(ru, loaded, components, goOn));
   const rump = await RumpKernel.boot({
     rumpuser: ru, components, bufcache_bytes: BUFCACHE_BYTES, ...(how.keep !== undefined ? { keep: how.keep } : {}),

@@ -1,6 +1,7 @@
 /**
- * The tools that work on volumes of any format: what of the command line is everybody's, and what is the format's. Which format it is must be known
- * before the command line can be read as a whole: it is what -t says, or what is on the image.
+ * The tools that work on volumes of any format: what of the command line is everybody's, and what is the format's.
+ * Which format it is must be known before the command line can be read as a whole: it is what -t says, or what is on
+ * the image.
  */
 import { statSync } from 'node:fs';
 import type { Options } from 'yargs';
@@ -28,15 +29,22 @@ function given(args: readonly string[], names: readonly string[]): string | unde
   let value: string | undefined;
   args.forEach((arg, i) => {
     for (const name of names) {
-      if (arg === name) value = args[i + 1];
-      else if (name.startsWith('--') && arg.startsWith(`${name}=`)) value = arg.slice(name.length + 1);
-      else if (!name.startsWith('--') && arg.startsWith(name) && !arg.startsWith('--')) value = arg.slice(name.length).replace(/^=/, '');
+      if (arg === name) {
+        value = args[i + 1];
+      } else if (name.startsWith('--') && arg.startsWith(`${name}=`)) {
+        value = arg.slice(name.length + 1);
+      } else if (!name.startsWith('--') && arg.startsWith(name) && !arg.startsWith('--')) {
+        value = arg.slice(name.length).replace(/^=/, '');
+      }
     }
   });
   return value;
 }
 
-/** What is on an image; undefined also where it cannot be looked at: whoever uses it will say why. @throws Failure it may be several things */
+/**
+ * What is on an image; undefined also where it cannot be looked at: whoever uses it will say why.
+ * @throws Failure it may be several things
+ */
 async function foundOn(where: Where): Promise<Format | undefined> {
   const disk = await openDisk(nodeRumpuser(), where, { readonly: true, exclusive: false }).catch(() => undefined);
   if (disk === undefined) return undefined;
@@ -56,7 +64,10 @@ function filesAmong(args: readonly string[]): string[] {
   });
 }
 
-/** What the command line is about, if it is one of the tools. @throws Failure -t names no format; the image may hold several */
+/**
+ * What the command line is about, if it is one of the tools.
+ * @throws Failure -t names no format; the image may hold several
+ */
 export async function choose(args: readonly string[]): Promise<Chosen | undefined> {
   const tool = args[0] as ToolName;
   if (!Object.hasOwn(TOOLS, tool)) return undefined;
@@ -75,7 +86,10 @@ export async function choose(args: readonly string[]): Promise<Chosen | undefine
 }
 
 /** An option as yargs is to have it. */
-function yargsOption({ alias, kind, describe, choices, default: value, optional }: FormatOption, group: string): Options {
+function yargsOption(
+  { alias, kind, describe, choices, default: value, optional }: FormatOption,
+  group: string,
+): Options {
   const type = kind === 'flag' ? 'boolean' : kind === 'number' ? 'number' : 'string';
   return {
     type, describe, group,
@@ -88,11 +102,20 @@ function yargsOption({ alias, kind, describe, choices, default: value, optional 
 
 /** The format's own options of a tool. */
 export function yargsOptions({ format, tool }: Chosen): Record<string, Options> {
-  return Object.fromEntries(optionsOf(format, tool).map((option) => [option.name, yargsOption(option, `Options of ${format.name}:`)]));
+  return Object.fromEntries(
+    optionsOf(format, tool).map((option) => [option.name, yargsOption(option, `Options of ${format.name}:`)]),
+  );
 }
 
-/** Those whose value may be left out, and must not take the argument behind them for one: `-x` and `--xyz`, each with the name that it stands for. */
+/**
+ * Those whose value may be left out, and must not take the argument behind them for one: `-x` and `--xyz`, each with
+ * the name that it stands for.
+ */
 export function optionalFlags({ format, tool }: Chosen): Map<string, string> {
   const optional = optionsOf(format, tool).filter((option) => option.optional === true);
-  return new Map(optional.flatMap(({ name, alias = [] }) => [name, ...[alias].flat()].map((word) => [word.length === 1 ? `-${word}` : `--${word}`, `--${name}`])));
+  return new Map(
+    optional.flatMap(({ name, alias = [] }) =>
+      [name, ...[alias].flat()].map((word) => [word.length === 1 ? `-${word}` : `--${word}`, `--${name}`]),
+    ),
+  );
 }

@@ -1,6 +1,6 @@
 /**
- * Which format a server serves. What may be needed is loaded before the server is locked down: a survey, a confined process of its own, has
- * compared bytes at fixed places; what is really there is decided afterwards.
+ * Which format a server serves. What may be needed is loaded before the server is locked down: a survey, a confined
+ * process of its own, has compared bytes at fixed places; what is really there is decided afterwards.
  */
 import type { BlockDevice } from '../kernel/blkdev.js';
 import { E, errno } from '../kernel/errno.js';
@@ -22,7 +22,10 @@ async function load(format: Format, rehearse: boolean): Promise<Loaded> {
   return { format, component: await format.load(), ...(rehearse ? { make: await format.tools.make?.load() } : {}) };
 }
 
-/** By their names: what is asked for, or what a survey has found that the disk may hold. @throws ENODEV no such format */
+/**
+ * By their names: what is asked for, or what a survey has found that the disk may hold.
+ * @throws ENODEV no such format
+ */
 export async function loadFormats(names: readonly string[], rehearse: boolean): Promise<Loaded[]> {
   const loaded: Loaded[] = [];
   for (const name of names) {
@@ -33,7 +36,10 @@ export async function loadFormats(names: readonly string[], rehearse: boolean): 
   return loaded;
 }
 
-/** The one to mount; for the only one that may be, the mount itself says what is wrong with it. @throws EFTYPE there is none; EINVAL there are several; EIO */
+/**
+ * The one to mount; for the only one that may be, the mount itself says what is wrong with it.
+ * @throws EFTYPE there is none; EINVAL there are several; EIO
+ */
 export async function choose(loaded: readonly Loaded[], device: BlockDevice | undefined): Promise<Loaded> {
   if (loaded.length === 1 || device === undefined) return loaded[0]!;
   const found = await rank(device, loaded.map(({ format }) => format));
@@ -45,7 +51,9 @@ export async function choose(loaded: readonly Loaded[], device: BlockDevice | un
 /** @throws EINVAL an option that the format does not have */
 export function checkOptions({ name, options }: Format, given: ReadonlyMap<string, string | true>): void {
   for (const option of given.keys()) {
-    if (!options.some((known) => known.name === option)) throw errno(E.EINVAL, `-o ${option}: ${name} has no such option (rumpfuse mount -t ${name} --help lists them)`);
+    if (!options.some((known) => known.name === option)) {
+      throw errno(E.EINVAL, `-o ${option}: ${name} has no such option (rumpfuse mount -t ${name} --help lists them)`);
+    }
   }
 }
 
@@ -56,7 +64,10 @@ export interface Asker {
   readonly umask: number;
 }
 
-/** Of a format that keeps no owners (it has an option umask) all files belong to who mounts, with his umask, unless he said otherwise. */
+/**
+ * Of a format that keeps no owners (it has an option umask) all files belong to who mounts, with his umask, unless he
+ * said otherwise.
+ */
 export function askersOwn({ options }: Format, given: Map<string, string | true>, { uid, gid, umask }: Asker): void {
   if (!options.some(({ name }) => name === 'umask')) return;
   if (!given.has('uid')) given.set('uid', String(uid));

@@ -24,7 +24,11 @@ class Glance {
     for (const place of at) {
       const offset = place < 0 ? this.dev.size_bytes + place : this.from + place;
       const seen = await this.#bytes(offset, longest);
-      if (bytes.some((magic) => magic.length <= seen.length && [...magic].every((c, i) => c.charCodeAt(0) === seen[i]))) return true;
+      if (
+        bytes.some((magic) => magic.length <= seen.length && [...magic].every((c, i) => c.charCodeAt(0) === seen[i]))
+      ) {
+        return true;
+      }
     }
     return false;
   }
@@ -44,7 +48,8 @@ class Glance {
 }
 
 /**
- * The formats that are worth loading for what begins at `from` on `dev`: compares bytes at fixed places and interprets none. @throws EIO
+ * The formats that are worth loading for what begins at `from` on `dev`: compares bytes at fixed places and interprets
+ * none. @throws EIO
  */
 export async function candidates(dev: BlockDevice, from = 0): Promise<Registered[]> {
   const glance = new Glance(dev, from);

@@ -1,6 +1,7 @@
 /**
- * How a format is registered: data, and functions that load what they need when they are called. `src/fs/X/format.ts` of a driver
- * exports one {@link Format} and imports nothing but this file, its own options and types; registry.ts names it in one line.
+ * How a format is registered: data, and functions that load what they need when they are called. `src/fs/X/format.ts`
+ * of a driver exports one {@link Format} and imports nothing but this file, its own options and types; registry.ts
+ * names it in one line.
  */
 import type { BlockDevice } from '../kernel/blkdev.js';
 import type { Component } from '../kernel/rump.js';
@@ -40,7 +41,10 @@ export interface FormatOption {
   readonly optional?: boolean;
 }
 
-/** Options of a tool by their names, read as their kind says: flag true, text a string, number and size a number, `true` for a value left out. */
+/**
+ * Options of a tool by their names, read as their kind says: flag true, text a string, number and size a number, `true`
+ * for a value left out.
+ */
 export type OptionValues = Readonly<Record<string, string | number | true | undefined>>;
 
 /** What every volume says of itself, for programs; formats add what they have. Sizes in bytes. */
@@ -59,11 +63,16 @@ export interface VolumeFacts {
 
 export interface Description {
   readonly facts: VolumeFacts;
-  /** The same for people: name and value. Two of the names mean something: `state` (clean or not) and `read-only` (why). */
+  /**
+   * The same for people: name and value. Two of the names mean something: `state` (clean or not) and `read-only` (why).
+   */
   readonly lines: readonly (readonly [string, string])[];
 }
 
-/** Reads little: superblock and the like. @throws EFTYPE it is no such volume, or damaged: the message says what is wrong; EIO */
+/**
+ * Reads little: superblock and the like.
+ * @throws EFTYPE it is no such volume, or damaged: the message says what is wrong; EIO
+ */
 export type Describe = (dev: BlockDevice) => Promise<Description>;
 
 export interface MakeHow {
@@ -80,11 +89,17 @@ export interface Made {
   readonly warnings: readonly string[];
   /** After it was filled through a mount of this program: takes away what tells where that was. */
   filled?(): Promise<void>;
-  /** Takes the volume off the device again, so that nothing recognises it; the rest of what was written stays. @throws EIO */
+  /**
+   * Takes the volume off the device again, so that nothing recognises it; the rest of what was written stays.
+   * @throws EIO
+   */
   unmake(): Promise<void>;
 }
 
-/** Makes a new volume; whatever was there is lost. @throws EINVAL options that do not go together; ENOSPC the device is too small; EIO EROFS */
+/**
+ * Makes a new volume; whatever was there is lost.
+ * @throws EINVAL options that do not go together; ENOSPC the device is too small; EIO EROFS
+ */
 export type Make = (dev: BlockDevice, values: OptionValues, how: MakeHow) => Promise<Made>;
 
 /**
@@ -100,7 +115,9 @@ export interface CheckHow {
   readonly skipClean: boolean;
 }
 
-/** Exit status of a check, as those of fsck of the BSDs: nothing to be done; something is left; it could not be checked. */
+/**
+ * Exit status of a check, as those of fsck of the BSDs: nothing to be done; something is left; it could not be checked.
+ */
 export const CHECK_OK = 0;
 export const CHECK_UNRESOLVED = 2;
 export const CHECK_FAILED = 8;
@@ -108,7 +125,9 @@ export const CHECK_FAILED = 8;
 export interface CheckReport {
   /** Nothing is wrong (any more), and the volume says so itself. */
   readonly clean: boolean;
-  /** The volume said when it was looked at that it had been unmounted properly; undefined if the format does not tell. */
+  /**
+   * The volume said when it was looked at that it had been unmounted properly; undefined if the format does not tell.
+   */
   readonly markedClean?: boolean;
   /** CHECK_*. */
   readonly exitStatus: number;
@@ -126,7 +145,11 @@ export interface CheckReport {
 export type Check = (dev: BlockDevice, values: OptionValues, how: CheckHow) => Promise<CheckReport>;
 
 /** Changes settings of a volume that is not mounted; says what, a line each. @throws EINVAL EOPNOTSUPP EFTYPE EIO */
-export type Tune = (dev: BlockDevice, values: OptionValues, how: { readonly dryRun: boolean }) => Promise<readonly string[]>;
+export type Tune = (
+  dev: BlockDevice,
+  values: OptionValues,
+  how: { readonly dryRun: boolean },
+) => Promise<readonly string[]>;
 
 /** The structures of a volume as text for somebody who knows the format. @throws EFTYPE EIO */
 export type Dump = (dev: BlockDevice, values: OptionValues) => Promise<string>;
@@ -152,18 +175,24 @@ export interface Format {
   /** For people: "FFS, the fast file system of the BSDs". */
   readonly title: string;
   readonly source: Source;
-  /** What names of the format (registry.ts) mean to `newfs`, where they say more than the format's own: options and their values. */
+  /**
+   * What names of the format (registry.ts) mean to `newfs`, where they say more than the format's own: options and
+   * their values.
+   */
   readonly implied?: Readonly<Record<string, OptionValues>>;
   /** Those of `mount -o`; the driver is handed what was given as it was given. */
   readonly options: readonly FormatOption[];
-  /** Types of partitions that this format is usually in, each as `SCHEME:TYPE` ("mbr:0xa9", "gpt:" and a GUID, "bsd:7"). */
+  /**
+   * Types of partitions that this format is usually in, each as `SCHEME:TYPE` ("mbr:0xa9", "gpt:" and a GUID, "bsd:7").
+   */
   readonly partitionTypes: readonly string[];
   /**
-   * How likely it is that the device holds this format, 0 to 100: what a mount is chosen by, whatever the order of the registry.
+   * How likely it is that the device holds this format, 0 to 100: what a mount is chosen by, whatever the order of the
+   * registry.
    *   0        it does not
-   *   1..29    traces: a superblock that is damaged, a copy that was left; the tools may help, mounting will say what is wrong
-   *   30..69   the signature, and nothing that contradicts it
-   *   70..99   the signature, and a structure whose fields agree with each other and with the device
+   *   1..29 traces: a superblock that is damaged, a copy that was left; the tools may help, mounting will say what is
+   *   wrong 30..69 the signature, and nothing that contradicts it 70..99 the signature, and a structure whose fields
+   *   agree with each other and with the device
    *   100      besides that a checksum, or a second structure elsewhere that agrees
    * Reads a bounded number of bytes and trusts none of them. @throws EIO
    */

@@ -1,5 +1,6 @@
 /**
- * Everything that is on a device, whether it can be mounted or not: for newfs, which must not overwrite it, for `info`, and for the error of a mount.
+ * Everything that is on a device, whether it can be mounted or not: for newfs, which must not overwrite it, for `info`,
+ * and for the error of a mount.
  */
 import type { BlockDevice } from '../kernel/blkdev.js';
 import { E, Errno } from '../kernel/errno.js';
@@ -9,7 +10,12 @@ import { formatNamed } from './registry.js';
 
 /** A format that can be mounted. */
 async function mountable(dev: BlockDevice, { format }: Detected): Promise<Recognised> {
-  const plain: Recognised = { name: format.name, kind: 'filesystem', what: format.title, advice: 'mount it with rumpfuse' };
+  const plain: Recognised = {
+    name: format.name,
+    kind: 'filesystem',
+    what: format.title,
+    advice: 'mount it with rumpfuse',
+  };
   try {
     const describe = await format.tools.describe!.load();
     const { facts } = await describe(dev);
@@ -23,7 +29,10 @@ async function mountable(dev: BlockDevice, { format }: Detected): Promise<Recogn
 /** Of what cannot be mounted: what no driver has come for. */
 const OTHERS = RECOGNISERS.filter(({ name }) => formatNamed(name) === undefined);
 
-/** What it is besides, or instead: the first thing that cannot be mounted; partition tables do not count. @throws EIO */
+/**
+ * What it is besides, or instead: the first thing that cannot be mounted; partition tables do not count.
+ * @throws EIO
+ */
 export async function notMountable(dev: BlockDevice): Promise<Recognised | undefined> {
   return (await recognise(dev, OTHERS)).find(({ kind }) => kind !== 'table');
 }

@@ -26,14 +26,21 @@ const CLOSE_MS = 60_000;
 const FIRST_DISK = 4;
 
 /** The next message of one of these types. @throws MountFailure when the server says that it failed, or ends */
-export function expect<T extends ToSupervisor['type']>(server: Server, type: T): Promise<Extract<ToSupervisor, { type: T }>> {
+export function expect<T extends ToSupervisor['type']>(
+  server: Server,
+  type: T,
+): Promise<Extract<ToSupervisor, { type: T }>> {
   return new Promise((resolve, reject) => {
     server.onMessage = (message) => {
       if (message.type === type) resolve(message as Extract<ToSupervisor, { type: T }>);
       else if (message.type === 'failed') reject(new MountFailure(message.message, message.code));
     };
     // What it said last may still be on its way when it has ended.
-    void server.exit.then((how) => setImmediate(() => reject(new MountFailure(`the file system server ended (${how}) before the mount was up`, 'EIO'))));
+    void server.exit.then((how) =>
+      setImmediate(() =>
+        reject(new MountFailure(`the file system server ended (${how}) before the mount was up`, 'EIO')),
+      ),
+    );
   });
 }
 
@@ -66,19 +73,37 @@ export class Servers {
     const disks = options.descriptors ?? [];
     const surveying = this.survey();
     surveying.catch(() => {}); // met below, when the process that starts meanwhile can be ended
-    // Each server has one of its own: when it is gone, this one is closed, and the host sees that nobody reads through it any more.
+    // Each server has one of its own: when it is gone, this one is closed, and the host sees that nobody reads through
+    // it any more.
     const clone = memory === undefined ? -1 : openDevFuse();
     let ending = false;
     const memory_fd = FIRST_DISK + disks.length;
     try {
-      const server = await this.spawn([this.fuse, ...disks, ...(memory === undefined ? [] : [memory.fd, clone])], memory === undefined ? undefined : memory_fd + 1);
+      const server = await this.spawn(
+        [this.fuse, ...disks, ...(memory === undefined ? [] : [memory.fd, clone])],
+        memory === undefined ? undefined : memory_fd + 1,
+      );
       const place = await surveying.catch(async (error: unknown) => {
         await dismiss(server, false);
         throw error;
       });
       const order: ToServer = {
-        type: 'open', args: options.server.args, readonly, ipc: server.ipc, ...(server.lockdown !== undefined ? { lockdown: server.lockdown } : {}), ...(heir !== undefined ? { heir } : {}),
-        ...(memory !== undefined ? { succession: { memory_fd, memory_bytes: memory.bytes, clone_fd: memory_fd + 1, noresend: process.env['RUMP_NORESEND'] === '1' } } : {}),
+        type: 'open',
+        args: options.server.args,
+        readonly,
+        ipc: server.ipc,
+        ...(server.lockdown !== undefined ? { lockdown: server.lockdown } : {}),
+        ...(heir !== undefined ? { heir } : {}),
+        ...(memory !== undefined
+          ? {
+              succession: {
+                memory_fd,
+                memory_bytes: memory.bytes,
+                clone_fd: memory_fd + 1,
+                noresend: process.env['RUMP_NORESEND'] === '1',
+              },
+            }
+          : {}),
         ...(place !== undefined ? { place } : {}),
       };
       server.send(order);
@@ -98,8 +123,14 @@ export class Servers {
   private async spawn(descriptors: readonly number[], clone?: number): Promise<Server> {
     const { options } = this;
     const server = await startServer({
-      entry: options.server.entry, execArgv: options.server.execArgv ?? [], hear: this.hear, mountpoint: this.mount.mountpoint,
-      descriptors, disks: options.descriptors?.length ?? 0, shared_bytes: this.memory?.bytes ?? 0, ...(clone === undefined ? {} : { clone }),
+      entry: options.server.entry,
+      execArgv: options.server.execArgv ?? [],
+      hear: this.hear,
+      mountpoint: this.mount.mountpoint,
+      descriptors,
+      disks: options.descriptors?.length ?? 0,
+      shared_bytes: this.memory?.bytes ?? 0,
+      ...(clone === undefined ? {} : { clone }),
       // What was possible for the first is possible for the others.
       sandbox: this.way === undefined ? this.confinement : { ...this.confinement, way: this.way },
     });
@@ -116,13 +147,21 @@ export class Servers {
 
   /** By a process that has the disk for reading only, and nothing to do with the mount. */
   private async surveyOnce(): Promise<Place> {
-    const opened = [openSync('/dev/null', 'r'), ...(this.options.descriptors ?? []).map((fd) => openSync(`/proc/self/fd/${fd}`, 'r'))];
+    const opened = [
+      openSync('/dev/null', 'r'),
+      ...(this.options.descriptors ?? []).map((fd) => openSync(`/proc/self/fd/${fd}`, 'r')),
+    ];
     let server: Server | undefined;
     let done = false;
     try {
       server = await this.spawn(opened);
       const standing = expect(server, 'standing');
-      server.send({ type: 'survey', args: this.options.server.args, ipc: server.ipc, ...(server.lockdown !== undefined ? { lockdown: server.lockdown } : {}) });
+      server.send({
+        type: 'survey',
+        args: this.options.server.args,
+        ipc: server.ipc,
+        ...(server.lockdown !== undefined ? { lockdown: server.lockdown } : {}),
+      });
       this.admit(server, (await standing).layers);
       const found = expect(server, 'place');
       server.send({ type: 'go', finish: false });
@@ -142,7 +181,12 @@ export class Servers {
     if (this.confinement.mode === 'required' && lacking.length > 0) throw new MountFailure(refusal(lacking), 'EPERM');
     // None that comes later is less confined than the one before.
     const lost = (this.layers ?? []).find(({ name, on }) => on && lacking.some((layer) => layer.name === name));
-    if (lost !== undefined) throw new MountFailure(`not as confined as the first: ${inWords(lacking.filter(({ name }) => name === lost.name))}`, 'EPERM');
+    if (lost !== undefined) {
+      throw new MountFailure(
+        `not as confined as the first: ${inWords(lacking.filter(({ name }) => name === lost.name))}`,
+        'EPERM',
+      );
+    }
     this.layers ??= layers;
     return layers;
   }
@@ -167,7 +211,10 @@ export async function bringUp(options: SuperviseOptions, mount: HostMount): Prom
   return up ?? (await attempt(options, { ...mount, readonly: true }))!;
 }
 
-/** Ends a server that nobody needs. `inOrder`: it has opened the volume, which is to be left as it was found; or it ends by itself. */
+/**
+ * Ends a server that nobody needs. `inOrder`: it has opened the volume, which is to be left as it was found; or it ends
+ * by itself.
+ */
 async function dismiss(server: Server, inOrder: boolean): Promise<void> {
   const late = setTimeout(() => server.kill(), inOrder ? CLOSE_MS : 0);
   if (inOrder) server.send({ type: 'close' });
@@ -179,8 +226,11 @@ async function dismiss(server: Server, inOrder: boolean): Promise<void> {
 async function attempt(options: SuperviseOptions, mount: HostMount): Promise<Up | undefined> {
   const superuser = isSuperuser();
   const native = options.channel === 'fuse-native';
-  if (native && options.sandbox?.mode === 'required') throw new MountFailure('--require-sandbox: the channel fuse-native cannot be confined; use dev-fuse', 'EPERM');
-  // The superuser mounts when the volume is known; fusermount3 makes descriptor and mount in one; fuse-native mounts in the server.
+  if (native && options.sandbox?.mode === 'required') {
+    throw new MountFailure('--require-sandbox: the channel fuse-native cannot be confined; use dev-fuse', 'EPERM');
+  }
+  // The superuser mounts when the volume is known; fusermount3 makes descriptor and mount in one; fuse-native mounts in
+  // the server.
   const keeper = native || (options.sandbox?.mode ?? 'off') === 'off' ? undefined : startKeeper(mount.mountpoint);
   let early: ReturnType<typeof mountAsUser> | undefined;
   try {
@@ -190,7 +240,10 @@ async function attempt(options: SuperviseOptions, mount: HostMount): Promise<Up 
     throw error;
   }
   const fuse = early?.fd ?? (native ? openSync('/dev/null', 'r+') : openDevFuse());
-  const memory = native || !mount.default_permissions || options.survive === false ? undefined : MemoryFile.make(options.memory_bytes);
+  const memory =
+    native || !mount.default_permissions || options.survive === false
+      ? undefined
+      : MemoryFile.make(options.memory_bytes);
   const servers = new Servers(options, mount, fuse, memory);
   let info = early?.info;
   if (info !== undefined) keeper?.mounted(info.device);
@@ -208,7 +261,13 @@ async function attempt(options: SuperviseOptions, mount: HostMount): Promise<Up 
     if (info !== undefined && readonly !== mount.readonly) return undefined;
     const ready = expect(server, 'ready');
     ready.catch(() => {}); // looked at below, whatever happens before
-    const order: ServeOrder = { type: 'serve', mountpoint: info?.mountpoint ?? mount.mountpoint, readonly, default_permissions: mount.default_permissions, fstype: volume.fstype };
+    const order: ServeOrder = {
+      type: 'serve',
+      mountpoint: info?.mountpoint ?? mount.mountpoint,
+      readonly,
+      default_permissions: mount.default_permissions,
+      fstype: volume.fstype,
+    };
     if (native) {
       server.send({ type: 'serve-native', mount: { ...mount, readonly } });
       await ready;
@@ -237,7 +296,11 @@ async function attempt(options: SuperviseOptions, mount: HostMount): Promise<Up 
 /** fuse-native keeps the descriptor to itself: whether the mount is there is all that can be known then. */
 export function stateOf(options: SuperviseOptions, fuse: number, info: MountInfo): 'connected' | 'aborted' | 'gone' {
   if (options.channel !== 'fuse-native') return connectionState(fuse);
-  return readMountinfo().some((mount) => mount.id === info.id && mount.device === info.device && mount.mountpoint === info.mountpoint) ? 'connected' : 'gone';
+  return readMountinfo().some(
+    (mount) => mount.id === info.id && mount.device === info.device && mount.mountpoint === info.mountpoint,
+  )
+    ? 'connected'
+    : 'gone';
 }
 
 /** What is left of a mount whose server has ended. A dead one would answer ENOTCONN for ever. */

@@ -31,7 +31,11 @@ export class Entrance {
   private waited: Promise<void> | undefined;
 
   /** `gone`: the supervisor says `go`. */
-  constructor(order: OpenOrder | SurveyOrder, private readonly say: (message: ToSupervisor) => Promise<void>, private readonly gone: Promise<{ finish: boolean }>) {
+  constructor(
+    order: OpenOrder | SurveyOrder,
+    private readonly say: (message: ToSupervisor) => Promise<void>,
+    private readonly gone: Promise<{ finish: boolean }>,
+  ) {
     const succession = order.type === 'open' ? order.succession : undefined;
     this.heir = order.type === 'open' && order.heir !== undefined;
     this.memory = succession === undefined ? undefined : mapMemory(succession.memory_fd, succession.memory_bytes);
@@ -69,6 +73,8 @@ export class Entrance {
     const keep = (this.keep = new Keep(memory));
     keep.onroom = (there) => void this.say({ type: 'room', there });
     // Without its last state a volume that was being written must be checked first.
-    if (this.heir && (!notes.inherited || (notes.writing && !keep.inherited))) throw errno(E.EIO, 'the server before has left nothing to go on from');
+    if (this.heir && (!notes.inherited || (notes.writing && !keep.inherited))) {
+      throw errno(E.EIO, 'the server before has left nothing to go on from');
+    }
   }
 }

@@ -64,9 +64,11 @@ export function launch(options: LaunchOptions): Promise<MountReady> {
   libc()?.closeOnExec(FIRST_FD);
   inheritOrphans();
   // 3 is left to the IPC channel here; the supervisor finds the descriptors from 4 on, as the server will.
-  const child = spawn(process.execPath, [supervisor ?? fileURLToPath(new URL('./supervisor-main.js', import.meta.url)), String(descriptors.length)], {
-    stdio: ['ignore', 'ignore', stderr, 'ipc', ...descriptors], detached: true, cwd: '/',
-  });
+  const child = spawn(
+    process.execPath,
+    [supervisor ?? fileURLToPath(new URL('./supervisor-main.js', import.meta.url)), String(descriptors.length)],
+    { stdio: ['ignore', 'ignore', stderr, 'ipc', ...descriptors], detached: true, cwd: '/' },
+  );
   isOurs(child.pid);
   if (stderr !== 'ignore') closeSync(stderr);
   return new Promise((resolve, reject) => {
@@ -81,12 +83,19 @@ export function launch(options: LaunchOptions): Promise<MountReady> {
       if (message.type === 'ready') settle(() => resolve(message));
       else settle(() => reject(new MountFailure(message.message, message.code)));
     });
-    child.on('error', (error) => settle(() => reject(new MountFailure(`the supervisor cannot be started: ${error.message}`, 'EIO'))));
-    child.on('exit', (code, signal) => setImmediate(() => {
-      const failure = new MountFailure(`the supervisor ended (${code ?? signal}) before the mount was up`, 'EIO');
-      void cleanUp(options.mount.mountpoint).finally(() => settle(() => reject(failure)));
-    }));
-    const order: FromLauncher = { type: 'supervise', options: { ...rest, descriptors: descriptors.map((_, index) => FIRST_DESCRIPTOR + index) } satisfies Order };
+    child.on('error', (error) =>
+      settle(() => reject(new MountFailure(`the supervisor cannot be started: ${error.message}`, 'EIO'))),
+    );
+    child.on('exit', (code, signal) =>
+      setImmediate(() => {
+        const failure = new MountFailure(`the supervisor ended (${code ?? signal}) before the mount was up`, 'EIO');
+        void cleanUp(options.mount.mountpoint).finally(() => settle(() => reject(failure)));
+      }),
+    );
+    const order: FromLauncher = {
+      type: 'supervise',
+      options: { ...rest, descriptors: descriptors.map((_, index) => FIRST_DESCRIPTOR + index) } satisfies Order,
+    };
     child.send(order);
   });
 }
@@ -107,11 +116,18 @@ export function supervisorMain(): void {
       changed: (now) => {
         if (standing !== undefined) writeStanding(standing, now);
       },
-      say: (level, message) => void process.stderr.write(`rumpfuse: ${level === 'warn' ? 'warning' : level}: ${printable(message)}\n`),
+      say: (level, message) =>
+        void process.stderr.write(`rumpfuse: ${level === 'warn' ? 'warning' : level}: ${printable(message)}\n`),
     }).then(
       (status) => process.exit(status),
       (error: unknown) => {
-        const failure = error instanceof MountFailure ? error : new MountFailure(`the supervisor failed: ${error instanceof Error ? error.message : String(error)}`, 'EIO');
+        const failure =
+          error instanceof MountFailure
+            ? error
+            : new MountFailure(
+                `the supervisor failed: ${error instanceof Error ? error.message : String(error)}`,
+                'EIO',
+              );
         say({ type: 'failed', message: failure.message, code: failure.code }, () => process.exit(1));
       },
     );

@@ -21,7 +21,9 @@ export interface ServeOrder {
 export interface SuccessionOrder {
   readonly memory_fd: number;
   readonly memory_bytes: number;
-  /** /dev/fuse, opened anew: what is read through it ends with this server. For hosts that cannot send requests again. */
+  /**
+   * /dev/fuse, opened anew: what is read through it ends with this server. For hosts that cannot send requests again.
+   */
   readonly clone_fd: number;
   /** Do not ask the host to send requests again even if it could. For tests. */
   readonly noresend: boolean;
@@ -39,20 +41,29 @@ export interface Place {
 /** Supervisor to server. */
 export type ToServer =
   /**
-   * Open the volume. `readonly`: it is to be opened so, whatever `args` say. `ipc`: its descriptor of this channel. `lockdown`: what
-   * to give up before. `place`: what a survey has found. Before the first byte of the disk is looked at, it says `standing` and waits
-   * for `go`. `heir`: as it is to serve then, at once.
+   * Open the volume. `readonly`: it is to be opened so, whatever `args` say. `ipc`: its descriptor of this channel.
+   * `lockdown`: what to give up before. `place`: what a survey has found. Before the first byte of the disk is looked
+   * at, it says `standing` and waits for `go`. `heir`: as it is to serve then, at once.
    */
   | {
-    readonly type: 'open'; readonly args: unknown; readonly readonly: boolean; readonly ipc: number; readonly lockdown?: LockdownOrder;
-    readonly succession?: SuccessionOrder; readonly heir?: ServeOrder; readonly place?: Place;
-  }
+      readonly type: 'open';
+      readonly args: unknown;
+      readonly readonly: boolean;
+      readonly ipc: number;
+      readonly lockdown?: LockdownOrder;
+      readonly succession?: SuccessionOrder;
+      readonly heir?: ServeOrder;
+      readonly place?: Place;
+    }
   /** Find out which bytes of the disk are the volume, say so, and end. Waits for `go` as well. */
   | { readonly type: 'survey'; readonly args: unknown; readonly ipc: number; readonly lockdown?: LockdownOrder }
   | ServeOrder
   /** The same through the other channel, which mounts by itself. */
   | { readonly type: 'serve-native'; readonly mount: HostMount }
-  /** The disk may be looked at. To an heir: the server before is gone. `finish`: so is the mount; only what is left to be written is to be written. */
+  /**
+   * The disk may be looked at. To an heir: the server before is gone. `finish`: so is the mount; only what is left to
+   * be written is to be written.
+   */
   | { readonly type: 'go'; readonly finish: boolean }
   /** Write everything and end, although there is no mount. */
   | { readonly type: 'close' }
@@ -67,13 +78,22 @@ export type ToSupervisor =
   | { readonly type: 'standing'; readonly layers: readonly Layer[] }
   | ({ readonly type: 'place' } & Place)
   /** The volume is open. `survives`: another server can go on where it stops. */
-  | { readonly type: 'volume'; readonly readonly: boolean; readonly fstype: string; readonly notice?: string; readonly survives: boolean }
+  | {
+      readonly type: 'volume';
+      readonly readonly: boolean;
+      readonly fstype: string;
+      readonly notice?: string;
+      readonly survives: boolean;
+    }
   /** The host has been answered. */
   | { readonly type: 'ready' }
   | { readonly type: 'pong' }
   /** Nothing can be changed on the mount any more: it was too often the end of a server. */
   | { readonly type: 'readonly' }
-  /** Changes that are not on the disk have outgrown the memory that outlives the server: nobody can go on where it stops. Or they fit in again. */
+  /**
+   * Changes that are not on the disk have outgrown the memory that outlives the server: nobody can go on where it
+   * stops. Or they fit in again.
+   */
   | { readonly type: 'room'; readonly there: boolean }
   /** It was not possible; `message` is for a person. */
   | { readonly type: 'failed'; readonly message: string; readonly code: string }
@@ -112,7 +132,9 @@ export interface MountStanding {
 }
 
 /** Supervisor to launcher. */
-export type ToLauncher = ({ readonly type: 'ready' } & MountReady) | { readonly type: 'failed'; readonly message: string; readonly code: string };
+export type ToLauncher =
+  | ({ readonly type: 'ready' } & MountReady)
+  | { readonly type: 'failed'; readonly message: string; readonly code: string };
 
 /** Launcher to supervisor. */
 export type FromLauncher = { readonly type: 'supervise'; readonly options: unknown };
@@ -127,18 +149,32 @@ function text(value: unknown): string {
 function layers(value: unknown): Layer[] {
   if (!Array.isArray(value)) return [];
   return LAYERS.flatMap((name): Layer[] => {
-    const found = (value.slice(0, 2 * LAYERS.length) as (Partial<Layer> | null)[]).find((layer) => layer?.name === name);
-    return found === undefined ? [] : [{ name, on: found!.on === true, ...(found!.detail !== undefined ? { detail: text(found!.detail) } : {}) }];
+    const found = (value.slice(0, 2 * LAYERS.length) as (Partial<Layer> | null)[]).find(
+      (layer) => layer?.name === name,
+    );
+    return found === undefined
+      ? []
+      : [{ name, on: found!.on === true, ...(found!.detail !== undefined ? { detail: text(found!.detail) } : {}) }];
   });
 }
 
 function place(start: unknown, end: unknown, formats: unknown): Extract<ToSupervisor, { type: 'place' }> | undefined {
-  if (!Number.isSafeInteger(start) || !Number.isSafeInteger(end) || (start as number) < 0 || (end as number) <= (start as number)) return undefined;
+  if (
+    !Number.isSafeInteger(start) ||
+    !Number.isSafeInteger(end) ||
+    (start as number) < 0 ||
+    (end as number) <= (start as number)
+  ) {
+    return undefined;
+  }
   if (!Array.isArray(formats) || formats.length > FORMATS_MAX) return undefined;
   return { type: 'place', start: start as number, end: end as number, formats: formats.map(text) };
 }
 
-/** A message of a server, who may have been taken over: only what is of the form, texts short and printable. undefined: it is none. */
+/**
+ * A message of a server, who may have been taken over: only what is of the form, texts short and printable. undefined:
+ * it is none.
+ */
 export function fromServer(raw: unknown): ToSupervisor | undefined {
   if (typeof raw !== 'object' || raw === null) return undefined;
   const message = raw as Record<string, unknown>;
@@ -153,7 +189,10 @@ export function fromServer(raw: unknown): ToSupervisor | undefined {
       return place(message['start'], message['end'], message['formats']);
     case 'volume':
       return {
-        type: 'volume', readonly: message['readonly'] === true, fstype: text(message['fstype']), survives: message['survives'] === true,
+        type: 'volume',
+        readonly: message['readonly'] === true,
+        fstype: text(message['fstype']),
+        survives: message['survives'] === true,
         ...(message['notice'] !== undefined ? { notice: text(message['notice']) } : {}),
       };
     case 'failed':

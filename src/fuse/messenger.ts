@@ -1,6 +1,7 @@
 /**
- * Messages between supervisor and server: one line of JSON each, over a pair of sockets. Not the channel that Node makes
- * between processes: that one takes a line of any length into its memory, and one of the two may have been taken over.
+ * Messages between supervisor and server: one line of JSON each, over a pair of sockets. Not the channel that Node
+ * makes between processes: that one takes a line of any length into its memory, and one of the two may have been taken
+ * over.
  */
 import type { Socket } from 'node:net';
 

@@ -1,4 +1,7 @@
-/** The frame of a server process: started by the supervisor with FUSE at descriptor 3 and the device at 4, spoken to over a channel (messenger.ts). */
+/**
+ * The frame of a server process: started by the supervisor with FUSE at descriptor 3 and the device at 4, spoken to
+ * over a channel (messenger.ts).
+ */
 import { spawn } from 'node:child_process';
 import { closeSync } from 'node:fs';
 import { Socket } from 'node:net';
@@ -20,7 +23,10 @@ const FUSE_FD = 3;
 export const DEVICE_FD = 4;
 
 /** A volume, mounted in a kernel and ready to be served. */
-export interface ServedVolume extends Pick<ServeOptions, 'sys' | 'root' | 'syncer' | 'timeouts' | 'remote_locks' | 'handles' | 'writeback_cache' | 'trace' | 'log'> {
+export interface ServedVolume extends Pick<
+  ServeOptions,
+  'sys' | 'root' | 'syncer' | 'timeouts' | 'remote_locks' | 'handles' | 'writeback_cache' | 'trace' | 'log'
+> {
   /** It can only be read, for whatever reason. */
   readonly readonly: boolean;
   /** As mount -t names it. */
@@ -28,8 +34,8 @@ export interface ServedVolume extends Pick<ServeOptions, 'sys' | 'root' | 'synce
   /** For the person who mounts it: why it is read-only, say. */
   readonly notice?: string;
   /**
-   * Another process can open the volume where this one stops: it is not in this process alone, and the kernel was booted with
-   * OpenHow.keep. Default false.
+   * Another process can open the volume where this one stops: it is not in this process alone, and the kernel was
+   * booted with OpenHow.keep. Default false.
    */
   readonly survives?: boolean;
   /** Writes everything and ends the kernel. */
@@ -38,7 +44,10 @@ export interface ServedVolume extends Pick<ServeOptions, 'sys' | 'root' | 'synce
 
 export interface OpenHow {
   readonly readonly: boolean;
-  /** Memory that the servers of a mount share, one after the other. There once `lockDown` has been waited for; undefined: there is none. */
+  /**
+   * Memory that the servers of a mount share, one after the other. There once `lockDown` has been waited for;
+   * undefined: there is none.
+   */
   readonly keep: Keep | undefined;
   /** It will have to take over from another server. */
   readonly heir: boolean;
@@ -47,9 +56,10 @@ export interface OpenHow {
   /** What a survey has found. */
   readonly place: Place | undefined;
   /**
-   * To be called when everything is loaded and every file open, and before the first byte of the disk is looked at: gives up
-   * all else, where that is wanted, has the supervisor see for itself, and waits, where another server is still at work. What
-   * can be loaded later than this must not be needed. `rehearse`: what an heir may do while it waits; asks now and then whether to go on.
+   * To be called when everything is loaded and every file open, and before the first byte of the disk is looked at:
+   * gives up all else, where that is wanted, has the supervisor see for itself, and waits, where another server is
+   * still at work. What can be loaded later than this must not be needed. `rehearse`: what an heir may do while it
+   * waits; asks now and then whether to go on.
    */
   lockDown(use: DiskUse, rehearse?: Rehearsal): Promise<void>;
 }
@@ -57,8 +67,8 @@ export interface OpenHow {
 export type OpenVolume = (args: unknown, how: OpenHow) => Promise<ServedVolume>;
 
 /**
- * Finds out from the disk which of its bytes are the volume, and which formats it may have: in a process of its own, which may only
- * read. `lockDown` as in OpenHow.
+ * Finds out from the disk which of its bytes are the volume, and which formats it may have: in a process of its own,
+ * which may only read. `lockDown` as in OpenHow.
  */
 export type Survey = (args: unknown, lockDown: (use: DiskUse) => Promise<void>) => Promise<Place>;
 
@@ -70,7 +80,8 @@ const NO_DISKS: DiskUse = { file_bytes: 0, reaches: [] };
 export function serverMain(open: OpenVolume, survey?: Survey): void {
   const channel = Number(process.env[CHANNEL_VARIABLE]);
   const supervisor = new Messenger(new Socket({ fd: channel, readable: true, writable: true }));
-  // With the first socket libuv opens a file to have one to close when there are too many; where there is no /dev/null, the root directory.
+  // With the first socket libuv opens a file to have one to close when there are too many; where there is no /dev/null,
+  // the root directory.
   closeForeign(Array.from({ length: channel - FUSE_FD + 1 }, (_, index) => FUSE_FD + index));
   new ServerProcess(supervisor, open, survey);
 }
@@ -85,7 +96,11 @@ class ServerProcess {
   private go: (order: { finish: boolean }) => void = () => {};
   private readonly gone = new Promise<{ finish: boolean }>((resolve) => (this.go = resolve));
 
-  constructor(private readonly supervisor: Messenger, private readonly open: OpenVolume, private readonly survey: Survey | undefined) {
+  constructor(
+    private readonly supervisor: Messenger,
+    private readonly open: OpenVolume,
+    private readonly survey: Survey | undefined,
+  ) {
     // Without a supervisor nobody hears it: no reason to end.
     for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
     for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, this.end);
@@ -98,10 +113,15 @@ class ServerProcess {
     void this.say({ type: 'started' });
   }
 
-  private readonly say = (message: ToSupervisor) => new Promise<void>((resolve) => this.supervisor.send(message, resolve));
+  private readonly say = (message: ToSupervisor) =>
+    new Promise<void>((resolve) => this.supervisor.send(message, resolve));
 
   private readonly fail = async (error: unknown): Promise<never> => {
-    await this.say({ type: 'failed', message: inWords(error), code: error instanceof Errno ? error.code : ((error as NodeJS.ErrnoException)?.code ?? 'EIO') });
+    await this.say({
+      type: 'failed',
+      message: inWords(error),
+      code: error instanceof Errno ? error.code : ((error as NodeJS.ErrnoException)?.code ?? 'EIO'),
+    });
     process.exit(1);
   };
 
@@ -163,10 +183,29 @@ class ServerProcess {
   }
 
   /** What another server will need. undefined: none can go on where this one stops. */
-  private successionOf(opened: ServedVolume, order: SuccessionOrder | undefined, { notes, keep }: Entrance): ServeOptions['succession'] {
-    if (order === undefined || notes === undefined || opened.survives !== true || opened.handles === true || opened.remote_locks === true || libc() === null) return undefined;
+  private successionOf(
+    opened: ServedVolume,
+    order: SuccessionOrder | undefined,
+    { notes, keep }: Entrance,
+  ): ServeOptions['succession'] {
+    if (
+      order === undefined ||
+      notes === undefined ||
+      opened.survives !== true ||
+      opened.handles === true ||
+      opened.remote_locks === true ||
+      libc() === null
+    ) {
+      return undefined;
+    }
     notes.writing = !opened.readonly;
-    return { notes, keep: opened.readonly ? undefined : keep, clone_fd: order.clone_fd, noresend: order.noresend, onTurnedReadonly: () => void this.say({ type: 'readonly' }) };
+    return {
+      notes,
+      keep: opened.readonly ? undefined : keep,
+      clone_fd: order.clone_fd,
+      noresend: order.noresend,
+      onTurnedReadonly: () => void this.say({ type: 'readonly' }),
+    };
   }
 
   private async close(opened: ServedVolume): Promise<never> {
@@ -190,7 +229,11 @@ class ServerProcess {
         await serveNative({ ...opened, mount: order.mount, onReady });
       } else {
         await serve({
-          ...opened, channel: FUSE_FD, readonly: order.readonly || opened.readonly, default_permissions: order.default_permissions, onReady,
+          ...opened,
+          channel: FUSE_FD,
+          readonly: order.readonly || opened.readonly,
+          default_permissions: order.default_permissions,
+          onReady,
           succession: order.default_permissions ? this.succession : undefined,
         });
       }
@@ -209,8 +252,12 @@ function mountpointOf(order: AnyServeOrder): string {
 
 /** Lazily unmounts from outside: the process that serves a mount must not wait for it. */
 function detach(mountpoint: string): void {
-  const [program, args] = isSuperuser() ? ['umount', ['-i', '-c', '-l', '--', mountpoint]] as const : ['fusermount3', ['-u', '-z', '--', mountpoint]] as const;
-  spawn(program, args, { stdio: 'ignore', detached: true }).on('error', () => {}).unref();
+  const [program, args] = isSuperuser()
+    ? (['umount', ['-i', '-c', '-l', '--', mountpoint]] as const)
+    : (['fusermount3', ['-u', '-z', '--', mountpoint]] as const);
+  spawn(program, args, { stdio: 'ignore', detached: true })
+    .on('error', () => {})
+    .unref();
 }
 
 function inWords(error: unknown): string {

@@ -30,7 +30,9 @@ export interface Syncer {
   run(): Promise<void>;
 }
 
-/** What it takes for another server to go on where this one stops, and for this one to go on where another has stopped. */
+/**
+ * What it takes for another server to go on where this one stops, and for this one to go on where another has stopped.
+ */
 export interface SuccessionOptions {
   readonly notes: Notes;
   /** The kernel's part; none where the volume is only read. */
@@ -53,7 +55,10 @@ export interface ServeOptions {
   readonly readonly?: boolean;
   /** As the host's mount has it; default true. */
   readonly default_permissions?: boolean;
-  /** Seconds that the host may keep names, attributes, and the knowledge that a name is not there; by default as the traits of the mount allow. */
+  /**
+   * Seconds that the host may keep names, attributes, and the knowledge that a name is not there; by default as the
+   * traits of the mount allow.
+   */
   readonly timeouts?: Partial<Timeouts>;
   /** Keep POSIX and flock locks in the kernel; default false: the host does. */
   readonly remote_locks?: boolean;
@@ -75,7 +80,9 @@ const PAGE_BYTES = 4096;
 const NODES_MAX = 4096;
 const INIT = OPERATIONS.findIndex((operation) => operation?.handler === 'init');
 
-/** Serves a mount until the host ends it (unmount, abort). The volume is then to be synced and unmounted by the caller. */
+/**
+ * Serves a mount until the host ends it (unmount, abort). The volume is then to be synced and unmounted by the caller.
+ */
 export async function serve(options: ServeOptions): Promise<void> {
   const log = options.log ?? (() => {});
   const { succession } = options;
@@ -85,23 +92,37 @@ export async function serve(options: ServeOptions): Promise<void> {
   const trace = options.trace !== undefined ? new Trace(options.trace) : undefined;
   const notifier = new Notifier(transport);
 
-  const bridge = await Bridge.open(options.sys, {
-    root: options.root ?? '/', readonly: options.readonly ?? false, default_permissions: options.default_permissions ?? true,
-    timeouts: options.timeouts ?? {}, remote_locks: options.remote_locks ?? false, handles: options.handles ?? false, nodes_max: NODES_MAX,
-  }, {
-    large: (m, bytes) => loop.large(m, bytes),
-    interrupt: (lo, hi) => loop.interrupt(lo, hi),
-    invalidate: (lo, hi) => notifier.invalidate(lo, hi),
-    invalidateData: (lo, hi, offset, length) => notifier.invalidateData(lo, hi, offset, length),
-    invalidateName: (lo, hi, name) => notifier.invalidateName(lo, hi, name),
-    epoch: () => notifier.epoch(),
-  });
+  const bridge = await Bridge.open(
+    options.sys,
+    {
+      root: options.root ?? '/',
+      readonly: options.readonly ?? false,
+      default_permissions: options.default_permissions ?? true,
+      timeouts: options.timeouts ?? {},
+      remote_locks: options.remote_locks ?? false,
+      handles: options.handles ?? false,
+      nodes_max: NODES_MAX,
+    },
+    {
+      large: (m, bytes) => loop.large(m, bytes),
+      interrupt: (lo, hi) => loop.interrupt(lo, hi),
+      invalidate: (lo, hi) => notifier.invalidate(lo, hi),
+      invalidateData: (lo, hi, offset, length) => notifier.invalidateData(lo, hi, offset, length),
+      invalidateName: (lo, hi, name) => notifier.invalidateName(lo, hi, name),
+      epoch: () => notifier.epoch(),
+    },
+  );
   passOnChanges(bridge);
 
   function init(m: Message): number {
     const agreed = negotiate(m, {
-      max_write, page_bytes: PAGE_BYTES, remote_locks: bridge.options.remote_locks, handles: bridge.handles, writeback_cache: options.writeback_cache ?? false,
-      readdirplus: bridge.nodes.compact, resend: succession !== undefined && !succession.noresend,
+      max_write,
+      page_bytes: PAGE_BYTES,
+      remote_locks: bridge.options.remote_locks,
+      handles: bridge.handles,
+      writeback_cache: options.writeback_cache ?? false,
+      readdirplus: bridge.nodes.compact,
+      resend: succession !== undefined && !succession.noresend,
     });
     if (agreed === 'too-old') {
       log('error', 'this Linux speaks a FUSE protocol older than 7.31; version 5.4 or newer is needed');
@@ -140,25 +161,41 @@ export async function serve(options: ServeOptions): Promise<void> {
     options.onReady?.({ flags: 0, flags2: 0, ...notes.agreement! });
   }
 
-  const once = succession === undefined ? undefined : new Once({
-    notes: succession.notes, keep: succession.keep, dispatch: (m) => dispatch(bridge, m), log, onTurnedReadonly: succession.onTurnedReadonly,
-  });
+  const once =
+    succession === undefined
+      ? undefined
+      : new Once({
+          notes: succession.notes,
+          keep: succession.keep,
+          dispatch: (m) => dispatch(bridge, m),
+          log,
+          onTurnedReadonly: succession.onTurnedReadonly,
+        });
   const serveRequest = once?.dispatch ?? ((m: Message) => dispatch(bridge, m));
 
   // While the loop blocks no timer runs, so the kernel's own syncer does not either: the alarm stands in for it.
   const syncer = options.syncer ?? new PlainSyncer(options.sys);
   const wakeup: Wakeup = new Wakeup(() => {
-    loop.track(writeBack(syncer, wakeup, succession?.keep).catch((thrown: unknown) => log('error', 'changes could not be written to the volume', { error: String(thrown) })));
+    loop.track(
+      writeBack(syncer, wakeup, succession?.keep).catch((thrown: unknown) =>
+        log('error', 'changes could not be written to the volume', { error: String(thrown) }),
+      ),
+    );
   });
   const loop = new Loop({
     transport, max_write, inputs: succession?.keep?.requests, blocking: Wakeup.possible,
     dispatch: (m) => (m.opcode === INIT ? init(m) : serveRequest(m)),
-    ...(succession !== undefined ? { onAsleep: (m: Message) => succession.notes.asleep(m), onAnswered: (m: Message) => answered(succession, m) } : {}),
+    ...(succession !== undefined
+      ? { onAsleep: (m: Message) => succession.notes.asleep(m), onAnswered: (m: Message) => answered(succession, m) }
+      : {}),
     ...(trace !== undefined ? { trace } : {}),
     ...(options.readonly === true ? {} : { onModified: () => wakeup.start() }),
-    onBug: (error, m) => log('error', 'a request met a fault of this program; it was answered with an input/output error', {
-      opcode: m.opcode, node: m.nodeLo, error: error instanceof Error ? (error.stack ?? error.message) : String(error),
-    }),
+    onBug: (error, m) =>
+      log('error', 'a request met a fault of this program; it was answered with an input/output error', {
+        opcode: m.opcode,
+        node: m.nodeLo,
+        error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+      }),
   });
   try {
     if (succession?.notes.inherited === true) await takeOver(succession);

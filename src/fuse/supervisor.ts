@@ -61,8 +61,8 @@ const WATCHDOG_S = 30;
 const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
 
 /**
- * Mounts and stays until the mount has ended. Returns 0 when everything has been written, 1 when the server died and nobody
- * could go on. @throws MountFailure when it did not come up
+ * Mounts and stays until the mount has ended. Returns 0 when everything has been written, 1 when the server died and
+ * nobody could go on. @throws MountFailure when it did not come up
  */
 export async function supervise(options: SuperviseOptions, watcher: Watcher): Promise<number> {
   const mount = { ...options.mount, mountpoint: checkMountpoint(options.mount.mountpoint) };
@@ -88,7 +88,13 @@ export async function supervise(options: SuperviseOptions, watcher: Watcher): Pr
   for (const signal of SIGNALS) process.on(signal, end);
   const life = survives ? succeed(options, up, watcher, end) : onlyOne(up, watcher, end);
   watcher.ready({
-    pid: process.pid, device: info.device, mountpoint: info.mountpoint, fstype: volume.fstype, readonly: mount.readonly || volume.readonly, sandbox, survives,
+    pid: process.pid,
+    device: info.device,
+    mountpoint: info.mountpoint,
+    fstype: volume.fstype,
+    readonly: mount.readonly || volume.readonly,
+    sandbox,
+    survives,
     ...(volume.notice !== undefined ? { notice: volume.notice } : {}),
     ...(pid !== undefined ? { server_pid: pid } : {}),
   });
@@ -101,7 +107,11 @@ export async function supervise(options: SuperviseOptions, watcher: Watcher): Pr
   keeper?.dismiss();
   if (how === 0) return 0;
   const why = how === 'SIGSYS' ? 'SIGSYS: it tried what its confinement forbids' : how;
-  watcher.say('error', `the file system server of ${info.mountpoint} ended unexpectedly (${why}); check the volume before it is mounted again`);
+  watcher.say(
+    'error',
+    `the file system server of ${info.mountpoint} ended unexpectedly (${why}); check the volume before it is mounted ` +
+      'again',
+  );
   return 1;
 }
 
@@ -118,7 +128,12 @@ function onlyOne({ server }: Up, watcher: Watcher, end: () => void): Promise<num
   return server.exit;
 }
 
-async function succeed(options: SuperviseOptions, { servers, server, info, volume, order }: Up, watcher: Watcher, end: () => void): Promise<number | string> {
+async function succeed(
+  options: SuperviseOptions,
+  { servers, server, info, volume, order }: Up,
+  watcher: Watcher,
+  end: () => void,
+): Promise<number | string> {
   const memory = servers.memory!;
   const succession = new Succession(server, {
     mountpoint: info.mountpoint, memory, standby: options.standby ?? true, unmount: end,
@@ -128,7 +143,10 @@ async function succeed(options: SuperviseOptions, { servers, server, info, volum
     say: (level, message) => watcher.say(level, message), changed: (standing) => watcher.changed(standing),
   });
   const seconds = options.watchdog_s ?? WATCHDOG_S;
-  const rest = seconds > 0 ? watch({ succession, memory, seconds, pending: () => libc()?.pending(servers.fuse) ?? false }) : () => {};
+  const rest =
+    seconds > 0
+      ? watch({ succession, memory, seconds, pending: () => libc()?.pending(servers.fuse) ?? false })
+      : () => {};
   try {
     return await succession.run();
   } finally {

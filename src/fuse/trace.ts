@@ -4,7 +4,9 @@ import type { Message } from './protocol/message.js';
 /** Takes the lines of a trace, without line ends. */
 export type TraceSink = (line: string) => void;
 
-/** A readable record of every request and reply. It costs nothing where it is not asked for: the loop has no Trace then. */
+/**
+ * A readable record of every request and reply. It costs nothing where it is not asked for: the loop has no Trace then.
+ */
 export class Trace {
   constructor(private readonly sink: TraceSink) {}
 
@@ -19,7 +21,9 @@ export class Trace {
 
   /** A request that has no reply (FORGET, INTERRUPT) is done. */
   done(m: Message): void {
-    this.sink(`-- ${m.uniqueLo} ${operationName(m.opcode)} done (${(performance.now() * 1000 - m.started).toFixed(0)} us)`);
+    this.sink(
+      `-- ${m.uniqueLo} ${operationName(m.opcode)} done (${(performance.now() * 1000 - m.started).toFixed(0)} us)`,
+    );
   }
 
   note(text: string): void {

@@ -54,9 +54,22 @@ t.test('every device refuses what lies outside it', async (t) => {
   ];
   const buf = new Uint8Array(16);
   for (const dev of devices) {
-    for (const [offset, length] of [[8192, 1], [8190, 3], [-1, 1], [0, -1], [NaN, 1], [2 ** 53, 1], [Infinity, 1], [0, 8193]] as const) {
+    for (const [offset, length] of [
+      [8192, 1],
+      [8190, 3],
+      [-1, 1],
+      [0, -1],
+      [NaN, 1],
+      [2 ** 53, 1],
+      [Infinity, 1],
+      [0, 8193],
+    ] as const) {
       t.equal(await code(() => dev.read(buf, 0, length, offset)), 'EINVAL', `${dev.name}: read ${length} at ${offset}`);
-      t.equal(await code(() => dev.write(buf, 0, length, offset)), 'EINVAL', `${dev.name}: write ${length} at ${offset}`);
+      t.equal(
+        await code(() => dev.write(buf, 0, length, offset)),
+        'EINVAL',
+        `${dev.name}: write ${length} at ${offset}`,
+      );
       t.equal(await code(() => dev.discard(offset, length)), 'EINVAL', `${dev.name}: discard ${length} at ${offset}`);
     }
     await dev.write(new Uint8Array([1, 2, 3]), 1, 2, 8190);
@@ -89,7 +102,14 @@ t.test('read-only and growing memory', async (t) => {
 });
 
 t.test('image: opening', async (t) => {
-  const ru = memoryRumpuser({ files: { '/img': new Uint8Array(1000), '/empty': new Uint8Array(0), '/cd': { size_bytes: 2048, readonly: true }, '/dir': { type: 'directory' } } });
+  const ru = memoryRumpuser({
+    files: {
+      '/img': new Uint8Array(1000),
+      '/empty': new Uint8Array(0),
+      '/cd': { size_bytes: 2048, readonly: true },
+      '/dir': { type: 'directory' },
+    },
+  });
   t.match(await message(() => openImage(ru, '/empty')), '/empty is empty: no disk image');
   t.equal(await code(() => openImage(ru, '/dir')), 'EISDIR');
   t.equal(await code(() => openImage(ru, '/none')), 'ENOENT');
@@ -143,7 +163,8 @@ t.test('image: errors of the host, and a flush that failed once fails for ever',
     rumpuser_syncfd: () => {
       if (broken) throw errno(E.EIO, 'flush: input/output error');
     },
-    rumpuser_pread: (fd: number, into: Uint8Array, at: number, length: number, offset: number) => (broken ? Math.min(length, 10) : ru.rumpuser_pread(fd, into, at, length, offset)),
+    rumpuser_pread: (fd: number, into: Uint8Array, at: number, length: number, offset: number) =>
+      broken ? Math.min(length, 10) : ru.rumpuser_pread(fd, into, at, length, offset),
     rumpuser_pwrite: () => {
       throw errno(broken ? E.ENODEV : E.ENOSPC, 'write');
     },
@@ -165,7 +186,11 @@ t.test('image: errors of the host, and a flush that failed once fails for ever',
   t.match(await message(() => dev.read(new Uint8Array(512), 0, 512, 0)), '/img: 10 of 512 bytes at 0 read');
   t.equal(await code(() => dev.write(new Uint8Array(8), 0, 8, 0)), 'ENXIO', 'a device that is gone');
   broken = false;
-  t.equal(await code(() => dev.flush()), 'EIO', 'the data of the failed flush is lost: no later one may call it written');
+  t.equal(
+    await code(() => dev.flush()),
+    'EIO',
+    'the data of the failed flush is lost: no later one may call it written',
+  );
 });
 
 t.test('faults: errors, short transfers, a disk pulled out', async (t) => {
@@ -173,7 +198,12 @@ t.test('faults: errors, short transfers, a disk pulled out', async (t) => {
     const disk = new MemoryDevice({ size_bytes: 8192 });
     const dev = new FaultDevice(disk, {
       slow,
-      fault: (op, number, offset) => (op === 'write' && offset === 512 ? { short_bytes: 100 } : op === 'read' && number === 3 ? { errno: E.EIO } : undefined),
+      fault: (op, number, offset) =>
+        op === 'write' && offset === 512
+          ? { short_bytes: 100 }
+          : op === 'read' && number === 3
+            ? { errno: E.EIO }
+            : undefined,
     });
     await dev.write(new Uint8Array(512).fill(1), 0, 512, 0);
     t.equal(await code(() => dev.write(new Uint8Array(512).fill(2), 0, 512, 512)), 'EIO');
@@ -182,7 +212,14 @@ t.test('faults: errors, short transfers, a disk pulled out', async (t) => {
     t.equal(await code(() => dev.read(new Uint8Array(1), 0, 1, 0)), 'EIO');
     await bytesAt(dev, 0, 1);
     dev.vanish_after = dev.operations;
-    for (const call of [() => dev.read(new Uint8Array(1), 0, 1, 0), () => dev.write(new Uint8Array(1), 0, 1, 0), () => dev.flush(), () => dev.discard(0, 1)]) t.equal(await code(call), 'ENXIO');
+    for (const call of [
+      () => dev.read(new Uint8Array(1), 0, 1, 0),
+      () => dev.write(new Uint8Array(1), 0, 1, 0),
+      () => dev.flush(),
+      () => dev.discard(0, 1),
+    ]) {
+      t.equal(await code(call), 'ENXIO');
+    }
     t.same([dev.reads, dev.writes, dev.flushes], [4, 3, 1]);
   }
 });

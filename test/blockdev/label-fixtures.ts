@@ -201,7 +201,10 @@ export function solarisVtoc(parts: ({ start: number; size: number; tag: number }
 }
 
 /** Apple's map: the driver map and one block for each entry, from the beginning of the disk. */
-export function appleMap(parts: { name: string; type: string; start: number; size: number }[], block_bytes = 512): Uint8Array {
+export function appleMap(
+  parts: { name: string; type: string; start: number; size: number }[],
+  block_bytes = 512,
+): Uint8Array {
   const bytes = new Uint8Array((parts.length + 1) * block_bytes);
   const view = new DataView(bytes.buffer);
   view.setUint16(0, 0x4552, false);

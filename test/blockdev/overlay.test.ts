@@ -30,7 +30,12 @@ async function content(dev: OverlayDevice): Promise<Uint8Array> {
 }
 
 t.test('random reads and writes agree with a plain array; the disk is never written', async (t) => {
-  const op = fc.record({ kind: fc.constantFrom('write', 'write', 'write', 'read', 'flush', 'reopen', 'kill', 'discard'), at: fc.nat(SIZE - 1), length: fc.oneof(fc.nat(600), fc.nat(30_000)), value: fc.nat(255) });
+  const op = fc.record({
+    kind: fc.constantFrom('write', 'write', 'write', 'read', 'flush', 'reopen', 'kill', 'discard'),
+    at: fc.nat(SIZE - 1),
+    length: fc.oneof(fc.nat(600), fc.nat(30_000)),
+    value: fc.nat(255),
+  });
   const runs = Number(process.env.RUMPFUSE_PROPERTY_RUNS ?? 25);
   await fc.assert(
     fc.asyncProperty(fc.array(op, { minLength: 1, maxLength: 30 }), async (ops) => {
@@ -110,8 +115,14 @@ t.test('power cuts: flushed data is there, other blocks are old or new', async (
             since.push(h.value);
           }
         }
-        const fits = [...allowed, ...since].some((v) => (v === 'original' ? Buffer.compare(got, original) === 0 : got.every((b) => b === v)));
-        if (!fits) t.fail(`cut after ${events} events: block ${block} holds ${got[0]}, allowed ${[...allowed, ...since].join()}`);
+        const fits = [...allowed, ...since].some((v) =>
+          v === 'original' ? Buffer.compare(got, original) === 0 : got.every((b) => b === v),
+        );
+        if (!fits) {
+          t.fail(
+            `cut after ${events} events: block ${block} holds ${got[0]}, allowed ${[...allowed, ...since].join()}`,
+          );
+        }
       }
       cuts++;
     }
@@ -121,8 +132,14 @@ t.test('power cuts: flushed data is there, other blocks are old or new', async (
 
 t.test('a process that died lost nothing; a host that went down lost only what was not flushed', async (t) => {
   const base = pattern();
-  const make = async (boot: string, content?: Uint8Array): Promise<{ ru: ReturnType<typeof memoryRumpuser>; dev: OverlayDevice }> => {
-    const ru = memoryRumpuser({ params: new Map([['_RUMPUSER_BOOT_ID', boot]]), files: content === undefined ? {} : { '/over': content } });
+  const make = async (
+    boot: string,
+    content?: Uint8Array,
+  ): Promise<{ ru: ReturnType<typeof memoryRumpuser>; dev: OverlayDevice }> => {
+    const ru = memoryRumpuser({
+      params: new Map([['_RUMPUSER_BOOT_ID', boot]]),
+      files: content === undefined ? {} : { '/over': content },
+    });
     return { ru, dev: await openOverlay(ru, base.clone(), '/over') };
   };
   const one = await make('boot one');
@@ -137,17 +154,32 @@ t.test('a process that died lost nothing; a host that went down lost only what w
 });
 
 t.test('refuses another disk, a disk that was written to, and files that are no overlays', async (t) => {
-  const ru = memoryRumpuser({ files: { '/letter': new TextEncoder().encode('Dear reader,\n'.repeat(1000)), '/short': new Uint8Array(10), '/dev': { type: 'blockdev', size_bytes: 1 << 20 } } });
+  const ru = memoryRumpuser({
+    files: {
+      '/letter': new TextEncoder().encode('Dear reader,\n'.repeat(1000)),
+      '/short': new Uint8Array(10),
+      '/dev': { type: 'blockdev', size_bytes: 1 << 20 },
+    },
+  });
   const base = pattern();
   const dev = await openOverlay(ru, base.clone(), '/over');
   await dev.write(new Uint8Array([1]), 0, 1, 0);
   await dev.close();
-  t.match(await failure(openOverlay(ru, pattern(SIZE + 4096), '/over')), { code: 'EINVAL', message: 'was made over a disk of 300000 bytes; base.img has 304096' });
+  t.match(await failure(openOverlay(ru, pattern(SIZE + 4096), '/over')), {
+    code: 'EINVAL',
+    message: 'was made over a disk of 300000 bytes; base.img has 304096',
+  });
   const changed = base.clone();
   changed.write(new Uint8Array([1]), 0, 1, 8192 + 8);
-  t.match(await failure(openOverlay(ru, changed, '/over')), { code: 'EINVAL', message: 'was made over another disk than base.img, or base.img was written to since' });
+  t.match(await failure(openOverlay(ru, changed, '/over')), {
+    code: 'EINVAL',
+    message: 'was made over another disk than base.img, or base.img was written to since',
+  });
   const before = ru.fileBytes('/letter');
-  t.match(await failure(openOverlay(ru, base.clone(), '/letter')), { code: 'EFTYPE', message: '/letter is no overlay file; it is left as it is' });
+  t.match(await failure(openOverlay(ru, base.clone(), '/letter')), {
+    code: 'EFTYPE',
+    message: '/letter is no overlay file; it is left as it is',
+  });
   t.same(ru.fileBytes('/letter'), before);
   t.equal((await failure(openOverlay(ru, base.clone(), '/short'))).code, 'EFTYPE');
   t.equal((await failure(openOverlay(ru, base.clone(), '/dev'))).code, 'EINVAL');
@@ -168,10 +200,19 @@ t.test('a disk that was written to is refused: where each volume begins that was
     await dev.write(new Uint8Array([1]), 0, 1, volume.start + 100);
     await dev.close();
   }
-  for (const [at, volume] of [[one.start + 8192 + 8, one], [one.start + 65536 + 8, one], [two.start + 65536 + 8, two], [two.end - 1, two]] as const) {
+  for (const [at, volume] of [
+    [one.start + 8192 + 8, one],
+    [one.start + 65536 + 8, one],
+    [two.start + 65536 + 8, two],
+    [two.end - 1, two],
+  ] as const) {
     const changed = base.clone();
     changed.write(new Uint8Array([1]), 0, 1, at);
-    t.match(await failure(OverlayDevice.open(changed, store, 'boot', volume)), { code: 'EINVAL', message: /was written to since/ }, `changed at ${at}`);
+    t.match(
+      await failure(OverlayDevice.open(changed, store, 'boot', volume)),
+      { code: 'EINVAL', message: /was written to since/ },
+      `changed at ${at}`,
+    );
   }
   // Nothing but the volume is read: what lies beside it is none of its business.
   const beside = base.clone();
@@ -195,13 +236,19 @@ t.test('a damaged header, and none with blocks behind it', async (t) => {
     t.ok(Buffer.from(ru.fileBytes('/over')).equals(bytes), `${what}: left as it is`);
   };
   await refused('no header', /damaged: its header does not say/, (bytes) => bytes.fill(0, 0, 4096));
-  for (const at of [13, 17, 24, 29, 33, 73, 512, 600]) await refused(`byte ${at}`, /damaged: the checksum/, (bytes) => void (bytes[at]! ^= 0x40));
+  for (const at of [13, 17, 24, 29, 33, 73, 512, 600]) {
+    await refused(`byte ${at}`, /damaged: the checksum/, (bytes) => void (bytes[at]! ^= 0x40));
+  }
   await refused('version', /version \(1\); this program makes and reads version 2/, (bytes) => void (bytes[8] = 1));
 });
 
 t.test('in memory', async (t) => {
   const base = new MemoryDevice({ size_bytes: 2 ** 44 });
-  const dev = await OverlayDevice.open(base, new MemoryDevice({ size_bytes: overlayLayout(base.size_bytes).file_bytes }), '');
+  const dev = await OverlayDevice.open(
+    base,
+    new MemoryDevice({ size_bytes: overlayLayout(base.size_bytes).file_bytes }),
+    '',
+  );
   await dev.write(new Uint8Array([1, 2, 3]), 0, 3, 2 ** 43 - 1);
   const got = new Uint8Array(5);
   await dev.read(got, 0, 5, 2 ** 43 - 2);
@@ -233,7 +280,8 @@ t.test('a file on the host: sparse, kept, mounted again', async (t) => {
   fs.chmodSync(image, 0o444);
   const before = fs.statSync(image).mtimeMs;
   const ru = nodeRumpuser({ log: () => undefined });
-  const open = async (): Promise<OverlayDevice> => openOverlay(ru, await openImage(ru, image, { readonly: true }), over);
+  const open = async (): Promise<OverlayDevice> =>
+    openOverlay(ru, await openImage(ru, image, { readonly: true }), over);
   let dev = await open();
   await dev.write(new Uint8Array(1 << 20).fill(3), 0, 1 << 20, 2 ** 33);
   await dev.close();
@@ -253,5 +301,8 @@ t.test('a file of the right size that begins with zeros and holds something is n
   const disk = new MemoryDevice({ size_bytes: 1 << 20 });
   const store = new MemoryDevice({ size_bytes: overlayLayout(1 << 20).file_bytes, name: 'other.img' });
   store.write(Uint8Array.of(7), 0, 1, 700_000);
-  await t.rejects(OverlayDevice.open(disk, store, ''), { code: 'EFTYPE', message: /other\.img is no overlay file: it is not empty/ });
+  await t.rejects(OverlayDevice.open(disk, store, ''), {
+    code: 'EFTYPE',
+    message: /other\.img is no overlay file: it is not empty/,
+  });
 });

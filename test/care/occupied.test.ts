@@ -17,14 +17,26 @@ async function part(dev: BlockDevice, spec: string): Promise<PartitionDevice> {
 /** A NetBSD disk of 32 MiB: a from the beginning, e behind it, c and d for all of it, as the i386 port has it. */
 function netbsdDisk(): MemoryDevice {
   const whole = { offset: 0, size: 32 * SECTORS, fstype: 0 };
-  return disk(32 * MiB, [512, bsdLabel([{ offset: 0, size: 16 * SECTORS, fstype: FS_BSDFFS }, undefined, whole, whole, { offset: 16 * SECTORS, size: 16 * SECTORS, fstype: FS_BSDFFS }])]);
+  return disk(32 * MiB, [
+    512,
+    bsdLabel([
+      { offset: 0, size: 16 * SECTORS, fstype: FS_BSDFFS },
+      undefined,
+      whole,
+      whole,
+      { offset: 16 * SECTORS, size: 16 * SECTORS, fstype: FS_BSDFFS },
+    ]),
+  ]);
 }
 
 t.test('empty places are empty', async (t) => {
   t.equal(await occupied(new MemoryDevice({ size_bytes: 16 * MiB })), undefined);
   const dev = netbsdDisk();
   for (const name of ['a', 'e']) t.equal(await occupied(await part(dev, name)), undefined, name);
-  const divided = disk(32 * MiB, ...gpt(32 * MiB, [{ type: '49f48d5a-b10e-11dc-b99b-0019d1879648', start: 2048, end: 20479 }]));
+  const divided = disk(
+    32 * MiB,
+    ...gpt(32 * MiB, [{ type: '49f48d5a-b10e-11dc-b99b-0019d1879648', start: 2048, end: 20479 }]),
+  );
   t.equal(await occupied(await part(divided, '1')), undefined, 'a partition of a GPT');
 });
 
@@ -45,7 +57,13 @@ t.test('a partition inside which a larger volume began', async (t) => {
 });
 
 t.test('partitions that overlap, and windows at an offset', async (t) => {
-  const dev = disk(32 * MiB, [0, mbrSector([{ type: 0xa9, start: 2048, size: 16384 }, { type: 0x83, start: 10240, size: 16384 }])]);
+  const dev = disk(32 * MiB, [
+    0,
+    mbrSector([
+      { type: 0xa9, start: 2048, size: 16384 },
+      { type: 0x83, start: 10240, size: 16384 },
+    ]),
+  ]);
   t.match(await occupied(await part(dev, '1')), /overlaps partition 2/);
   const fine = disk(32 * MiB, [0, mbrSector([{ type: 0xa9, start: 2048, size: 16384 }])]);
   const window = new PartitionDevice(fine, 2 * MiB, 30 * MiB, 'window');
@@ -69,8 +87,19 @@ t.test('the library refuses as the command line does', async (t) => {
   // ext4 over an old FFS: its superblock at 1 KiB, and what FFS keeps at 64 KiB shows through.
   const ext = new Uint8Array(1024);
   const view = new DataView(ext.buffer);
-  // s_inodes_count, s_blocks_count, s_first_data_block, s_blocks_per_group, s_clusters_per_group, s_inodes_per_group, s_rev_level, s_first_ino
-  for (const [at, value] of [[0, 4096], [4, 16384], [20, 1], [32, 8192], [36, 8192], [40, 2048], [76, 1], [84, 11], [96, 0x40]] as const) {
+  // s_inodes_count, s_blocks_count, s_first_data_block, s_blocks_per_group, s_clusters_per_group, s_inodes_per_group,
+  // s_rev_level, s_first_ino
+  for (const [at, value] of [
+    [0, 4096],
+    [4, 16384],
+    [20, 1],
+    [32, 8192],
+    [36, 8192],
+    [40, 2048],
+    [76, 1],
+    [84, 11],
+    [96, 0x40],
+  ] as const) {
     view.setUint32(at, value, true);
   }
   view.setUint16(56, 0xef53, true);

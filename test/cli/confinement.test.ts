@@ -1,4 +1,7 @@
-/** What the processes of a mount have of their caller, and what is left of them when somebody ends or stops one on its way up. */
+/**
+ * What the processes of a mount have of their caller, and what is left of them when somebody ends or stops one on its
+ * way up.
+ */
 import { spawn } from 'node:child_process';
 import { readFileSync, readdirSync, readlinkSync } from 'node:fs';
 import t from 'tap';
@@ -25,7 +28,10 @@ function processes(): number[] {
 
 /** Processes with that in their environment. */
 function marked(mark: string): number[] {
-  return processes().filter((pid) => look(() => readFileSync(`/proc/${pid}/environ`, 'latin1'))?.includes(mark) === true && statOf(pid)?.state !== 'Z');
+  return processes().filter(
+    (pid) =>
+      look(() => readFileSync(`/proc/${pid}/environ`, 'latin1'))?.includes(mark) === true && statOf(pid)?.state !== 'Z',
+  );
 }
 
 async function volume(name: string): Promise<{ image: string; mnt: string }> {
@@ -41,14 +47,34 @@ async function supervisorOf(mnt: string): Promise<number> {
 }
 
 /** Runs `rumpfuse mount` and does something to each wrapper (bubblewrap) as soon as it has a child. */
-async function mountAndMeet(image: string, mnt: string, mark: string, meet: (wrapper: number) => void, times = Infinity): Promise<Outcome> {
+async function mountAndMeet(
+  image: string,
+  mnt: string,
+  mark: string,
+  meet: (wrapper: number) => void,
+  times = Infinity,
+): Promise<Outcome> {
   const met = new Set<number>();
   let over = false;
-  const outcome = run(RUMPFUSE, ['mount', '-o', 'nostandby', image, mnt], { env: { RUMP_MARK: mark } }).finally(() => (over = true));
+  const outcome = run(RUMPFUSE, ['mount', '-o', 'nostandby', image, mnt], { env: { RUMP_MARK: mark } }).finally(
+    () => (over = true),
+  );
   while (!over) {
     for (const pid of processes()) {
-      if (met.has(pid) || met.size >= times || !look(() => readFileSync(`/proc/${pid}/comm`, 'latin1'))?.startsWith('bwrap')) continue;
-      if (!look(() => readFileSync(`/proc/${pid}/cmdline`, 'latin1'))?.includes(ROOT) || childrenOf(pid).length === 0 || !marked(mark).includes(pid)) continue;
+      if (
+        met.has(pid) ||
+        met.size >= times ||
+        !look(() => readFileSync(`/proc/${pid}/comm`, 'latin1'))?.startsWith('bwrap')
+      ) {
+        continue;
+      }
+      if (
+        !look(() => readFileSync(`/proc/${pid}/cmdline`, 'latin1'))?.includes(ROOT) ||
+        childrenOf(pid).length === 0 ||
+        !marked(mark).includes(pid)
+      ) {
+        continue;
+      }
       met.add(pid);
       meet(pid);
     }
@@ -60,15 +86,30 @@ async function mountAndMeet(image: string, mnt: string, mark: string, meet: (wra
 t.test('nothing that its caller had open is open in any process of a mount', real, async (t) => {
   const { image, mnt } = await volume('leak');
   const [secret, victim, lock] = [place.file('secret', 'secret'), place.file('victim', ''), place.file('lock', '')];
-  const script = 'exec 5<"$1" 40<"$1" 41>>"$2" 200>"$3" 7<.; exec 9> >(cat >/dev/null; touch "$4"); flock -n 200; shift 4; "$@"';
-  t.match(await run('bash', ['-c', script, 'bash', secret, victim, lock, place.path('pipe-ended'), RUMPFUSE, 'mount', image, mnt], { cwd: place.dir }), { status: 0, stderr: '' });
+  const script =
+    'exec 5<"$1" 40<"$1" 41>>"$2" 200>"$3" 7<.; exec 9> >(cat >/dev/null; touch "$4"); flock -n 200; shift 4; "$@"';
+  t.match(
+    await run(
+      'bash',
+      ['-c', script, 'bash', secret, victim, lock, place.path('pipe-ended'), RUMPFUSE, 'mount', image, mnt],
+      { cwd: place.dir },
+    ),
+    { status: 0, stderr: '' },
+  );
   const supervisor = await supervisorOf(mnt);
   // The stand-by, too.
-  while (descendants(supervisor).filter(({ title }) => title === 'rumpfuse: stand-by').length === 0) await new Promise((resolve) => setTimeout(resolve, 20));
+  while (descendants(supervisor).filter(({ title }) => title === 'rumpfuse: stand-by').length === 0) {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
   const family = [supervisor, ...descendants(supervisor).map(({ pid }) => pid)];
   t.ok(family.length >= 6, 'supervisor, keeper, two servers, their wrappers');
-  const open = family.flatMap((pid) => readdirSync(`/proc/${pid}/fd`).map((fd) => look(() => readlinkSync(`/proc/${pid}/fd/${fd}`)) ?? ''));
-  t.same(open.filter((target) => target.startsWith(place.dir) && target !== image && !target.endsWith('.log')), []);
+  const open = family.flatMap((pid) =>
+    readdirSync(`/proc/${pid}/fd`).map((fd) => look(() => readlinkSync(`/proc/${pid}/fd/${fd}`)) ?? ''),
+  );
+  t.same(
+    open.filter((target) => target.startsWith(place.dir) && target !== image && !target.endsWith('.log')),
+    [],
+  );
   t.match(await run('flock', ['-n', lock, 'true']), { status: 0 }, 'a lock of the caller is not held');
   t.match((await rumpfuse('info', mnt)).stdout, /\[on \] descriptors/);
   t.match(await rumpfuse('umount', mnt), { status: 0, stderr: '' });
@@ -77,13 +118,34 @@ t.test('nothing that its caller had open is open in any process of a mount', rea
 t.test('in the foreground neither: nor is what its caller reads and writes open in the server', real, async (t) => {
   const { image, mnt } = await volume('foreground');
   const [victim, lock] = [place.file('victim-2', ''), place.file('lock-2', '')];
-  const child = spawn('bash', ['-c', 'exec 41>>"$1" 200>"$2"; flock -n 200; shift 2; exec "$@"', 'bash', victim, lock, RUMPFUSE, 'mount', '-f', '-o', 'nostandby', image, mnt], { stdio: ['pipe', 'pipe', 'pipe'] });
+  const child = spawn(
+    'bash',
+    [
+      '-c',
+      'exec 41>>"$1" 200>"$2"; flock -n 200; shift 2; exec "$@"',
+      'bash',
+      victim,
+      lock,
+      RUMPFUSE,
+      'mount',
+      '-f',
+      '-o',
+      'nostandby',
+      image,
+      mnt,
+    ],
+    { stdio: ['pipe', 'pipe', 'pipe'] },
+  );
   const ended = new Promise((resolve) => child.on('close', resolve));
   while ((await run('mountpoint', ['-q', mnt])).status !== 0) await new Promise((resolve) => setTimeout(resolve, 20));
   t.match(await run('flock', ['-n', lock, 'true']), { status: 0 });
   const server = descendants(child.pid!).find(({ title }) => title === `rumpfuse: ${mnt}`)!.pid;
   const given = new Set([0, 1, 2].map((fd) => readlinkSync(`/proc/${child.pid}/fd/${fd}`)));
-  t.same(readdirSync(`/proc/${server}/fd`).filter((fd) => given.has(readlinkSync(`/proc/${server}/fd/${fd}`))), [], 'the server has nothing of what its caller reads and writes');
+  t.same(
+    readdirSync(`/proc/${server}/fd`).filter((fd) => given.has(readlinkSync(`/proc/${server}/fd/${fd}`))),
+    [],
+    'the server has nothing of what its caller reads and writes',
+  );
   t.match(await rumpfuse('umount', mnt), { status: 0 });
   await ended;
 });

@@ -1,6 +1,17 @@
-/** Beginnings and ends of mounts that people meet: odd names, odd hosts, somebody who kills or unmounts at an odd moment. */
+/**
+ * Beginnings and ends of mounts that people meet: odd names, odd hosts, somebody who kills or unmounts at an odd
+ * moment.
+ */
 import { spawn } from 'node:child_process';
-import { appendFileSync, existsSync, readFileSync, readdirSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  existsSync,
+  readFileSync,
+  readdirSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 import t from 'tap';
 import { RUMPFUSE, Workplace, noMount, run, rumpfuse } from './support.js';
@@ -36,14 +47,18 @@ async function until(condition: () => boolean | Promise<boolean>): Promise<void>
   while (!(await condition())) await new Promise((resolve) => setTimeout(resolve, 20));
 }
 
-t.test('an image in the directory that it is mounted on, by a name that does not begin at the root', real, async (t) => {
-  const { image } = await volume('here');
-  const dir = place.folder('images');
-  await run('mv', [image, path.join(dir, 'disk.img')]);
-  t.match(await run(RUMPFUSE, ['mount', 'disk.img', '.'], { cwd: dir }), { status: 0, stderr: '' });
-  t.equal((await listed(dir))?.details.image, path.join(dir, 'disk.img'));
-  t.match(await rumpfuse('umount', dir), { status: 0, stderr: '' });
-});
+t.test(
+  'an image in the directory that it is mounted on, by a name that does not begin at the root',
+  real,
+  async (t) => {
+    const { image } = await volume('here');
+    const dir = place.folder('images');
+    await run('mv', [image, path.join(dir, 'disk.img')]);
+    t.match(await run(RUMPFUSE, ['mount', 'disk.img', '.'], { cwd: dir }), { status: 0, stderr: '' });
+    t.equal((await listed(dir))?.details.image, path.join(dir, 'disk.img'));
+    t.match(await rumpfuse('umount', dir), { status: 0, stderr: '' });
+  },
+);
 
 t.test('mounted and unmounted by a symbolic link', real, async (t) => {
   const { image, mnt } = await volume('link');
@@ -79,18 +94,49 @@ t.test('a log of any length is neither read as a whole nor told', real, async (t
 t.test('few open files, and a /run that cannot be written', real, async (t) => {
   const { image, mnt } = await volume('poor');
   for (const limit of [20, 24, 32, 64]) {
-    const { status, stderr } = await run('sh', ['-c', 'ulimit -n "$1"; shift; exec "$@"', 'sh', String(limit), RUMPFUSE, 'mount', image, mnt]);
+    const { status, stderr } = await run('sh', [
+      '-c',
+      'ulimit -n "$1"; shift; exec "$@"',
+      'sh',
+      String(limit),
+      RUMPFUSE,
+      'mount',
+      image,
+      mnt,
+    ]);
     t.equal(status, 1);
     t.match(stderr, /^rumpfuse: .*ulimit -n.*\n$/, `${limit}`);
   }
-  const { status, stderr } = await run('unshare', ['-m', 'sh', '-c', 'mkdir -p /run/rumpfuse; mount --bind /run /run; mount -o remount,bind,ro /run; exec "$@"', 'sh', RUMPFUSE, 'mount', image, mnt]);
+  const { status, stderr } = await run('unshare', [
+    '-m',
+    'sh',
+    '-c',
+    'mkdir -p /run/rumpfuse; mount --bind /run /run; mount -o remount,bind,ro /run; exec "$@"',
+    'sh',
+    RUMPFUSE,
+    'mount',
+    image,
+    mnt,
+  ]);
   t.equal(status, 1);
-  t.match(stderr, /^rumpfuse: \/run\/rumpfuse is read-only: the records of mounts and their logs cannot be written there/);
+  t.match(
+    stderr,
+    /^rumpfuse: \/run\/rumpfuse is read-only: the records of mounts and their logs cannot be written there/,
+  );
 });
 
 t.test('a mount that the host refuses leaves a clean volume clean', real, async (t) => {
   const { image, mnt } = await volume('refused');
-  const { status, stderr } = await run('setpriv', ['--bounding-set', '-sys_admin', '--', RUMPFUSE, 'mount', '--no-sandbox', image, mnt]);
+  const { status, stderr } = await run('setpriv', [
+    '--bounding-set',
+    '-sys_admin',
+    '--',
+    RUMPFUSE,
+    'mount',
+    '--no-sandbox',
+    image,
+    mnt,
+  ]);
   t.equal(status, 32);
   t.match(stderr, /cannot mount on .*: not permitted/);
   t.match(await rumpfuse('fsck', '-p', image), { status: 0, stdout: /clean/ });
@@ -102,15 +148,21 @@ t.test('a supervisor that is killed as soon as there is a mount leaves none', re
     let over = false;
     const mounting = run(RUMPFUSE, ['mount', ...options, image, mnt]).finally(() => (over = true));
     // The supervisor is the one with /dev/fuse and a title, or a command line, with the directory in it.
-    const supervisor = () => readdirSync('/proc').filter((name) => /^\d+$/.test(name)).find((pid) => {
-      try {
-        const line = readFileSync(`/proc/${pid}/cmdline`, 'latin1');
-        const title = line.split('\0')[0]!; // as much of it as there is room for
-        return options.length === 0 ? title.startsWith(`rumpfuse: supervisor of ${path.dirname(mnt)}/k`) && `rumpfuse: supervisor of ${mnt}`.startsWith(title) : line.includes(`\0${mnt}\0`) && line.includes('\0-f\0');
-      } catch {
-        return false;
-      }
-    });
+    const supervisor = () =>
+      readdirSync('/proc')
+        .filter((name) => /^\d+$/.test(name))
+        .find((pid) => {
+          try {
+            const line = readFileSync(`/proc/${pid}/cmdline`, 'latin1');
+            const title = line.split('\0')[0]!; // as much of it as there is room for
+            return options.length === 0
+              ? title.startsWith(`rumpfuse: supervisor of ${path.dirname(mnt)}/k`) &&
+                  `rumpfuse: supervisor of ${mnt}`.startsWith(title)
+              : line.includes(`\0${mnt}\0`) && line.includes('\0-f\0');
+          } catch {
+            return false;
+          }
+        });
     await until(() => mounted(mnt) || over);
     const pid = supervisor();
     if (pid !== undefined) process.kill(Number(pid), 'SIGKILL');
@@ -133,30 +185,41 @@ t.test('an abort by fusectl ends the mount without a false word', real, async (t
   t.match(await rumpfuse('fsck', '-p', image), { status: 0, stdout: /clean/ });
 });
 
-t.test('after umount(8) the same image can be checked and mounted at once: both wait for the server that is still writing', real, async (t) => {
-  const { image, mnt } = await volume('early');
-  const content = Buffer.alloc(6 << 20, 'content');
-  for (const command of [['fsck', '-p', image], ['mount', image, mnt]]) {
-    t.match(await rumpfuse('mount', image, mnt), { status: 0, stderr: '' });
-    const { pid } = (await listed(mnt))!;
-    writeFileSync(path.join(mnt, 'file'), content);
-    // It holds the image, and does not end before it is let.
-    process.kill(pid, 'SIGSTOP');
-    t.match(await run('umount', [mnt]), { status: 0 });
-    const going = rumpfuse(...command);
-    setTimeout(() => process.kill(pid, 'SIGCONT'), 500);
-    t.match(await going, { status: 0 }, command[0]!);
-  }
-  t.same(readFileSync(path.join(mnt, 'file')), content);
-  t.match(await rumpfuse('umount', mnt), { status: 0 });
-});
+t.test(
+  'after umount(8) the same image can be checked and mounted at once: both wait for the server that is still writing',
+  real,
+  async (t) => {
+    const { image, mnt } = await volume('early');
+    const content = Buffer.alloc(6 << 20, 'content');
+    for (const command of [
+      ['fsck', '-p', image],
+      ['mount', image, mnt],
+    ]) {
+      t.match(await rumpfuse('mount', image, mnt), { status: 0, stderr: '' });
+      const { pid } = (await listed(mnt))!;
+      writeFileSync(path.join(mnt, 'file'), content);
+      // It holds the image, and does not end before it is let.
+      process.kill(pid, 'SIGSTOP');
+      t.match(await run('umount', [mnt]), { status: 0 });
+      const going = rumpfuse(...command);
+      setTimeout(() => process.kill(pid, 'SIGCONT'), 500);
+      t.match(await going, { status: 0 }, command[0]!);
+    }
+    t.same(readFileSync(path.join(mnt, 'file')), content);
+    t.match(await rumpfuse('umount', mnt), { status: 0 });
+  },
+);
 
 t.test('who uses an image is found without asking file systems that do not answer', real, async (t) => {
   const [hung, used] = [await volume('hung'), await volume('used')];
   t.match(await rumpfuse('mount', '-o', 'nosurvive', hung.image, hung.mnt), { status: 0 });
   writeFileSync(path.join(hung.mnt, 'file'), 'content');
-  const { details: { server_pid } } = (await listed(hung.mnt))!;
-  const holder = spawn('sh', ['-c', 'exec 5<"$1"; echo open; exec sleep 600', 'sh', path.join(hung.mnt, 'file')], { stdio: ['ignore', 'pipe', 'ignore'] });
+  const {
+    details: { server_pid },
+  } = (await listed(hung.mnt))!;
+  const holder = spawn('sh', ['-c', 'exec 5<"$1"; echo open; exec sleep 600', 'sh', path.join(hung.mnt, 'file')], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
   await new Promise((resolve) => holder.stdout.once('data', resolve));
   t.match(await rumpfuse('mount', used.image, used.mnt), { status: 0 });
   process.kill(server_pid, 'SIGSTOP');

@@ -66,7 +66,10 @@ t.test('the mount point is busy', { skip: noMount ?? false }, async (t) => {
   await refused(t, ['mount', good, mnt], 32, /in use|being written|busy/i);
   t.equal((await rumpfuse('newfs', '-s', '16m', place.path('other.img'))).status, 0);
   await refused(t, ['mount', place.path('other.img'), mnt], 32, /busy/);
-  const user = spawn(process.execPath, ['-e', 'setTimeout(() => {}, 30000); console.log("here")'], { cwd: mnt, stdio: ['ignore', 'pipe', 'inherit'] });
+  const user = spawn(process.execPath, ['-e', 'setTimeout(() => {}, 30000); console.log("here")'], {
+    cwd: mnt,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   await once(user.stdout, 'data');
   await refused(t, ['umount', mnt], 32, /is in use/);
   user.kill();
@@ -78,7 +81,13 @@ t.test('no /dev/fuse', { skip: noMount ?? false }, async (t) => {
   const mnt = place.folder('nodev');
   const good = place.path('good.img');
   // In a mount namespace of its own, where /dev is empty.
-  const outcome = await run('unshare', ['-m', 'sh', '-c', `mount -t tmpfs none /dev && mknod -m 666 /dev/null c 1 3 && mknod -m 666 /dev/urandom c 1 9 && exec ${process.execPath} ${RUMPFUSE} mount ${good} ${mnt}`]);
+  const outcome = await run('unshare', [
+    '-m',
+    'sh',
+    '-c',
+    `mount -t tmpfs none /dev && mknod -m 666 /dev/null c 1 3 && mknod -m 666 /dev/urandom c 1 9 && exec ` +
+      `${process.execPath} ${RUMPFUSE} mount ${good} ${mnt}`,
+  ]);
   t.equal(outcome.status, 32);
   t.match(outcome.stderr, /\/dev\/fuse is missing.*modprobe fuse/);
 });

@@ -14,7 +14,9 @@ const real = { skip: noMount ?? false };
 const MiB = 1 << 20;
 const PIECE = 65536;
 
-/** Run by a process of its own: writes a file in pieces, with an fsync after each, to the first error; then tries on. */
+/**
+ * Run by a process of its own: writes a file in pieces, with an fsync after each, to the first error; then tries on.
+ */
 const WRITER = `
 const fs = require('fs'), crypto = require('crypto');
 const dir = process.argv[1], pieces = Number(process.argv[2]);
@@ -56,7 +58,10 @@ interface Processes {
 }
 
 async function processes(dir: string): Promise<Processes> {
-  const { pid, details } = JSON.parse((await rumpfuse('info', '--json', dir)).stdout) as { pid: number; details: { server_pid: number; log: string } };
+  const { pid, details } = JSON.parse((await rumpfuse('info', '--json', dir)).stdout) as {
+    pid: number;
+    details: { server_pid: number; log: string };
+  };
   return { pid, server: details.server_pid, log: details.log };
 }
 
@@ -69,9 +74,15 @@ function running(pid: number): boolean {
 }
 
 /** Unmounts, and sees that everything has gone. */
-async function ended(t: Test, dir: string, { pid, server }: Processes): Promise<{ status: number | null; stderr: string }> {
+async function ended(
+  t: Test,
+  dir: string,
+  { pid, server }: Processes,
+): Promise<{ status: number | null; stderr: string }> {
   const outcome = await rumpfuse('umount', dir);
-  for (let i = 0; i < 10_000 && [pid, server].some(running); i++) await new Promise((resolve) => setTimeout(resolve, 50));
+  for (let i = 0; i < 10_000 && [pid, server].some(running); i++) {
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
   t.notOk([pid, server].some(running), 'no process is left');
   t.notOk(fs.readFileSync('/proc/self/mountinfo', 'utf8').includes(` ${dir} `), 'the mount point is free');
   return outcome;
@@ -87,7 +98,11 @@ async function smallHost(name: string, bytes: number): Promise<string> {
 
 /** After the first error nothing that goes to the disk may be called a success that is none. */
 function honest(t: Test, codes: Codes, allowed: RegExp): void {
-  t.match(codes.write ?? codes.fsync ?? 'nothing failed', allowed, `the first error: write ${codes.write}, fsync ${codes.fsync} after ${codes.synced} pieces`);
+  t.match(
+    codes.write ?? codes.fsync ?? 'nothing failed',
+    allowed,
+    `the first error: write ${codes.write}, fsync ${codes.fsync} after ${codes.synced} pieces`,
+  );
   for (const [w, f] of codes.later) t.ok(w !== null || f !== null, `afterwards: write ${w}, fsync ${f}`);
 }
 
@@ -149,7 +164,11 @@ for (const kept of [64 * 1024 + 4096, 4 * MiB]) {
     const codes = await write(mnt, 64);
     honest(t, codes, /^(EIO|EROFS)$/);
     t.equal(codes.synced, 0, 'not one fsync succeeds');
-    t.match(fs.readFileSync(served.log, 'latin1'), /error.* was cut short while it is in use: it has \d+ of 16777216 bytes/, 'the log says why');
+    t.match(
+      fs.readFileSync(served.log, 'latin1'),
+      /error.* was cut short while it is in use: it has \d+ of 16777216 bytes/,
+      'the log says why',
+    );
     const outcome = await ended(t, mnt, served);
     t.ok(outcome.status !== 0, 'umount fails');
     t.match(outcome.stderr, /cut short/);
@@ -159,7 +178,8 @@ for (const kept of [64 * 1024 + 4096, 4 * MiB]) {
 
 /** Devices that vanish need loop devices. */
 const loop = spawnSync('losetup', ['-f'], { encoding: 'utf8' });
-const noLoop = noMount ?? (loop.status === 0 && fs.existsSync('/dev/loop-control') ? undefined : 'there are no loop devices');
+const noLoop =
+  noMount ?? (loop.status === 0 && fs.existsSync('/dev/loop-control') ? undefined : 'there are no loop devices');
 
 await t.test('a device whose medium is cut off', { skip: noLoop ?? false }, async (t) => {
   const backing = place.path('backing.img');
@@ -192,7 +212,19 @@ await t.test('the programs on a mount whose disk fails are not left waiting', re
   const mnt = place.folder('mnt-wait');
   t.match(await rumpfuse('mount', image, mnt), { status: 0 });
   const served = await processes(mnt);
-  const writers = [1, 2, 3].map((n) => spawn('/bin/sh', ['-c', `i=0; while [ $i -lt 60 ]; do dd if=/dev/zero of="$1/f${n}-$i" bs=64k count=2 conv=fsync 2>/dev/null; cat "$1"/f* > /dev/null 2>&1; i=$((i + 1)); done`, 'sh', mnt], { stdio: 'ignore' }));
+  const writers = [1, 2, 3].map((n) =>
+    spawn(
+      '/bin/sh',
+      [
+        '-c',
+        `i=0; while [ $i -lt 60 ]; do dd if=/dev/zero of="$1/f${n}-$i" bs=64k count=2 conv=fsync 2>/dev/null; cat ` +
+          '"$1"/f* > /dev/null 2>&1; i=$((i + 1)); done',
+        'sh',
+        mnt,
+      ],
+      { stdio: 'ignore' },
+    ),
+  );
   await new Promise((resolve) => setTimeout(resolve, 300));
   fs.truncateSync(image, MiB);
   const done = await Promise.all(writers.map((child) => new Promise<boolean>((resolve) => {

@@ -45,7 +45,10 @@ t.test('every command and option', async (t) => {
 
 t.test('every mount option that --help names', async (t) => {
   const { stdout } = await rumpfuse('mount', '--help');
-  const list = /comma separated:([\s\S]*?)\[array\]/.exec(stdout)![1]!.replace(/\([^)]*\)/g, ' ').replace(/,? ?and\s+those of the\s+driver/, '');
+  const list = /comma separated:([\s\S]*?)\[array\]/
+    .exec(stdout)![1]!
+    .replace(/\([^)]*\)/g, ' ')
+    .replace(/,? ?and\s+those of the\s+driver/, '');
   const section = source.slice(source.indexOf('.Sh MOUNT OPTIONS'), source.indexOf('.Sh FILES'));
   const names = list.split(/[\s,]+/).map((word) => word.replace(/=.*$/, '')).filter((word) => /^[a-z_]+$/.test(word));
   t.ok(names.length > 10);
@@ -53,12 +56,16 @@ t.test('every mount option that --help names', async (t) => {
 });
 
 t.test('what it says of the file systems is what the registry does', async (t) => {
-  const { pageWithFormats } = (await import(path.join(ROOT, 'packaging/man-formats.mjs'))) as { pageWithFormats(registry: unknown): Promise<string> };
+  const { pageWithFormats } = (await import(path.join(ROOT, 'packaging/man-formats.mjs'))) as {
+    pageWithFormats(registry: unknown): Promise<string>;
+  };
   t.equal(await pageWithFormats(await import('../../src/fs/registry.js')), source, 'npm run man brings it up to date');
 });
 
 t.test('man can read it', async (t) => {
-  const outcome = await run('man', ['--warnings', '-l', PAGE], { env: { LC_ALL: 'C', MANPAGER: 'cat' } }).catch(() => undefined);
+  const outcome = await run('man', ['--warnings', '-l', PAGE], { env: { LC_ALL: 'C', MANPAGER: 'cat' } }).catch(
+    () => undefined,
+  );
   if (outcome === undefined) return void t.fail('man(1) is missing: packaging/setup.sh --tests installs it');
   t.equal(outcome.status, 0);
   t.equal(outcome.stderr, '');

@@ -7,7 +7,10 @@ import path from 'node:path';
 import t from 'tap';
 import { RUMPFUSE, Workplace, noMount, rumpfuse, run } from './support.js';
 
-/** The main road, as a user walks it: newfs, mount, work with ordinary programs, umount, check, read back with strangers' tools. */
+/**
+ * The main road, as a user walks it: newfs, mount, work with ordinary programs, umount, check, read back with
+ * strangers' tools.
+ */
 const place = new Workplace();
 t.teardown(() => place.end());
 const real = { skip: noMount ?? false };
@@ -45,8 +48,22 @@ async function picture(dir: string): Promise<string[]> {
       let content = '';
       if (st.isDirectory()) pending.push(rel);
       else if (st.isSymbolicLink()) content = await readlink(full);
-      else content = createHash('sha256').update(await readFile(full)).digest('hex');
-      lines.push([rel, st.mode.toString(8), st.uid, st.gid, st.isDirectory() ? '-' : st.size, st.isDirectory() ? '-' : st.nlink, st.mtimeNs, content].join(' '));
+      else
+        content = createHash('sha256')
+          .update(await readFile(full))
+          .digest('hex');
+      lines.push(
+        [
+          rel,
+          st.mode.toString(8),
+          st.uid,
+          st.gid,
+          st.isDirectory() ? '-' : st.size,
+          st.isDirectory() ? '-' : st.nlink,
+          st.mtimeNs,
+          content,
+        ].join(' '),
+      );
     }
   }
   return lines.sort();
@@ -62,16 +79,39 @@ for (const format of [['1', 'le'], ['1', 'be'], ['2', 'le'], ['2', 'be'], ['2ea'
     if (version === '1') utimesSync(path.join(tree, 'big'), 2e9, 2e9);
     t.match(await rumpfuse('newfs', '-O', version, '-B', order, '-s', '64m', image), { status: 0, stderr: '' });
     t.match(await rumpfuse('mount', image, mnt), { status: 0, stderr: '', stdout: '' });
-    t.match((await rumpfuse('list')).stdout, new RegExp(`ffs-${version}-${order}.img on ${mnt} type ffs \\(read-write, pid \\d+\\)`));
+    t.match(
+      (await rumpfuse('list')).stdout,
+      new RegExp(`ffs-${version}-${order}.img on ${mnt} type ffs \\(read-write, pid \\d+\\)`),
+    );
     t.match(await run('cp', ['-a', `${tree}/.`, mnt]), { status: 0, stderr: '' });
     t.strictSame(await picture(mnt), await picture(tree), 'what cp -a wrote is there');
     t.match(await run('tar', ['cf', path.join(mnt, 't.tar'), '-C', tree, '.']), { status: 0 });
     t.match(await run('tar', ['df', path.join(mnt, 't.tar'), '-C', mnt]), { status: 0 }, 'tar finds no difference');
     t.match(await run('git', ['init', '-q', path.join(mnt, 'repo')]), { status: 0 });
-    t.match(await run('sh', ['-c', 'echo text > f && git add f && git -c user.name=n -c user.email=e commit -qm m && git fsck --strict'], { cwd: path.join(mnt, 'repo') }), { status: 0 });
-    t.match(await run('python3', ['-c', [
-      'import mmap, sys', 'f = open(sys.argv[1], "r+b")', 'm = mmap.mmap(f.fileno(), 0)', 'm[4000:4004] = b"MMAP"', 'm.flush()', 'm.close()',
-    ].join('\n'), path.join(mnt, 'tail')]), { status: 0 }, 'a program that maps a file');
+    t.match(
+      await run(
+        'sh',
+        ['-c', 'echo text > f && git add f && git -c user.name=n -c user.email=e commit -qm m && git fsck --strict'],
+        { cwd: path.join(mnt, 'repo') },
+      ),
+      { status: 0 },
+    );
+    t.match(
+      await run('python3', [
+        '-c',
+        [
+          'import mmap, sys',
+          'f = open(sys.argv[1], "r+b")',
+          'm = mmap.mmap(f.fileno(), 0)',
+          'm[4000:4004] = b"MMAP"',
+          'm.flush()',
+          'm.close()',
+        ].join('\n'),
+        path.join(mnt, 'tail'),
+      ]),
+      { status: 0 },
+      'a program that maps a file',
+    );
     t.equal(readFileSync(path.join(mnt, 'tail')).toString('latin1', 3998, 4006), 'ilMMAPta');
     t.match(await run('rm', ['-rf', path.join(mnt, 'repo'), path.join(mnt, 't.tar')]), { status: 0 });
     const before = await picture(mnt);
@@ -89,7 +129,13 @@ for (const format of [['1', 'le'], ['1', 'be'], ['2', 'le'], ['2', 'be'], ['2ea'
     const inode = /r\/r (\d+):\tbig\n/.exec(listing.stdout)?.[1];
     t.ok(inode, 'sleuthkit finds the file');
     const sum = await run('sh', ['-c', `icat ${image} ${inode} | sha256sum`]);
-    t.equal(sum.stdout.split(' ')[0], createHash('sha256').update(readFileSync(path.join(tree, 'big'))).digest('hex'), 'and reads it exactly');
+    t.equal(
+      sum.stdout.split(' ')[0],
+      createHash('sha256')
+        .update(readFileSync(path.join(tree, 'big')))
+        .digest('hex'),
+      'and reads it exactly',
+    );
   });
 }
 
@@ -97,7 +143,11 @@ t.test('newfs --from fills the volume', real, async (t) => {
   const tree = makeTree('from');
   const image = place.path('from.img');
   const mnt = place.folder('mnt-from');
-  t.match(await rumpfuse('newfs', '-s', '32m', '--label', 'Größe', '--from', tree, image), { status: 0, stderr: '', stdout: /copied 1[0-9] entries/ });
+  t.match(await rumpfuse('newfs', '-s', '32m', '--label', 'Größe', '--from', tree, image), {
+    status: 0,
+    stderr: '',
+    stdout: /copied 1[0-9] entries/,
+  });
   t.match(await rumpfuse('fsck', image), { status: 0 });
   t.match((await rumpfuse('info', image)).stdout, /label: +Größe\n[^]*last mounted: +\(never/);
   t.match(await rumpfuse('mount', '-r', image, mnt), { status: 0 });
@@ -109,7 +159,16 @@ t.test('a volume in a partition, and behind an offset', real, async (t) => {
   const disk = place.path('disk.img');
   const mnt = place.folder('mnt-part');
   t.equal((await run('truncate', ['-s', '64m', disk])).status, 0);
-  t.equal((await run('sh', ['-c', `printf 'label: gpt\\nsize=16M\\nsize=32M,name=netbsd,type=49F48D5A-B10E-11DC-B99B-0019D1879648\\n' | sfdisk -q ${disk}`])).status, 0);
+  t.equal(
+    (
+      await run('sh', [
+        '-c',
+        `printf 'label: gpt\\nsize=16M\\nsize=32M,name=netbsd,type=49F48D5A-B10E-11DC-B99B-0019D1879648\\n' | sfdisk ` +
+          `-q ${disk}`,
+      ])
+    ).status,
+    0,
+  );
   t.match(await rumpfuse('newfs', '--partition', '2', disk), { status: 0, stderr: '' });
   t.match((await rumpfuse('info', disk)).stdout, /2 +32 MiB at 17825792 .*\n +format: +FFSv2/);
   t.match(await rumpfuse('mount', disk, mnt), { status: 32, stderr: /partition/ }, 'which one?');
@@ -119,7 +178,10 @@ t.test('a volume in a partition, and behind an offset', real, async (t) => {
   t.match(await rumpfuse('mount', '-o', 'ro,offset=17m', disk, mnt), { status: 0 });
   t.equal(readFileSync(path.join(mnt, 'file'), 'utf8'), 'here\n');
   t.match(await rumpfuse('umount', disk), { status: 0 }, 'by the name of the image');
-  t.match(await rumpfuse('mount', '--partition', '9', disk, mnt), { status: 32, stderr: /no partition 9; it has 1 .*, 2 \("netbsd"/ });
+  t.match(await rumpfuse('mount', '--partition', '9', disk, mnt), {
+    status: 32,
+    stderr: /no partition 9; it has 1 .*, 2 \("netbsd"/,
+  });
 });
 
 t.test('--foreground and --trace', real, async (t) => {
@@ -129,7 +191,9 @@ t.test('--foreground and --trace', real, async (t) => {
   const child = spawn(RUMPFUSE, ['mount', '--trace', image, mnt], { stdio: ['ignore', 'ignore', 'pipe'] });
   let trace = '';
   child.stderr.on('data', (chunk: Buffer) => (trace += chunk.toString()));
-  for (let i = 0; i < 10_000 && !(await rumpfuse('list')).stdout.includes(mnt); i++) await new Promise((resolve) => setTimeout(resolve, 50));
+  for (let i = 0; i < 10_000 && !(await rumpfuse('list')).stdout.includes(mnt); i++) {
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
   t.match(await run('mkdir', [path.join(mnt, 'traced')]), { status: 0 });
   child.kill('SIGTERM');
   const [status] = await once(child, 'exit') as [number];
@@ -144,10 +208,22 @@ t.test('the mount of a volume that may not be written', real, async (t) => {
   const mnt = place.folder('mnt-dirty');
   t.match(await rumpfuse('newfs', '-s', '16m', image), { status: 0 });
   // fs_clean = 0: as a system that lost power leaves it.
-  t.equal((await run('sh', ['-c', `printf '\\0' | dd of=${image} bs=1 seek=$((65536 + 209)) conv=notrunc status=none`])).status, 0);
+  t.equal(
+    (await run('sh', ['-c', `printf '\\0' | dd of=${image} bs=1 seek=$((65536 + 209)) conv=notrunc status=none`]))
+      .status,
+    0,
+  );
   t.match(await rumpfuse('info', image), { status: 0, stdout: /state: +(not clean|dirty|unclean)/i });
-  t.match(await rumpfuse('mount', image, mnt), { status: 0, stderr: /^rumpfuse: .*mounted read-only: .*\n$/ }, 'one line says why');
+  t.match(
+    await rumpfuse('mount', image, mnt),
+    { status: 0, stderr: /^rumpfuse: .*mounted read-only: .*\n$/ },
+    'one line says why',
+  );
   t.match(await run('touch', [path.join(mnt, 'x')]), { status: 1, stderr: /Read-only/ });
   t.match(await rumpfuse('umount', mnt), { status: 0 });
-  t.match(await rumpfuse('mount', '-o', 'rw', image, mnt), { status: 32, stderr: /cannot be mounted read-write/ }, 'rw in so many words');
+  t.match(
+    await rumpfuse('mount', '-o', 'rw', image, mnt),
+    { status: 32, stderr: /cannot be mounted read-write/ },
+    'rw in so many words',
+  );
 });

@@ -27,7 +27,11 @@ t.test('control characters in names of images, mount points and options reach no
   await safe('dumpfs', 'dumpfs', '--partition', EVIL, image);
   await safe('a partition', 'mount', '--partition', EVIL, image, place.folder('mnt'));
   await safe('no such image', 'mount', place.path(`${EVIL}-none`), place.folder('mnt'));
-  t.match(await safe('no volume', 'mount', place.file(`${EVIL}.text`, 'text'.repeat(5000)), place.folder('mnt')), /no file system that rumpfuse knows/, 'the reason is behind the name');
+  t.match(
+    await safe('no volume', 'mount', place.file(`${EVIL}.text`, 'text'.repeat(5000)), place.folder('mnt')),
+    /no file system that rumpfuse knows/,
+    'the reason is behind the name',
+  );
   await safe('an option', 'mount', '-o', EVIL, image, place.folder('mnt'));
   await safe('a type', 'mount', '-t', EVIL, image, place.folder('mnt'));
   await safe('a directory', 'mount', image, place.path(EVIL));
@@ -42,7 +46,13 @@ t.test('mounted', { skip: noMount ?? false }, async (t) => {
   const mnt = place.path(`${EVIL}.mnt`);
   mkdirSync(mnt);
   t.match(await rumpfuse('mount', place.path(`${EVIL}.mounted`), mnt), { status: 0, stderr: '' });
-  for (const args of [['list'], ['list', '--json'], ['info', mnt], ['info', '--json', mnt], ['fsck', place.path(`${EVIL}.mounted`)]]) {
+  for (const args of [
+    ['list'],
+    ['list', '--json'],
+    ['info', mnt],
+    ['info', '--json', mnt],
+    ['fsck', place.path(`${EVIL}.mounted`)],
+  ]) {
     const { stdout, stderr } = await rumpfuse(...args);
     t.match(stdout + stderr, /all is well/, args[0]);
     t.notMatch(stdout + stderr, CONTROL, args[0]);

@@ -23,9 +23,17 @@ export interface Outcome {
 export const FAR_MS = 900_000;
 
 /** Runs a program to its end, or kills it after `timeout_ms`. */
-export function run(program: string, args: readonly string[], options: { timeout_ms?: number; env?: NodeJS.ProcessEnv; cwd?: string } = {}): Promise<Outcome> {
+export function run(
+  program: string,
+  args: readonly string[],
+  options: { timeout_ms?: number; env?: NodeJS.ProcessEnv; cwd?: string } = {},
+): Promise<Outcome> {
   return new Promise((resolve, reject) => {
-    const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...options.env }, ...(options.cwd !== undefined ? { cwd: options.cwd } : {}) });
+    const child = spawn(program, args, {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, ...options.env },
+      ...(options.cwd !== undefined ? { cwd: options.cwd } : {}),
+    });
     let stdout = '';
     let stderr = '';
     child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()));
@@ -44,7 +52,11 @@ export function rumpfuse(...args: string[]): Promise<Outcome> {
 }
 
 /** Why no real mount can be made here, or undefined. */
-export const noMount: string | undefined = !existsSync('/dev/fuse') ? '/dev/fuse is not there' : process.getuid?.() !== 0 ? 'only root mounts in this test' : undefined;
+export const noMount: string | undefined = !existsSync('/dev/fuse')
+  ? '/dev/fuse is not there'
+  : process.getuid?.() !== 0
+    ? 'only root mounts in this test'
+    : undefined;
 
 /** A folder for images and mount points that is emptied and unmounted at the end. */
 export class Workplace {

@@ -11,7 +11,9 @@ t.test('an overlay outlives the server that wrote it', { skip: noMount ?? false 
   t.match(await rumpfuse('newfs', '-s', '32m', image), { status: 0 });
   const before = readFileSync(image);
   t.match(await rumpfuse('mount', '-o', `overlay=${overlay}`, image, mnt), { status: 0 });
-  const { pid } = (JSON.parse((await rumpfuse('list', '--json')).stdout) as { mountpoint: string; pid: number }[]).find(({ mountpoint }) => mountpoint === mnt)!;
+  const { pid } = (JSON.parse((await rumpfuse('list', '--json')).stdout) as { mountpoint: string; pid: number }[]).find(
+    ({ mountpoint }) => mountpoint === mnt,
+  )!;
   for (let i = 0; i < 3; i++) {
     mkdirSync(path.join(mnt, `d${i}`));
     writeFileSync(path.join(mnt, `d${i}/f`), `content ${i}`);

@@ -1,5 +1,18 @@
 import { createHash } from 'node:crypto';
-import { appendFileSync, chmodSync, chownSync, existsSync, lstatSync, readFileSync, readdirSync, statSync, symlinkSync, truncateSync, unlinkSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  chmodSync,
+  chownSync,
+  existsSync,
+  lstatSync,
+  readFileSync,
+  readdirSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 import t from 'tap';
 import { Workplace, noMount, rumpfuse } from './support.js';
@@ -13,7 +26,11 @@ function digest(file: string): string {
 }
 
 function flagsOf(mnt: string): string[] {
-  return readFileSync('/proc/self/mountinfo', 'utf8').split('\n').find((line) => line.split(' ')[4] === mnt)!.split(' ')[5]!.split(',');
+  return readFileSync('/proc/self/mountinfo', 'utf8')
+    .split('\n')
+    .find((line) => line.split(' ')[4] === mnt)!
+    .split(' ')[5]!
+    .split(',');
 }
 
 /** A volume with files of somebody else's. */
@@ -36,7 +53,10 @@ t.test('-o overlay: the disk stays as it is, what was written is kept in the fil
   t.match(await rumpfuse('mount', '-o', `overlay=${overlay}`, image, mnt), { status: 0, stderr: '' });
   appendFileSync(path.join(mnt, 'secret'), ' and more');
   writeFileSync(path.join(mnt, 'new'), Buffer.alloc(300_000, 'new'));
-  t.match((await rumpfuse('info', mnt)).stdout, /\[on \] disk +bytes 0 to \d+, reading only; bytes 0 to \d+, reading and writing/);
+  t.match(
+    (await rumpfuse('info', mnt)).stdout,
+    /\[on \] disk +bytes 0 to \d+, reading only; bytes 0 to \d+, reading and writing/,
+  );
   t.match(await rumpfuse('umount', mnt), { status: 0, stderr: '' });
   t.equal(digest(image), before);
 
@@ -48,9 +68,19 @@ t.test('-o overlay: the disk stays as it is, what was written is kept in the fil
   t.same(readdirSync(mnt), ['secret'], 'without the file there is what was there');
   unlinkSync(path.join(mnt, 'secret'));
   t.match(await rumpfuse('umount', mnt), { status: 0 });
-  t.match(await rumpfuse('mount', '-o', `overlay=${overlay}`, image, mnt), { status: 32, stderr: /^rumpfuse: the overlay .* was made over another disk than .*\n$/ }, 'a disk that was written to since');
-  t.match(await rumpfuse('mount', '-o', `overlay=${place.file('text', 'text')}`, image, mnt), { status: 32, stderr: /^rumpfuse: .*text is no overlay file; it is left as it is\n$/ });
-  t.match(await rumpfuse('mount', '-t', 'tmpfs', '-o', `overlay=${overlay}`, 'none', mnt), { status: 1, stderr: /no disk to put it over/ });
+  t.match(
+    await rumpfuse('mount', '-o', `overlay=${overlay}`, image, mnt),
+    { status: 32, stderr: /^rumpfuse: the overlay .* was made over another disk than .*\n$/ },
+    'a disk that was written to since',
+  );
+  t.match(await rumpfuse('mount', '-o', `overlay=${place.file('text', 'text')}`, image, mnt), {
+    status: 32,
+    stderr: /^rumpfuse: .*text is no overlay file; it is left as it is\n$/,
+  });
+  t.match(await rumpfuse('mount', '-t', 'tmpfs', '-o', `overlay=${overlay}`, 'none', mnt), {
+    status: 1,
+    stderr: /no disk to put it over/,
+  });
 });
 
 t.test('-o overlay over partitions: one file for all of them, refused when one was written to; the partition table is the disk\'s', real, async (t) => {
@@ -91,13 +121,26 @@ t.test('-o overlay over partitions: one file for all of them, refused when one w
   t.match(await rumpfuse('umount', mnt), { status: 0, stderr: '' });
 });
 
-t.test('-o overlay by a name that leads nowhere yet: what was made for nothing is removed, the name is not', real, async (t) => {
-  const name = place.path('overlay-name');
-  symlinkSync(place.path('overlay-target'), name);
-  t.match(await rumpfuse('mount', '-o', `overlay=${name}`, place.file('no-volume', Buffer.alloc(65536, 1)), place.folder('mnt-name')), { status: 32 });
-  t.ok(lstatSync(name).isSymbolicLink());
-  t.notOk(existsSync(place.path('overlay-target')));
-});
+t.test(
+  '-o overlay by a name that leads nowhere yet: what was made for nothing is removed, the name is not',
+  real,
+  async (t) => {
+    const name = place.path('overlay-name');
+    symlinkSync(place.path('overlay-target'), name);
+    t.match(
+      await rumpfuse(
+        'mount',
+        '-o',
+        `overlay=${name}`,
+        place.file('no-volume', Buffer.alloc(65536, 1)),
+        place.folder('mnt-name'),
+      ),
+      { status: 32 },
+    );
+    t.ok(lstatSync(name).isSymbolicLink());
+    t.notOk(existsSync(place.path('overlay-target')));
+  },
+);
 
 t.test('--untrusted', real, async (t) => {
   const image = await volume('untrusted');
@@ -108,17 +151,29 @@ t.test('--untrusted', real, async (t) => {
   t.notMatch((await rumpfuse('info', mnt)).stdout, /\[OFF\]/);
   t.match(await rumpfuse('umount', mnt), { status: 0 });
 
-  t.match(await rumpfuse('mount', '--untrusted', '-o', `overlay=${place.path('overlay-untrusted')}`, image, mnt), { status: 0, stderr: '' });
+  t.match(await rumpfuse('mount', '--untrusted', '-o', `overlay=${place.path('overlay-untrusted')}`, image, mnt), {
+    status: 0,
+    stderr: '',
+  });
   writeFileSync(path.join(mnt, 'mine'), 'mine');
   chownSync(path.join(mnt, 'mine'), 4321, 4321);
-  for (const name of readdirSync(mnt)) t.match(statSync(path.join(mnt, name)), { uid: process.getuid!(), gid: process.getgid!() }, `${name} is the mounting user's`);
+  for (const name of readdirSync(mnt)) {
+    t.match(
+      statSync(path.join(mnt, name)),
+      { uid: process.getuid!(), gid: process.getgid!() },
+      `${name} is the mounting user's`,
+    );
+  }
   t.ok(flagsOf(mnt).includes('rw'), 'what is written goes to the overlay');
   t.match(await rumpfuse('umount', mnt), { status: 0 });
 
   t.match(await rumpfuse('mount', '--untrusted', '-o', 'rw', image, mnt), { status: 0, stderr: '' });
   t.ok(flagsOf(mnt).includes('rw'), 'it was told otherwise');
   t.match(await rumpfuse('umount', mnt), { status: 0 });
-  t.match(await rumpfuse('mount', '--untrusted', '--no-sandbox', image, mnt), { status: 1, stderr: /--no-sandbox contradicts --untrusted/ });
+  t.match(await rumpfuse('mount', '--untrusted', '--no-sandbox', image, mnt), {
+    status: 1,
+    stderr: /--no-sandbox contradicts --untrusted/,
+  });
 });
 
 t.test('--no-sandbox, --require-sandbox', real, async (t) => {
@@ -129,6 +184,13 @@ t.test('--no-sandbox, --require-sandbox', real, async (t) => {
   t.match(await rumpfuse('umount', mnt), { status: 0 });
   t.match(await rumpfuse('mount', '--require-sandbox', image, mnt), { status: 0, stderr: '' });
   t.match((await rumpfuse('info', mnt)).stdout, /\[on \] system-calls/);
-  t.match(JSON.parse((await rumpfuse('info', '--json', mnt)).stdout), { details: { sandbox: [{ name: 'descriptors', on: true }, { name: 'namespaces', on: true }] } });
+  t.match(JSON.parse((await rumpfuse('info', '--json', mnt)).stdout), {
+    details: {
+      sandbox: [
+        { name: 'descriptors', on: true },
+        { name: 'namespaces', on: true },
+      ],
+    },
+  });
   t.match(await rumpfuse('umount', mnt), { status: 0 });
 });

@@ -25,9 +25,16 @@ for (const variant of await variantsFor('faults', process.argv[2])) {
         let wrong = '';
         let tried = 0;
         // Another offset for each kind, so that together they touch more places.
-        for (let at = EVERY ? 0 : FAULT_KINDS.indexOf(kind) % stride; at < sound.operations && wrong === ''; at += stride, tried++) {
+        for (
+          let at = EVERY ? 0 : FAULT_KINDS.indexOf(kind) % stride;
+          at < sound.operations && wrong === '';
+          at += stride, tried++
+        ) {
           const run = await runFaulty(variant, empty.clone(), { ...kind.faults(at), slow: tried % 3 === 2 });
-          if (run.verdict.length > 0) wrong = `at operation ${at}: ${run.verdict.join(' | ')}\nfailed: ${run.failed.join(', ')}\nlog: ${run.log.join('\n')}`;
+          if (run.verdict.length > 0) {
+            wrong = `at operation ${at}: ${run.verdict.join(' | ')}\nfailed: ${run.failed.join(', ')}\nlog: ` +
+              `${run.log.join('\n')}`;
+          }
         }
         t.equal(wrong, '', `${kind.name}: ${tried} places`);
       }

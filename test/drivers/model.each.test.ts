@@ -14,6 +14,8 @@ for (const variant of await variantsFor('model', process.argv[2])) {
   const target = targetOf(variant);
   for (const seed of seeds) {
     await t.test(`model: ${target.name}, seed ${seed}, ${ops} operations`, async () => modelTest(target, seed, ops));
-    await t.test(`model: ${target.name}, seed ${seed}, ${ops} operations, full`, async () => modelTest(target, seed, ops, SMALL));
+    await t.test(`model: ${target.name}, seed ${seed}, ${ops} operations, full`, async () =>
+      modelTest(target, seed, ops, SMALL),
+    );
   }
 }

@@ -7,7 +7,14 @@ import { RUMPFUSE, noMount } from '../cli/support.js';
 t.setTimeout(0); // the runner has a limit
 for (const [index, variant] of (await variantsFor('survive', process.argv[2])).entries()) {
   await t.test(`servers killed under load: ${variant.name}`, { skip: noMount ?? false }, async (t) => {
-    const { errors, wrong, strays, checks, told, operations, kills } = await survive({ rumpfuse: RUMPFUSE, variant, kills: 5, seconds: 12, seed: 11 + index, size: '64m' });
+    const { errors, wrong, strays, checks, told, operations, kills } = await survive({
+      rumpfuse: RUMPFUSE,
+      variant,
+      kills: 5,
+      seconds: 12,
+      seed: 11 + index,
+      size: '64m',
+    });
     t.equal(errors + wrong, 0, told.join('\n'));
     for (const [checker, found] of Object.entries(checks)) t.equal(found, '', checker);
     t.equal(strays, 0);

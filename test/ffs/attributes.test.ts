@@ -18,7 +18,14 @@ async function listing(sys: RumpSys, path: string): Promise<Map<string, string |
   const found = new Map<string, string | null>();
   const st = new Stat();
   const fd = await sys.open(path, O_RDONLY);
-  while ((await sys.getdirentriesattr(fd, 50, st, (entry, known) => found.set(entry.d_name, known ? words(st) : null) !== undefined)) > 0);
+  while (
+    (await sys.getdirentriesattr(
+      fd,
+      50,
+      st,
+      (entry, known) => found.set(entry.d_name, known ? words(st) : null) !== undefined,
+    )) > 0
+  );
   await sys.close(fd);
   found.delete('.');
   found.delete('..');

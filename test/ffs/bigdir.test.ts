@@ -5,7 +5,9 @@ import type { RumpSys } from '../../src/kernel/sys/rumpsys.js';
 import { MOUNTPOINT, failure, mountFfs, names } from './volumes.js';
 import { checked, newdisk, rw } from './write-support.js';
 
-/** Directories with very many names. FFS_BIGDIR sets how many (more than some hundred thousand take minutes under tap). */
+/**
+ * Directories with very many names. FFS_BIGDIR sets how many (more than some hundred thousand take minutes under tap).
+ */
 const NAMES = Number(process.env.FFS_BIGDIR ?? 6000);
 /** Names of one file; below LINK_MAX. */
 const LINKS = 10_000;
@@ -40,7 +42,9 @@ for (const [format, endian] of [[2, 'little'], [1, 'big']] as const) {
     let vol = await rw(counting(dev));
     await vol.sys.mkdir(`${MOUNTPOINT}/dir`, 0o755);
     for (let i = 0; i < NAMES; i++) {
-      if (i % LINKS === 0) await vol.sys.close(await vol.sys.open(`${MOUNTPOINT}/file${i / LINKS}`, O_RDWR | O_CREAT, 0o644));
+      if (i % LINKS === 0) {
+        await vol.sys.close(await vol.sys.open(`${MOUNTPOINT}/file${i / LINKS}`, O_RDWR | O_CREAT, 0o644));
+      }
       await vol.sys.link(`${MOUNTPOINT}/file${Math.floor(i / LINKS)}`, nameOf(i));
     }
     await vol.close();
@@ -58,14 +62,22 @@ for (const [format, endian] of [[2, 'little'], [1, 'big']] as const) {
     }
     t.equal(missing, 0, 'names are found, others are not');
     t.ok(counted.bytes < 1000 * 4 * 16384, `2000 lookups read ${counted.bytes} bytes, the directory has ${size}`);
-    t.equal(new Set(await names(vol.sys, Buffer.from(`${MOUNTPOINT}/dir`))).size, NAMES, 'readdir shows every name once');
+    t.equal(
+      new Set(await names(vol.sys, Buffer.from(`${MOUNTPOINT}/dir`))).size,
+      NAMES,
+      'readdir shows every name once',
+    );
     await vol.close();
 
     vol = await rw(counting(dev));
     let wrong = 0;
     for (let i = 0; i < NAMES; i += 3) await vol.sys.unlink(nameOf(i));
-    for (let i = 1; i < NAMES; i += 3) await vol.sys.rename(nameOf(i), `${nameOf(i)} and a longer one than it had before`);
-    for (let i = 0; i < NAMES; i += 3) await vol.sys.link(`${MOUNTPOINT}/file${Math.floor(i / LINKS)}`, `${MOUNTPOINT}/dir/new ${i}`);
+    for (let i = 1; i < NAMES; i += 3) {
+      await vol.sys.rename(nameOf(i), `${nameOf(i)} and a longer one than it had before`);
+    }
+    for (let i = 0; i < NAMES; i += 3) {
+      await vol.sys.link(`${MOUNTPOINT}/file${Math.floor(i / LINKS)}`, `${MOUNTPOINT}/dir/new ${i}`);
+    }
     for (let i = 0; i < NAMES; i++) {
       if ((await exists(vol.sys, nameOf(i))) !== (i % 3 === 2)) wrong++;
       if (i % 3 === 1 && !(await exists(vol.sys, `${nameOf(i)} and a longer one than it had before`))) wrong++;

@@ -1,6 +1,16 @@
 import t from 'tap';
 import fc from 'fast-check';
-import { DIRECTSIZ, dirent_ino, dirent_is, dirent_name, dirent_namlen, dirent_put, dirent_reclen, dirent_type, ufs_dirbadentry } from '../../src/fs/ufs/dir.js';
+import {
+  DIRECTSIZ,
+  dirent_ino,
+  dirent_is,
+  dirent_name,
+  dirent_namlen,
+  dirent_put,
+  dirent_reclen,
+  dirent_type,
+  ufs_dirbadentry,
+} from '../../src/fs/ufs/dir.js';
 import type { DirFormat } from '../../src/fs/ufs/dir.js';
 import type { DinodeFormat } from '../../src/fs/ufs/dinode.js';
 import { Dinode, dinode_load, dinode_store } from '../../src/fs/ufs/dinode.js';
@@ -9,7 +19,14 @@ import { extattr_base, extattr_entries } from '../../src/fs/ufs/extattr.js';
 import { isappleufs } from '../../src/fs/ffs/disk/dialect.js';
 import { calculate_crc32c } from '../../src/fs/ffs/disk/ckhash.js';
 import { Cg } from '../../src/fs/ffs/disk/cg.js';
-import { FS_FLAGS_UPDATED, FS_MAGIC_OFFSET, FS_UFS1_MAGIC, FS_UFS2EA_MAGIC, FS_UFS2_MAGIC, Fs } from '../../src/fs/ffs/disk/fs.js';
+import {
+  FS_FLAGS_UPDATED,
+  FS_MAGIC_OFFSET,
+  FS_UFS1_MAGIC,
+  FS_UFS2EA_MAGIC,
+  FS_UFS2_MAGIC,
+  Fs,
+} from '../../src/fs/ffs/disk/fs.js';
 import { rdev_decode, rdev_encode } from '../../src/fs/ffs/disk/rdev.js';
 import { major, makedev, minor } from '../../src/kernel/stat.js';
 
@@ -30,7 +47,11 @@ t.test('64-bit fields', async (t) => {
     fc.property(fc.maxSafeInteger(), order, (value, le) => {
       const view = new DataView(new ArrayBuffer(8));
       put64(view, 0, value, le);
-      return geti64(view, 0, le) === value && view.getBigInt64(0, le) === BigInt(value) && (value < 0 || getu64(view, 0, le) === value);
+      return (
+        geti64(view, 0, le) === value &&
+        view.getBigInt64(0, le) === BigInt(value) &&
+        (value < 0 || getu64(view, 0, le) === value)
+      );
     }),
     params,
   );
@@ -65,7 +86,13 @@ t.test('superblock', async (t) => {
       const places = fs.wide ? [[1072, 8], [1016, 8], [208, 1]] : [[32, 4], [196, 4], [208, 1]];
       const only = differences(fs.encode(), b).every((i) => places.some(([at, n]) => i >= at && i < at + n));
       const again = Fs.decode(fs.raw, 8192)!;
-      return only && again.fs_time === value && again.fs_cstotal.cs_nbfree === value && again.fs_fmod === fs.fs_fmod && again.le === fs.le;
+      return (
+        only &&
+        again.fs_time === value &&
+        again.fs_cstotal.cs_nbfree === value &&
+        again.fs_fmod === fs.fs_fmod &&
+        again.le === fs.le
+      );
     }),
     params,
   );
@@ -86,13 +113,43 @@ t.test('superblock', async (t) => {
       fs.fs_snapinum[19] = 4000000000;
       const back = Fs.decode(fs.encode(), 65536)!;
       t.same(
-        [back.le, back.fs_magic, back.fs_size, back.fs_volname, back.fs_swuid, back.fs_journallocs, back.fs_snapinum[19], back.fs_bshift, back.fs_qbmask, back.fs_inopb],
-        [le, magic, 123456789, 'label', 0xfedcba9876543210n, [0n, 0n, 0n, 77n], 4000000000, 14, 16383, 16384 / (magic === FS_UFS1_MAGIC ? 128 : 256)],
+        [
+          back.le,
+          back.fs_magic,
+          back.fs_size,
+          back.fs_volname,
+          back.fs_swuid,
+          back.fs_journallocs,
+          back.fs_snapinum[19],
+          back.fs_bshift,
+          back.fs_qbmask,
+          back.fs_inopb,
+        ],
+        [
+          le,
+          magic,
+          123456789,
+          'label',
+          0xfedcba9876543210n,
+          [0n, 0n, 0n, 77n],
+          4000000000,
+          14,
+          16383,
+          16384 / (magic === FS_UFS1_MAGIC ? 128 : 256),
+        ],
         `made from nothing: 0x${magic.toString(16)} ${le ? 'little' : 'big'}-endian`,
       );
     }
   }
-  t.throws(() => Fs.decode(new Uint8Array(8192).fill(0).map((_, i) => [0x19, 0x96, 0x04, 0x08][i - FS_MAGIC_OFFSET] ?? 0), 65536), { code: 'EFTYPE' }, 'unfinished newfs');
+  t.throws(
+    () =>
+      Fs.decode(
+        new Uint8Array(8192).fill(0).map((_, i) => [0x19, 0x96, 0x04, 0x08][i - FS_MAGIC_OFFSET] ?? 0),
+        65536,
+      ),
+    { code: 'EFTYPE' },
+    'unfinished newfs',
+  );
   t.equal(Fs.decode(new Uint8Array(8192), 65536), undefined, 'no magic');
   t.equal(Fs.decode(new Uint8Array(100), 65536), undefined, 'too short');
 });
@@ -100,26 +157,42 @@ t.test('superblock', async (t) => {
 t.test('inodes', async (t) => {
   const formats: DinodeFormat[] = [];
   for (const le of [true, false]) {
-    formats.push({ le, ufs2: true, oldids: false, maxsymlinklen: 120 }, { le, ufs2: false, oldids: false, maxsymlinklen: 60 }, { le, ufs2: false, oldids: true, maxsymlinklen: 0 });
+    formats.push(
+      { le, ufs2: true, oldids: false, maxsymlinklen: 120 },
+      { le, ufs2: false, oldids: false, maxsymlinklen: 60 },
+      { le, ufs2: false, oldids: true, maxsymlinklen: 0 },
+    );
   }
   const sizes = fc.oneof(fc.integer({ min: 0, max: 130 }), fc.integer({ min: 0, max: 2 ** 40 }));
   fc.assert(
-    fc.property(bytes(512), fc.constantFrom(...formats), sizes, fc.constantFrom(0o120777, 0o100644, 0), (b, fmt, size, mode) => {
-      const view = new DataView(b.buffer);
-      // 64-bit fields of real inodes are below 2^53.
-      if (fmt.ufs2) for (let at = 256 + 16; at < 256 + 232; at += 8) if (at < 256 + 64 || at >= 256 + 96) put64(view, at, view.getUint32(at, true), fmt.le);
-      view.setUint16(256, mode, fmt.le);
-      put64(view, 256 + (fmt.ufs2 ? 16 : 8), size, fmt.le);
-      const ip = new Dinode();
-      dinode_load(ip, view, 256, fmt);
-      const copy = b.slice();
-      dinode_store(ip, new DataView(copy.buffer), 256, fmt);
-      if (ip.i_shortlink !== null) {
-        // Behind a short target the store clears what no field stands for.
-        for (const bytes of [copy, b]) bytes.fill(0, 256 + (fmt.ufs2 ? 112 : 40) + size, 256 + (fmt.ufs2 ? 232 : 100));
-      }
-      return differences(copy, b).length === 0;
-    }),
+    fc.property(
+      bytes(512),
+      fc.constantFrom(...formats),
+      sizes,
+      fc.constantFrom(0o120777, 0o100644, 0),
+      (b, fmt, size, mode) => {
+        const view = new DataView(b.buffer);
+        // 64-bit fields of real inodes are below 2^53.
+        if (fmt.ufs2) {
+          for (let at = 256 + 16; at < 256 + 232; at += 8)
+            if (at < 256 + 64 || at >= 256 + 96) {
+              put64(view, at, view.getUint32(at, true), fmt.le);
+            }
+        }
+        view.setUint16(256, mode, fmt.le);
+        put64(view, 256 + (fmt.ufs2 ? 16 : 8), size, fmt.le);
+        const ip = new Dinode();
+        dinode_load(ip, view, 256, fmt);
+        const copy = b.slice();
+        dinode_store(ip, new DataView(copy.buffer), 256, fmt);
+        if (ip.i_shortlink !== null) {
+          // Behind a short target the store clears what no field stands for.
+          for (const bytes of [copy, b])
+            bytes.fill(0, 256 + (fmt.ufs2 ? 112 : 40) + size, 256 + (fmt.ufs2 ? 232 : 100));
+        }
+        return differences(copy, b).length === 0;
+      },
+    ),
     params,
   );
   t.pass('load and store are the identity, and touch nothing else');
@@ -158,7 +231,9 @@ t.test('inodes', async (t) => {
 t.test('directory entries', async (t) => {
   const fmts: DirFormat[] = [];
   for (const le of [true, false]) for (const old of [true, false]) fmts.push({ le, old, dirblksiz: 512 });
-  const name = fc.uint8Array({ minLength: 1, maxLength: 255, min: 1 }).map((a) => String.fromCharCode(...a).replaceAll('/', '_'));
+  const name = fc
+    .uint8Array({ minLength: 1, maxLength: 255, min: 1 })
+    .map((a) => String.fromCharCode(...a).replaceAll('/', '_'));
   fc.assert(
     fc.property(fc.constantFrom(...fmts), name, fc.integer({ min: 2, max: 0xffffffff }), (fmt, n, ino) => {
       const b = new Uint8Array(512).fill(0xaa);
@@ -184,7 +259,11 @@ t.test('directory entries', async (t) => {
       const view = new DataView(b.buffer);
       if (ufs_dirbadentry(b, view, slot * 4, 64, fmt) !== undefined) return true;
       const reclen = dirent_reclen(view, slot * 4, fmt);
-      return reclen >= 12 && slot * 4 + reclen <= 64 && (dirent_ino(view, slot * 4, fmt) === 0 || 8 + dirent_namlen(view, slot * 4, fmt) < reclen);
+      return (
+        reclen >= 12 &&
+        slot * 4 + reclen <= 64 &&
+        (dirent_ino(view, slot * 4, fmt) === 0 || 8 + dirent_namlen(view, slot * 4, fmt) < reclen)
+      );
     }),
     { ...params, numRuns: RUNS * 5 },
   );
@@ -195,7 +274,15 @@ t.test('cylinder group', async (t) => {
   const fs = Fs.create(FS_UFS2_MAGIC, false);
   Object.assign(fs, { fs_bsize: 8192, fs_fsize: 1024 });
   fs.derive();
-  Object.assign(fs, { fs_ncg: 2, fs_ipg: 64, fs_fpg: 4096, fs_size: 6000, fs_cgsize: 2048, fs_contigsumsize: 8, fs_cblkno: 16 });
+  Object.assign(fs, {
+    fs_ncg: 2,
+    fs_ipg: 64,
+    fs_fpg: 4096,
+    fs_size: 6000,
+    fs_cgsize: 2048,
+    fs_contigsumsize: 8,
+    fs_cblkno: 16,
+  });
   const block = new Uint8Array(2048);
   const view = new DataView(block.buffer);
   const put = (at: number, value: number): void => view.setUint32(at, value, false);
@@ -214,10 +301,15 @@ t.test('cylinder group', async (t) => {
   cg.cs_nbfree = 5;
   cg.setfrsum(3, 7);
   cg.setclustersum(8, 9);
-  t.same([view.getInt32(28, false), cg.frsum(3), view.getInt32(688 + 32, false), cg.cg_initediblk], [5, 7, 9, 32], 'accessors');
+  t.same(
+    [view.getInt32(28, false), cg.frsum(3), view.getInt32(688 + 32, false), cg.cg_initediblk],
+    [5, 7, 9, 32],
+    'accessors',
+  );
   const damages: [string, number, number][] = [
-    ['magic', 4, 0x90256], ['number', 12, 0], ['size', 20, 4096], ['inode map', 92, 2047], ['inode map', 92, 0xffffffff], ['free map', 96, 2000],
-    ['overlap', 96, 170], ['cluster sums', 104, 2040], ['cluster map', 108, 5], ['clusters', 112, 513], ['initialised inodes', 120, 65], ['inodes', 116, 65],
+    ['magic', 4, 0x90256], ['number', 12, 0], ['size', 20, 4096], ['inode map', 92, 2047],
+    ['inode map', 92, 0xffffffff], ['free map', 96, 2000], ['overlap', 96, 170], ['cluster sums', 104, 2040],
+    ['cluster map', 108, 5], ['clusters', 112, 513], ['initialised inodes', 120, 65], ['inodes', 116, 65],
   ];
   for (const [what, at, value] of damages) {
     const was = view.getUint32(at, false);
@@ -249,14 +341,22 @@ t.test('extended attributes', async (t) => {
       return (
         problem === undefined &&
         entries.length === attrs.length &&
-        entries.every((e, i) => e.namespace === attrs[i].namespace && e.name === String.fromCharCode(...attrs[i].name) && differences(area.subarray(e.content, e.content + e.size), attrs[i].content).length === 0 && e.size === attrs[i].content.length)
+        entries.every(
+          (e, i) =>
+            e.namespace === attrs[i].namespace &&
+            e.name === String.fromCharCode(...attrs[i].name) &&
+            differences(area.subarray(e.content, e.content + e.size), attrs[i].content).length === 0 &&
+            e.size === attrs[i].content.length,
+        )
       );
     }),
     params,
   );
   t.pass('round trip');
   fc.assert(
-    fc.property(fc.uint8Array({ maxLength: 300 }), order, (area, le) => extattr_entries(area, le).entries.every((e) => e.size >= 0 && e.content + e.size <= area.length)),
+    fc.property(fc.uint8Array({ maxLength: 300 }), order, (area, le) =>
+      extattr_entries(area, le).entries.every((e) => e.size >= 0 && e.content + e.size <= area.length),
+    ),
     { ...params, numRuns: RUNS * 5 },
   );
   t.pass('garbage yields nothing outside the area');
@@ -264,12 +364,17 @@ t.test('extended attributes', async (t) => {
 
 t.test('device numbers', async (t) => {
   fc.assert(
-    fc.property(fc.integer({ min: 0, max: 0xfff }), fc.integer({ min: 0, max: 0xfffff }), fc.constantFrom('netbsd', 'freebsd', 'openbsd') as fc.Arbitrary<'netbsd' | 'freebsd' | 'openbsd'>, (ma, mi, dialect) => {
-      const raw = rdev_encode(makedev(ma, mi), dialect, true);
-      if (raw === undefined) return dialect === 'openbsd' && ma > 0xff;
-      const dev = rdev_decode(raw, dialect);
-      return major(dev) === ma && minor(dev) === mi;
-    }),
+    fc.property(
+      fc.integer({ min: 0, max: 0xfff }),
+      fc.integer({ min: 0, max: 0xfffff }),
+      fc.constantFrom('netbsd', 'freebsd', 'openbsd') as fc.Arbitrary<'netbsd' | 'freebsd' | 'openbsd'>,
+      (ma, mi, dialect) => {
+        const raw = rdev_encode(makedev(ma, mi), dialect, true);
+        if (raw === undefined) return dialect === 'openbsd' && ma > 0xff;
+        const dev = rdev_decode(raw, dialect);
+        return major(dev) === ma && minor(dev) === mi;
+      },
+    ),
     params,
   );
   t.equal(rdev_encode(makedev(14, 3), 'netbsd', false), 0xe03, 'small numbers are as they always were');

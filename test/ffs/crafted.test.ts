@@ -4,7 +4,14 @@ import { Fs } from '../../src/fs/ffs/disk/fs.js';
 import { Dinode, dinode_load, dinode_store } from '../../src/fs/ufs/dinode.js';
 import { put64 } from '../../src/fs/lib/endian.js';
 import { extattr_base } from '../../src/fs/ufs/extattr.js';
-import { EXTATTR_NAMESPACE_SYSTEM, EXTATTR_NAMESPACE_USER, MNT_RDONLY, O_RDONLY, SEEK_DATA, SEEK_HOLE } from '../../src/kernel/fcntl.js';
+import {
+  EXTATTR_NAMESPACE_SYSTEM,
+  EXTATTR_NAMESPACE_USER,
+  MNT_RDONLY,
+  O_RDONLY,
+  SEEK_DATA,
+  SEEK_HOLE,
+} from '../../src/kernel/fcntl.js';
 import { MOUNTPOINT, disk, failure, fixture, fixtureManifest, has, manifest, mountFfs, readFile } from './volumes.js';
 
 /** What the fixtures do not hold, put into copies of them by hand. */
@@ -65,7 +72,13 @@ for (const name of ['netbsd-ffs2-le', 'netbsd-ffs2-be', 'netbsd-ffs1-be']) {
     const n = fs.fs_nindir;
     const bsize = fs.fs_bsize;
     // One block at the start, one behind each kind of indirection, two of them far out.
-    const lbns = [0, 12 + 5, 12 + n + 3 * n + 7, 12 + n + n * n + 2 * n * n + 5 * n + 9, 12 + n + n * n + 2 * n * n + 5 * n + 10];
+    const lbns = [
+      0,
+      12 + 5,
+      12 + n + 3 * n + 7,
+      12 + n + n * n + 2 * n * n + 5 * n + 9,
+      12 + n + n * n + 2 * n * n + 5 * n + 10,
+    ];
     const blocks = lbns.map(() => shop.block());
     // The last two shall be one run.
     blocks.sort((a, b) => a - b);
@@ -100,7 +113,16 @@ for (const name of ['netbsd-ffs2-le', 'netbsd-ffs2-be', 'netbsd-ffs1-be']) {
       at = await sys.lseek(fd, from, SEEK_HOLE);
       extents.push([from, at]);
     }
-    t.same(extents, [[0, bsize], [lbns[1]! * bsize, (lbns[1]! + 1) * bsize], [lbns[2]! * bsize, (lbns[2]! + 1) * bsize], [lbns[3]! * bsize, size]], 'data exactly where it is');
+    t.same(
+      extents,
+      [
+        [0, bsize],
+        [lbns[1]! * bsize, (lbns[1]! + 1) * bsize],
+        [lbns[2]! * bsize, (lbns[2]! + 1) * bsize],
+        [lbns[3]! * bsize, size],
+      ],
+      'data exactly where it is',
+    );
     t.ok(performance.now() - begin < 500, 'found without walking through the holes');
     const buf = new Uint8Array(4 * bsize);
     for (const [i, lbn] of lbns.slice(0, 4).entries()) {
@@ -132,8 +154,12 @@ t.test('indirect blocks in a circle, pointers beyond the volume', { skip }, asyn
   const vol = await mountFfs(disk(shop.image));
   const fd = await vol.sys.open(`${MOUNTPOINT}/hello.txt`, O_RDONLY);
   const buf = new Uint8Array(8192);
-  for (const at of [12 * 8192, 2 ** 30, 2 ** 41]) t.equal(await vol.sys.pread(fd, buf, at), 8192, `a circle is read as what it is, at ${at}`);
-  for (const lbn of [3, 4, 5]) t.match(await failure(vol.sys.pread(fd, buf, lbn * 8192)), /^EIO: inode/, `pointer ${lbn}`);
+  for (const at of [12 * 8192, 2 ** 30, 2 ** 41]) {
+    t.equal(await vol.sys.pread(fd, buf, at), 8192, `a circle is read as what it is, at ${at}`);
+  }
+  for (const lbn of [3, 4, 5]) {
+    t.match(await failure(vol.sys.pread(fd, buf, lbn * 8192)), /^EIO: inode/, `pointer ${lbn}`);
+  }
   await failure(vol.sys.pread(fd, buf, 3 * 8192));
   t.equal(vol.log.filter((l) => l.includes('direct block 3')).length, 1, 'told once');
   await vol.sys.close(fd);
@@ -156,7 +182,9 @@ t.test('extended attributes', { skip }, async (t) => {
       bytes.set(new TextEncoder().encode(attr), 7);
       bytes.set(content, base);
       // The area goes on in the second block.
-      for (const [i, b] of bytes.entries()) view.setUint8(at + i < fs.fs_bsize ? shop.at(block) + at + i : shop.at(second) + at + i - fs.fs_bsize, b);
+      for (const [i, b] of bytes.entries()) {
+        view.setUint8(at + i < fs.fs_bsize ? shop.at(block) + at + i : shop.at(second) + at + i - fs.fs_bsize, b);
+      }
       return at + bytes.length;
     };
     const large = new Uint8Array(9000).map((_, i) => i * 7);
@@ -171,13 +199,33 @@ t.test('extended attributes', { skip }, async (t) => {
     });
     const vol = await mountFfs(disk(shop.image));
     const path = `${MOUNTPOINT}/hello.txt`;
-    t.same(await vol.sys.extattr_list_file(path, EXTATTR_NAMESPACE_USER), ['color', 'x', 'large'], `${name}: user names`);
+    t.same(
+      await vol.sys.extattr_list_file(path, EXTATTR_NAMESPACE_USER),
+      ['color', 'x', 'large'],
+      `${name}: user names`,
+    );
     t.same(await vol.sys.extattr_list_file(path, EXTATTR_NAMESPACE_SYSTEM), ['posix1e.acl_access'], 'system names');
-    t.equal(Buffer.from(await vol.sys.extattr_get_file(path, EXTATTR_NAMESPACE_USER, 'color')).toString(), 'green', 'a value');
+    t.equal(
+      Buffer.from(await vol.sys.extattr_get_file(path, EXTATTR_NAMESPACE_USER, 'color')).toString(),
+      'green',
+      'a value',
+    );
     t.equal((await vol.sys.extattr_get_file(path, EXTATTR_NAMESPACE_USER, 'x')).length, 0, 'an empty one');
-    t.same(Buffer.from(await vol.sys.extattr_get_file(path, EXTATTR_NAMESPACE_USER, 'large')), Buffer.from(large), 'one across both blocks');
-    t.match(await failure(vol.sys.extattr_get_file(path, EXTATTR_NAMESPACE_USER, 'none')), /^ENOATTR/, 'none of that name');
-    t.match(await failure(vol.sys.extattr_get_file(`${MOUNTPOINT}/empty`, EXTATTR_NAMESPACE_USER, 'color')), /^ENOATTR/, 'a file without');
+    t.same(
+      Buffer.from(await vol.sys.extattr_get_file(path, EXTATTR_NAMESPACE_USER, 'large')),
+      Buffer.from(large),
+      'one across both blocks',
+    );
+    t.match(
+      await failure(vol.sys.extattr_get_file(path, EXTATTR_NAMESPACE_USER, 'none')),
+      /^ENOATTR/,
+      'none of that name',
+    );
+    t.match(
+      await failure(vol.sys.extattr_get_file(`${MOUNTPOINT}/empty`, EXTATTR_NAMESPACE_USER, 'color')),
+      /^ENOATTR/,
+      'a file without',
+    );
     t.equal(Buffer.from(await vol.sys.getxattr(path, 'user.color')).toString(), 'green', 'by its Linux name');
     await vol.close();
   }
@@ -190,7 +238,10 @@ t.test('dialects', { skip }, async (t) => {
   hashed.view.setUint32(hashed.sbloc + 1312, 0x300, true);
   const sb = hashed.image.slice(hashed.sbloc, hashed.sbloc + hashed.fs.fs_sbsize);
   hashed.view.setUint32(hashed.sbloc + 1304, calculate_crc32c(0xffffffff, sb), true);
-  t.ok(sb_ckhash_verifies(Fs.decode(hashed.image.subarray(hashed.sbloc, hashed.sbloc + 8192), hashed.sbloc)!), 'the hash verifies');
+  t.ok(
+    sb_ckhash_verifies(Fs.decode(hashed.image.subarray(hashed.sbloc, hashed.sbloc + 8192), hashed.sbloc)!),
+    'the hash verifies',
+  );
   const freebsd = await mountFfs(disk(hashed.image), 0);
   t.match(freebsd.log.join('\n'), /mounted read-only: it has NFSv4 access control lists/, 'FreeBSD is recognised');
   t.equal(await manifest(freebsd.sys), fixtureManifest('netbsd-ffs2-le'), 'and read');
@@ -236,14 +287,28 @@ t.test('a snapshot', { skip }, async (t) => {
     ip.i_size = 20 * 8192;
   });
   const plain = await mountFfs(disk(shop.image));
-  t.equal((await readFile(plain.sys, `${MOUNTPOINT}/hello.txt`, 9 * 8192))[8 * 8192 + 1372], 0, 'the flag alone makes no snapshot');
+  t.equal(
+    (await readFile(plain.sys, `${MOUNTPOINT}/hello.txt`, 9 * 8192))[8 * 8192 + 1372],
+    0,
+    'the flag alone makes no snapshot',
+  );
   await plain.close();
   shop.view.setUint32(shop.sbloc + 1116, ino, true);
   const vol = await mountFfs(disk(shop.image));
   const bytes = await readFile(vol.sys, `${MOUNTPOINT}/hello.txt`, 20 * 8192);
-  t.ok(bytes.subarray(8192, 16384).every((b) => b === 0x77), 'a block that was copied');
-  t.ok(bytes.subarray(16384, 32768).every((b) => b === 0), 'blocks that held nothing');
-  t.same(Buffer.from(bytes.subarray(32768)), Buffer.from(shop.image.subarray(32768, 20 * 8192)), 'blocks that have not changed since');
+  t.ok(
+    bytes.subarray(8192, 16384).every((b) => b === 0x77),
+    'a block that was copied',
+  );
+  t.ok(
+    bytes.subarray(16384, 32768).every((b) => b === 0),
+    'blocks that held nothing',
+  );
+  t.same(
+    Buffer.from(bytes.subarray(32768)),
+    Buffer.from(shop.image.subarray(32768, 20 * 8192)),
+    'blocks that have not changed since',
+  );
   await vol.close();
 });
 
@@ -279,9 +344,21 @@ t.test('directories that lie', { skip }, async (t) => {
   const { sys } = vol;
   const dir = `${MOUNTPOINT}/dir/sub`;
   const fd = await sys.open(dir, O_RDONLY);
-  t.same((await sys.getdents(fd)).map((e) => e.d_name), ['.', '..', 'unused', 'x', 'end'], 'what can be believed is shown');
+  t.same(
+    (await sys.getdents(fd)).map((e) => e.d_name),
+    ['.', '..', 'unused', 'x', 'end'],
+    'what can be believed is shown',
+  );
   await sys.close(fd);
-  for (const [entry, said] of [['beyond', /^ENOENT/], ['unused', /^EIO/], ['white', /^ENOENT/], ['crossing', /^ENOENT/], ['odd', /^ENOENT/], ['none', /^ENOENT/], ['..', /^EIO/]] as const) {
+  for (const [entry, said] of [
+    ['beyond', /^ENOENT/],
+    ['unused', /^EIO/],
+    ['white', /^ENOENT/],
+    ['crossing', /^ENOENT/],
+    ['odd', /^ENOENT/],
+    ['none', /^ENOENT/],
+    ['..', /^EIO/],
+  ] as const) {
     t.match(await failure(sys.lstat(`${dir}/${entry}`)), said, entry);
   }
   t.equal((await sys.lstat(`${dir}/end`)).st_ino, 2n, 'a good entry between bad ones');

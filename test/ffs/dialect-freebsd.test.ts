@@ -15,7 +15,18 @@ import { ffs_superblock_search } from '../../src/fs/ffs/disk/sbsearch.js';
 import { crc32c } from '../../src/fs/lib/crc32c.js';
 import { EXTATTR_NAMESPACE_USER, MNT_RDONLY, O_RDONLY, SEEK_DATA, SEEK_HOLE } from '../../src/kernel/fcntl.js';
 import type { RumpSys } from '../../src/kernel/sys/rumpsys.js';
-import { FS_DOSOFTDEP, FS_METACKHASH, FS_NEEDSFSCK, FS_SUJ, badhashes, freebsdise, look, rehashall, slowcrc32c, superblock } from './freebsd.js';
+import {
+  FS_DOSOFTDEP,
+  FS_METACKHASH,
+  FS_NEEDSFSCK,
+  FS_SUJ,
+  badhashes,
+  freebsdise,
+  look,
+  rehashall,
+  slowcrc32c,
+  superblock,
+} from './freebsd.js';
 import type { FreebsdOptions } from './freebsd.js';
 import { V, bytesOf, pattern, put, rw } from './write-support.js';
 import { disk, failure, manifest, mountFfs, names } from './volumes.js';
@@ -45,7 +56,10 @@ async function work(sys: RumpSys, attributes: boolean): Promise<void> {
   if (attributes) await sys.extattr_set_file(`${V}/d0/f4`, EXTATTR_NAMESPACE_USER, 'colour', pattern(300, 9));
 }
 
-/** FreeBSD's own checker, if this machine has it: RUMPFUSE_FSCK_FREEBSD names its fsck_ffs; _BE one for big-endian volumes, for it reads those of its machine's byte order. */
+/**
+ * FreeBSD's own checker, if this machine has it: RUMPFUSE_FSCK_FREEBSD names its fsck_ffs; _BE one for big-endian
+ * volumes, for it reads those of its machine's byte order.
+ */
 const FREEBSD_FSCK = { le: process.env.RUMPFUSE_FSCK_FREEBSD ?? '', be: process.env.RUMPFUSE_FSCK_FREEBSD_BE ?? '' };
 
 /** In order, and marked clean. (NetBSD's checker knows nothing of check hashes and is not asked.) */
@@ -60,7 +74,15 @@ async function sound(t: Test, dev: MemoryDevice, what: string): Promise<void> {
     writeFileSync(path.join(dir, 'img'), bytesOf(dev));
     const run = spawnSync(checker, ['-n', '-f', path.join(dir, 'img')], { encoding: 'utf8', timeout: 900_000 });
     // The last two it says of every volume with SU+J, fresh ones included.
-    const complaints = run.stdout.split('\n').filter((line) => line !== '' && !/^\*\* |is not a disk device|^CONTINUE\? yes|files, .* fragmentation|^SETTING DIRTY FLAG IN READ_ONLY|^UNEXPECTED SOFT UPDATE INCONS/.test(line));
+    const complaints = run.stdout
+      .split('\n')
+      .filter(
+        (line) =>
+          line !== '' &&
+          !/^\*\* |is not a disk device|^CONTINUE\? yes|files, .* fragmentation|^SETTING DIRTY FLAG IN READ_ONLY|^UNEXPECTED SOFT UPDATE INCONS/.test(
+            line,
+          ),
+      );
     t.same([run.status, complaints], [0, []], `${what}: FreeBSD's own checker`);
   } finally {
     rmSync(dir, { recursive: true, force: true });
@@ -68,8 +90,14 @@ async function sound(t: Test, dev: MemoryDevice, what: string): Promise<void> {
 }
 
 t.test('crc32c', async (t) => {
-  t.equal(crc32c(0xffffffff, Buffer.from('123456789'), 0, 9) ^ -1, 0xe3069283 | 0, 'the check value of the catalogues, before it is inverted');
-  for (const length of [0, 1, 3, 4, 5, 255, 1000]) t.equal(crc32c(0xffffffff, pattern(length, 5), 0, length), slowcrc32c(pattern(length, 5)), `${length} bytes`);
+  t.equal(
+    crc32c(0xffffffff, Buffer.from('123456789'), 0, 9) ^ -1,
+    0xe3069283 | 0,
+    'the check value of the catalogues, before it is inverted',
+  );
+  for (const length of [0, 1, 3, 4, 5, 255, 1000]) {
+    t.equal(crc32c(0xffffffff, pattern(length, 5), 0, length), slowcrc32c(pattern(length, 5)), `${length} bytes`);
+  }
 });
 
 t.test('recognised', async (t) => {
@@ -88,7 +116,11 @@ t.test('recognised', async (t) => {
   }
   const plain = new MemoryDevice({ size_bytes: 8 * 2 ** 20 });
   await newfs(plain, { format: 2 });
-  t.equal((await ffs_evidence(plain, await ffs_superblock_search(plain), undefined)).dialect, 'netbsd', 'without these marks it is not');
+  t.equal(
+    (await ffs_evidence(plain, await ffs_superblock_search(plain), undefined)).dialect,
+    'netbsd',
+    'without these marks it is not',
+  );
 });
 
 for (const [what, options, geometry] of [
@@ -122,18 +154,36 @@ for (const [what, options, geometry] of [
     t.same(bad, [], 'all hashes right in the end');
     t.equal(after.fs_flags, before.fs_flags, 'flags as before');
     t.equal(after.fs_clean, 1, 'clean');
-    t.same([after.fs_journallocs, after.fs_swuid, after.view.getBigUint64(992, after.le)], [before.fs_journallocs, before.fs_swuid, before.view.getBigUint64(992, before.le)], 'fields that only FreeBSD knows');
+    t.same(
+      [after.fs_journallocs, after.fs_swuid, after.view.getBigUint64(992, after.le)],
+      [before.fs_journallocs, before.fs_swuid, before.view.getBigUint64(992, before.le)],
+      'fields that only FreeBSD knows',
+    );
     await sound(t, dev, what);
     if (!after.ufs2) {
       const { cs_ndir, cs_nbfree, cs_nifree, cs_nffree } = after.fs_cstotal;
-      t.same([after.fs_old_cs_ndir, after.fs_old_cs_nbfree, after.fs_old_cs_nifree, after.fs_old_cs_nffree, after.fs_old_time], [cs_ndir, cs_nbfree, cs_nifree, cs_nffree, after.fs_time], 'the totals at the old place too');
+      t.same(
+        [
+          after.fs_old_cs_ndir,
+          after.fs_old_cs_nbfree,
+          after.fs_old_cs_nifree,
+          after.fs_old_cs_nffree,
+          after.fs_old_time,
+        ],
+        [cs_ndir, cs_nbfree, cs_nifree, cs_nffree, after.fs_time],
+        'the totals at the old place too',
+      );
     }
     const again = await mountFfs(dev, MNT_RDONLY);
     t.equal(await manifest(again.sys), held, 'what was written is read');
     await again.close();
 
     // The power goes after the fsync.
-    t.same(badhashes(crashed).filter((what) => what.startsWith('inode')), [], 'inodes on the disk always fit their hashes');
+    t.same(
+      badhashes(crashed).filter((what) => what.startsWith('inode')),
+      [],
+      'inodes on the disk always fit their hashes',
+    );
     const broken = new MemoryDevice({ content: crashed });
     const refused = await rw(broken);
     t.match(refused.log.join('\n'), /mounted read-only: it.*run fsck/, 'not written as it is');
@@ -158,7 +208,9 @@ t.test('directories tell how deep they lie (FreeBSD 14), where that is known', a
     for (const dir of ['a', 'a/b', 'a/b/c', 'd', 'd/old']) await sys.mkdir(`${V}/${dir}`, 0o755);
     await put(sys, `${V}/a/file`, pattern(10, 1));
     const inos = new Map<string, number>();
-    for (const file of ['a', 'a/b', 'a/b/c', 'd', 'd/old', 'a/file']) inos.set(file, Number((await sys.stat(`${V}/${file}`)).st_ino));
+    for (const file of ['a', 'a/b', 'a/b/c', 'd', 'd/old', 'a/file']) {
+      inos.set(file, Number((await sys.stat(`${V}/${file}`)).st_ino));
+    }
     await sys.sync();
     const depth = (name: string, image = bytesOf(dev)): number => {
       const fs = superblock(image);
@@ -193,7 +245,11 @@ t.test('directories tell how deep they lie (FreeBSD 14), where that is known', a
   const ino = Number((await vol.sys.stat(`${V}/a`)).st_ino);
   await vol.close();
   const fs = superblock(bytesOf(plain));
-  t.equal(new DataView(bytesOf(plain).buffer).getUint32(fs.fsbtob(fs.ino_to_fsba(ino)) + fs.ino_to_bo(ino) + 240, fs.le), 0, 'NetBSD has nothing there');
+  t.equal(
+    new DataView(bytesOf(plain).buffer).getUint32(fs.fsbtob(fs.ino_to_fsba(ino)) + fs.ino_to_bo(ino) + 240, fs.le),
+    0,
+    'NetBSD has nothing there',
+  );
 });
 
 t.test('access control lists and labels: shown, and nothing is written', async (t) => {
@@ -245,7 +301,9 @@ t.test('the power goes at any write', async (t) => {
     const cut = disk(image.slice());
     if (badhashes(image).some((what) => !what.startsWith('group'))) wrong++;
     const state = superblock(image);
-    if (state.fs_clean !== 0 || (state.fs_flags & FS_NEEDSFSCK) === 0 || state.fs_mtime <= superblock(base).fs_mtime) wrong++;
+    if (state.fs_clean !== 0 || (state.fs_flags & FS_NEEDSFSCK) === 0 || state.fs_mtime <= superblock(base).fs_mtime) {
+      wrong++;
+    }
     const report = await fsck(cut, { mode: 'repair' });
     if (report.exitStatus !== 0 || look(cut).bad.length > 0 || !(await fsck(cut)).clean) wrong++;
   }
@@ -320,7 +378,10 @@ t.test('hashes that do not fit', async (t) => {
     const dev = disk(hurt);
     const vol = await rw(dev);
     t.equal((await vol.sys.stat(`${V}/good`)).st_size, 100, 'reading does not need it');
-    t.match(await failure(put(vol.sys, `${V}/dir/x`, pattern(10, 1))), new RegExp(`^EIO: .*cylinder group ${c} .*its check hash does not fit it`));
+    t.match(
+      await failure(put(vol.sys, `${V}/dir/x`, pattern(10, 1))),
+      new RegExp(`^EIO: .*cylinder group ${c} .*its check hash does not fit it`),
+    );
     t.match(vol.log.join('\n'), /check hash/, 'told');
     await vol.close();
     t.equal(look(dev).fs.fs_clean, 0, 'not marked clean');
@@ -358,7 +419,10 @@ t.test('hashes that do not fit', async (t) => {
   });
 });
 
-/** Volumes of a real FreeBSD, in a folder that RUMPFUSE_FOREIGN_IMAGES names (they are not part of the project): ufs-little.img.zst and ufs-big.img.zst of the fuse-ufs project. */
+/**
+ * Volumes of a real FreeBSD, in a folder that RUMPFUSE_FOREIGN_IMAGES names (they are not part of the project):
+ * ufs-little.img.zst and ufs-big.img.zst of the fuse-ufs project.
+ */
 const FOREIGN = process.env.RUMPFUSE_FOREIGN_IMAGES ?? '';
 
 for (const name of FOREIGN === '' ? [] : ['ufs-little', 'ufs-big']) {
@@ -372,7 +436,20 @@ for (const name of FOREIGN === '' ? [] : ['ufs-little', 'ufs-big']) {
     const vol = await rw(dev);
     t.same(vol.log, []);
     const { sys } = vol;
-    t.same((await names(sys, Buffer.from(V))).sort(), ['.snap', 'dir1', 'file1', 'file3', 'link1', 'long-link', 'sparse', 'sparse2', 'sparse3', 'xattrs', 'xattrs2', 'xattrs3']);
+    t.same((await names(sys, Buffer.from(V))).sort(), [
+      '.snap',
+      'dir1',
+      'file1',
+      'file3',
+      'link1',
+      'long-link',
+      'sparse',
+      'sparse2',
+      'sparse3',
+      'xattrs',
+      'xattrs2',
+      'xattrs3',
+    ]);
     const content = async (file: string): Promise<Buffer> => {
       const fd = await sys.open(`${V}/${file}`, O_RDONLY);
       const bytes = new Uint8Array((await sys.fstat(fd)).st_size);
@@ -384,11 +461,21 @@ for (const name of FOREIGN === '' ? [] : ['ufs-little', 'ufs-big']) {
     t.equal((await content('dir1/dir2/dir3/file2')).toString(), 'Hello World\n');
     let lines = '';
     for (let i = 0; i < 65536; i++) lines += `${i.toString(16).padStart(15, '0')}\n`;
-    t.equal(createHash('sha256').update(await content('file3')).digest('hex'), createHash('sha256').update(lines).digest('hex'), 'file3');
+    t.equal(
+      createHash('sha256')
+        .update(await content('file3'))
+        .digest('hex'),
+      createHash('sha256').update(lines).digest('hex'),
+      'file3',
+    );
     t.equal(Buffer.from(await sys.readlink(`${V}/link1`)).toString(), 'dir1/dir2/dir3/file2');
     t.equal(Buffer.from(await sys.readlink(`${V}/long-link`)).toString(), `${'./'.repeat(508)}//file1`);
     // dd bs=4096: data from block `at` of 32 KiB on, all x.
-    for (const [file, at, length] of [['sparse', 12 + 4096, 8 * 4096], ['sparse2', 12 + 4096, 4096], ['sparse3', 12 + 4096 + 4096 * 4096, 8 * 4096]] as const) {
+    for (const [file, at, length] of [
+      ['sparse', 12 + 4096, 8 * 4096],
+      ['sparse2', 12 + 4096, 4096],
+      ['sparse3', 12 + 4096 + 4096 * 4096, 8 * 4096],
+    ] as const) {
       const fd = await sys.open(`${V}/${file}`, O_RDONLY);
       t.equal((await sys.fstat(fd)).st_size, at * 32768 + length, file);
       // dd made the file as long as the hole first, for which FreeBSD allocates a block at the end.
@@ -402,8 +489,15 @@ for (const name of FOREIGN === '' ? [] : ['ufs-little', 'ufs-big']) {
     t.equal(Buffer.from(await sys.getxattr(`${V}/xattrs`, 'user.test')).toString(), 'testvalue');
     const attrs = await sys.extattr_list_file(`${V}/xattrs2`, EXTATTR_NAMESPACE_USER);
     t.equal(attrs.length, 2297, 'many attributes');
-    t.equal(Buffer.from(await sys.extattr_get_file(`${V}/xattrs2`, EXTATTR_NAMESPACE_USER, 'attr2000')).toString(), 'value2000');
-    t.equal((await sys.extattr_get_file(`${V}/xattrs3`, EXTATTR_NAMESPACE_USER, 'big')).length, 4000 * 16 - 1, 'a large one');
+    t.equal(
+      Buffer.from(await sys.extattr_get_file(`${V}/xattrs2`, EXTATTR_NAMESPACE_USER, 'attr2000')).toString(),
+      'value2000',
+    );
+    t.equal(
+      (await sys.extattr_get_file(`${V}/xattrs3`, EXTATTR_NAMESPACE_USER, 'big')).length,
+      4000 * 16 - 1,
+      'a large one',
+    );
     await sys.mkdir(`${V}/ours`, 0o755);
     await put(sys, `${V}/ours/file`, pattern(50_000, 1));
     await sys.unlink(`${V}/file3`);

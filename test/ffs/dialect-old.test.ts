@@ -14,7 +14,10 @@ import { V, bytesOf, checked, pattern, put, rw } from './write-support.js';
 import { disk, failure, manifest, mountFfs } from './volumes.js';
 
 /** The bytes of a fresh volume, to be changed into another system's. */
-async function volume(options: NewfsVolumeOptions, size_bytes = 8 * 2 ** 20): Promise<{ image: Uint8Array; view: DataView; fs: Fs; le: boolean }> {
+async function volume(
+  options: NewfsVolumeOptions,
+  size_bytes = 8 * 2 ** 20,
+): Promise<{ image: Uint8Array; view: DataView; fs: Fs; le: boolean }> {
   const dev = new MemoryDevice({ size_bytes });
   await newfs(dev, options);
   const image = bytesOf(dev);
@@ -37,7 +40,9 @@ async function dialectOf(image: Uint8Array): Promise<string> {
 async function work(sys: RumpSys): Promise<void> {
   for (let d = 0; d < 3; d++) {
     await sys.mkdir(`${V}/d${d}`, 0o755);
-    for (let i = 0; i < 60; i++) await put(sys, `${V}/d${d}/${'n'.repeat(1 + ((i * 7) % 50))}${i}`, pattern((i * 997) % 9000, i));
+    for (let i = 0; i < 60; i++) {
+      await put(sys, `${V}/d${d}/${'n'.repeat(1 + ((i * 7) % 50))}${i}`, pattern((i * 997) % 9000, i));
+    }
   }
   for (let i = 0; i < 60; i += 2) await sys.unlink(`${V}/d1/${'n'.repeat(1 + ((i * 7) % 50))}${i}`);
   await put(sys, `${V}/large`, pattern(300_000, 3));
@@ -71,7 +76,16 @@ async function v42(endian: 'little' | 'big', format: 0 | 1 = 0): Promise<Uint8Ar
     view.setInt32(sb + 1360, 8, le); // fs_nrpos
     view.setInt32(sb + 1316, 0, le); // fs_contigsumsize
     view.setInt32(sb + 160, 2048, le); // fs_cgsize
-    for (const [at, value] of [[132, spc / 8], [164, 8], [168, spc / 8], [172, spc], [176, Math.ceil((fs.fs_size * 2) / spc)], [180, cpg]]) view.setInt32(sb + at!, value!, le);
+    for (const [at, value] of [
+      [132, spc / 8],
+      [164, 8],
+      [168, spc / 8],
+      [172, spc],
+      [176, Math.ceil((fs.fs_size * 2) / spc)],
+      [180, cpg],
+    ]) {
+      view.setInt32(sb + at!, value!, le);
+    }
   }
   for (let c = 0; c < fs.fs_ncg; c++) {
     const at = fs.fsbtob(fs.cgtod(c));
@@ -109,18 +123,22 @@ for (const endian of ['little', 'big'] as const) {
 for (const format of [0, 1] as const) {
   for (const [blockSize, fragSize] of [[4096, 512], [8192, 1024]] as const) {
     for (const all of [false, true]) {
-      t.test(`ffs${format} ${blockSize}/${fragSize}: ${all ? 'every superblock claims' : 'the superblock claims'} groups of 4.2BSD that would have no room for their map`, async (t) => {
-        const { image, view, fs, le } = await volume({ format, endian: 'big', blockSize, fragSize });
-        for (const sb of all ? superblocks(fs) : [8192]) {
-          view.setInt32(sb + 1356, -1, le); // fs_postblformat
-          view.setUint8(sb + 211, view.getUint8(sb + 211) & 0x7f); // FS_FLAGS_UPDATED
-        }
-        const dev = disk(image);
-        t.match(await failure(mountFfs(dev)), /^EFTYPE: .*fs_cgsize/);
-        t.equal((await fsck(dev, { mode: 'repair' })).clean, true);
-        t.same((await fsck(dev)).problems, [], 'at once');
-        await writesAndReads(t, bytesOf(dev), 'repaired and used');
-      });
+      t.test(
+        `ffs${format} ${blockSize}/${fragSize}: ${all ? 'every superblock claims' : 'the superblock claims'} groups ` +
+          'of 4.2BSD that would have no room for their map',
+        async (t) => {
+          const { image, view, fs, le } = await volume({ format, endian: 'big', blockSize, fragSize });
+          for (const sb of all ? superblocks(fs) : [8192]) {
+            view.setInt32(sb + 1356, -1, le); // fs_postblformat
+            view.setUint8(sb + 211, view.getUint8(sb + 211) & 0x7f); // FS_FLAGS_UPDATED
+          }
+          const dev = disk(image);
+          t.match(await failure(mountFfs(dev)), /^EFTYPE: .*fs_cgsize/);
+          t.equal((await fsck(dev, { mode: 'repair' })).clean, true);
+          t.same((await fsck(dev)).problems, [], 'at once');
+          await writesAndReads(t, bytesOf(dev), 'repaired and used');
+        },
+      );
     }
   }
 }
@@ -163,7 +181,10 @@ t.test('NeXTSTEP', async (t) => {
 });
 
 /** Into a volume as Solaris leaves it; `put` in it before, as 4.3BSD. */
-async function sun(endian: 'little' | 'big', change: (image: Uint8Array, view: DataView, fs: Fs) => void = () => undefined): Promise<Uint8Array> {
+async function sun(
+  endian: 'little' | 'big',
+  change: (image: Uint8Array, view: DataView, fs: Fs) => void = () => undefined,
+): Promise<Uint8Array> {
   const made = await volume({ format: 0, endian, blockSize: 8192, fragSize: 1024 });
   const dev = disk(made.image);
   const vol = await rw(dev);
@@ -222,16 +243,32 @@ for (const endian of ['little', 'big'] as const) {
     });
     t.equal(await dialectOf(large), 'solaris', 'MTB_UFS_MAGIC');
     const vol2 = await mountFfs(disk(large), MNT_RDONLY);
-    t.match(await vol2.sys.stat(`${V}/dir/file`), { st_uid: 4_000_000_000, st_gid: 100, st_flags: 0, st_atimensec: 123_456_000 }, 'owners of 32 bits');
+    t.match(
+      await vol2.sys.stat(`${V}/dir/file`),
+      { st_uid: 4_000_000_000, st_gid: 100, st_flags: 0, st_atimensec: 123_456_000 },
+      'owners of 32 bits',
+    );
     const { st_rdev } = await vol2.sys.lstat(`${V}/disk`);
     t.same([major(st_rdev), minor(st_rdev)], [300, 70_000], 'device numbers of 14 and 18 bits');
     t.same(vol2.log, []);
     await vol2.close();
 
     for (const [what, change, say] of [
-      ['a log with something in it', (view: DataView, sb: number) => view.setInt32(sb + 4, 2, le), /its log may hold changes that are not shown/],
-      ['in use when it stopped', (view: DataView, sb: number) => view.setUint8(sb + 209, 0), /not cleanly unmounted by Solaris/],
-      ['a state that is not valid', (view: DataView, sb: number) => view.setInt32(sb + 32, 77, le), /not cleanly unmounted by Solaris/],
+      [
+        'a log with something in it',
+        (view: DataView, sb: number) => view.setInt32(sb + 4, 2, le),
+        /its log may hold changes that are not shown/,
+      ],
+      [
+        'in use when it stopped',
+        (view: DataView, sb: number) => view.setUint8(sb + 209, 0),
+        /not cleanly unmounted by Solaris/,
+      ],
+      [
+        'a state that is not valid',
+        (view: DataView, sb: number) => view.setInt32(sb + 32, 77, le),
+        /not cleanly unmounted by Solaris/,
+      ],
     ] as const) {
       const bad = await sun(endian, (_bytes, view) => change(view, 8192));
       const vol3 = await mountFfs(disk(bad), MNT_RDONLY);
@@ -240,8 +277,15 @@ for (const endian of ['little', 'big'] as const) {
       t.match(await failure(vol3.sys.unlink(`${V}/both`)), /^EROFS/);
       await vol3.close();
     }
-    t.match(await failure(mountFfs(disk(image), 0, { dialect: 'netbsd', 'force-rw': true })), /^EROFS: .*Solaris/, 'no option makes it writable');
-    t.match((await fsck(disk(image))).problems.map((p) => p.code), ['UNSUPPORTED']);
+    t.match(
+      await failure(mountFfs(disk(image), 0, { dialect: 'netbsd', 'force-rw': true })),
+      /^EROFS: .*Solaris/,
+      'no option makes it writable',
+    );
+    t.match(
+      (await fsck(disk(image))).problems.map((p) => p.code),
+      ['UNSUPPORTED'],
+    );
   });
 }
 
@@ -302,7 +346,8 @@ t.test('OpenBSD: FFS2', async (t) => {
     const image = bytesOf(dev);
     t.equal(await dialectOf(image), 'netbsd');
     const fs = await ffs_superblock_search(dev);
-    for (const sb of [65536, ...superblocks(fs).slice(1)]) new DataView(image.buffer).setInt32(sb + 860, 0, fs.le); // fs_maxbsize
+    // fs_maxbsize
+    for (const sb of [65536, ...superblocks(fs).slice(1)]) new DataView(image.buffer).setInt32(sb + 860, 0, fs.le);
     t.equal(await dialectOf(image), 'openbsd');
     await writesAndReads(t, image, endian);
     const vol = await rw(disk(image));
@@ -323,7 +368,10 @@ t.test('quota files', async (t) => {
   await put(vol.sys, `${V}/quota.group`, new Uint8Array(64));
   await vol.close();
   vol = await rw(dev);
-  t.match(vol.log.join('\n'), /mounted read-only: its quotas \(quota\.group\) would go wrong; mount with -o stale-quotas/);
+  t.match(
+    vol.log.join('\n'),
+    /mounted read-only: its quotas \(quota\.group\) would go wrong; mount with -o stale-quotas/,
+  );
   t.match(await failure(vol.sys.mkdir(`${V}/x`, 0o755)), /^EROFS/);
   await vol.close();
   t.match(await failure(mountFfs(dev, 0, { 'force-rw': true })), /^EROFS: .*quotas/);

@@ -53,7 +53,11 @@ t.test('against a map', async (t) => {
 });
 
 t.test('free room', async (t) => {
-  const change = fc.record({ chunk: fc.nat(40), bytes: fc.nat(128).map((n) => n * 4), want: fc.integer({ min: 3, max: 66 }).map((n) => n * 4) });
+  const change = fc.record({
+    chunk: fc.nat(40),
+    bytes: fc.nat(128).map((n) => n * 4),
+    want: fc.integer({ min: 3, max: 66 }).map((n) => n * 4),
+  });
   fc.assert(
     fc.property(fc.array(change, { maxLength: 300, size: 'max' }), (changes) => {
       const index = new DirIndex(512, 4, 10, nodrop);
@@ -95,7 +99,11 @@ t.test('from blocks', async (t) => {
   view.setUint16(16, 3, true);
   const damaged = new DirIndex(512, 2, 10, nodrop);
   t.match(damaged.addblock(block, view, 1024, 0, fmt), /entry at 12: d_reclen 3/, 'damage is told');
-  t.same([candidates(damaged, '.'), candidates(damaged, 'file'), candidates(damaged, 'x')], [[0], [], [1012]], 'the next chunk is taken in');
+  t.same(
+    [candidates(damaged, '.'), candidates(damaged, 'file'), candidates(damaged, 'x')],
+    [[0], [], [1012]],
+    'the next chunk is taken in',
+  );
   t.equal(damaged.findfree(12), 512, 'a damaged chunk has no room');
 });
 

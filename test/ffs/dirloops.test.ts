@@ -10,7 +10,9 @@ import { dice } from './dice.js';
 import { V, bytesOf, errnameOf, newdisk, pattern, put, rw } from './write-support.js';
 import type { Geometry } from './write-support.js';
 
-/** Directories that lead to each other as they must not: whatever is done there at the same time, every call comes back. */
+/**
+ * Directories that lead to each other as they must not: whatever is done there at the same time, every call comes back.
+ */
 
 const GEOMETRY: Geometry = { format: 2, endian: 'little', blockSize: 8192, fragSize: 1024 };
 const DIRS = ['a', 'a/b', 'a/b/c', 'a/b/c/e', 'd', 'd/f'];
@@ -31,21 +33,102 @@ interface Damage {
 
 const DAMAGES: readonly Damage[] = [
   { name: 'none', apply: () => undefined },
-  { name: 'an entry names an ancestor', apply: (v) => { lead(v, 'a/b/c/x', v.ino('a')); } },
-  { name: 'an entry names the directory above', apply: (v) => { lead(v, 'a/b/x', v.ino('a')); } },
-  { name: 'an entry names its own directory', apply: (v) => { lead(v, 'a/b/x', v.ino('a/b')); } },
-  { name: 'a directory in two directories', apply: (v) => { lead(v, 'd/x', v.ino('a/b')); } },
-  { name: 'a directory twice in one', apply: (v) => { lead(v, 'a/x', v.ino('a/b')); } },
-  { name: 'two directories in each other', apply: (v) => { lead(v, 'a/x', v.ino('d')); lead(v, 'd/x', v.ino('a')); } },
-  { name: 'the root in two places', apply: (v) => { lead(v, 'a/b/x', 2); lead(v, 'd/x', 2); } },
-  { name: '".." is a circle', apply: (v) => { lead(v, 'a/..', v.ino('a/b/c/e')); } },
-  { name: '".." is a circle away from the path', apply: (v) => { lead(v, 'a/..', v.ino('d/f')); lead(v, 'd/..', v.ino('d/f')); } },
-  { name: '".." names its own directory', apply: (v) => { lead(v, 'a/b/..', v.ino('a/b')); } },
-  { name: '".." names the directory below', apply: (v) => { lead(v, 'a/b/..', v.ino('a/b/c')); } },
-  { name: '".." names a file', apply: (v) => { lead(v, 'a/b/..', v.ino('a/file')); } },
-  { name: '".." names nothing', apply: (v) => { lead(v, 'a/b/..', 700); } },
-  { name: '"." names the directory above', apply: (v) => { lead(v, 'a/b/.', v.ino('a')); } },
-  { name: 'all at once', apply: (v) => { lead(v, 'a/b/c/x', v.ino('a')); lead(v, 'd/x', v.ino('a/b')); lead(v, 'a/x', v.ino('d')); lead(v, 'a/..', v.ino('a/b/c/e')); } },
+  {
+    name: 'an entry names an ancestor',
+    apply: (v) => {
+      lead(v, 'a/b/c/x', v.ino('a'));
+    },
+  },
+  {
+    name: 'an entry names the directory above',
+    apply: (v) => {
+      lead(v, 'a/b/x', v.ino('a'));
+    },
+  },
+  {
+    name: 'an entry names its own directory',
+    apply: (v) => {
+      lead(v, 'a/b/x', v.ino('a/b'));
+    },
+  },
+  {
+    name: 'a directory in two directories',
+    apply: (v) => {
+      lead(v, 'd/x', v.ino('a/b'));
+    },
+  },
+  {
+    name: 'a directory twice in one',
+    apply: (v) => {
+      lead(v, 'a/x', v.ino('a/b'));
+    },
+  },
+  {
+    name: 'two directories in each other',
+    apply: (v) => {
+      lead(v, 'a/x', v.ino('d'));
+      lead(v, 'd/x', v.ino('a'));
+    },
+  },
+  {
+    name: 'the root in two places',
+    apply: (v) => {
+      lead(v, 'a/b/x', 2);
+      lead(v, 'd/x', 2);
+    },
+  },
+  {
+    name: '".." is a circle',
+    apply: (v) => {
+      lead(v, 'a/..', v.ino('a/b/c/e'));
+    },
+  },
+  {
+    name: '".." is a circle away from the path',
+    apply: (v) => {
+      lead(v, 'a/..', v.ino('d/f'));
+      lead(v, 'd/..', v.ino('d/f'));
+    },
+  },
+  {
+    name: '".." names its own directory',
+    apply: (v) => {
+      lead(v, 'a/b/..', v.ino('a/b'));
+    },
+  },
+  {
+    name: '".." names the directory below',
+    apply: (v) => {
+      lead(v, 'a/b/..', v.ino('a/b/c'));
+    },
+  },
+  {
+    name: '".." names a file',
+    apply: (v) => {
+      lead(v, 'a/b/..', v.ino('a/file'));
+    },
+  },
+  {
+    name: '".." names nothing',
+    apply: (v) => {
+      lead(v, 'a/b/..', 700);
+    },
+  },
+  {
+    name: '"." names the directory above',
+    apply: (v) => {
+      lead(v, 'a/b/.', v.ino('a'));
+    },
+  },
+  {
+    name: 'all at once',
+    apply: (v) => {
+      lead(v, 'a/b/c/x', v.ino('a'));
+      lead(v, 'd/x', v.ino('a/b'));
+      lead(v, 'a/x', v.ino('d'));
+      lead(v, 'a/..', v.ino('a/b/c/e'));
+    },
+  },
 ];
 
 async function looped(damage: Damage): Promise<MemoryDevice> {
@@ -78,9 +161,18 @@ async function user(sys: RumpSys, id: number, steps: number): Promise<number> {
   let done = 0;
   for (let i = 0; i < steps; i++) {
     const calls: (() => Promise<unknown>)[] = [
-      () => sys.rename(path(), path()), () => sys.rename(dir(), path()), () => sys.rename(path(), path()), () => sys.unlink(path()), () => sys.unlink(dir()),
-      () => sys.rmdir(path()), () => sys.mkdir(path(), 0o755), () => sys.link(path(), path()), () => opened(sys, path(), O_RDWR | O_CREAT), () => opened(sys, dir(), O_RDONLY),
-      () => sys.lstat(path()), () => sys.symlink('x', path()),
+      () => sys.rename(path(), path()),
+      () => sys.rename(dir(), path()),
+      () => sys.rename(path(), path()),
+      () => sys.unlink(path()),
+      () => sys.unlink(dir()),
+      () => sys.rmdir(path()),
+      () => sys.mkdir(path(), 0o755),
+      () => sys.link(path(), path()),
+      () => opened(sys, path(), O_RDWR | O_CREAT),
+      () => opened(sys, dir(), O_RDONLY),
+      () => sys.lstat(path()),
+      () => sys.symlink('x', path()),
     ];
     if ((await errnameOf(calls[roll(calls.length)]!())) === '') done++;
   }
@@ -117,10 +209,18 @@ for (const damage of DAMAGES) {
 await t.test('unlink of a directory from which something is moved', async (t) => {
   const dev = await looped(DAMAGES[0]!);
   const vol = await rw(new FaultDevice(dev, { slow: true }));
-  const all = Promise.allSettled([vol.sys.rename(`${V}/a/b/file`, `${V}/a/moved`), vol.sys.unlink(`${V}/a/b`), vol.sys.rename(`${V}/a/b/c`, `${V}/a/c`), vol.sys.unlink(`${V}/a/b`)]);
+  const all = Promise.allSettled([
+    vol.sys.rename(`${V}/a/b/file`, `${V}/a/moved`),
+    vol.sys.unlink(`${V}/a/b`),
+    vol.sys.rename(`${V}/a/b/c`, `${V}/a/c`),
+    vol.sys.unlink(`${V}/a/b`),
+  ]);
   const late = new Promise<undefined>((resolve) => setTimeout(resolve, LATE_MS, undefined).unref());
   const ends = await Promise.race([all, late]);
-  t.same(ends?.map((end) => (end.status === 'rejected' ? (end.reason as { code: string }).code : 'done')), ['done', 'EPERM', 'done', 'EPERM']);
+  t.same(
+    ends?.map((end) => (end.status === 'rejected' ? (end.reason as { code: string }).code : 'done')),
+    ['done', 'EPERM', 'done', 'EPERM'],
+  );
   await vol.close();
 });
 

@@ -1,4 +1,6 @@
-/** The power goes at every write of an exchange, of a rename with a whiteout, and of the removal of an open directory. */
+/**
+ * The power goes at every write of an exchange, of a rename with a whiteout, and of the removal of an open directory.
+ */
 import t from 'tap';
 import { MemoryDevice } from '../../src/blockdev/memory.js';
 import { fsck } from '../../src/fs/ffs/tools/fsck/index.js';
@@ -29,7 +31,9 @@ async function content(sys: RumpSys, path: string): Promise<string> {
 /** Everything that is in lost+found. */
 async function found(sys: RumpSys): Promise<string[]> {
   const all: string[] = [];
-  for (const name of await names(sys, '/vol/lost+found').catch(() => [])) all.push(await content(sys, `/vol/lost+found/${name}`));
+  for (const name of await names(sys, '/vol/lost+found').catch(() => [])) {
+    all.push(await content(sys, `/vol/lost+found/${name}`));
+  }
   return all;
 }
 
@@ -40,7 +44,9 @@ function exchangeOf(a: string, b: string): Scene['judge'] {
     if (atomic) return `${a} and ${b} hold ${now.join()}`;
     // Of the two writes only the first was there.
     const all = [...now, ...(await found(sys))];
-    return all.includes('A') && all.includes('B') && !now.includes('-') ? undefined : `${a} and ${b} hold ${now.join()}, lost+found ${(await found(sys)).join()}`;
+    return all.includes('A') && all.includes('B') && !now.includes('-')
+      ? undefined
+      : `${a} and ${b} hold ${now.join()}, lost+found ${(await found(sys)).join()}`;
   };
 }
 
@@ -72,9 +78,16 @@ const SCENES: readonly Scene[] = [
       await sys.renameat2(AT_FDCWD, '/vol/one/a', AT_FDCWD, '/vol/two/b', RENAME_EXCHANGE);
     },
     async judge(sys, atomic) {
-      if ((await content(sys, '/vol/one/before')) === 'A' && (await content(sys, '/vol/two/b')) === 'B') return undefined;
+      if ((await content(sys, '/vol/one/before')) === 'A' && (await content(sys, '/vol/two/b')) === 'B') {
+        return undefined;
+      }
       if (atomic) return exchangeOf('/vol/one/a', '/vol/two/b')(sys, true);
-      const all = [await content(sys, '/vol/one/before'), await content(sys, '/vol/one/a'), await content(sys, '/vol/two/b'), ...(await found(sys))];
+      const all = [
+        await content(sys, '/vol/one/before'),
+        await content(sys, '/vol/one/a'),
+        await content(sys, '/vol/two/b'),
+        ...(await found(sys)),
+      ];
       return all.includes('A') && all.includes('B') ? undefined : `lost: ${all.join()}`;
     },
   },
@@ -87,7 +100,10 @@ const SCENES: readonly Scene[] = [
     act: (sys) => sys.renameat2(AT_FDCWD, '/vol/a', AT_FDCWD, '/vol/dir/a', RENAME_WHITEOUT),
     async judge(sys, atomic) {
       const [old, moved] = [await content(sys, '/vol/a'), await content(sys, '/vol/dir/a')];
-      const white = await sys.lstat('/vol/a').then((st) => st.st_rdev === 0n && (st.st_mode & 0o170000) === 0o020000, () => false);
+      const white = await sys.lstat('/vol/a').then(
+        (st) => st.st_rdev === 0n && (st.st_mode & 0o170000) === 0o020000,
+        () => false,
+      );
       if (old === 'A' && moved === '-' && !white) return undefined;
       if (moved === 'A' && (white || (!atomic && old === 'A'))) return undefined;
       return `a holds ${old}, dir/a holds ${moved}, whiteout ${white}`;
@@ -190,14 +206,18 @@ t.test('what is left of an open directory that was removed is nothing that a che
     if (!log) await sys.sync();
     for (const fd of open) t.equal((await sys.fstat(fd)).st_size, 0, 'as NetBSD leaves them');
     const disk = base.clone();
-    // The journal's list of inodes is for the kernel; a checker that is told to go by the disk sees the inodes themselves.
+    // The journal's list of inodes is for the kernel; a checker that is told to go by the disk sees the inodes
+    // themselves.
     if (log) {
       const again = await mountFfs(disk.clone(), 0, { log: true });
       t.same((await names(again.sys, '/vol')).sort(), ['f', 'other']);
       await again.close();
     }
     const report = await fsck(disk, { mode: 'repair' });
-    t.notOk(report.problems.some((p) => /RECONNECT|UNREF DIR/.test(p.message)), `${log}: ${report.problems.map((p) => p.message).join('; ')}`);
+    t.notOk(
+      report.problems.some((p) => /RECONNECT|UNREF DIR/.test(p.message)),
+      `${log}: ${report.problems.map((p) => p.message).join('; ')}`,
+    );
     for (const fd of [...open, other]) await sys.close(fd);
     await volume.close();
     t.equal((await fsck(base)).clean, true, 'and unmounted it is clean');

@@ -76,12 +76,19 @@ export function rehashall(image: Uint8Array): void {
 export function badhashes(image: Uint8Array): string[] {
   const bad: string[] = [];
   walk(image, (at, length, field, fs, what) => {
-    if (new DataView(image.buffer, image.byteOffset).getUint32(at + field, fs.le) !== hashof(image, at, length, field)) bad.push(what);
+    if (
+      new DataView(image.buffer, image.byteOffset).getUint32(at + field, fs.le) !== hashof(image, at, length, field)
+    ) {
+      bad.push(what);
+    }
   });
   return bad;
 }
 
-function walk(image: Uint8Array, visit: (at: number, length: number, field: number, fs: Fs, what: string) => void): void {
+function walk(
+  image: Uint8Array,
+  visit: (at: number, length: number, field: number, fs: Fs, what: string) => void,
+): void {
   const fs = superblock(image);
   const view = new DataView(image.buffer, image.byteOffset);
   if (fs.fs_metackhash === 0) return;

@@ -23,12 +23,23 @@ t.test('every kind of damage is found, and mended', { skip }, async (t) => {
         const dev = base.with(bytes);
         const found = await fsck(dev);
         const codes = new Set(found.problems.map((p) => p.code));
-        t.ok(damage.codes.every((code) => codes.has(code)), `${damage.name}: found ${damage.codes.join(' ')} in ${[...codes].join(' ')}`);
+        t.ok(
+          damage.codes.every((code) => codes.has(code)),
+          `${damage.name}: found ${damage.codes.join(' ')} in ${[...codes].join(' ')}`,
+        );
         t.equal(found.clean, false, `${damage.name}: not clean`);
         t.equal(dev.writes, 0, `${damage.name}: a check writes nothing`);
         const mended = await fsck(dev, { mode: 'repair' });
         t.ok(mended.clean, `${damage.name}: mended`);
-        if (!mended.clean) t.comment(mended.problems.filter((p) => p.fixed === undefined).slice(0, 8).map((p) => `${p.phase} ${p.code} ${p.message}`).join('\n'));
+        if (!mended.clean) {
+          t.comment(
+            mended.problems
+              .filter((p) => p.fixed === undefined)
+              .slice(0, 8)
+              .map((p) => `${p.phase} ${p.code} ${p.message}`)
+              .join('\n'),
+          );
+        }
         const after = await fsck(dev);
         t.strictSame(after.problems, [], `${damage.name}: clean afterwards`);
       }

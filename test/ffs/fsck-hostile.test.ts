@@ -28,13 +28,19 @@ function regions(v: Volume): Region[] {
   const { fs } = v;
   const found: Region[] = [[v.sb, 1376], [v.frag(fs.fs_csaddr), 16 * fs.fs_ncg]];
   for (let c = 0; c < fs.fs_ncg; c++) {
-    found.push([v.cg(c), fs.fs_cgsize], [v.frag(fs.cgsblock(c)), 1376], [v.frag(fs.cgimin(c)), 100 * (fs.fs_bsize / fs.fs_inopb)]);
+    found.push(
+      [v.cg(c), fs.fs_cgsize],
+      [v.frag(fs.cgsblock(c)), 1376],
+      [v.frag(fs.cgimin(c)), 100 * (fs.fs_bsize / fs.fs_inopb)],
+    );
   }
   for (const path of ['dir', 'many', 'dir/sub', 'postcrash']) {
     // The volume with the journal lacks what is only in the journal.
     if (!v.has(path)) continue;
     const inode = v.inode(v.ino(path));
-    for (let lbn = 0; lbn < 12 && lbn * fs.fs_bsize < inode.size; lbn++) found.push([v.frag(inode.ptr(lbn)), Math.min(fs.fs_bsize, inode.size - lbn * fs.fs_bsize)]);
+    for (let lbn = 0; lbn < 12 && lbn * fs.fs_bsize < inode.size; lbn++) {
+      found.push([v.frag(inode.ptr(lbn)), Math.min(fs.fs_bsize, inode.size - lbn * fs.fs_bsize)]);
+    }
   }
   found.push([v.frag(v.inode(2).ptr(0)), 1024]);
   if (v.has('dir/rand1500k')) found.push([v.frag(v.inode(v.ino('dir/rand1500k')).ptr(12)), fs.fs_bsize]);
@@ -67,7 +73,12 @@ const KINDS: Record<string, Wreck> = {
     for (let i = where[0]![0] + 8192; i < bytes.length; i += 1 + rnd(64)) bytes[i] = rnd(256);
   },
   'pointers into each other': (bytes, where, rnd) => {
-    for (const [at, length] of where.slice(-6)) for (let k = 0; k + 4 <= length; k += 4) if (rnd(4) === 0) new DataView(bytes.buffer).setUint32(at + k, rnd(24576), true);
+    for (const [at, length] of where.slice(-6)) {
+      for (let k = 0; k + 4 <= length; k += 4)
+        if (rnd(4) === 0) {
+          new DataView(bytes.buffer).setUint32(at + k, rnd(24576), true);
+        }
+    }
   },
 };
 
@@ -87,16 +98,31 @@ t.test('nothing that is on a disk makes the checker fall, or wait', { skip }, as
         const found = await fsck(dev);
         if (dev.writes !== 0) t.fail(`${name}, ${kind}, seed ${seed}: a check wrote`);
         const preened = await fsck(dev.clone(), { mode: 'preen' });
-        if (preened.clean && !(await fsck(dev)).clean && found.clean) t.fail(`${name}, ${kind}, seed ${seed}: preen and check disagree`);
+        if (preened.clean && !(await fsck(dev)).clean && found.clean) {
+          t.fail(`${name}, ${kind}, seed ${seed}: preen and check disagree`);
+        }
         const repaired = await fsck(dev, { mode: 'repair' });
         const after = await fsck(dev);
         slowest = Math.max(slowest, performance.now() - began);
-        if (repaired.clean !== after.clean) t.fail(`${name}, ${kind}, seed ${seed}: said ${repaired.clean}, is ${after.clean}`);
-        if (after.clean) mended++;
-        else if (process.env.RUMPFUSE_VERBOSE !== undefined) t.comment(`${kind} ${seed}: ${repaired.exitStatus} ${after.problems.slice(0, 4).map((p) => `${p.code} ${p.message}`).join('; ')}`);
+        if (repaired.clean !== after.clean) {
+          t.fail(`${name}, ${kind}, seed ${seed}: said ${repaired.clean}, is ${after.clean}`);
+        }
+        if (after.clean) {
+          mended++;
+        } else if (process.env.RUMPFUSE_VERBOSE !== undefined) {
+          t.comment(
+            `${kind} ${seed}: ${repaired.exitStatus} ${after.problems
+              .slice(0, 4)
+              .map((p) => `${p.code} ${p.message}`)
+              .join('; ')}`,
+          );
+        }
         if (!after.clean && repaired.exitStatus === 0) t.fail(`${name}, ${kind}, seed ${seed}: exit 0 and not clean`);
       }
-      t.ok(slowest < LIMIT_MS, `${name}, ${kind}: ${mended} of ${RUNS} mended, the slowest took ${Math.round(slowest)} ms`);
+      t.ok(
+        slowest < LIMIT_MS,
+        `${name}, ${kind}: ${mended} of ${RUNS} mended, the slowest took ${Math.round(slowest)} ms`,
+      );
       if (kind === 'one byte') t.equal(mended, RUNS, `${name}: one wrong byte can be mended`);
     }
   }
@@ -123,7 +149,10 @@ t.test('a device that fails to read here and there', { skip }, async (t) => {
     const broken = new Set(Array.from({ length: 40 }, () => rnd(dev.size_bytes / 512)));
     const read = dev.read.bind(dev);
     dev.read = (into, at, length, offset) => {
-      for (let s = Math.floor(offset / 512); s * 512 < offset + length; s++) if (broken.has(s)) throw new Error(`sector ${s}`);
+      for (let s = Math.floor(offset / 512); s * 512 < offset + length; s++)
+        if (broken.has(s)) {
+          throw new Error(`sector ${s}`);
+        }
       read(into, at, length, offset);
     };
     const report = await fsck(dev);

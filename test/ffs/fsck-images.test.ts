@@ -33,7 +33,14 @@ for (const name of fixtureNames) {
     t.equal(report.exitStatus, 0);
     t.equal(dev.writes, 0, 'a check writes nothing');
     const told = await describe(dev);
-    t.match(told.facts, { format: name.includes('ffs2') ? 'FFSv2' : /^FFSv1/, byte_order: name.includes('-be') ? 'big' : 'little', clean: !dirty, last_mounted_on: '/mnt', dialect: 'netbsd', journal: dirty ? 'dirty' : name.includes('log') ? 'empty' : 'none' });
+    t.match(told.facts, {
+      format: name.includes('ffs2') ? 'FFSv2' : /^FFSv1/,
+      byte_order: name.includes('-be') ? 'big' : 'little',
+      clean: !dirty,
+      last_mounted_on: '/mnt',
+      dialect: 'netbsd',
+      journal: dirty ? 'dirty' : name.includes('log') ? 'empty' : 'none',
+    });
     for (const mode of ['preen', 'repair'] as const) {
       const copy = dev.clone();
       const mended = await fsck(copy, { mode });
@@ -66,12 +73,36 @@ t.test('what is mended without loss, is', { skip }, async (t) => {
 });
 
 t.test('preen mends what needs no judgement, and stops at the rest', { skip }, async (t) => {
-  const preenable = new Set(['link count too high', 'unlinked file still there', 'unreferenced file', 'block count wrong', 'group counts', 'totals', 'used inode marked free', 'cluster counts', 'not marked clean', 'copy of the superblock']);
+  const preenable = new Set([
+    'link count too high',
+    'unlinked file still there',
+    'unreferenced file',
+    'block count wrong',
+    'group counts',
+    'totals',
+    'used inode marked free',
+    'cluster counts',
+    'not marked clean',
+    'copy of the superblock',
+  ]);
   const name = 'netbsd-ffs1-le';
   const base = SparseDevice.from(fixture(name));
   for (const damage of damages) {
     const wanted = preenable.has(damage.name);
-    if (!wanted && !['block of two files', 'link count too low', 'no "."', 'entry of an unallocated inode', 'root is gone', 'superblock gone', 'group magic'].includes(damage.name)) continue;
+    if (
+      !wanted &&
+      ![
+        'block of two files',
+        'link count too low',
+        'no "."',
+        'entry of an unallocated inode',
+        'root is gone',
+        'superblock gone',
+        'group magic',
+      ].includes(damage.name)
+    ) {
+      continue;
+    }
     const bytes = fixture(name).slice();
     damage.apply(new Volume(bytes));
     const dev = base.with(bytes);
@@ -84,7 +115,9 @@ t.test('preen mends what needs no judgement, and stops at the rest', { skip }, a
 t.test('UFS2 with extended attributes', { skip }, async (t) => {
   const bytes = fixture('netbsd-ffs2-be').slice();
   const v = new Volume(bytes);
-  for (const at of [v.sb, ...Array.from({ length: v.fs.fs_ncg }, (_, c) => v.frag(v.fs.cgsblock(c)))]) v.u32(at + 1372, 0x19012038);
+  for (const at of [v.sb, ...Array.from({ length: v.fs.fs_ncg }, (_, c) => v.frag(v.fs.cgsblock(c)))]) {
+    v.u32(at + 1372, 0x19012038);
+  }
   const plain = SparseDevice.from(bytes);
   t.ok((await fsck(plain)).clean);
   t.equal((await describe(plain)).format, 'FFSv2 with extended attributes');
@@ -128,10 +161,31 @@ t.test('makefs', { skip: has('makefs') ? false : 'makefs is not installed' }, as
     for (const order of ['le', 'be']) {
       for (const [bsize, fsize] of [[8192, 1024], [16384, 2048], [4096, 4096], [65536, 8192]]) {
         const image = path.join(dir, 'makefs.img');
-        const run = spawnSync('makefs', ['-t', 'ffs', '-B', order, '-s', '40m', '-o', `version=${version},bsize=${bsize},fsize=${fsize}`, image, tree], { env: { ...process.env, PATH: `${process.env.PATH}:/usr/sbin:/sbin` } });
+        const run = spawnSync(
+          'makefs',
+          [
+            '-t',
+            'ffs',
+            '-B',
+            order,
+            '-s',
+            '40m',
+            '-o',
+            `version=${version},bsize=${bsize},fsize=${fsize}`,
+            image,
+            tree,
+          ],
+          { env: { ...process.env, PATH: `${process.env.PATH}:/usr/sbin:/sbin` } },
+        );
         t.equal(run.status, 0);
         const report = await fsck(SparseDevice.from(new Uint8Array(readFileSync(image))));
-        t.ok(report.clean, `version ${version} ${order} ${bsize}/${fsize}: ${report.problems.slice(0, 3).map((p) => p.message).join('; ')}`);
+        t.ok(
+          report.clean,
+          `version ${version} ${order} ${bsize}/${fsize}: ${report.problems
+            .slice(0, 3)
+            .map((p) => p.message)
+            .join('; ')}`,
+        );
         t.equal(report.files, 306, 'all files seen');
       }
     }

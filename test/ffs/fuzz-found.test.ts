@@ -2,7 +2,15 @@ import t from 'tap';
 import { Fs } from '../../src/fs/ffs/disk/fs.js';
 import { fsck } from '../../src/fs/ffs/tools/fsck/index.js';
 import type { MemoryDevice } from '../../src/blockdev/memory.js';
-import { EXTATTR_NAMESPACE_USER, MNT_FORCE, O_CREAT, O_RDONLY, O_RDWR, SEEK_DATA, SEEK_HOLE } from '../../src/kernel/fcntl.js';
+import {
+  EXTATTR_NAMESPACE_USER,
+  MNT_FORCE,
+  O_CREAT,
+  O_RDONLY,
+  O_RDWR,
+  SEEK_DATA,
+  SEEK_HOLE,
+} from '../../src/kernel/fcntl.js';
 import { makeAtlas } from '../../fuzz/ffs/atlas.js';
 import type { Atlas } from '../../fuzz/ffs/atlas.js';
 import { mountFfs } from './volumes.js';
@@ -194,7 +202,9 @@ await t.test('a directory that ends inside of a chunk', async (t) => {
   await vol.close();
   // Apple's chunks are twice as long.
   vol = await mountFfs(dev, 0, { dialect: 'apple' });
-  for (const call of [vol.sys.unlink(`${V}/d/f`), vol.sys.mkdir(`${V}/d/e`, 0o755), vol.sys.rmdir(`${V}/d`)]) t.match(await errnameOf(call), /^E|^$/);
+  for (const call of [vol.sys.unlink(`${V}/d/f`), vol.sys.mkdir(`${V}/d/e`, 0o755), vol.sys.rmdir(`${V}/d`)]) {
+    t.match(await errnameOf(call), /^E|^$/);
+  }
   await vol.close();
 });
 
@@ -294,33 +304,46 @@ await t.test('the root directory linked into one of its directories', async (t) 
   vol = await rw(dev);
   const { sys } = vol;
   const all = Promise.allSettled([
-    sys.rename(`${V}/d/above/d`, `${V}/x`), sys.unlink(`${V}/d/above/d`), sys.rename(`${V}/d`, `${V}/d/above/y`), sys.mkdir(`${V}/d/above/z`, 0o755), sys.lstat(`${V}/d/above`),
+    sys.rename(`${V}/d/above/d`, `${V}/x`),
+    sys.unlink(`${V}/d/above/d`),
+    sys.rename(`${V}/d`, `${V}/d/above/y`),
+    sys.mkdir(`${V}/d/above/z`, 0o755),
+    sys.lstat(`${V}/d/above`),
   ]);
   const late = new Promise<undefined>((resolve) => setTimeout(resolve, 5000, undefined));
   const ends = await Promise.race([all, late]);
-  t.same(ends?.map((end) => (end.status === 'rejected' ? (end.reason as { code: string }).code : 'done')), ['EIO', 'EIO', 'EIO', 'EIO', 'EIO']);
+  t.same(
+    ends?.map((end) => (end.status === 'rejected' ? (end.reason as { code: string }).code : 'done')),
+    ['EIO', 'EIO', 'EIO', 'EIO', 'EIO'],
+  );
   await vol.close();
   t.equal((await fsck(dev, { mode: 'repair' })).clean, true);
   t.same((await fsck(dev)).problems, []);
 });
 
 for (const journal of [{}, { log: true }] as const) {
-  await t.test(`a pointer in an indirect block beyond all numbers${'log' in journal ? ', with a journal' : ''}`, async (t) => {
-    for (const far of [2 ** 52, 2 ** 62, -1, -(2 ** 62)]) {
-      const dev = await newdisk({ format: 2, endian: 'little', blockSize: 8192, fragSize: 1024, ...journal }, 16 * 2 ** 20);
-      let vol = await rw(dev);
-      await put(vol.sys, `${V}/f`, pattern(8192 * 20, 1));
-      await vol.close();
-      const { indirects, inodes } = atlasOf(dev);
-      const block = indirects.find(({ ino }) => ino === inodes.find(({ path }) => path === '/f')!.ino)!;
-      pointers(dev, block.at + 8 * 5, [far]);
-      vol = await rw(dev);
-      const us = await cpu(async () => t.match(await errnameOf(vol.sys.truncate(`${V}/f`, 10_000)), /^EIO$/));
-      t.ok(us < 500_000, `${us} us`);
-      await vol.sys.unmount(V, MNT_FORCE);
-      await vol.kernel.halt();
-    }
-  });
+  await t.test(
+    `a pointer in an indirect block beyond all numbers${'log' in journal ? ', with a journal' : ''}`,
+    async (t) => {
+      for (const far of [2 ** 52, 2 ** 62, -1, -(2 ** 62)]) {
+        const dev = await newdisk(
+          { format: 2, endian: 'little', blockSize: 8192, fragSize: 1024, ...journal },
+          16 * 2 ** 20,
+        );
+        let vol = await rw(dev);
+        await put(vol.sys, `${V}/f`, pattern(8192 * 20, 1));
+        await vol.close();
+        const { indirects, inodes } = atlasOf(dev);
+        const block = indirects.find(({ ino }) => ino === inodes.find(({ path }) => path === '/f')!.ino)!;
+        pointers(dev, block.at + 8 * 5, [far]);
+        vol = await rw(dev);
+        const us = await cpu(async () => t.match(await errnameOf(vol.sys.truncate(`${V}/f`, 10_000)), /^EIO$/));
+        t.ok(us < 500_000, `${us} us`);
+        await vol.sys.unmount(V, MNT_FORCE);
+        await vol.kernel.halt();
+      }
+    },
+  );
 }
 
 await t.test('a block behind the end of the extended attributes', async (t) => {
@@ -364,7 +387,10 @@ for (const [what, at, value, code] of [
   ['version', 864, 0xf9, 'JOURNAL_BAD'], ['location', 865, 7, 'JOURNAL_BAD'], ['quotas', 1313, 2, 'SB_FIELD'],
 ] as const) {
   await t.test(`a superblock that claims what NetBSD has not: ${what}`, async (t) => {
-    const dev = await newdisk({ format: 2, endian: 'little', blockSize: 8192, fragSize: 1024, log: true }, 16 * 2 ** 20);
+    const dev = await newdisk(
+      { format: 2, endian: 'little', blockSize: 8192, fragSize: 1024, log: true },
+      16 * 2 ** 20,
+    );
     await (await rw(dev)).close();
     const { superblock } = atlasOf(dev);
     const flags = new Uint8Array(1);

@@ -39,10 +39,15 @@ class Mutant implements BlockDevice {
     return this;
   }
   read(into: Uint8Array, into_offset: number, length: number, offset: number): void {
-    if (!(offset >= 0 && length >= 0 && offset + length <= this.size_bytes)) throw errno(E.EINVAL, `range ${offset}+${length}`);
+    if (!(offset >= 0 && length >= 0 && offset + length <= this.size_bytes)) {
+      throw errno(E.EINVAL, `range ${offset}+${length}`);
+    }
     into.set(this.image.subarray(offset, offset + length), into_offset);
     for (const { at, bytes } of this.patches) {
-      for (let i = 0; i < bytes.length; i++) if (at + i >= offset && at + i < offset + length) into[into_offset + at + i - offset] = bytes[i]!;
+      for (let i = 0; i < bytes.length; i++)
+        if (at + i >= offset && at + i < offset + length) {
+          into[into_offset + at + i - offset] = bytes[i]!;
+        }
     }
   }
   write(): never {
@@ -52,7 +57,10 @@ class Mutant implements BlockDevice {
   discard(): void {}
   close(): void {}
   toString(): string {
-    return this.patches.map((p) => `${p.at}: ${Buffer.from(p.bytes).toString('hex')}`).join(', ') + (this.size_bytes < this.image.length ? ` cut at ${this.size_bytes}` : '');
+    return (
+      this.patches.map((p) => `${p.at}: ${Buffer.from(p.bytes).toString('hex')}`).join(', ') +
+      (this.size_bytes < this.image.length ? ` cut at ${this.size_bytes}` : '')
+    );
   }
 }
 
@@ -75,7 +83,9 @@ const buffer = new Uint8Array(200_000);
 async function file(sys: RumpSys, path: Uint8Array, size: number): Promise<void> {
   const fd = await call(() => sys.open(path, O_RDONLY));
   if (fd === undefined) return;
-  for (const at of [0, 96 * 1024, Math.floor(size / 2), Math.max(0, size - 5000)]) await call(() => sys.pread(fd, buffer, at));
+  for (const at of [0, 96 * 1024, Math.floor(size / 2), Math.max(0, size - 5000)]) {
+    await call(() => sys.pread(fd, buffer, at));
+  }
   await call(() => sys.lseek(fd, 0, SEEK_HOLE));
   await call(() => sys.lseek(fd, Math.floor(size / 2), SEEK_DATA));
   await sys.close(fd);
@@ -193,7 +203,10 @@ t.test('inodes, directories, indirect blocks, groups', { skip }, async (t) => {
     const isize = name.includes('ffs2') ? 256 : 128;
     // Blocks that look like directories, and the journal, are where structure is.
     const dirs: number[] = [];
-    for (let at = data; at + fsize <= image.length; at += fsize) if (image[at + 8] === 0x2e && image[at + 9] === 0 && image[at + 20] === 0x2e) dirs.push(at);
+    for (let at = data; at + fsize <= image.length; at += fsize)
+      if (image[at + 8] === 0x2e && image[at + 9] === 0 && image[at + 20] === 0x2e) {
+        dirs.push(at);
+      }
     const mutants = function* (): Generator<Mutant> {
       for (let i = 0; i < ROUNDS; i++) {
         const dev = new Mutant(image);
@@ -215,7 +228,17 @@ t.test('inodes, directories, indirect blocks, groups', { skip }, async (t) => {
               at = data + random.next((image.length - data) / 4) * 4;
           }
           const was = new DataView(image.buffer, image.byteOffset).getUint32(at, little);
-          const value = random.pick([0, 1, 2, 0x7fffffff, 0xffffffff, was ^ (1 << random.next(32)), random.next(2 ** 32), random.next(24576), was << 8]);
+          const value = random.pick([
+            0,
+            1,
+            2,
+            0x7fffffff,
+            0xffffffff,
+            was ^ (1 << random.next(32)),
+            random.next(2 ** 32),
+            random.next(24576),
+            was << 8,
+          ]);
           dev.put(at, ...word(value >>> 0, little));
         }
         yield dev;
@@ -241,7 +264,10 @@ t.test('the journal', { skip }, async (t) => {
       }
       for (let i = 0; i < ROUNDS * 2; i++) {
         const tail = start + random.pick([1024, 113152, 162304, 141312]);
-        yield new Mutant(image).put(tail + random.next(24) * 4, ...word(random.pick([0, 1, 0xffffffff, 512, 65536, random.next(2 ** 32)]), true));
+        yield new Mutant(image).put(
+          tail + random.next(24) * 4,
+          ...word(random.pick([0, 1, 0xffffffff, 512, 65536, random.next(2 ** 32)]), true),
+        );
       }
     };
     const { tried, seen } = await attempt(t, mutants(), 10);

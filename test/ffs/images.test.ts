@@ -4,7 +4,17 @@ import { ffs_superblock_search } from '../../src/fs/ffs/disk/sbsearch.js';
 import { wapbl_open } from '../../src/fs/ffs/journal/header.js';
 import { MNT_RDONLY, O_RDONLY, SEEK_DATA, SEEK_HOLE } from '../../src/kernel/fcntl.js';
 import { S_IFMT } from '../../src/kernel/stat.js';
-import { disk, failure, fixture, fixtureManifest, fixtureNames, has, manifest, mountFfs, MOUNTPOINT } from './volumes.js';
+import {
+  disk,
+  failure,
+  fixture,
+  fixtureManifest,
+  fixtureNames,
+  has,
+  manifest,
+  mountFfs,
+  MOUNTPOINT,
+} from './volumes.js';
 
 const skip = has('zstd') ? false : 'zstd is not installed';
 const sha = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
@@ -30,7 +40,19 @@ t.test('details of a volume', { skip }, async (t) => {
   const vol = await mountFfs(disk(fixture('netbsd-ffs2-be')));
   const { sys } = vol;
   const fsstat = await sys.statvfs(MOUNTPOINT);
-  t.match(fsstat, { f_bsize: 8192, f_frsize: 1024, f_blocks: 23927, f_bfree: 2749 * 8 + 24, f_files: 2046, f_ffree: 1727, f_namemax: 255 }, 'statvfs');
+  t.match(
+    fsstat,
+    {
+      f_bsize: 8192,
+      f_frsize: 1024,
+      f_blocks: 23927,
+      f_bfree: 2749 * 8 + 24,
+      f_files: 2046,
+      f_ffree: 1727,
+      f_namemax: 255,
+    },
+    'statvfs',
+  );
 
   const sparse = await sys.stat(`${MOUNTPOINT}/sparse`);
   t.ok(sparse.st_blocks * 512 < sparse.st_size, 'a sparse file takes less than its size');
@@ -67,9 +89,21 @@ t.test('details of a volume', { skip }, async (t) => {
 
   const fh = await sys.getfh(`${MOUNTPOINT}/hello.txt`);
   t.equal((await sys.fhstat(fh)).st_size, 13, 'a file by its handle');
-  t.match(await failure(sys.fhstat({ ...fh, fh_fid: { ...fh.fh_fid, fid_gen: fh.fh_fid.fid_gen ^ 1 } })), /^ESTALE/, 'another generation is another file');
-  t.match(await failure(sys.fhstat({ ...fh, fh_fid: { ...fh.fh_fid, fid_ino: 1500 } })), /^ESTALE/, 'an inode that is not in use');
-  t.match(await failure(sys.fhstat({ ...fh, fh_fid: { ...fh.fh_fid, fid_ino: 99999 } })), /^ESTALE/, 'an inode that does not exist');
+  t.match(
+    await failure(sys.fhstat({ ...fh, fh_fid: { ...fh.fh_fid, fid_gen: fh.fh_fid.fid_gen ^ 1 } })),
+    /^ESTALE/,
+    'another generation is another file',
+  );
+  t.match(
+    await failure(sys.fhstat({ ...fh, fh_fid: { ...fh.fh_fid, fid_ino: 1500 } })),
+    /^ESTALE/,
+    'an inode that is not in use',
+  );
+  t.match(
+    await failure(sys.fhstat({ ...fh, fh_fid: { ...fh.fh_fid, fid_ino: 99999 } })),
+    /^ESTALE/,
+    'an inode that does not exist',
+  );
   t.match(await failure(sys.stat(`${MOUNTPOINT}/none`)), /^ENOENT/);
   t.match(await failure(sys.mkdir(`${MOUNTPOINT}/new`, 0o755)), /^EROFS/);
   t.equal((await sys.lstat(`${MOUNTPOINT}/disk`)).st_mode & S_IFMT, 0o060000, 'a block device');
@@ -102,8 +136,18 @@ t.test('what may not be written is mounted read-only', { skip }, async (t) => {
     ['SU+J', 'netbsd-ffs2-le', (v, b) => (v.setUint32(1312, 0xa, true), (b[209] = 0)), /SU\+J/],
     ['SU+J with orphans', 'netbsd-ffs2-le', (v) => (v.setUint32(1312, 0xa, true), v.setInt32(1216, 5, true)), /SU\+J/],
     ['unknown flag', 'netbsd-ffs2-le', (v) => v.setUint32(1312, 0x100000, true), /flags 0x100000/],
-    ['journal or ACLs, nothing tells', 'netbsd-ffs2-le', (v) => v.setUint32(1312, 0x100, true), /dialect=netbsd or dialect=freebsd/],
-    ['quota or check hashes, nothing tells', 'netbsd-ffs1-le', (v) => v.setUint32(1312, 0x200, true), /dialect=netbsd or dialect=freebsd/],
+    [
+      'journal or ACLs, nothing tells',
+      'netbsd-ffs2-le',
+      (v) => v.setUint32(1312, 0x100, true),
+      /dialect=netbsd or dialect=freebsd/,
+    ],
+    [
+      'quota or check hashes, nothing tells',
+      'netbsd-ffs1-le',
+      (v) => v.setUint32(1312, 0x200, true),
+      /dialect=netbsd or dialect=freebsd/,
+    ],
     ['quotas', 'netbsd-ffs2-le', (v) => (v.setUint32(1312, 0x200, true), v.setUint32(904, 0xb746915e, true)), /quotas/],
     ['needs a check', 'netbsd-ffs2-le', (v) => v.setUint32(1312, 0x4, true), /needing a check/],
     ['free counts', 'netbsd-ffs2-le', (v) => v.setInt32(1020, -1, true), /counters are wrong/],

@@ -73,7 +73,11 @@ function remains(life: { readonly disk: MemoryDevice; readonly memory: Uint8Arra
   return { disk: life.disk.clone(), memory: life.memory.slice() };
 }
 
-async function boot({ disk, memory }: Remains, options: ReadonlyMap<string, string | true>, before: ((dev: Mortal) => void) | null): Promise<Life> {
+async function boot(
+  { disk, memory }: Remains,
+  options: ReadonlyMap<string, string | true>,
+  before: ((dev: Mortal) => void) | null,
+): Promise<Life> {
   const dev = new Mortal(disk);
   const log: string[] = [];
   const rumpuser = new MemoryRumpuser({ now: 1_800_000_000 });
@@ -131,7 +135,11 @@ export async function killed(options: KilledOptions): Promise<KilledResult> {
   /** The two names of the last rename. */
   const renaming: [string, string] = ['', ''];
 
-  let life = await boot({ disk: await newdisk(options.geometry, options.disk_bytes), memory: new Uint8Array(KEEP_BYTES_MIN) }, mountoptions, null);
+  let life = await boot(
+    { disk: await newdisk(options.geometry, options.disk_bytes), memory: new Uint8Array(KEEP_BYTES_MIN) },
+    mountoptions,
+    null,
+  );
   /** Descriptors of files without a name: their handle, and what they hold. */
   let open: { fd: number; ino: number; gen: number; content: string }[] = [];
 
@@ -202,13 +210,23 @@ export async function killed(options: KilledOptions): Promise<KilledResult> {
       outgrown = !there;
       if (there) again++;
     };
-    keep.note({ b_offset: 0, b_bcount: KEEP_BYTES_MIN, b_data: new Uint8Array(KEEP_BYTES_MIN), dirty: true, kept: -1, keptlisted: false });
+    keep.note({
+      b_offset: 0,
+      b_bcount: KEEP_BYTES_MIN,
+      b_data: new Uint8Array(KEEP_BYTES_MIN),
+      dirty: true,
+      kept: -1,
+      keptlisted: false,
+    });
     void keep.commit();
   }
 
   const tree = (sys: RumpSys): Promise<string> => manifest(sys);
 
-  /** A rename that was half done has left both names: the server ends it so (src/fuse/bridge/name.ts). False: it was not. */
+  /**
+   * A rename that was half done has left both names: the server ends it so (src/fuse/bridge/name.ts). False: it was
+   * not.
+   */
   async function completerename(sys: RumpSys): Promise<boolean> {
     const [from, to] = renaming;
     const inode = (name: string) => sys.lstat(name).then(({ st_ino }) => st_ino, () => undefined);
@@ -243,8 +261,13 @@ export async function killed(options: KilledOptions): Promise<KilledResult> {
     const taken: typeof open = [];
     for (const file of open) {
       try {
-        const fd = await sys.fhopen({ fh_fsid: (await sys.getfh(MOUNTPOINT)).fh_fsid, fh_fid: { fid_ino: file.ino, fid_gen: file.gen } }, O_RDWR);
-        if ((await read(sys, fd)) !== file.content) problems.push(`${what}: the removed file ${file.ino} holds something else`);
+        const fd = await sys.fhopen(
+          { fh_fsid: (await sys.getfh(MOUNTPOINT)).fh_fsid, fh_fid: { fid_ino: file.ino, fid_gen: file.gen } },
+          O_RDWR,
+        );
+        if ((await read(sys, fd)) !== file.content) {
+          problems.push(`${what}: the removed file ${file.ino} holds something else`);
+        }
         taken.push({ ...file, fd });
       } catch (thrown) {
         problems.push(`${what}: the removed file ${file.ino} cannot be opened: ${String(thrown)}`);
@@ -256,7 +279,9 @@ export async function killed(options: KilledOptions): Promise<KilledResult> {
     const found = await tree(sys);
     // What is done again is done at another time.
     const shown = (text: string): string => (completed ? text.replaceAll(/\t1800000\d+\.\d+/g, '') : text);
-    if (!wanted.map(shown).includes(shown(found))) problems.push(`${what}: found\n${found}instead of\n${wanted.join('or\n')}`);
+    if (!wanted.map(shown).includes(shown(found))) {
+      problems.push(`${what}: found\n${found}instead of\n${wanted.join('or\n')}`);
+    }
   }
 
   for (let n = 0; n < options.operations && problems.length === 0; n++) {

@@ -24,7 +24,9 @@ export class LargeDevice implements BlockDevice {
   }
 
   #check(length: number, offset: number): void {
-    if (offset < 0 || length < 0 || offset + length > this.size_bytes) throw errno(E.EINVAL, `range ${offset}+${length}`);
+    if (offset < 0 || length < 0 || offset + length > this.size_bytes) {
+      throw errno(E.EINVAL, `range ${offset}+${length}`);
+    }
   }
 
   read(into: Uint8Array, into_offset: number, length: number, offset: number): void {

@@ -9,8 +9,8 @@ import { V, put, rw } from './write-support.js';
 
 /**
  * Volumes, files and directories at the upper end. FFS_LARGE=1 runs them at full size (a million names, a million
- * holes, newfs' own geometry; minutes), otherwise the counts are smaller. Times are printed as comments and not judged: what
- * is judged is how much is read and written, which must not grow with the size of the volume.
+ * holes, newfs' own geometry; minutes), otherwise the counts are smaller. Times are printed as comments and not judged:
+ * what is judged is how much is read and written, which must not grow with the size of the volume.
  */
 const FULL = process.env.FFS_LARGE === '1';
 const KIB = 1024;
@@ -25,14 +25,22 @@ async function timed<T>(what: string, run: () => Promise<T>): Promise<T> {
   const result = await run();
   const now = process.memoryUsage();
   const grown = now.heapUsed + now.arrayBuffers - heap.heapUsed - heap.arrayBuffers;
-  t.comment(`${what}: ${Math.round(performance.now() - start)} ms, memory ${grown >= 0 ? '+' : ''}${Math.round(grown / MIB)} MiB`);
+  t.comment(
+    `${what}: ${Math.round(performance.now() - start)} ms, memory ${grown >= 0 ? '+' : ''}${Math.round(grown / MIB)} ` +
+      'MiB',
+  );
   return result;
 }
 
 /** What a mount with a little work costs, bytes. */
-async function cost(size_bytes: number, blockSize: number): Promise<{ dev: LargeDevice; read: number; written: number; summary: number }> {
+async function cost(
+  size_bytes: number,
+  blockSize: number,
+): Promise<{ dev: LargeDevice; read: number; written: number; summary: number }> {
   const dev = new LargeDevice(size_bytes);
-  await timed(`newfs of ${size_bytes / GIB} GiB`, () => newfs(dev, FULL ? { format: 2 } : { format: 2, blockSize, fragSize: blockSize / 8 }));
+  await timed(`newfs of ${size_bytes / GIB} GiB`, () =>
+    newfs(dev, FULL ? { format: 2 } : { format: 2, blockSize, fragSize: blockSize / 8 }),
+  );
   const fs = await ffs_superblock_search(dev);
   dev.read_bytes = 0;
   dev.written_bytes = 0;
@@ -54,7 +62,10 @@ t.test('UFS2 of 16 TiB', async (t) => {
   const large = await cost(16 * TIB, 65536);
   const fs = await ffs_superblock_search(large.dev);
   t.ok(fs.fs_size * fs.fs_fsize > 15.9 * TIB, `${fs.fs_ncg} groups`);
-  t.comment(`4 GiB: ${small.read} bytes read, ${small.written} written; 16 TiB: ${large.read} read, ${large.written} written, summary area ${large.summary}`);
+  t.comment(
+    `4 GiB: ${small.read} bytes read, ${small.written} written; 16 TiB: ${large.read} read, ${large.written} ` +
+      `written, summary area ${large.summary}`,
+  );
   // More groups take part, each with its block; and the summary area is read once.
   t.ok(large.read - large.summary < 4 * small.read + 8 * MIB, 'reads do not grow with the volume');
   t.ok(large.written < 4 * small.written + 8 * MIB, 'nor do writes');
@@ -104,7 +115,10 @@ t.test('UFS2 of 16 TiB', async (t) => {
   const report = await timed('checking 16 TiB', () => fsck(large.dev));
   t.same(report.problems.map((p) => p.message), []);
   t.ok(report.clean);
-  t.ok(large.dev.held_bytes < (FULL ? 600 : 128) * MIB, `the volume's metadata take ${Math.round(large.dev.held_bytes / MIB)} MiB`);
+  t.ok(
+    large.dev.held_bytes < (FULL ? 600 : 128) * MIB,
+    `the volume's metadata take ${Math.round(large.dev.held_bytes / MIB)} MiB`,
+  );
 });
 
 t.test('a directory of very many names', async (t) => {
@@ -164,7 +178,9 @@ t.test('a file with very many holes', async (t) => {
     const bytes = new Uint8Array(MIB);
     for (let at = 0; at < count * 8192 - 4096; at += bytes.length) {
       const n = await vol.sys.pread(fd, bytes, at);
-      if (bytes[0] !== 0x61 || bytes[4096] !== 0 || bytes[n - 1] !== (n % 8192 === 0 ? 0 : 0x61)) throw new Error(`wrong data at ${at}`);
+      if (bytes[0] !== 0x61 || bytes[4096] !== 0 || bytes[n - 1] !== (n % 8192 === 0 ? 0 : 0x61)) {
+        throw new Error(`wrong data at ${at}`);
+      }
     }
     await vol.sys.close(fd);
   });

@@ -76,7 +76,10 @@ async function bootAndMount(i: number): Promise<void> {
   await kernel.halt();
 }
 
-/** Batches of rounds; the first warms up. A leak shows in each of the others, what the engine does now and then does not. */
+/**
+ * Batches of rounds; the first warms up. A leak shows in each of the others, what the engine does now and then does
+ * not.
+ */
 const BATCHES = 4;
 
 async function steady(t: Test, rounds: number, round: (i: number) => Promise<void>): Promise<void> {
@@ -89,7 +92,8 @@ async function steady(t: Test, rounds: number, round: (i: number) => Promise<voi
     if (k > 0) grown.push(Math.round((bytes - before.bytes) / batch));
     before = k === 0 ? { bytes, fds: descriptors(), timers: timers() } : { ...before, bytes };
   }
-  // A mount that stays in memory has its superblock, its summaries and its cached blocks: some 100 KiB. The engine's own code grows, too.
+  // A mount that stays in memory has its superblock, its summaries and its cached blocks: some 100 KiB. The engine's
+  // own code grows, too.
   t.ok(Math.min(...grown) < 8192, `bytes that stay of each: ${grown.join(', ')}`);
   t.equal(descriptors(), before.fds, 'descriptors');
   t.equal(timers(), before.timers, 'timers');
@@ -124,7 +128,9 @@ t.test('many mounts that are refused', async (t) => {
   await (await createImage(ru, empty, 2 ** 20)).close();
   await steady(t, ROUNDS, async () => {
     const dev = await openImage(ru, empty);
-    if ((await errnameOf(kernel.sys.mount('ffs', V, 0, { fspec: dev, options: new Map() }))) === '') throw new Error('an empty image was mounted');
+    if ((await errnameOf(kernel.sys.mount('ffs', V, 0, { fspec: dev, options: new Map() }))) === '') {
+      throw new Error('an empty image was mounted');
+    }
     await dev.close();
   });
   await kernel.halt();

@@ -1,11 +1,14 @@
-/** What Linux programs ask of a file system beyond POSIX: on tmpfs and on volumes of FFS, which a checker then finds in order. */
+/**
+ * What Linux programs ask of a file system beyond POSIX: on tmpfs and on volumes of FFS, which a checker then finds in
+ * order.
+ */
 import type { Test } from 'tap';
 import t from 'tap';
 import { MemoryDevice } from '../../src/blockdev/memory.js';
 import { newfs } from '../../src/fs/ffs/tools/newfs.js';
 import {
-  AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW, FALLOC_KEEP_SIZE, FALLOC_PUNCH_HOLE, FALLOC_ZERO_RANGE, MNT_NOGRPID, O_RDONLY, O_RDWR, O_TMPFILE,
-  RENAME_EXCHANGE, RENAME_WHITEOUT, SEEK_DATA, SEEK_HOLE,
+  AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW, FALLOC_KEEP_SIZE, FALLOC_PUNCH_HOLE, FALLOC_ZERO_RANGE, MNT_NOGRPID,
+  O_RDONLY, O_RDWR, O_TMPFILE, RENAME_EXCHANGE, RENAME_WHITEOUT, SEEK_DATA, SEEK_HOLE,
 } from '../../src/kernel/fcntl.js';
 import { S_IFCHR, S_IFMT, S_ISGID, S_ISUID, Stat } from '../../src/kernel/stat.js';
 import type { RumpSys } from '../../src/kernel/sys/rumpsys.js';
@@ -157,7 +160,9 @@ for (const target of TARGETS) {
     if (target.behind) await behind;
     else await fails(t, behind, 'EOPNOTSUPP', 'the format has no blocks behind the end');
     t.equal((await sys.fstat(fd)).st_size, 1_049_000);
-    for (const mode of [FALLOC_PUNCH_HOLE, 8, 0x20, FALLOC_PUNCH_HOLE | FALLOC_ZERO_RANGE]) await fails(t, sys.fallocate(fd, mode, 0, 10), 'EOPNOTSUPP');
+    for (const mode of [FALLOC_PUNCH_HOLE, 8, 0x20, FALLOC_PUNCH_HOLE | FALLOC_ZERO_RANGE]) {
+      await fails(t, sys.fallocate(fd, mode, 0, 10), 'EOPNOTSUPP');
+    }
     await sys.close(fd);
     await end();
   });
@@ -176,7 +181,9 @@ for (const target of TARGETS) {
     }
     const fd = await sys.open('setid', O_RDWR);
     for (const whence of [SEEK_DATA, SEEK_HOLE]) {
-      for (const offset of [-1, -(2 ** 40), 1_000_000, 2 ** 53 - 1, 2 ** 60]) await fails(t, sys.lseek(fd, offset, whence), 'ENXIO', `lseek ${offset}`);
+      for (const offset of [-1, -(2 ** 40), 1_000_000, 2 ** 53 - 1, 2 ** 60]) {
+        await fails(t, sys.lseek(fd, offset, whence), 'ENXIO', `lseek ${offset}`);
+      }
     }
     await sys.close(fd);
     await end();
@@ -195,7 +202,9 @@ for (const target of TARGETS) {
         await user.symlink('x', `${dir}/link`);
         const inherits = linux && dir === 'setgid';
         const gid = linux && dir === 'plain' ? 1000 : 50;
-        for (const name of ['sub', 'file', 'link']) t.equal((await sys.lstat(`${dir}/${name}`)).st_gid, gid, `${dir}/${name}, ${linux ? 'nogrpid' : 'grpid'}`);
+        for (const name of ['sub', 'file', 'link']) {
+          t.equal((await sys.lstat(`${dir}/${name}`)).st_gid, gid, `${dir}/${name}, ${linux ? 'nogrpid' : 'grpid'}`);
+        }
         t.equal((await sys.stat(`${dir}/sub`)).st_mode & S_ISGID, inherits ? S_ISGID : 0);
         t.equal((await sys.stat(`${dir}/file`)).st_mode & S_ISGID, 0);
       }
@@ -209,8 +218,12 @@ for (const target of TARGETS) {
     const user = sys.withCred(1000, 1000, [], false);
     await writeFile(sys, 'f', '');
     const value = Uint8Array.of(1, 0, 0, 2);
-    for (const name of ['trusted.overlay.opaque', 'security.capability', 'user.x', 'system.y']) await sys.setxattr('f', name, value);
-    for (const name of ['trusted.overlay.opaque', 'security.capability']) t.same([...(await sys.getxattr('f', name))], [...value], name);
+    for (const name of ['trusted.overlay.opaque', 'security.capability', 'user.x', 'system.y']) {
+      await sys.setxattr('f', name, value);
+    }
+    for (const name of ['trusted.overlay.opaque', 'security.capability']) {
+      t.same([...(await sys.getxattr('f', name))], [...value], name);
+    }
     t.same((await sys.listxattr('f')).sort(), ['security.capability', 'system.y', 'trusted.overlay.opaque', 'user.x']);
     t.same((await user.listxattr('f')).sort(), ['security.capability', 'user.x'], 'what others see');
     t.same([...(await user.getxattr('f', 'security.capability'))], [...value], 'everybody runs programs');

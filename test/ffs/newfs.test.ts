@@ -19,8 +19,17 @@ t.test('every block and fragment size, format and byte order is clean', async (t
           const dev = new SparseDevice(24 * MIB);
           const { layout } = await newfs(dev, { format, endian, blockSize: bsize, fragSize: fsize });
           const report = await fsck(dev);
-          t.ok(report.clean && report.problemCount === 0 && report.files === 1, `${bsize}/${fsize} format ${format} ${endian}`);
-          if (!report.clean) t.comment(report.problems.slice(0, 5).map((p) => p.message).join('\n'));
+          t.ok(
+            report.clean && report.problemCount === 0 && report.files === 1,
+            `${bsize}/${fsize} format ${format} ${endian}`,
+          );
+          if (!report.clean)
+            t.comment(
+              report.problems
+                .slice(0, 5)
+                .map((p) => p.message)
+                .join('\n'),
+            );
           t.ok(layout.fs_cgsize <= bsize && layout.fs_fpg % 8 === 0 && layout.fs_ipg % layout.fs_inopb === 0);
         }
       }
@@ -29,7 +38,17 @@ t.test('every block and fragment size, format and byte order is clean', async (t
 });
 
 t.test('sizes of every kind', async (t) => {
-  for (const bytes of [1.3 * MIB, 2 * MIB, 5 * MIB + 512, 19.9 * MIB, 20 * MIB, 101 * MIB + 7 * 512, 700 * MIB, 999 * MIB, 3000 * MIB]) {
+  for (const bytes of [
+    1.3 * MIB,
+    2 * MIB,
+    5 * MIB + 512,
+    19.9 * MIB,
+    20 * MIB,
+    101 * MIB + 7 * 512,
+    700 * MIB,
+    999 * MIB,
+    3000 * MIB,
+  ]) {
     for (const format of FORMATS) {
       const dev = new SparseDevice(Math.floor(bytes / 512) * 512);
       const { layout } = await newfs(dev, { format });
@@ -50,7 +69,11 @@ t.test('defaults follow the size of the volume', async (t) => {
   t.strictSame(sizes(2048 * MIB, { format: 2 }), [16384, 2048, 12]);
   t.strictSame(sizes(204800 * MIB, { format: 2 }), [32768, 4096, 276]);
   t.strictSame(sizes(2 ** 40, { format: 2 }), [32768, 4096, 1413]);
-  t.match(newfsLayout({}, 30 * MIB, 4096), { fs_fsize: 4096, fs_bsize: 32768, fs_fsbtodb: 3 }, 'no fragment below a sector');
+  t.match(
+    newfsLayout({}, 30 * MIB, 4096),
+    { fs_fsize: 4096, fs_bsize: 32768, fs_fsbtodb: 3 },
+    'no fragment below a sector',
+  );
   t.match(newfsLayout({ blockSize: 8192 }, 30 * MIB, 4096), { fs_fsize: 4096, fs_bsize: 8192 });
   t.equal(newfsLayout({}, 30 * MIB).fs_optim, 0);
   t.equal(newfsLayout({ minfree: 3 }, 30 * MIB).fs_optim, 1, 'little in reserve: for space');
@@ -59,18 +82,55 @@ t.test('defaults follow the size of the volume', async (t) => {
 t.test('options reach the volume', async (t) => {
   const dev = new SparseDevice(64 * MIB);
   await newfs(dev, {
-    format: 2, endian: 'big', label: 'archive', minfree: 12, optimization: 'space', maxcontig: 5, maxbpg: 77, avgfilesize: 1234, avgfpdir: 9, bytesPerInode: 65536,
-    maxFragsPerGroup: 8000, uid: 7, gid: 8, mode: 0o1777, time: { sec: 1_234_567_890, nsec: 5000 }, fsid: 0x1234,
+    format: 2,
+    endian: 'big',
+    label: 'archive',
+    minfree: 12,
+    optimization: 'space',
+    maxcontig: 5,
+    maxbpg: 77,
+    avgfilesize: 1234,
+    avgfpdir: 9,
+    bytesPerInode: 65536,
+    maxFragsPerGroup: 8000,
+    uid: 7,
+    gid: 8,
+    mode: 0o1777,
+    time: { sec: 1_234_567_890, nsec: 5000 },
+    fsid: 0x1234,
   });
   const { fs } = new Volume(dev.bytes());
-  t.match(fs, { le: false, fs_volname: 'archive', fs_minfree: 12, fs_optim: 1, fs_maxcontig: 5, fs_contigsumsize: 5, fs_maxbpg: 77, fs_avgfilesize: 1234, fs_avgfpdir: 9, fs_time: 1_234_567_890, fs_id1: 0x1234 });
+  t.match(fs, {
+    le: false,
+    fs_volname: 'archive',
+    fs_minfree: 12,
+    fs_optim: 1,
+    fs_maxcontig: 5,
+    fs_contigsumsize: 5,
+    fs_maxbpg: 77,
+    fs_avgfilesize: 1234,
+    fs_avgfpdir: 9,
+    fs_time: 1_234_567_890,
+    fs_id1: 0x1234,
+  });
   t.ok(fs.fs_fpg <= 8000 && fs.fs_ncg >= 8, `${fs.fs_ncg} groups of ${fs.fs_fpg} fragments`);
   t.ok(fs.ninodes <= 1200, `${fs.ninodes} inodes for 64 MiB`);
   const root = new Volume(dev.bytes()).inode(2);
-  t.match({ mode: root.mode, uid: root.uid, gid: root.gid, mtime: root.mtime, nlink: root.nlink, size: root.size }, { mode: 0o41777, uid: 7, gid: 8, mtime: 1_234_567_890, nlink: 2, size: 512 });
+  t.match(
+    { mode: root.mode, uid: root.uid, gid: root.gid, mtime: root.mtime, nlink: root.nlink, size: root.size },
+    { mode: 0o41777, uid: 7, gid: 8, mtime: 1_234_567_890, nlink: 2, size: 512 },
+  );
   t.ok((await fsck(dev)).clean);
   const told = await describe(dev);
-  t.match(told.facts, { format: 'FFSv2', byte_order: 'big', label: 'archive', clean: true, journal: 'none', minfree_percent: 12, directories: 1 });
+  t.match(told.facts, {
+    format: 'FFSv2',
+    byte_order: 'big',
+    label: 'archive',
+    clean: true,
+    journal: 'none',
+    minfree_percent: 12,
+    directories: 1,
+  });
   t.ok(told.lines.every(([name, value]) => name !== '' && value !== ''));
 });
 
@@ -79,7 +139,10 @@ t.test('few inodes, many inodes', async (t) => {
     for (const format of [1, 2] as const) {
       const dev = new SparseDevice(40 * MIB);
       const { layout } = await newfs(dev, { format, ...options });
-      t.ok((await fsck(dev)).clean, `${JSON.stringify(options)}, format ${format}: ${layout.fs_ncg * layout.fs_ipg} inodes`);
+      t.ok(
+        (await fsck(dev)).clean,
+        `${JSON.stringify(options)}, format ${format}: ${layout.fs_ncg * layout.fs_ipg} inodes`,
+      );
     }
   }
 });
@@ -87,8 +150,14 @@ t.test('few inodes, many inodes', async (t) => {
 t.test('what cannot be is refused in words', async (t) => {
   const refused = async (options: NewfsVolumeOptions, bytes: number, errno: number, words: RegExp): Promise<void> => {
     const dev = new SparseDevice(bytes);
-    const thrown = await newfs(dev, options).then(() => undefined, (e: unknown) => e);
-    t.ok(thrown instanceof Errno && thrown.errno === errno && words.test(thrown.message), `${JSON.stringify(options)}: ${String(thrown)}`);
+    const thrown = await newfs(dev, options).then(
+      () => undefined,
+      (e: unknown) => e,
+    );
+    t.ok(
+      thrown instanceof Errno && thrown.errno === errno && words.test(thrown.message),
+      `${JSON.stringify(options)}: ${String(thrown)}`,
+    );
     t.equal(dev.writes, 0, 'and nothing is written');
   };
   await refused({ blockSize: 5000 }, 24 * MIB, E.EINVAL, /power of two/);

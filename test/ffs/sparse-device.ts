@@ -52,7 +52,9 @@ export class SparseDevice implements BlockDevice {
   }
 
   #check(length: number, offset: number): void {
-    if (offset < 0 || length < 0 || offset + length > this.size_bytes) throw errno(E.EINVAL, `range ${offset}+${length}`);
+    if (offset < 0 || length < 0 || offset + length > this.size_bytes) {
+      throw errno(E.EINVAL, `range ${offset}+${length}`);
+    }
   }
 
   read(into: Uint8Array, into_offset: number, length: number, offset_bytes: number): void {

@@ -16,13 +16,26 @@ for (const geometry of GEOMETRIES) {
     const wide = geometry.format !== 0;
     const before = bytesOf(dev);
     const dry = await tunefs(dev, { minfree: 3, optimization: 'space' }, { dryRun: true });
-    t.same(dry.lines, ['minimum percentage of free space changes from 5% to 3%', 'optimization preference changes from time to space']);
+    t.same(dry.lines, [
+      'minimum percentage of free space changes from 5% to 3%',
+      'optimization preference changes from time to space',
+    ]);
     t.ok(dry.changed);
     t.equal(Buffer.compare(bytesOf(dev), before), 0, 'a dry run writes nothing');
-    const result = await tunefs(dev, { minfree: 3, optimization: 'space', maxbpg: 77, ...(wide ? { label: 'disk one', avgfilesize: 100, avgfpdir: 10 } : {}) });
+    const result = await tunefs(dev, {
+      minfree: 3,
+      optimization: 'space',
+      maxbpg: 77,
+      ...(wide ? { label: 'disk one', avgfilesize: 100, avgfpdir: 10 } : {}),
+    });
     t.ok(result.changed);
     const fs = await ffs_superblock_search(dev);
-    t.match(fs, { fs_minfree: 3, fs_optim: 1, fs_maxbpg: 77, ...(wide ? { fs_volname: 'disk one', fs_avgfilesize: 100, fs_avgfpdir: 10 } : {}) });
+    t.match(fs, {
+      fs_minfree: 3,
+      fs_optim: 1,
+      fs_maxbpg: 77,
+      ...(wide ? { fs_volname: 'disk one', fs_avgfilesize: 100, fs_avgfpdir: 10 } : {}),
+    });
     await checked(t, dev, 'tuned', geometry);
     const again = await tunefs(dev, { minfree: 3 });
     t.notOk(again.changed);
@@ -39,7 +52,9 @@ t.test('copies', async (t) => {
   await tunefs(dev, { label: 'all' }, { alternates: true });
   const image = bytesOf(dev);
   const fs = await ffs_superblock_search(dev);
-  for (let c = 0; c < fs.fs_ncg; c++) t.equal(Fs.decode(image.subarray(fs.fsbtob(fs.cgsblock(c))), 65536)?.fs_volname, 'all', `group ${c}`);
+  for (let c = 0; c < fs.fs_ncg; c++) {
+    t.equal(Fs.decode(image.subarray(fs.fsbtob(fs.cgsblock(c))), 65536)?.fs_volname, 'all', `group ${c}`);
+  }
   await checked(t, dev, 'copies');
 });
 
@@ -69,7 +84,9 @@ t.test('the journal', async (t) => {
   t.ok(log !== undefined && log.place.bytes === 2 * 2 ** 20, 'made by the mount');
   const crashed = disk(bytesOf(dev));
   await vol.close();
-  if (log?.head !== log?.tail) t.match(await failure(tunefs(crashed, { minfree: 9 })), /^EBUSY/, 'not while it holds work');
+  if (log?.head !== log?.tail) {
+    t.match(await failure(tunefs(crashed, { minfree: 9 })), /^EBUSY/, 'not while it holds work');
+  }
   t.match(await failure(tunefs(dev, { log: true })), /^EINVAL: .*remove it first/);
   t.match((await tunefs(dev, { log: 0 })).lines, [/will be removed by the next mount/]);
   const last = await rw(dev);
@@ -108,7 +125,10 @@ t.test('dumpfs', async (t) => {
   const free = (await dumpfs(dev, { freelist: true })).trim().split('\n').map((line) => line.split('-').map(Number));
   const frags = free.reduce((sum, [from, to]) => sum + (to ?? from!) - from! + 1, 0);
   t.equal(frags, fs.fs_cstotal.cs_nbfree * 8 + fs.fs_cstotal.cs_nffree, 'all that is free');
-  t.match(await dumpfs(dev, { newfs: true }), /rumpfuse newfs --format 1 --byte-order be --size 8388608 --block-size 8192 --frag-size 1024 .*--label dump IMAGE/);
+  t.match(
+    await dumpfs(dev, { newfs: true }),
+    /rumpfuse newfs --format 1 --byte-order be --size 8388608 --block-size 8192 --frag-size 1024 .*--label dump IMAGE/,
+  );
   const image = bytesOf(await newdisk({ format: 2 }, 8 * 2 ** 20));
   freebsdise(image, { flags: 2 });
   t.match(await dumpfs(disk(image)), /metackhash 0x7[\s\S]*providersize[\s\S]*flags soft updates, check hashes/);

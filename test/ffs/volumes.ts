@@ -20,11 +20,17 @@ export type { MountedVolume };
 /** Compiled tests run from a build folder two levels above this file's own. */
 const FIXTURES = fileURLToPath(new URL('../../../test/fixtures/netbsd/', import.meta.url));
 
-export const fixtureNames = readdirSync(FIXTURES).filter((n) => n.endsWith('.img.zst')).map((n) => n.slice(0, -'.img.zst'.length)).sort();
+export const fixtureNames = readdirSync(FIXTURES)
+  .filter((n) => n.endsWith('.img.zst'))
+  .map((n) => n.slice(0, -'.img.zst'.length))
+  .sort();
 
 /** Is a program installed? */
 export function has(program: string): boolean {
-  return (process.env.PATH ?? '').split(':').concat('/usr/sbin', '/sbin').some((dir) => dir !== '' && existsSync(`${dir}/${program}`));
+  return (process.env.PATH ?? '')
+    .split(':')
+    .concat('/usr/sbin', '/sbin')
+    .some((dir) => dir !== '' && existsSync(`${dir}/${program}`));
 }
 
 const images = new Map<string, Uint8Array>();
@@ -56,7 +62,15 @@ export function disk(content: Uint8Array, readonly = false): MemoryDevice {
   return new MemoryDevice({ content, readonly });
 }
 
-const TYPES = new Map([[S_IFREG, 'f'], [S_IFDIR, 'd'], [S_IFBLK, 'b'], [S_IFCHR, 'c'], [S_IFLNK, 'l'], [S_IFSOCK, 's'], [S_IFIFO, 'p']]);
+const TYPES = new Map([
+  [S_IFREG, 'f'],
+  [S_IFDIR, 'd'],
+  [S_IFBLK, 'b'],
+  [S_IFCHR, 'c'],
+  [S_IFLNK, 'l'],
+  [S_IFSOCK, 's'],
+  [S_IFIFO, 'p'],
+]);
 
 /** A path from bytes and names. */
 export function join(dir: Uint8Array, name: string): Uint8Array {
@@ -104,7 +118,10 @@ export async function manifest(sys: RumpSys): Promise<string> {
     const target = type === 'l' ? Buffer.from(await sys.readlink(path)).toString() : '';
     const mtime = `${st.st_mtime}.${String(st.st_mtimensec).padStart(9, '0')}0`;
     const mode = (st.st_mode & 0o7777).toString(8);
-    lines.push({ path: shown, line: [shown.toString(), type, mode, st.st_uid, st.st_gid, st.st_nlink, st.st_size, mtime, target].join('\t') });
+    lines.push({
+      path: shown,
+      line: [shown.toString(), type, mode, st.st_uid, st.st_gid, st.st_nlink, st.st_size, mtime, target].join('\t'),
+    });
     if (type === 'f') {
       const sum = createHash('sha256').update(await readFile(sys, path, st.st_size)).digest('hex');
       sums.push({ path: shown, line: `${sum}  ./${shown.toString()}` });
@@ -112,7 +129,10 @@ export async function manifest(sys: RumpSys): Promise<string> {
     if (type === 'd') {
       for (const name of await names(sys, path)) {
         const bytes = Buffer.from(name, 'latin1');
-        pending.push({ path: join(path, name), shown: shown.length === 0 ? bytes : Buffer.concat([shown, Buffer.from('/'), bytes]) });
+        pending.push({
+          path: join(path, name),
+          shown: shown.length === 0 ? bytes : Buffer.concat([shown, Buffer.from('/'), bytes]),
+        });
       }
     }
   }

@@ -49,8 +49,14 @@ interface Volume {
 async function mounted(dev: MemoryDevice, slow: boolean, log: string | undefined): Promise<Volume> {
   const rumpuser = new MemoryRumpuser({ now: 1_800_000_000 });
   const errors: string[] = [];
-  rumpuser.rumpuser_dprintf = (level, message) => void (level === 'error' || level === 'warn' ? errors.push(message) : 0);
-  const kernel = await RumpKernel.boot({ rumpuser, components: [tmpfs, ffs], vnode_limit: 20, bufcache_bytes: 2 ** 20 });
+  rumpuser.rumpuser_dprintf = (level, message) =>
+    void (level === 'error' || level === 'warn' ? errors.push(message) : 0);
+  const kernel = await RumpKernel.boot({
+    rumpuser,
+    components: [tmpfs, ffs],
+    vnode_limit: 20,
+    bufcache_bytes: 2 ** 20,
+  });
   await kernel.sys.mkdir(V, 0o755);
   const options = new Map<string, string | true>(log === undefined ? [] : [['log', log]]);
   await kernel.sys.mount('ffs', V, 0, { fspec: slow ? new FaultDevice(dev, { slow: true }) : dev, options });
@@ -134,7 +140,10 @@ for (const geometry of GEOMETRIES) {
       await work(t, vol.sys, fs.fs_bsize);
       await vol.sys.sync();
       t.equal(await room(vol.sys), empty, 'all room is back');
-      t.ok(most.largest > fs.fs_bsize && most.largest <= most.oproom, `one operation has changed ${most.largest} bytes, ${most.oproom} are kept ready`);
+      t.ok(
+        most.largest > fs.fs_bsize && most.largest <= most.oproom,
+        `one operation has changed ${most.largest} bytes, ${most.oproom} are kept ready`,
+      );
       await vol.close();
       t.equal(vol.errors.join('\n'), '', 'no complaints');
       await checked(t, dev, 'unmounted', geometry);

@@ -10,7 +10,10 @@ import { failure, mountFfs } from './volumes.js';
 import { UFS2, journal, stopped, superblock } from './wapbl-support.js';
 import { V, bytesOf, checked, get, ls, newdisk, pattern, put, room, same } from './write-support.js';
 
-/** The journal when things are difficult: open files without names, large operations, failing disks, damage, bad locators. */
+/**
+ * The journal when things are difficult: open files without names, large operations, failing disks, damage, bad
+ * locators.
+ */
 
 t.setTimeout(0); // the runner has a limit of its own
 t.test('files without a name when the power goes', async (t) => {
@@ -25,7 +28,11 @@ t.test('files without a name when the power goes', async (t) => {
   }
   await vol.sys.sync();
   const log = await journal(dev);
-  t.equal((await wapbl_replay(dev, log)).inodes.length, 100, 'all of them are in the list, which is longer than a record');
+  t.equal(
+    (await wapbl_replay(dev, log)).inodes.length,
+    100,
+    'all of them are in the list, which is longer than a record',
+  );
   // So many commits that the ring goes round.
   for (let i = 0; i < 60; i++) {
     await put(vol.sys, `${V}/x`, pattern(100, i));
@@ -50,7 +57,11 @@ t.test('files without a name when the power goes', async (t) => {
   t.equal(await room(vol.sys), empty, 'also when a read-only mount becomes a read-write one');
   t.not((await vol.sys.statvfs(V)).f_flag & MNT_LOG, 0, 'which then logs');
   await vol.close();
-  for (const [what, image, left, options] of [['all open', cut, 100, {}], ['half of them open', later, 50, {}], ['all open, mounted without log', cut.clone(), 100, { nolog: true }]] as const) {
+  for (const [what, image, left, options] of [
+    ['all open', cut, 100, {}],
+    ['half of them open', later, 50, {}],
+    ['all open, mounted without log', cut.clone(), 100, { nolog: true }],
+  ] as const) {
     vol = await mountFfs(image, 0, options);
     t.match(vol.log.join('\n'), new RegExp(`${left} inodes to free$`), `${what}: log`);
     await vol.sys.unlink(`${V}/x`);
@@ -113,7 +124,10 @@ t.test('a power cut while a replay frees inodes', async (t) => {
     let bad = 0;
     for (let n = 0; n <= recorder.events.length; n++) {
       const half = cut.clone();
-      for (const event of recorder.events.slice(0, n)) if (event.op === 'write') half.write(event.bytes, 0, event.bytes.length, event.offset_bytes);
+      for (const event of recorder.events.slice(0, n))
+        if (event.op === 'write') {
+          half.write(event.bytes, 0, event.bytes.length, event.offset_bytes);
+        }
       const again = await mountFfs(half, 0, options);
       // Once the journal is off, a volume in use asks for the checker as any other does.
       const unclean = again.log.some((l) => l.includes('not cleanly unmounted'));
@@ -129,7 +143,14 @@ t.test('a power cut while a replay frees inodes', async (t) => {
 
 t.test('operations larger than the journal', async (t) => {
   // Groups of 512 blocks: a large file has blocks in all of them.
-  const geometry = { format: 2, endian: 'little', blockSize: 4096, fragSize: 4096, maxFragsPerGroup: 512, maxbpg: 16 } as const;
+  const geometry = {
+    format: 2,
+    endian: 'little',
+    blockSize: 4096,
+    fragSize: 4096,
+    maxFragsPerGroup: 512,
+    maxbpg: 16,
+  } as const;
   const dev = await newdisk(geometry, 64 * 2 ** 20);
   let vol = await mountFfs(dev, 0, { log: '256k' });
   const { sys } = vol;
@@ -262,7 +283,10 @@ t.test('a disk that fails', async (t) => {
       const first = dev.operations + n;
       // Three writes fail, and the disk then works again; a barrier that fails is the end until the next mount.
       let failures = 0;
-      dev.fault = (op, number) => (op === failing && number >= first && failures < (failing === 'write' ? 3 : 1) ? (failures++, { errno: E.EIO }) : undefined);
+      dev.fault = (op, number) =>
+        op === failing && number >= first && failures < (failing === 'write' ? 3 : 1)
+          ? (failures++, { errno: E.EIO })
+          : undefined;
       let errors = 0;
       const kept = ['safe'];
       for (let i = 0; i < 12; i++) {
@@ -288,7 +312,12 @@ t.test('a disk that fails', async (t) => {
       for (const disk of [memory, cut]) {
         const after = await mountFfs(disk, 0);
         const names = await ls(after.sys, V);
-        if (kept.some((name) => !names.includes(name)) || !same(await get(after.sys, `${V}/safe`), pattern(20_000, 1))) bad += `${n}: files are missing; `;
+        if (
+          kept.some((name) => !names.includes(name)) ||
+          !same(await get(after.sys, `${V}/safe`), pattern(20_000, 1))
+        ) {
+          bad += `${n}: files are missing; `;
+        }
         await after.close();
         if (!(await fsck(disk)).clean) bad += `${n}: not clean after a replay; `;
       }
@@ -353,7 +382,11 @@ t.test('a locator that is not ours is never written to', async (t) => {
     await put(vol.sys, `${V}/more`, pattern(1000, 1));
     t.ok(same(await get(vol.sys, `${V}/file`), pattern(100_000, 7)), 'nothing is overwritten');
     await vol.close();
-    t.match(await failure(mountFfs(image, 0, { log: true })), /^EINVAL: .*the journal cannot be used/, 'not even when asked to');
+    t.match(
+      await failure(mountFfs(image, 0, { log: true })),
+      /^EINVAL: .*the journal cannot be used/,
+      'not even when asked to',
+    );
   }
 });
 
@@ -368,7 +401,16 @@ t.test('a list of inodes that is not to be believed', async (t) => {
   ring.head = log.head;
   ring.tail = log.tail;
   const free = 100;
-  const head = await ring.append([], { revoked: new Map(), inodes: new Map([[0, 0], [2, 0o40755], [Number(st_ino), 0o100644], [free, 0o100644], [0xffffffff, 0o100644]]) });
+  const head = await ring.append([], {
+    revoked: new Map(),
+    inodes: new Map([
+      [0, 0],
+      [2, 0o40755],
+      [Number(st_ino), 0o100644],
+      [free, 0o100644],
+      [0xffffffff, 0o100644],
+    ]),
+  });
   await ring.commit(head, log.tail, { sec: 1, nsec: 0 });
   const cut = stopped(dev);
   const after = await mountFfs(cut, 0);

@@ -14,9 +14,33 @@ t.test('records of the ring', async (t) => {
   await ring.clear({ sec: 1, nsec: 2 });
   const block = (at: number, bytes: number, value: number) => {
     const b_data = new Uint8Array(bytes).fill(value);
-    return { bp: { b_dev: dev, b_offset: at, b_bcount: bytes, b_data, b_view: new DataView(b_data.buffer), b_flags: 0, b_refs: 1, b_private: null }, from: 0, length: bytes };
+    return {
+      bp: {
+        b_dev: dev,
+        b_offset: at,
+        b_bcount: bytes,
+        b_data,
+        b_view: new DataView(b_data.buffer),
+        b_flags: 0,
+        b_refs: 1,
+        b_private: null,
+      },
+      from: 0,
+      length: bytes,
+    };
   };
-  const parsed = (): WapblLog => ({ le: true, place, start: place.start, blksize: 512, fsblksize: 512, generation: 0, head: ring.head, tail: ring.tail, circ_off: ring.circ_off, circ_size: ring.circ_size });
+  const parsed = (): WapblLog => ({
+    le: true,
+    place,
+    start: place.start,
+    blksize: 512,
+    fsblksize: 512,
+    generation: 0,
+    head: ring.head,
+    tail: ring.tail,
+    circ_off: ring.circ_off,
+    circ_size: ring.circ_size,
+  });
   let tail = 0;
   for (let n = 0; n < 200; n++) {
     const size = 512 * (1 + (n % 9));
@@ -33,7 +57,9 @@ t.test('records of the ring', async (t) => {
     }
     const from = ring.head === 0 ? ring.circ_off : ring.head;
     const head = await ring.append(blocks, { revoked, inodes });
-    if ((head - from + ring.circ_size) % ring.circ_size !== length % ring.circ_size) t.fail(`transaction ${n}: ${length} bytes foretold, written ${from}..${head}`);
+    if ((head - from + ring.circ_size) % ring.circ_size !== length % ring.circ_size) {
+      t.fail(`transaction ${n}: ${length} bytes foretold, written ${from}..${head}`);
+    }
     await ring.commit(head, tail === 0 ? from : tail, { sec: 1, nsec: 2 });
     tail = from;
     const replay = await wapbl_replay(dev, parsed());

@@ -18,7 +18,11 @@ for (const name of ['netbsd-ffs2-log-dirty', 'netbsd-ffs1-be-log-dirty']) {
       const what = JSON.stringify(options);
       const dev = disk(fixture(name).slice());
       const vol = await mountFfs(dev, 0, options);
-      t.match(vol.log.join('\n'), /^info: .*journal replayed to the disk: \d+ records, \d+ sectors, 0 inodes to free$/, `${what}: log`);
+      t.match(
+        vol.log.join('\n'),
+        /^info: .*journal replayed to the disk: \d+ records, \d+ sectors, 0 inodes to free$/,
+        `${what}: log`,
+      );
       t.equal(await manifest(vol.sys), fixtureManifest(name), `${what}: what NetBSD reads in it`);
       const flag = (await vol.sys.statvfs(V)).f_flag & MNT_LOG;
       t.equal(flag !== 0, !('nolog' in options) && options.log !== 'remove', `${what}: logs`);
@@ -126,7 +130,11 @@ t.test('the superblock asks for a journal, or to have it removed', async (t) => 
   await put(vol.sys, `${V}/b`, pattern(1000, 1));
   await vol.close();
   fs = await superblock(dev);
-  t.same([fs.fs_journal_version, fs.fs_journal_location, fs.fs_journal_flags, ...fs.fs_journallocs], [0, 0, 0, 0n, 0n, 0n, 0n], 'no trace');
+  t.same(
+    [fs.fs_journal_version, fs.fs_journal_location, fs.fs_journal_flags, ...fs.fs_journallocs],
+    [0, 0, 0, 0n, 0n, 0n, 0n],
+    'no trace',
+  );
   const after = await mountFfs(dev);
   t.ok(Number((await room(after.sys)).split(' ')[0]) > Number(before.split(' ')[0]) + 500, 'its blocks are free');
   await after.close();
@@ -136,8 +144,10 @@ t.test('the superblock asks for a journal, or to have it removed', async (t) => 
 t.test('options', async (t) => {
   const dev = await newdisk(UFS2, 16 * 2 ** 20);
   const wrong: [Record<string, string | true>, RegExp][] = [
-    [{ log: 'huge' }, /size in bytes/], [{ log: '12' }, /a journal of this volume has \d+\.\./], [{ log: '999m' }, /a journal of this volume/],
-    [{ log: true, nolog: true }, /does not go with log/], [{ nolog: 'x' }, /no value/], [{ 'log-endian': 'middle' }, /little or big/], [{ log: true, dialect: 'freebsd' }, /only NetBSD/],
+    [{ log: 'huge' }, /size in bytes/], [{ log: '12' }, /a journal of this volume has \d+\.\./],
+    [{ log: '999m' }, /a journal of this volume/], [{ log: true, nolog: true }, /does not go with log/],
+    [{ nolog: 'x' }, /no value/], [{ 'log-endian': 'middle' }, /little or big/],
+    [{ log: true, dialect: 'freebsd' }, /only NetBSD/],
   ];
   for (const [options, why] of wrong) {
     const said = await failure(mountFfs(dev, 0, options));

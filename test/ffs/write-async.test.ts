@@ -1,4 +1,6 @@
-/** -o async: no barriers but those of sync and unmount, in so many words; nothing of the sort where there is a journal. */
+/**
+ * -o async: no barriers but those of sync and unmount, in so many words; nothing of the sort where there is a journal.
+ */
 import t from 'tap';
 import type { Test } from 'tap';
 import { MemoryDevice } from '../../src/blockdev/memory.js';
@@ -30,7 +32,11 @@ async function work(sys: RumpSys): Promise<void> {
   await sys.unlink(`${V}/d/f2`);
 }
 
-async function flushes(t: Test, flags: number, log: boolean): Promise<{ worked: number; synced: number; said: string[] }> {
+async function flushes(
+  t: Test,
+  flags: number,
+  log: boolean,
+): Promise<{ worked: number; synced: number; said: string[] }> {
   const dev = new CountingDevice({ content: bytesOf(await newdisk({ format: 2 }, 8 * 2 ** 20)) });
   const vol = await mountFfs(dev, flags, log ? { log: true } : {});
   dev.flushes = 0;

@@ -1,6 +1,20 @@
 import t from 'tap';
 import { S_IFCHR, S_IFIFO, makedev } from '../../src/kernel/stat.js';
-import { GEOMETRIES, V, checked, errnameOf, get, ls, newdisk, pattern, put, room, rw, same, titleOf } from './write-support.js';
+import {
+  GEOMETRIES,
+  V,
+  checked,
+  errnameOf,
+  get,
+  ls,
+  newdisk,
+  pattern,
+  put,
+  room,
+  rw,
+  same,
+  titleOf,
+} from './write-support.js';
 
 /** Every kind of file is made, seen after a remount, and removed without a trace. */
 for (const geometry of GEOMETRIES) {
@@ -40,7 +54,9 @@ for (const geometry of GEOMETRIES) {
     t.equal((await sys.stat(V)).st_nlink, 4);
     t.equal((await sys.stat(`${V}/sub/..`)).st_ino, (await sys.stat(V)).st_ino);
 
-    for (const name of ['small', 'large', 'dir/hard', 'fast', 'slow', 'null', 'pipe', 'out']) await sys.unlink(`${V}/${name}`);
+    for (const name of ['small', 'large', 'dir/hard', 'fast', 'slow', 'null', 'pipe', 'out']) {
+      await sys.unlink(`${V}/${name}`);
+    }
     for (const name of ['dir', 'sub']) await sys.rmdir(`${V}/${name}`);
     t.equal((await ls(sys, V)).join(), '');
     await sys.sync();

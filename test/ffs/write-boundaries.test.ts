@@ -5,12 +5,17 @@ import { GEOMETRIES, V, checked, get, newdisk, pattern, room, rw, same, titleOf 
 /** In a directory of its own, for the root directory stays as large as it became. */
 const D = `${V}/dir`;
 
-/** Files grow and shrink across every boundary of the format: fragment, block, last direct block, each level of indirection. */
+/**
+ * Files grow and shrink across every boundary of the format: fragment, block, last direct block, each level of
+ * indirection.
+ */
 for (const geometry of GEOMETRIES) {
   const bsize = geometry.blockSize!;
   const fsize = geometry.fragSize!;
   const edges = [fsize, bsize, 2 * bsize, 12 * bsize];
-  const sizes = [...new Set([0, 1, ...edges.flatMap((e) => [e - 1, e, e + 1]), 11 * bsize + fsize, 13 * bsize + 7])].sort((a, b) => a - b);
+  const sizes = [
+    ...new Set([0, 1, ...edges.flatMap((e) => [e - 1, e, e + 1]), 11 * bsize + fsize, 13 * bsize + 7]),
+  ].sort((a, b) => a - b);
 
   await t.test(`${titleOf(geometry)}: from every size to every size`, async (t) => {
     const dev = await newdisk(geometry, 128 * 2 ** 20);
@@ -42,7 +47,12 @@ for (const geometry of GEOMETRIES) {
     await vol.close();
     await checked(t, dev, 'grown and shrunk', geometry);
     const again = await rw(dev);
-    for (const from of sizes) for (const to of sizes) if ((from + to) % 3 !== 0) await again.sys.unlink(`${D}/${from}-${to}`);
+    for (const from of sizes) {
+      for (const to of sizes)
+        if ((from + to) % 3 !== 0) {
+          await again.sys.unlink(`${D}/${from}-${to}`);
+        }
+    }
     await again.sys.rmdir(D);
     await again.sys.sync();
     t.equal(await room(again.sys), before, 'all room is back');
@@ -74,7 +84,9 @@ for (const geometry of GEOMETRIES) {
     const n = bsize / (geometry.format === 0 || geometry.format === 1 ? 4 : 8);
     // The last block of each level and the first of the next, as far as files of the format reach.
     const limit = geometry.format === 0 ? 2 ** 39 : 0x7ffffff0 * bsize;
-    const lbns = [11, 12, 12 + n - 1, 12 + n, 12 + n + n * n - 1, 12 + n + n * n, 12 + n + n * n + 5 * n + 3].filter((lbn) => (lbn + 1) * bsize < limit);
+    const lbns = [11, 12, 12 + n - 1, 12 + n, 12 + n + n * n - 1, 12 + n + n * n, 12 + n + n * n + 5 * n + 3].filter(
+      (lbn) => (lbn + 1) * bsize < limit,
+    );
     const fd = await sys.open(`${V}/sparse`, O_RDWR | O_CREAT, 0o644);
     for (const lbn of lbns) await sys.pwrite(fd, pattern(300, lbn % 1000), lbn * bsize + 100);
     const piece = new Uint8Array(300);

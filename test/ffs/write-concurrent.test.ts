@@ -6,7 +6,20 @@ import type { RumpSys } from '../../src/kernel/sys/rumpsys.js';
 import { fsck } from '../../src/fs/ffs/tools/fsck/index.js';
 import { dice } from './dice.js';
 import { MOUNTPOINT, mountFfs } from './volumes.js';
-import { GEOMETRIES, V, checked, errnameOf, get, ls, newdisk, pattern, put, rw, same, titleOf } from './write-support.js';
+import {
+  GEOMETRIES,
+  V,
+  checked,
+  errnameOf,
+  get,
+  ls,
+  newdisk,
+  pattern,
+  put,
+  rw,
+  same,
+  titleOf,
+} from './write-support.js';
 
 /** One of several users of the volume: his own files, and names in a directory of all. */
 async function user(sys: RumpSys, id: number, steps: number): Promise<string> {
@@ -64,7 +77,9 @@ await t.test('write errors: the call fails, fsync tells, nothing is crossed', as
     const disk = await newdisk(GEOMETRIES[2]!, 8 * 2 ** 20);
     const roll = dice(seed);
     let failing = false;
-    const dev = new FaultDevice(disk, { fault: (op) => (failing && op === 'write' && roll(3) === 0 ? { errno: E.EIO } : undefined) });
+    const dev = new FaultDevice(disk, {
+      fault: (op) => (failing && op === 'write' && roll(3) === 0 ? { errno: E.EIO } : undefined),
+    });
     const vol = await rw(dev);
     const { sys } = vol;
     await put(sys, `${V}/good`, pattern(50_000, 1));

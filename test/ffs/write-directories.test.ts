@@ -84,7 +84,14 @@ await t.test('renames: every kind of source, target and place', async (t) => {
           await sys.mkdir(`${root}/a/deep`, 0o755);
           await sys.mkdir(`${root}/b`, 0o755);
           const from = `${root}/a/from`;
-          const to = place === 'here' ? `${root}/a/to` : place === 'there' ? `${root}/b/to` : place === 'up' ? `${root}/to` : `${root}/a/deep/to`;
+          const to =
+            place === 'here'
+              ? `${root}/a/to`
+              : place === 'there'
+                ? `${root}/b/to`
+                : place === 'up'
+                  ? `${root}/to`
+                  : `${root}/a/deep/to`;
           const make = async (path: string, full: boolean, seed: number): Promise<void> => {
             if (kind === 'file') {
               await put(sys, path, pattern(3000, seed));
@@ -102,11 +109,23 @@ await t.test('renames: every kind of source, target and place', async (t) => {
           const refused = kind === 'dir' && target === 'full';
           t.equal(error, refused ? 'ENOTEMPTY' : '', what);
           t.equal((await sys.stat(refused ? from : to)).st_ino, ino, `${what}: the file`);
-          t.equal(await errnameOf(sys.stat(refused ? `${to}/in` : from)), refused ? '' : 'ENOENT', `${what}: the other name`);
+          t.equal(
+            await errnameOf(sys.stat(refused ? `${to}/in` : from)),
+            refused ? '' : 'ENOENT',
+            `${what}: the other name`,
+          );
           if (kind === 'dir') {
             const parent = (refused ? from : to).replace(/\/[^/]*$/, '');
-            t.equal((await sys.stat(`${refused ? from : to}/..`)).st_ino, (await sys.stat(parent)).st_ino, `${what}: ".."`);
-            const subdirs = (await Promise.all((await ls(sys, parent)).map(async (name) => (await sys.lstat(`${parent}/${name}`)).st_mode))).filter((mode) => (mode & 0o170000) === 0o040000).length;
+            t.equal(
+              (await sys.stat(`${refused ? from : to}/..`)).st_ino,
+              (await sys.stat(parent)).st_ino,
+              `${what}: ".."`,
+            );
+            const subdirs = (
+              await Promise.all(
+                (await ls(sys, parent)).map(async (name) => (await sys.lstat(`${parent}/${name}`)).st_mode),
+              )
+            ).filter((mode) => (mode & 0o170000) === 0o040000).length;
             t.equal((await sys.stat(parent)).st_nlink, 2 + subdirs, `${what}: links of the parent`);
           }
         }

@@ -1,6 +1,20 @@
 import t from 'tap';
 import { O_CREAT, O_RDWR } from '../../src/kernel/fcntl.js';
-import { GEOMETRIES, V, checked, errnameOf, get, ls, newdisk, pattern, put, room, rw, same, titleOf } from './write-support.js';
+import {
+  GEOMETRIES,
+  V,
+  checked,
+  errnameOf,
+  get,
+  ls,
+  newdisk,
+  pattern,
+  put,
+  room,
+  rw,
+  same,
+  titleOf,
+} from './write-support.js';
 
 /** In a directory of its own, for the root directory stays as large as it became. */
 const D = `${V}/dir`;
@@ -33,7 +47,10 @@ for (const geometry of GEOMETRIES) {
     if ((await ls(sys, V)).includes('one-more')) await sys.unlink(`${V}/one-more`);
     const all = await get(sys, `${V}/big`);
     let bad = 0;
-    for (let at = 0; at < all.length; at += piece.length) if (!same(all.subarray(at, at + piece.length), piece.subarray(0, Math.min(piece.length, all.length - at)))) bad++;
+    for (let at = 0; at < all.length; at += piece.length)
+      if (!same(all.subarray(at, at + piece.length), piece.subarray(0, Math.min(piece.length, all.length - at)))) {
+        bad++;
+      }
     t.equal(bad, 0, 'content');
     await vol.close();
     await checked(t, dev, 'full', geometry);
@@ -64,7 +81,9 @@ for (const geometry of GEOMETRIES) {
     // The reserve is the superuser's.
     vol = await rw(dev);
     ({ sys } = vol);
-    for (const name of await ls(sys, D)) await (name.startsWith('d') || name.length === 1 ? sys.rmdir(`${D}/${name}`) : sys.unlink(`${D}/${name}`));
+    for (const name of await ls(sys, D)) {
+      await (name.startsWith('d') || name.length === 1 ? sys.rmdir(`${D}/${name}`) : sys.unlink(`${D}/${name}`));
+    }
     await sys.rmdir(D);
     await sys.sync();
     t.equal(await room(sys), before, 'all room is back');

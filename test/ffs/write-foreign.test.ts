@@ -15,7 +15,9 @@ async function workOn(t: Tap, dev: MemoryDevice, what: string): Promise<void> {
   const before = (await manifest(vol.sys)).split('\n').filter((line) => !line.startsWith('\td\t'));
   const { sys } = vol;
   await sys.mkdir(`${V}/new`, 0o755);
-  for (let i = 0; i < 150; i++) await put(sys, `${V}/new/file-${i}-${'n'.repeat(i % 60)}`, pattern((i * 977) % 30_000, i));
+  for (let i = 0; i < 150; i++) {
+    await put(sys, `${V}/new/file-${i}-${'n'.repeat(i % 60)}`, pattern((i * 977) % 30_000, i));
+  }
   for (let i = 0; i < 150; i += 2) await sys.unlink(`${V}/new/file-${i}-${'n'.repeat(i % 60)}`);
   await put(sys, `${V}/new/large`, pattern(3_000_000, 5));
   await sys.truncate(`${V}/new/large`, 1_000_001);
@@ -60,15 +62,41 @@ const dir = mkdtempSync(path.join(tmpdir(), 'rumpfuse-foreign-'));
 t.teardown(() => rmSync(dir, { recursive: true, force: true }));
 const tree = path.join(dir, 'tree');
 
-for (const [version, bsize, fsize, order] of [[1, 8192, 1024, 'le'], [2, 16384, 2048, 'be'], [2, 32768, 4096, 'le'], [1, 4096, 4096, 'be']] as const) {
-  await t.test(`makefs ${version} ${bsize}/${fsize} ${order}`, { skip: has('makefs') ? false : 'makefs is not installed' }, async (t) => {
-    rmSync(tree, { recursive: true, force: true });
-    mkdirSync(path.join(tree, 'd'), { recursive: true });
-    for (let i = 0; i < 40; i++) writeFileSync(path.join(tree, 'd', `f${i}`), pattern(i * 3001, i));
-    const image = path.join(dir, 'img');
-    const run = spawnSync('makefs', ['-t', 'ffs', '-B', order, '-s', '32m', '-f', '400', '-o', `version=${version},bsize=${bsize},fsize=${fsize}`, image, tree], { encoding: 'utf8' });
-    t.equal(run.status, 0, run.stderr);
-    const content = new Uint8Array(readFileSync(image));
-    await workOn(t, new MemoryDevice({ content }), `makefs ${version} ${bsize}/${fsize} ${order}`);
-  });
+for (const [version, bsize, fsize, order] of [
+  [1, 8192, 1024, 'le'],
+  [2, 16384, 2048, 'be'],
+  [2, 32768, 4096, 'le'],
+  [1, 4096, 4096, 'be'],
+] as const) {
+  await t.test(
+    `makefs ${version} ${bsize}/${fsize} ${order}`,
+    { skip: has('makefs') ? false : 'makefs is not installed' },
+    async (t) => {
+      rmSync(tree, { recursive: true, force: true });
+      mkdirSync(path.join(tree, 'd'), { recursive: true });
+      for (let i = 0; i < 40; i++) writeFileSync(path.join(tree, 'd', `f${i}`), pattern(i * 3001, i));
+      const image = path.join(dir, 'img');
+      const run = spawnSync(
+        'makefs',
+        [
+          '-t',
+          'ffs',
+          '-B',
+          order,
+          '-s',
+          '32m',
+          '-f',
+          '400',
+          '-o',
+          `version=${version},bsize=${bsize},fsize=${fsize}`,
+          image,
+          tree,
+        ],
+        { encoding: 'utf8' },
+      );
+      t.equal(run.status, 0, run.stderr);
+      const content = new Uint8Array(readFileSync(image));
+      await workOn(t, new MemoryDevice({ content }), `makefs ${version} ${bsize}/${fsize} ${order}`);
+    },
+  );
 }

@@ -10,7 +10,10 @@ import { dice } from './dice.js';
 import { GEOMETRIES, V, bytesOf, errnameOf, newdisk, pattern, put, rw } from './write-support.js';
 import type { Geometry } from './write-support.js';
 
-/** Volumes that call themselves clean and are not: EIO, a line in the log, no further writes; never a crash or an endless search. */
+/**
+ * Volumes that call themselves clean and are not: EIO, a line in the log, no further writes; never a crash or an
+ * endless search.
+ */
 
 const UFS2: Geometry = { format: 2, endian: 'little', blockSize: 8192, fragSize: 1024 };
 
@@ -67,7 +70,8 @@ interface Case {
 const CASES: readonly Case[] = [
   {
     name: 'no free block in the maps though the counts say so',
-    spoil: (dev, fs) => eachcg(dev, fs, (cg) => cg.bytes.fill(0, cg.cg_freeoff, cg.cg_freeoff + Math.ceil(fs.fs_fpg / 8))),
+    spoil: (dev, fs) =>
+      eachcg(dev, fs, (cg) => cg.bytes.fill(0, cg.cg_freeoff, cg.cg_freeoff + Math.ceil(fs.fs_fpg / 8))),
     expect: 'EIO',
   },
   {
@@ -155,7 +159,11 @@ await t.test('a file whose pointers lead into the metadata is not written', asyn
   t.equal(await errnameOf(vol.sys.pwrite(fd, pattern(100, 1), 0)), 'EIO');
   await vol.sys.close(fd);
   await vol.close();
-  t.equal(Buffer.compare(inodes, bytesOf(dev).subarray(fs.fsbtob(fs.cgimin(0)), fs.fsbtob(fs.cgimin(0)) + fs.fs_bsize)), 0, 'the inodes are whole');
+  t.equal(
+    Buffer.compare(inodes, bytesOf(dev).subarray(fs.fsbtob(fs.cgimin(0)), fs.fsbtob(fs.cgimin(0)) + fs.fs_bsize)),
+    0,
+    'the inodes are whole',
+  );
 });
 
 /** Random damage in the metadata: any answer will do, if it comes. FFS_HOSTILE_RUNS asks for more. */
@@ -192,7 +200,10 @@ await t.test('random damage', { timeout: 0 }, async (t) => {
       try {
         await call;
       } catch (error) {
-        if (!(error instanceof Errno)) surprises += ` ${seed}: ${error instanceof Error ? (error.stack ?? '').split('\n').slice(0, 4).join(' ') : String(error)}`;
+        if (!(error instanceof Errno)) {
+          surprises += ` ${seed}: ` +
+            `${error instanceof Error ? (error.stack ?? '').split('\n').slice(0, 4).join(' ') : String(error)}`;
+        }
       }
     };
     for (let i = 0; i < 60; i++) {

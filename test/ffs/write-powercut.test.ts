@@ -51,7 +51,8 @@ for (const geometry of GEOMETRY) {
       const random = lcg(seed);
       let violations = 0;
       for (let n = 0; n < CUTS && violations === 0; n++) {
-        const events = CUTS >= work.events.length ? n % (work.events.length + 1) : Math.floor(random() * (work.events.length + 1));
+        const events =
+          CUTS >= work.events.length ? n % (work.events.length + 1) : Math.floor(random() * (work.events.length + 1));
         // A third of the cuts keeps all writes, the others a random part, one write of it torn.
         const chosen = new Set<number>();
         const share = random();
@@ -59,12 +60,18 @@ for (const geometry of GEOMETRY) {
         for (let i = barrier; i < events; i++) if (random() < share) chosen.add(i);
         const torn = barrier + Math.floor(random() * (events - barrier));
         const all = n % 3 === 0;
-        const cut: PowerCut = all ? { events } : { events, keep: (i) => chosen.has(i), torn: { index: torn, bytes: Math.floor(random() * 32) * 512 } };
+        const cut: PowerCut = all
+          ? { events }
+          : { events, keep: (i) => chosen.has(i), torn: { index: torn, bytes: Math.floor(random() * 32) * 512 } };
         const bad = await examinecut(before, work, cut);
         if (bad.length === 0) continue;
         violations++;
         const around = work.trace.filter((line) => Number(line.split(':')[0]) <= events).slice(-12);
-        t.fail(`cut ${n} at event ${events} of ${work.events.length}, barrier ${barrier}, ${all ? 'all' : `kept ${[...chosen].join()} torn ${torn}`}:\n${bad.join('\n')}\nlast steps:\n${around.join('\n')}`);
+        t.fail(
+          `cut ${n} at event ${events} of ${work.events.length}, barrier ${barrier}, ` +
+            `${all ? 'all' : `kept ${[...chosen].join()} torn ${torn}`}:\n${bad.join('\n')}\nlast ` +
+            `steps:\n${around.join('\n')}`,
+        );
       }
       t.equal(violations, 0, 'no cut breaks a promise');
     });

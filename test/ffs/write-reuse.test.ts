@@ -65,15 +65,21 @@ for (const geometry of GEOMETRY) {
           const after = new MemoryDevice({ content: before });
           await replayUntil(after, events, keep === undefined ? { events: cut } : { events: cut, keep });
           const report = await fsck(after);
-          for (const p of report.problems) if (p.code === 'DUP_BLOCK' || p.code === 'BAD_BLOCK') bad += ` ${cut}: ${p.message};`;
+          for (const p of report.problems)
+            if (p.code === 'DUP_BLOCK' || p.code === 'BAD_BLOCK') {
+              bad += ` ${cut}: ${p.message};`;
+            }
           const look = await mountFfs(after, MNT_RDONLY);
           try {
             const content = await get(look.sys, `${V}/a`);
             if (content.length === first.length) {
               old++;
-              // A truncation on its way may show zeros behind its end (cut indirect blocks), never bytes of another file.
+              // A truncation on its way may show zeros behind its end (cut indirect blocks), never bytes of another
+              // file.
               const partly = one.name === 'truncation to a part';
-              if (content.some((byte, i) => byte !== first[i] && !(partly && byte === 0 && i >= 50_000))) bad += ` ${cut}: the old file holds other bytes;`;
+              if (content.some((byte, i) => byte !== first[i] && !(partly && byte === 0 && i >= 50_000))) {
+                bad += ` ${cut}: the old file holds other bytes;`;
+              }
             }
           } catch {
             // It is not there any more.

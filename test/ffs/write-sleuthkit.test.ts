@@ -48,7 +48,10 @@ for (const geometry of GEOMETRIES) {
 
     const image = path.join(dir, 'img');
     writeFileSync(image, bytesOf(dev));
-    const fls = spawnSync('fls', ['-f', 'ufs', '-r', '-p', '-F', '-u', image], { encoding: 'utf8', maxBuffer: 2 ** 26 });
+    const fls = spawnSync('fls', ['-f', 'ufs', '-r', '-p', '-F', '-u', image], {
+      encoding: 'utf8',
+      maxBuffer: 2 ** 26,
+    });
     t.equal(fls.status, 0, fls.stderr);
     const found = new Map<string, string>();
     for (const line of fls.stdout.split('\n')) {

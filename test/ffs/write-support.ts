@@ -52,7 +52,10 @@ export function bytesOf(dev: MemoryDevice): Uint8Array {
   return bytes;
 }
 
-/** NetBSD's own checker, if this machine has it: RUMPFUSE_FSCK_FFS names a program that takes an image and exits with 0 for a clean one. */
+/**
+ * NetBSD's own checker, if this machine has it: RUMPFUSE_FSCK_FFS names a program that takes an image and exits with 0
+ * for a clean one.
+ */
 const YARDSTICK = process.env.RUMPFUSE_FSCK_FFS ?? '';
 
 /** The volume must be in order and marked clean. */

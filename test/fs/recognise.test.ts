@@ -52,20 +52,30 @@ const BY_BYTES: readonly (readonly [name: string, ...parts: [number, string][]])
 ];
 
 t.test('what is known by its bytes', async (t) => {
-  for (const [name, ...parts] of BY_BYTES) t.ok((await names(device(4 * MiB, ...parts))).includes(name), `${name} at ${parts[0]![0]}`);
+  for (const [name, ...parts] of BY_BYTES) {
+    t.ok((await names(device(4 * MiB, ...parts))).includes(name), `${name} at ${parts[0]![0]}`);
+  }
   t.strictSame(await names(device(4 * MiB)), [], 'zeros are nothing');
   t.equal(new Set(RECOGNISERS.map(({ name }) => name)).size, RECOGNISERS.length, 'each has a name of its own');
 });
 
 t.test('whatever the bytes and the size, it comes to an end and throws nothing', async () => {
-  await fc.assert(fc.asyncProperty(fc.uint8Array({ minLength: 1, maxLength: 4096 }), fc.integer({ min: 0, max: 70_000 }), async (bytes, at) => {
-    const dev = new MemoryDevice({ size_bytes: at + bytes.length });
-    dev.write(bytes, 0, bytes.length, at);
-    await recognise(dev);
-    const first = bytes.findIndex((byte) => byte !== 0);
-    const found = await contentAt(dev);
-    if (found !== (first < 0 ? undefined : at + first)) throw new Error(`content at ${found}, not at ${at + first}`);
-  }), { numRuns: 40 });
+  await fc.assert(
+    fc.asyncProperty(
+      fc.uint8Array({ minLength: 1, maxLength: 4096 }),
+      fc.integer({ min: 0, max: 70_000 }),
+      async (bytes, at) => {
+        const dev = new MemoryDevice({ size_bytes: at + bytes.length });
+        dev.write(bytes, 0, bytes.length, at);
+        await recognise(dev);
+        const first = bytes.findIndex((byte) => byte !== 0);
+        const found = await contentAt(dev);
+        if (found !== (first < 0 ? undefined : at + first))
+          throw new Error(`content at ${found}, not at ${at + first}`);
+      },
+    ),
+    { numRuns: 40 },
+  );
 });
 
 /** Programs that make the real thing; not every host has each. */
@@ -101,8 +111,14 @@ t.test('what other programs have made', async (t) => {
     const dev = new MemoryDevice({ size_bytes: size });
     dev.write(bytes, 0, size, 0);
     const found = await recognise(dev);
-    t.ok(found.some((one) => one.name === name && what.test(one.what)), `${program}: ${found.map((one) => one.what).join(', ')}`);
-    t.ok(found.filter(({ kind }) => kind !== 'table').every((one) => one.name === name), `${program}: nothing else is seen`);
+    t.ok(
+      found.some((one) => one.name === name && what.test(one.what)),
+      `${program}: ${found.map((one) => one.what).join(', ')}`,
+    );
+    t.ok(
+      found.filter(({ kind }) => kind !== 'table').every((one) => one.name === name),
+      `${program}: nothing else is seen`,
+    );
     const sized = found.find((one) => one.name === name)?.size_bytes;
     if (sized !== undefined) t.ok(sized <= size && sized > size / 2, `${program}: its size is ${sized} of ${size}`);
     if (blkid !== undefined) t.equal(spawnSync(blkid, ['-p', image]).status, 0, `blkid knows what ${program} makes`);

@@ -27,8 +27,16 @@ t.test('every format', async (t) => {
     t.equal(tools.describe !== undefined, onDisk, 'what lies on a disk can be described');
     t.equal(await format.probe(new MemoryDevice({ size_bytes: 1 << 20 })), 0, 'zeros are nothing');
     t.equal(await format.probe(new MemoryDevice({ size_bytes: 512 })), 0);
-    for (const tool of [tools.describe, tools.make, tools.check, tools.tune, tools.dump]) if (tool !== undefined) t.type(await tool.load(), 'function');
-    for (const options of [format.options, ...[tools.make, tools.check, tools.tune, tools.dump].map((tool) => tool?.options ?? [])]) checkOptions(t, options);
+    for (const tool of [tools.describe, tools.make, tools.check, tools.tune, tools.dump])
+      if (tool !== undefined) {
+        t.type(await tool.load(), 'function');
+      }
+    for (const options of [
+      format.options,
+      ...[tools.make, tools.check, tools.tune, tools.dump].map((tool) => tool?.options ?? []),
+    ]) {
+      checkOptions(t, options);
+    }
     for (const type of format.partitionTypes) t.match(type, /^(gpt|mbr|bsd|sun|apm):[^A-Z]+$/, type);
   }
 });
@@ -37,10 +45,20 @@ t.test('every format has a list of variants', async (t) => {
   const variants = await allVariants();
   const names = variants.map(({ name }) => name);
   t.equal(new Set(names).size, names.length, 'no name twice');
-  t.same(names.filter((name) => FORMATS.some((format) => format.name === name && variants.find((one) => one.name === name)!.type !== name)), [], 'none is called as another format');
+  t.same(
+    names.filter((name) =>
+      FORMATS.some((format) => format.name === name && variants.find((one) => one.name === name)!.type !== name),
+    ),
+    [],
+    'none is called as another format',
+  );
   for (const { name, harnesses, powercut, survive } of variants) {
     t.equal(harnesses.includes('powercut'), powercut !== undefined, `${name}: a promise, and what tests it`);
-    t.equal(harnesses.includes('survive'), survive !== undefined, `${name}: how it is made, and what kills its servers`);
+    t.equal(
+      harnesses.includes('survive'),
+      survive !== undefined,
+      `${name}: how it is made, and what kills its servers`,
+    );
   }
 });
 
@@ -70,10 +88,16 @@ t.test('what newfs makes is recognised, by the registry alone, and unmade it is 
     t.match(holds((await identify(dev))[0]!), /holds a volume of .* \(mount it with rumpfuse\)/);
     if (format.tools.check !== undefined) {
       const check = await format.tools.check.load();
-      t.match(await check(dev, defaultsOf(format.tools.check.options), { mode: 'check', skipClean: false }), { clean: true, exitStatus: 0 });
+      t.match(await check(dev, defaultsOf(format.tools.check.options), { mode: 'check', skipClean: false }), {
+        clean: true,
+        exitStatus: 0,
+      });
     }
     await made.unmake();
-    t.notOk((await detect(dev)).some(({ format: { name }, score }) => name === format.name && score >= 30), 'taken off again');
+    t.notOk(
+      (await detect(dev)).some(({ format: { name }, score }) => name === format.name && score >= 30),
+      'taken off again',
+    );
   }
 });
 
@@ -105,14 +129,19 @@ t.test('a server loads no format but the one it serves', async (t) => {
     const loaded = await loadFormats((await candidates(disk)).map(({ name }) => name), false);
     console.log(loaded.map(({ format }) => format.name).join());
   `;
-  const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', program], { encoding: 'utf8', env: { ...process.env, NODE_V8_COVERAGE: dir } });
+  const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', program], {
+    encoding: 'utf8',
+    env: { ...process.env, NODE_V8_COVERAGE: dir },
+  });
   t.equal(stdout.trim(), 'ffs', stderr);
   const scripts = new Set<string>();
   for (const file of readdirSync(dir)) {
     const { result } = JSON.parse(readFileSync(path.join(dir, file), 'utf8')) as { result: { url: string }[] };
     for (const { url } of result) scripts.add(url);
   }
-  const folders = [...scripts].map((url) => /\/src\/fs\/([^/]+)\//.exec(url)?.[1]).filter((folder) => folder !== undefined);
+  const folders = [...scripts]
+    .map((url) => /\/src\/fs\/([^/]+)\//.exec(url)?.[1])
+    .filter((folder) => folder !== undefined);
   t.ok(folders.includes('ffs'), 'it is seen what is loaded');
   t.same([...new Set(folders)].filter((folder) => !['ffs', 'ufs', 'lib'].includes(folder!)), []);
 });

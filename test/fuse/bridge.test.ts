@@ -30,7 +30,14 @@ for (const handles of [false, true]) {
       const file = await c.create(dir.node, 'ä\u{1f600}', 0o100640);
       t.equal(file.attr.mode, 0o100640);
       t.same((await c.lookup(dir.node, 'ä\u{1f600}')).node, file.node, 'a name beyond ASCII');
-      const other = entryAt(await c.call('link', dir.node, ['u64', (BigInt(file.node.hi) << 32n) | BigInt(file.node.lo)], ['name', 'second']));
+      const other = entryAt(
+        await c.call(
+          'link',
+          dir.node,
+          ['u64', (BigInt(file.node.hi) << 32n) | BigInt(file.node.lo)],
+          ['name', 'second'],
+        ),
+      );
       t.same(other.node, file.node);
       t.equal(other.attr.nlink, 2);
 
@@ -39,18 +46,28 @@ for (const handles of [false, true]) {
       t.equal(Buffer.from((await c.call('readlink', link.node)).buffer).toString(), 'where/ever');
       await fails(t, c.call('readlink', file.node), 'EINVAL', 'readlink of a file');
 
-      const device = entryAt(await c.call('mknod', dir.node, ['u32', 0o020600], ['u32', 0x1103], ['u32', 0], ['u32', 0], ['name', 'dev']));
+      const device = entryAt(
+        await c.call('mknod', dir.node, ['u32', 0o020600], ['u32', 0x1103], ['u32', 0], ['u32', 0], ['name', 'dev']),
+      );
       t.equal(device.attr.rdev, 0x1103);
-      const fifo = entryAt(await c.call('mknod', dir.node, ['u32', 0o010600], ['u32', 0], ['u32', 0], ['u32', 0], ['name', 'fifo']));
+      const fifo = entryAt(
+        await c.call('mknod', dir.node, ['u32', 0o010600], ['u32', 0], ['u32', 0], ['u32', 0], ['name', 'fifo']),
+      );
       t.equal(fifo.attr.mode, 0o010600);
-      const socket = entryAt(await c.call('mknod', dir.node, ['u32', 0o140600], ['u32', 0], ['u32', 0], ['u32', 0], ['name', 'socket']));
+      const socket = entryAt(
+        await c.call('mknod', dir.node, ['u32', 0o140600], ['u32', 0], ['u32', 0], ['u32', 0], ['name', 'socket']),
+      );
       t.equal(socket.attr.mode, 0o140600);
-      const plain = entryAt(await c.call('mknod', dir.node, ['u32', 0o100600], ['u32', 0], ['u32', 0], ['u32', 0], ['name', 'plain']));
+      const plain = entryAt(
+        await c.call('mknod', dir.node, ['u32', 0o100600], ['u32', 0], ['u32', 0], ['u32', 0], ['name', 'plain']),
+      );
       t.equal(plain.attr.mode, 0o100600);
 
       await fails(t, c.call('rmdir', ROOT, ['name', 'dir']), 'ENOTEMPTY', 'rmdir');
       await fails(t, c.call('unlink', ROOT, ['name', 'dir']), 'EPERM', 'unlink of a directory');
-      for (const name of ['ä\u{1f600}', 'second', 'link', 'dev', 'fifo', 'socket', 'plain']) await c.call('unlink', dir.node, ['name', name]);
+      for (const name of ['ä\u{1f600}', 'second', 'link', 'dev', 'fifo', 'socket', 'plain']) {
+        await c.call('unlink', dir.node, ['name', name]);
+      }
       await c.call('rmdir', ROOT, ['name', 'dir']);
       t.equal((await c.lookup(ROOT, 'dir')).node.lo, 0);
       if (handles) await c.call('release', file.node, ['u64', file.fh], ['u32', 0], ['u32', 0], ['u64', 0]);
@@ -70,18 +87,60 @@ for (const handles of [false, true]) {
       const big = Buffer.alloc(1 << 20, 'abcdefg');
       t.equal(await c.write(node, fh, 10, big), 1 << 20);
       t.ok((await c.read(node, fh, 10, 1 << 20)).equals(big), 'a megabyte');
-      await fails(t, c.call('write', node, ['u64', fh], ['u64', 0], ['u32', 100], ['u32', 0], ['u64', 0], ['u32', 0], ['u32', 0], ['bytes', Buffer.alloc(50)]), 'EINVAL', 'less data than it says');
-      await fails(t, c.call('write', node, ['u64', fh], ['u64', 2n ** 60n], ['u32', 1], ['u32', 0], ['u64', 0], ['u32', 0], ['u32', 0], ['bytes', Buffer.alloc(1)]), 'EFBIG', 'beyond what can be counted');
+      await fails(
+        t,
+        c.call(
+          'write',
+          node,
+          ['u64', fh],
+          ['u64', 0],
+          ['u32', 100],
+          ['u32', 0],
+          ['u64', 0],
+          ['u32', 0],
+          ['u32', 0],
+          ['bytes', Buffer.alloc(50)],
+        ),
+        'EINVAL',
+        'less data than it says',
+      );
+      await fails(
+        t,
+        c.call(
+          'write',
+          node,
+          ['u64', fh],
+          ['u64', 2n ** 60n],
+          ['u32', 1],
+          ['u32', 0],
+          ['u64', 0],
+          ['u32', 0],
+          ['u32', 0],
+          ['bytes', Buffer.alloc(1)],
+        ),
+        'EFBIG',
+        'beyond what can be counted',
+      );
       for (const op of ['fsync', 'fsyncdir'] as const) {
         const isDir = op === 'fsyncdir';
         const target = isDir ? ROOT : node;
-        const handle = !handles ? 0 : isDir ? Number((await c.call('opendir', ROOT, ['u32', 0], ['u32', 0])).getBigUint64(0, true)) : fh;
+        const handle = !handles
+          ? 0
+          : isDir
+            ? Number((await c.call('opendir', ROOT, ['u32', 0], ['u32', 0])).getBigUint64(0, true))
+            : fh;
         t.equal((await c.call(op, target, ['u64', handle], ['u32', 0], ['u32', 0])).byteLength, 0, op);
         if (isDir && handles) await c.call('releasedir', ROOT, ['u64', handle], ['u32', 0], ['u32', 0], ['u64', 0]);
       }
       await c.call('syncfs', ROOT, ['u64', 0]);
 
-      const seek = async (offset: number, whence: number) => Number((await c.call('lseek', node, ['u64', fh], ['u64', offset], ['u32', whence], ['u32', 0])).getBigUint64(0, true));
+      const seek = async (offset: number, whence: number) =>
+        Number(
+          (await c.call('lseek', node, ['u64', fh], ['u64', offset], ['u32', whence], ['u32', 0])).getBigUint64(
+            0,
+            true,
+          ),
+        );
       t.equal(await seek(0, 3), 0, 'SEEK_DATA');
       t.equal(await seek(0, 4), 10 + (1 << 20), 'SEEK_HOLE at the end');
       await fails(t, seek(1 << 22, 3), 'ENXIO', 'SEEK_DATA behind the end');
@@ -93,30 +152,78 @@ for (const handles of [false, true]) {
       await c.call('fallocate', node, ['u64', fh], ['u64', 0], ['u64', 1], ['u32', 1], ['u32', 0]);
       await c.call('fallocate', node, ['u64', fh], ['u64', 0], ['u64', 1], ['u32', 0x10], ['u32', 0]);
       t.equal((await c.getattr(node)).size, 2 << 20, 'KEEP_SIZE, ZERO_RANGE');
-      await fails(t, c.call('fallocate', node, ['u64', fh], ['u64', 0], ['u64', 1], ['u32', 8], ['u32', 0]), 'EOPNOTSUPP', 'COLLAPSE_RANGE');
+      await fails(
+        t,
+        c.call('fallocate', node, ['u64', fh], ['u64', 0], ['u64', 1], ['u32', 8], ['u32', 0]),
+        'EOPNOTSUPP',
+        'COLLAPSE_RANGE',
+      );
 
       const copy = await c.create(ROOT, 'copy');
       const nodeid = (BigInt(copy.node.hi) << 32n) | BigInt(copy.node.lo);
-      const copied = await c.call('copy_file_range', node, ['u64', fh], ['u64', 65536], ['u64', nodeid], ['u64', copy.fh], ['u64', 0], ['u64', 100000], ['u64', 0]);
+      const copied = await c.call(
+        'copy_file_range',
+        node,
+        ['u64', fh],
+        ['u64', 65536],
+        ['u64', nodeid],
+        ['u64', copy.fh],
+        ['u64', 0],
+        ['u64', 100000],
+        ['u64', 0],
+      );
       t.equal(copied.getUint32(0, true), 100000);
-      const copied64 = await c.call('copy_file_range_64', node, ['u64', fh], ['u64', 0], ['u64', nodeid], ['u64', copy.fh], ['u64', 100000], ['u64', 7], ['u64', 0]);
+      const copied64 = await c.call(
+        'copy_file_range_64',
+        node,
+        ['u64', fh],
+        ['u64', 0],
+        ['u64', nodeid],
+        ['u64', copy.fh],
+        ['u64', 100000],
+        ['u64', 7],
+        ['u64', 0],
+      );
       t.equal(Number(copied64.getBigUint64(0, true)), 7);
       t.ok((await c.read(copy.node, copy.fh, 0, 100000)).equals((await c.read(node, fh, 65536, 100000))));
       t.equal((await c.getattr(copy.node)).size, 100007);
-      if (handles) for (const [n, h] of [[node, fh], [copy.node, copy.fh]] as const) await c.call('release', n, ['u64', h], ['u32', 0], ['u32', 0], ['u64', 0]);
+      if (handles) {
+        for (const [n, h] of [
+          [node, fh],
+          [copy.node, copy.fh],
+        ] as const) {
+          await c.call('release', n, ['u64', h], ['u32', 0], ['u32', 0], ['u64', 0]);
+        }
+      }
     });
 
     t.test('attributes', async (t) => {
       const { node, fh } = await c.create(ROOT, 'attr', 0o100600);
-      const times = await c.setattr(node, F.FATTR_ATIME | F.FATTR_MTIME, { atime: -315619200, atimensec: 999999999, mtime: 2 ** 33, mtimensec: 5 });
-      t.match(times, { atime: -315619200, atimensec: 999999999, mtime: 2 ** 33, mtimensec: 5 }, 'before 1970 and after 2106');
+      const times = await c.setattr(node, F.FATTR_ATIME | F.FATTR_MTIME, {
+        atime: -315619200,
+        atimensec: 999999999,
+        mtime: 2 ** 33,
+        mtimensec: 5,
+      });
+      t.match(
+        times,
+        { atime: -315619200, atimensec: 999999999, mtime: 2 ** 33, mtimensec: 5 },
+        'before 1970 and after 2106',
+      );
       const half = await c.setattr(node, F.FATTR_MTIME, { mtime: 7 });
       t.match(half, { atime: -315619200, mtime: 7 }, 'one time alone');
       const now = await c.setattr(node, F.FATTR_ATIME | F.FATTR_ATIME_NOW | F.FATTR_MTIME | F.FATTR_MTIME_NOW, {});
       t.same([now.atime, now.mtime], [c.kernel.now().sec, c.kernel.now().sec], 'now');
       t.equal((await c.setattr(node, F.FATTR_MODE, { mode: 0o104755 })).mode, 0o104755);
-      t.match(await c.setattr(node, F.FATTR_UID | F.FATTR_GID, { uid: 12, gid: 4000000000 }), { uid: 12, gid: 4000000000 });
-      t.match(await c.setattr(node, F.FATTR_MODE | F.FATTR_UID, { uid: 13, mode: 0o102711 }), { uid: 13, gid: 4000000000, mode: 0o102711 }, 'owner first, then the mode');
+      t.match(await c.setattr(node, F.FATTR_UID | F.FATTR_GID, { uid: 12, gid: 4000000000 }), {
+        uid: 12,
+        gid: 4000000000,
+      });
+      t.match(
+        await c.setattr(node, F.FATTR_MODE | F.FATTR_UID, { uid: 13, mode: 0o102711 }),
+        { uid: 13, gid: 4000000000, mode: 0o102711 },
+        'owner first, then the mode',
+      );
       const statx = await c.call('statx', node, ['u32', 0], ['u32', 0], ['u64', 0], ['u32', 0], ['u32', 0xfff]);
       t.equal(statx.byteLength, 288);
       t.equal(statx.getUint16(32 + 28, true), 0o102711);
@@ -130,8 +237,12 @@ for (const handles of [false, true]) {
     t.test('directories', async (t) => {
       const dir = await c.mkdir(ROOT, 'many');
       const names = Array.from({ length: 100 }, (_, i) => `entry-${i}${'x'.repeat(i % 13)}`);
-      for (const name of names) await c.call('mknod', dir.node, ['u32', 0o100600], ['u32', 0], ['u32', 0], ['u32', 0], ['name', name]);
-      const fh = handles ? Number((await c.call('opendir', dir.node, ['u32', 0], ['u32', 0])).getBigUint64(0, true)) : 0;
+      for (const name of names) {
+        await c.call('mknod', dir.node, ['u32', 0o100600], ['u32', 0], ['u32', 0], ['u32', 0], ['name', name]);
+      }
+      const fh = handles
+        ? Number((await c.call('opendir', dir.node, ['u32', 0], ['u32', 0])).getBigUint64(0, true))
+        : 0;
       for (const plus of [false, true]) {
         for (const size of [plus ? 200 : 64, 1000, 4096, 1 << 20]) {
           const seen: string[] = [];
@@ -143,23 +254,45 @@ for (const handles of [false, true]) {
             seen.push(...part.map((entry) => entry.name));
             for (const { name, entry, ino } of part) {
               if (!plus) continue;
-              if (name === '.' || name === '..') t.equal(entry!.node.lo, 0);
-              else if (entry!.node.lo === 0 || entry!.attr.ino !== ino || (entry!.attr.mode & 0o777) !== 0o600) t.fail(`attributes of ${name}`);
+              if (name === '.' || name === '..') {
+                t.equal(entry!.node.lo, 0);
+              } else if (entry!.node.lo === 0 || entry!.attr.ino !== ino || (entry!.attr.mode & 0o777) !== 0o600) {
+                t.fail(`attributes of ${name}`);
+              }
             }
           }
-          t.same(seen.sort(), ['.', '..', ...names].sort(), `${plus ? 'with' : 'without'} attributes, ${size} bytes at a time`);
+          t.same(
+            seen.sort(),
+            ['.', '..', ...names].sort(),
+            `${plus ? 'with' : 'without'} attributes, ${size} bytes at a time`,
+          );
         }
       }
       // Two who read the same directory in turns.
       const first = await c.readdir(dir.node, fh, 0, 256);
       const whole = await c.readdir(dir.node, fh, 0, 1 << 20);
       const rest = await c.readdir(dir.node, fh, first.at(-1)!.off, 1 << 20);
-      t.same([...first, ...rest].map((entry) => entry.name), whole.map((entry) => entry.name), 'each from his own position');
+      t.same(
+        [...first, ...rest].map((entry) => entry.name),
+        whole.map((entry) => entry.name),
+        'each from his own position',
+      );
       // Two requests at once.
-      const both = await Promise.all([c.readdir(dir.node, fh, 0, 1 << 20), c.readdir(dir.node, fh, whole[50]!.off, 1 << 20)]);
-      if (!handles) t.same(both.map((list) => list.length), [whole.length, whole.length - 51], 'at the same time');
+      const both = await Promise.all([
+        c.readdir(dir.node, fh, 0, 1 << 20),
+        c.readdir(dir.node, fh, whole[50]!.off, 1 << 20),
+      ]);
+      if (!handles)
+        t.same(
+          both.map((list) => list.length),
+          [whole.length, whole.length - 51],
+          'at the same time',
+        );
       // Entries that go while one lists.
-      for (const { name } of whole.slice(0, 60)) if (!name.startsWith('.')) await c.call('unlink', dir.node, ['name', name]);
+      for (const { name } of whole.slice(0, 60))
+        if (!name.startsWith('.')) {
+          await c.call('unlink', dir.node, ['name', name]);
+        }
       const left = await c.readdir(dir.node, fh, whole[59]!.off, 1 << 20);
       t.same(left.map((entry) => entry.name), whole.slice(60).map((entry) => entry.name));
       if (handles) await c.call('releasedir', dir.node, ['u64', fh], ['u32', 0], ['u32', 0], ['u64', 0]);
@@ -175,17 +308,32 @@ for (const handles of [false, true]) {
       t.same((await c.lookup(b.node, 'g')).node, node);
       t.equal((await c.lookup(a.node, 'f')).node.lo, 0);
       await c.call('mknod', a.node, ['u32', 0o100600], ['u32', 0], ['u32', 0], ['u32', 0], ['name', 'f']);
-      await fails(t, c.call('rename2', a.node, ['u64', id], ['u32', 1], ['u32', 0], ['name', 'f'], ['name', 'g']), 'EEXIST', 'NOREPLACE');
+      await fails(
+        t,
+        c.call('rename2', a.node, ['u64', id], ['u32', 1], ['u32', 0], ['name', 'f'], ['name', 'g']),
+        'EEXIST',
+        'NOREPLACE',
+      );
       const f = (await c.lookup(a.node, 'f')).node;
       await c.call('rename2', a.node, ['u64', id], ['u32', 2], ['u32', 0], ['name', 'f'], ['name', 'g']);
       t.same([(await c.lookup(a.node, 'f')).node, (await c.lookup(b.node, 'g')).node], [node, f], 'EXCHANGE');
       await c.call('rename2', a.node, ['u64', id], ['u32', 2], ['u32', 0], ['name', 'f'], ['name', 'g']);
-      await fails(t, c.call('rename2', a.node, ['u64', id], ['u32', 8], ['u32', 0], ['name', 'f'], ['name', 'g']), 'EINVAL', 'a flag to come');
+      await fails(
+        t,
+        c.call('rename2', a.node, ['u64', id], ['u32', 8], ['u32', 0], ['name', 'f'], ['name', 'g']),
+        'EINVAL',
+        'a flag to come',
+      );
       await c.call('rename2', a.node, ['u64', id], ['u32', 0], ['u32', 0], ['name', 'f'], ['name', 'g']);
       t.equal((await c.getattr(node)).nlink, 0, 'what was replaced is there while the host knows it');
       await c.raw('forget', node, [['u64', 1]]);
       await fails(t, c.getattr(node), 'ESTALE', 'and not after');
-      await fails(t, c.call('rename', ROOT, ['u64', id], ['name', 'b'], ['name', 'x']), 'EINVAL', 'a directory below itself');
+      await fails(
+        t,
+        c.call('rename', ROOT, ['u64', id], ['name', 'b'], ['name', 'x']),
+        'EINVAL',
+        'a directory below itself',
+      );
     });
 
     t.test('removed files live while the host knows them', async (t) => {
@@ -199,7 +347,14 @@ for (const handles of [false, true]) {
       if (handles) await c.call('release', node, ['u64', fh], ['u32', 0], ['u32', 0], ['u64', 0]);
       const again = await c.create(ROOT, 'open');
       t.not(JSON.stringify(again.node), JSON.stringify(node), 'another file of the name is another node');
-      await c.raw('batch_forget', ROOT, [['u32', 2], ['u32', 0], ['u64', (BigInt(node.hi) << 32n) | BigInt(node.lo)], ['u64', 3], ['u64', 999999], ['u64', 1]]);
+      await c.raw('batch_forget', ROOT, [
+        ['u32', 2],
+        ['u32', 0],
+        ['u64', (BigInt(node.hi) << 32n) | BigInt(node.lo)],
+        ['u64', 3],
+        ['u64', 999999],
+        ['u64', 1],
+      ]);
       await fails(t, c.getattr(node), 'ESTALE', 'gone when forgotten');
       if (handles) await c.call('release', again.node, ['u64', again.fh], ['u32', 0], ['u32', 0], ['u64', 0]);
 
@@ -248,8 +403,10 @@ for (const handles of [false, true]) {
 
     t.test('extended attributes', async (t) => {
       const { node, fh } = await c.create(ROOT, 'xattr');
-      const set = (name: string, value: string, flags = 0) => c.call('setxattr', node, ['u32', value.length], ['u32', flags], ['name', name], ['bytes', Buffer.from(value)]);
-      const get = async (name: string, room: number) => await c.call('getxattr', node, ['u32', room], ['u32', 0], ['name', name]);
+      const set = (name: string, value: string, flags = 0) =>
+        c.call('setxattr', node, ['u32', value.length], ['u32', flags], ['name', name], ['bytes', Buffer.from(value)]);
+      const get = async (name: string, room: number) =>
+        await c.call('getxattr', node, ['u32', room], ['u32', 0], ['name', name]);
       await set('user.one', 'value');
       await set('user.two', '');
       t.equal((await get('user.one', 0)).getUint32(0, true), 5, 'the size');
@@ -259,8 +416,18 @@ for (const handles of [false, true]) {
       await fails(t, get('user.none', 0), 'ENODATA', 'not there');
       await fails(t, set('user.one', 'x', 1), 'EEXIST', 'XATTR_CREATE');
       await fails(t, set('user.three', 'x', 2), 'ENODATA', 'XATTR_REPLACE');
-      await fails(t, c.call('setxattr', node, ['u32', 65537], ['u32', 0], ['name', 'user.big'], ['bytes', Buffer.alloc(65537)]), 'E2BIG', 'too big');
-      await fails(t, c.call('setxattr', node, ['u32', 100], ['u32', 0], ['name', 'user.short'], ['bytes', Buffer.alloc(5)]), 'EINVAL', 'less than it says');
+      await fails(
+        t,
+        c.call('setxattr', node, ['u32', 65537], ['u32', 0], ['name', 'user.big'], ['bytes', Buffer.alloc(65537)]),
+        'E2BIG',
+        'too big',
+      );
+      await fails(
+        t,
+        c.call('setxattr', node, ['u32', 100], ['u32', 0], ['name', 'user.short'], ['bytes', Buffer.alloc(5)]),
+        'EINVAL',
+        'less than it says',
+      );
       await fails(t, get('security.capability', 0), 'ENODATA', 'what the host asks before each write');
       await set('security.capability', 'x');
       await set('trusted.x', 'x');
@@ -283,22 +450,55 @@ for (const handles of [false, true]) {
         const second = await c.open(node, 0o1001);
         t.equal((await c.getattr(node)).size, 0, 'O_TRUNC');
         await fails(t, c.read(node, second, 0, 1), 'EBADF', 'reading through what is open for writing');
-        for (const handle of [fh, second]) await c.call('release', node, ['u64', handle], ['u32', 0], ['u32', 0], ['u64', 0]);
+        for (const handle of [fh, second]) {
+          await c.call('release', node, ['u64', handle], ['u32', 0], ['u32', 0], ['u64', 0]);
+        }
         await fails(t, c.read(node, fh, 0, 1), 'EBADF', 'released');
         await fails(t, c.read(node, 0, 0, 1), 'EBADF', 'no handle');
         await fails(t, c.create(ROOT, 'opened', 0o100644, 0o302), 'EEXIST', 'O_EXCL');
       } else {
         await fails(t, c.open(node), 'ENOSYS', 'the host opens by itself');
-        await fails(t, c.call('create', ROOT, ['u32', 0o102], ['u32', 0o100644], ['u32', 0], ['u32', 0], ['name', 'other']), 'ENOSYS', 'and makes files by MKNOD');
+        await fails(
+          t,
+          c.call('create', ROOT, ['u32', 0o102], ['u32', 0o100644], ['u32', 0], ['u32', 0], ['name', 'other']),
+          'ENOSYS',
+          'and makes files by MKNOD',
+        );
         await fails(t, c.call('opendir', ROOT, ['u32', 0], ['u32', 0]), 'ENOSYS', 'directories too');
       }
-      await fails(t, c.call('flush', node, ['u64', fh], ['u32', 0], ['u32', 0], ['u64', 0]), 'ENOSYS', 'nothing to flush');
-      await fails(t, c.call('setlk', node, ['u64', fh], ['u64', 1], ['u64', 0], ['u64', 1], ['u32', 0], ['u32', 1], ['u32', 0], ['u32', 0]), 'ENOSYS', 'the host keeps locks');
+      await fails(
+        t,
+        c.call('flush', node, ['u64', fh], ['u32', 0], ['u32', 0], ['u64', 0]),
+        'ENOSYS',
+        'nothing to flush',
+      );
+      await fails(
+        t,
+        c.call(
+          'setlk',
+          node,
+          ['u64', fh],
+          ['u64', 1],
+          ['u64', 0],
+          ['u64', 1],
+          ['u32', 0],
+          ['u32', 1],
+          ['u32', 0],
+          ['u32', 0],
+        ),
+        'ENOSYS',
+        'the host keeps locks',
+      );
     });
 
     t.test('what there is not', async (t) => {
       await fails(t, c.call('bmap', ROOT, ['u64', 0], ['u32', 512], ['u32', 0]), 'ENOSYS', 'BMAP');
-      await fails(t, c.call('ioctl', ROOT, ['u64', 0], ['u32', 0], ['u32', 0], ['u64', 0], ['u32', 0], ['u32', 0]), 'ENOTTY', 'IOCTL');
+      await fails(
+        t,
+        c.call('ioctl', ROOT, ['u64', 0], ['u32', 0], ['u32', 0], ['u64', 0], ['u32', 0], ['u32', 0]),
+        'ENOTTY',
+        'IOCTL',
+      );
       await fails(t, c.call('poll', ROOT, ['u64', 0], ['u64', 0], ['u32', 0], ['u32', 0]), 'ENOSYS', 'POLL');
       await fails(t, c.call(48, ROOT), 'ENOSYS', 'SETUPMAPPING');
       await fails(t, c.call(4711, ROOT), 'ENOSYS', 'an opcode to come');
@@ -382,16 +582,46 @@ t.test('own permission checks, where the host makes none', async (t) => {
 t.test('locks kept here', async (t) => {
   const c = await Client.boot({ remote_locks: true });
   const { node, fh } = await c.create(ROOT, 'locked');
-  const lock = (op: 'getlk' | 'setlk' | 'setlkw', owner: number, type: number, start: bigint, end: bigint, flags = 0, unique = 1000) =>
-    c.raw(op, node, [['u64', fh], ['u64', owner], ['u64', start], ['u64', end], ['u32', type], ['u32', 77], ['u32', flags], ['u32', 0]], { unique });
+  const lock = (
+    op: 'getlk' | 'setlk' | 'setlkw',
+    owner: number,
+    type: number,
+    start: bigint,
+    end: bigint,
+    flags = 0,
+    unique = 1000,
+  ) =>
+    c.raw(
+      op,
+      node,
+      [
+        ['u64', fh],
+        ['u64', owner],
+        ['u64', start],
+        ['u64', end],
+        ['u32', type],
+        ['u32', 77],
+        ['u32', flags],
+        ['u32', 0],
+      ],
+      { unique },
+    );
   const MAX = 0x7fffffffffffffffn;
   await lock('setlk', 1, 1, 0n, 99n);
   await fails(t, lock('setlk', 2, 0, 50n, 60n), 'EAGAIN', 'a conflict');
   const held = (await lock('getlk', 2, 0, 50n, 60n))!;
-  t.same([held.getBigUint64(0, true), held.getBigUint64(8, true), held.getUint32(16, true), held.getUint32(20, true)], [0n, 99n, 1, 77], 'who holds it');
+  t.same(
+    [held.getBigUint64(0, true), held.getBigUint64(8, true), held.getUint32(16, true), held.getUint32(20, true)],
+    [0n, 99n, 1, 77],
+    'who holds it',
+  );
   t.equal((await lock('getlk', 2, 1, 100n, MAX))!.getUint32(16, true), 2, 'nobody');
   await lock('setlk', 2, 1, 100n, MAX);
-  t.equal((await lock('getlk', 1, 1, 200n, 201n))!.getBigUint64(8, true), MAX, 'to the end of the file, however it grows');
+  t.equal(
+    (await lock('getlk', 1, 1, 200n, 201n))!.getBigUint64(8, true),
+    MAX,
+    'to the end of the file, however it grows',
+  );
 
   let granted = false;
   const waiting = lock('setlkw', 2, 1, 0n, 9n, 0, 5000).then(() => (granted = true));

@@ -1,4 +1,7 @@
-/** What a dead server had read, on a host that does not send it again: this process is the server, and a child uses the mount. */
+/**
+ * What a dead server had read, on a host that does not send it again: this process is the server, and a child uses the
+ * mount.
+ */
 import { spawn } from 'node:child_process';
 import * as fs from 'node:fs';
 import { createInterface } from 'node:readline';
@@ -43,7 +46,11 @@ interface Request {
 async function request(fd: number, into: Buffer): Promise<Request> {
   const { bytesRead } = await read(fd, into, 0, into.length, null);
   const { opcode, unique, SIZEOF } = fuse_in_header;
-  return { opcode: into.readUInt32LE(opcode), unique: into.readBigUInt64LE(unique), name: into.toString('latin1', SIZEOF, bytesRead - 1) };
+  return {
+    opcode: into.readUInt32LE(opcode),
+    unique: into.readBigUInt64LE(unique),
+    name: into.toString('latin1', SIZEOF, bytesRead - 1),
+  };
 }
 
 function answer(fd: number, { unique }: Request, error: number, payload = Buffer.alloc(0)): void {
@@ -54,27 +61,39 @@ function answer(fd: number, { unique }: Request, error: number, payload = Buffer
   fs.writeSync(fd, Buffer.concat([out, payload]));
 }
 
-t.test('requests in the hands of a dead server end with EIO, noted or not, however long they have waited', { skip: whyNoMounts() }, async (t) => {
-  const dir = folder();
-  const fuse = openDevFuse();
-  const { device } = mountAsSuperuser(fuse, { mountpoint: dir, source: 'in-flight', readonly: true, suid: false, dev: false, exec: false, allow_other: true, default_permissions: false });
-  t.teardown(() => {
-    abortConnection(device);
-    unmount(device, { lazy: true });
-    for (const fd of [fuse, clone]) fs.closeSync(fd);
-    fs.rmdirSync(dir);
-  });
-  const into = Buffer.alloc(1 << 20);
-  const init = Buffer.alloc(fuse_init_out.SIZEOF);
-  init.writeUInt32LE(7, fuse_init_out.major);
-  init.writeUInt32LE(31, fuse_init_out.minor);
-  init.writeUInt32LE(4096, fuse_init_out.max_write);
-  init.writeUInt32LE(FUSE_PARALLEL_DIROPS, fuse_init_out.flags);
-  const first = await request(fuse, into);
-  t.equal(first.opcode, FUSE_INIT);
-  answer(fuse, first, 0, init);
-  const clone = openDevFuse();
-  libc()!.cloneFuse(clone, fuse);
+t.test(
+  'requests in the hands of a dead server end with EIO, noted or not, however long they have waited',
+  { skip: whyNoMounts() },
+  async (t) => {
+    const dir = folder();
+    const fuse = openDevFuse();
+    const { device } = mountAsSuperuser(fuse, {
+      mountpoint: dir,
+      source: 'in-flight',
+      readonly: true,
+      suid: false,
+      dev: false,
+      exec: false,
+      allow_other: true,
+      default_permissions: false,
+    });
+    t.teardown(() => {
+      abortConnection(device);
+      unmount(device, { lazy: true });
+      for (const fd of [fuse, clone]) fs.closeSync(fd);
+      fs.rmdirSync(dir);
+    });
+    const into = Buffer.alloc(1 << 20);
+    const init = Buffer.alloc(fuse_init_out.SIZEOF);
+    init.writeUInt32LE(7, fuse_init_out.major);
+    init.writeUInt32LE(31, fuse_init_out.minor);
+    init.writeUInt32LE(4096, fuse_init_out.max_write);
+    init.writeUInt32LE(FUSE_PARALLEL_DIROPS, fuse_init_out.flags);
+    const first = await request(fuse, into);
+    t.equal(first.opcode, FUSE_INIT);
+    answer(fuse, first, 0, init);
+    const clone = openDevFuse();
+    libc()!.cloneFuse(clone, fuse);
 
   const child = spawn(process.execPath, ['-e', CHILD, dir], { stdio: ['ignore', 'pipe', 'inherit'] });
   const lines = createInterface(child.stdout);
@@ -89,7 +108,8 @@ t.test('requests in the hands of a dead server end with EIO, noted or not, howev
   const [old, last] = ['old', 'new'].map((name) => waiting.get(name)!) as [bigint, bigint];
   t.ok(last - old >= 2n * BigInt(BETWEEN), `${last - old} numbers lie between them`);
 
-  // Noted are the one that has waited for long, and the one before the last: the server died with the last one in its hands.
+  // Noted are the one that has waited for long, and the one before the last: the server died with the last one in its
+  // hands.
   const memory = MemoryFile.make()!;
   const words = new Uint32Array(STATE_WORDS);
   words[W.agreed] = 1;

@@ -10,12 +10,15 @@ import { sleep, until, whyNoMounts } from './fixtures/mounted.js';
 
 const skip = whyNoMounts();
 
-t.test('room for a large file is reserved while others get on, and whoever asked for it can be stopped', { skip }, async (t) => {
-  const m = await mortal({ watchdog_s: 1 }, {}, 4 * 2 ** 30);
-  const file = path.join(m.dir, 'large');
-  fs.writeFileSync(path.join(m.dir, 'small'), 'content');
-  const reserve = () => spawn('fallocate', ['-l', `${3 * 2 ** 30}`, file], { stdio: 'ignore' });
-  const ending = (child: ChildProcess) => once(child, 'exit') as Promise<[number | null, string | null]>;
+t.test(
+  'room for a large file is reserved while others get on, and whoever asked for it can be stopped',
+  { skip },
+  async (t) => {
+    const m = await mortal({ watchdog_s: 1 }, {}, 4 * 2 ** 30);
+    const file = path.join(m.dir, 'large');
+    fs.writeFileSync(path.join(m.dir, 'small'), 'content');
+    const reserve = () => spawn('fallocate', ['-l', `${3 * 2 ** 30}`, file], { stdio: 'ignore' });
+    const ending = (child: ChildProcess) => once(child, 'exit') as Promise<[number | null, string | null]>;
 
   const first = reserve();
   const firstEnd = ending(first);

@@ -2,7 +2,12 @@ import t from 'tap';
 import { Lookout } from '../../src/fuse/channel/lookout.js';
 
 /** Looks taken by `reads` reads when a request is there at look number `when` (from 1 on) of each; 0: never. */
-function looks(lookout: { watch(fd: number, bytes: number): void }, asked: { count: number; at: number }, reads: number, when: number): number {
+function looks(
+  lookout: { watch(fd: number, bytes: number): void },
+  asked: { count: number; at: number },
+  reads: number,
+  when: number,
+): number {
   const before = asked.count;
   for (let i = 0; i < reads; i++) {
     asked.at = when === 0 ? Infinity : asked.count + when;

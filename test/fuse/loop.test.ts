@@ -11,7 +11,10 @@ import { FakeTransport } from './fixtures/transport.js';
 
 const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
-function start(dispatch: Dispatch, options: Partial<LoopOptions> = {}): { transport: FakeTransport; loop: Loop; end: Promise<void>; bugs: unknown[] } {
+function start(
+  dispatch: Dispatch,
+  options: Partial<LoopOptions> = {},
+): { transport: FakeTransport; loop: Loop; end: Promise<void>; bugs: unknown[] } {
   const transport = new FakeTransport();
   const bugs: unknown[] = [];
   const loop = new Loop({ transport, dispatch, max_write: 65536, onBug: (error) => bugs.push(error), ...options });
@@ -20,7 +23,16 @@ function start(dispatch: Dispatch, options: Partial<LoopOptions> = {}): { transp
 
 const getattr = (unique: number) => requestBytes('getattr', { unique }, [['u32', 0], ['u32', 0], ['u64', 0]]);
 const write = (unique: number, data: string) =>
-  requestBytes('write', { unique }, [['u64', 1], ['u64', 0], ['u32', data.length], ['u32', 0], ['u64', 0], ['u32', 0], ['u32', 0], ['bytes', Buffer.from(data)]]);
+  requestBytes('write', { unique }, [
+    ['u64', 1],
+    ['u64', 0],
+    ['u32', data.length],
+    ['u32', 0],
+    ['u64', 0],
+    ['u32', 0],
+    ['u32', 0],
+    ['bytes', Buffer.from(data)],
+  ]);
 
 async function until(t: Test, what: string, condition: () => boolean): Promise<void> {
   for (let i = 0; i < 2000 && !condition(); i++) await sleep(1);
@@ -43,7 +55,11 @@ t.test('operations that need microtasks only are served without a turn of the ev
   for (let i = 1; i <= 500; i++) transport.push(getattr(2 * i));
   await until(t, 'all are answered', () => transport.replies.length === 500);
   counting = false;
-  t.same(transport.replies.map((reply) => reply.unique), Array.from({ length: 500 }, (_, i) => 2 * (i + 1)), 'in their order');
+  t.same(
+    transport.replies.map((reply) => reply.unique),
+    Array.from({ length: 500 }, (_, i) => 2 * (i + 1)),
+    'in their order',
+  );
   t.ok(transport.replies.every((reply) => reply.error === 0 && reply.payload.readUInt32LE(0) === reply.unique));
   t.equal(transport.asynchronous, 0, 'every read was a blocking one');
   t.ok(turns < 50, `${turns} turns of the event loop`);
@@ -99,7 +115,9 @@ t.test('what a sleeping WRITE writes is not overwritten by later requests', asyn
 
 t.test('so many writes asleep stop the reading, and it goes on when they wake', async (t) => {
   const waiting: (() => void)[] = [];
-  const { transport, end } = start((m) => (m.opcode === 16 ? new Promise<number>((resolve) => waiting.push(() => resolve(0))) : 0));
+  const { transport, end } = start((m) =>
+    m.opcode === 16 ? new Promise<number>((resolve) => waiting.push(() => resolve(0))) : 0,
+  );
   for (let i = 1; i <= 40; i++) transport.push(write(2 * i, 'x'));
   await sleep(50);
   t.equal(waiting.length, 32);
@@ -115,36 +133,51 @@ t.test('so many writes asleep stop the reading, and it goes on when they wake', 
   await end;
 });
 
-t.test('an operation that waits for another request does not keep the loop from blocking, and is answered at once when woken', async (t) => {
-  let wake: (() => void) | undefined;
-  const { transport, end, loop } = start((m) => {
-    if (m.opcode === 33) {
-      m.parked = true;
-      return new Promise<number>((resolve) => (wake = () => resolve(0)));
-    }
-    if (m.uniqueLo === 6) {
-      wake!();
-      return Promise.resolve(0);
-    }
-    return 0;
-  });
-  const lock = requestBytes('setlkw', { unique: 2 }, [['u64', 1], ['u64', 7n], ['u64', 0], ['u64', 10], ['u32', 1], ['u32', 1], ['u32', 0], ['u32', 0]]);
-  transport.push(lock, getattr(4));
-  await until(t, 'the second is answered', () => transport.replies.length === 1);
-  t.equal(loop.waiting, 1);
-  t.equal(transport.asynchronous, 0, 'with blocking reads');
-  transport.push(getattr(6));
-  let answeredAtBlock = 0;
-  transport.onBlock = () => {
-    if (transport.requests.length === 0 && answeredAtBlock === 0 && transport.replies.length > 1) answeredAtBlock = transport.replies.length;
-    return true;
-  };
-  await until(t, 'both are answered', () => transport.replies.length === 3);
-  t.equal(answeredAtBlock, 3, 'before the thread blocks again');
-  t.equal(loop.waiting, 0);
-  transport.close();
-  await end;
-});
+t.test(
+  'an operation that waits for another request does not keep the loop from blocking, and is answered at once when ' +
+    'woken',
+  async (t) => {
+    let wake: (() => void) | undefined;
+    const { transport, end, loop } = start((m) => {
+      if (m.opcode === 33) {
+        m.parked = true;
+        return new Promise<number>((resolve) => (wake = () => resolve(0)));
+      }
+      if (m.uniqueLo === 6) {
+        wake!();
+        return Promise.resolve(0);
+      }
+      return 0;
+    });
+    const lock = requestBytes('setlkw', { unique: 2 }, [
+      ['u64', 1],
+      ['u64', 7n],
+      ['u64', 0],
+      ['u64', 10],
+      ['u32', 1],
+      ['u32', 1],
+      ['u32', 0],
+      ['u32', 0],
+    ]);
+    transport.push(lock, getattr(4));
+    await until(t, 'the second is answered', () => transport.replies.length === 1);
+    t.equal(loop.waiting, 1);
+    t.equal(transport.asynchronous, 0, 'with blocking reads');
+    transport.push(getattr(6));
+    let answeredAtBlock = 0;
+    transport.onBlock = () => {
+      if (transport.requests.length === 0 && answeredAtBlock === 0 && transport.replies.length > 1) {
+        answeredAtBlock = transport.replies.length;
+      }
+      return true;
+    };
+    await until(t, 'both are answered', () => transport.replies.length === 3);
+    t.equal(answeredAtBlock, 3, 'before the thread blocks again');
+    t.equal(loop.waiting, 0);
+    transport.close();
+    await end;
+  },
+);
 
 t.test('INTERRUPT cancels the one that waits', async (t) => {
   const { transport, end, loop } = start((m) => {
@@ -155,10 +188,23 @@ t.test('INTERRUPT cancels the one that waits', async (t) => {
     m.parked = true;
     return new Promise<number>((_, reject) => (m.cancel = () => reject(errno(E.EINTR))));
   });
-  const lock = (unique: number) => requestBytes('setlkw', { unique }, [['u64', 1], ['u64', 7n], ['u64', 0], ['u64', 10], ['u32', 1], ['u32', 1], ['u32', 0], ['u32', 0]]);
+  const lock = (unique: number) =>
+    requestBytes('setlkw', { unique }, [
+      ['u64', 1],
+      ['u64', 7n],
+      ['u64', 0],
+      ['u64', 10],
+      ['u32', 1],
+      ['u32', 1],
+      ['u32', 0],
+      ['u32', 0],
+    ]);
   transport.push(lock(2), lock(4));
   await until(t, 'both wait', () => loop.waiting === 2);
-  transport.push(requestBytes('interrupt', { unique: 5 }, [['u64', 4]]), requestBytes('interrupt', { unique: 7 }, [['u64', 999]]));
+  transport.push(
+    requestBytes('interrupt', { unique: 5 }, [['u64', 4]]),
+    requestBytes('interrupt', { unique: 7 }, [['u64', 999]]),
+  );
   await until(t, 'one is answered', () => transport.replies.length === 1);
   t.match(transport.replies[0], { unique: 4, error: -L.EINTR });
   transport.close();
@@ -179,8 +225,15 @@ t.test('failures', async (t) => {
   });
   transport.push(...[2, 4, 6, 8, 10, 12].map(getattr));
   await until(t, 'all are answered', () => transport.replies.length === 6);
-  t.same(transport.replies.map((reply) => reply.error), [-L.ENOTEMPTY, -L.EAGAIN, -L.EIO, -L.EIO, -L.EIO, 0]);
-  t.same(bugs.map((bug) => (bug as Error).message), ['a bug', 'another'], 'what is no errno is reported, an I/O error is none');
+  t.same(
+    transport.replies.map((reply) => reply.error),
+    [-L.ENOTEMPTY, -L.EAGAIN, -L.EIO, -L.EIO, -L.EIO, 0],
+  );
+  t.same(
+    bugs.map((bug) => (bug as Error).message),
+    ['a bug', 'another'],
+    'what is no errno is reported, an I/O error is none',
+  );
   transport.close();
   await end;
 });
@@ -197,7 +250,11 @@ t.test('replies that the host does not take', async (t) => {
   transport.push(getattr(2), getattr(4), getattr(6));
   await until(t, 'all are answered', () => transport.replies.length === 3);
   t.same(undone, [4, 6]);
-  t.match(transport.replies[2], { unique: 6, error: -L.EIO }, 'a malformed reply becomes an error: nobody waits for ever');
+  t.match(
+    transport.replies[2],
+    { unique: 6, error: -L.EIO },
+    'a malformed reply becomes an error: nobody waits for ever',
+  );
   t.equal(bugs.length, 1);
   transport.close();
   await end;
@@ -209,7 +266,14 @@ t.test('what wants no reply gets none; what is no request is passed over', async
     served++;
     return NO_REPLY;
   });
-  transport.push(new Uint8Array(10), requestBytes('forget', { unique: 2 }, [['u64', 1]]), requestBytes('getattr', { unique: 0 }, [['u64', 0], ['u64', 0]]));
+  transport.push(
+    new Uint8Array(10),
+    requestBytes('forget', { unique: 2 }, [['u64', 1]]),
+    requestBytes('getattr', { unique: 0 }, [
+      ['u64', 0],
+      ['u64', 0],
+    ]),
+  );
   await until(t, 'two are served', () => served === 2);
   transport.close();
   await end;
@@ -282,11 +346,19 @@ t.test('without somebody to interrupt reads the thread never blocks', async (t) 
 t.test('onModified is told of operations that change the volume; the trace of all', async (t) => {
   const lines: string[] = [];
   let modified = 0;
-  const { transport, end } = start(() => 0, { trace: new Trace((line) => lines.push(line)), onModified: () => modified++ });
+  const { transport, end } = start(() => 0, {
+    trace: new Trace((line) => lines.push(line)),
+    onModified: () => modified++,
+  });
   transport.push(getattr(2), write(4, 'x'));
   await until(t, 'served', () => transport.replies.length === 2);
   t.equal(modified, 1);
-  t.match(lines, [/^rx 2 GETATTR node 1/, /^tx 2 GETATTR .* us\)$/, /^rx 4 WRITE node 1 fh 1 1 bytes at 0/, /^tx 4 WRITE/]);
+  t.match(lines, [
+    /^rx 2 GETATTR node 1/,
+    /^tx 2 GETATTR .* us\)$/,
+    /^rx 4 WRITE node 1 fh 1 1 bytes at 0/,
+    /^tx 4 WRITE/,
+  ]);
   transport.close();
   await end;
 });

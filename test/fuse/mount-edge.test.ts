@@ -29,9 +29,23 @@ t.test('names that are hard to mount', { skip }, async (t) => {
 });
 
 t.test('mount options reach the host', { skip }, async (t) => {
-  const m = await mountFixture({}, { suid: false, dev: false, exec: false, noatime: true, readonly: true, max_read: 65536 });
+  const m = await mountFixture(
+    {},
+    { suid: false, dev: false, exec: false, noatime: true, readonly: true, max_read: 65536 },
+  );
   const options = topMount(readMountinfo(), m.dir)!.options.split(',');
-  for (const option of ['ro', 'nosuid', 'nodev', 'noexec', 'noatime', 'default_permissions', 'allow_other', 'max_read=65536']) t.ok(options.includes(option), option);
+  for (const option of [
+    'ro',
+    'nosuid',
+    'nodev',
+    'noexec',
+    'noatime',
+    'default_permissions',
+    'allow_other',
+    'max_read=65536',
+  ]) {
+    t.ok(options.includes(option), option);
+  }
   t.throws(() => fs.writeFileSync(path.join(m.dir, 'x'), ''), { code: 'EROFS' });
   await m.end();
 });
@@ -46,10 +60,18 @@ t.test('a volume that turns out to be read-only is mounted so', { skip }, async 
 t.test('what cannot be mounted says why, in one line, and leaves nothing behind', { skip }, async (t) => {
   const source = `unmountable-${process.pid}`;
   const base = folder();
-  t.match(await failure(mountFixture({}, { source, mountpoint: path.join(base, 'missing') })), { message: /does not exist/, code: 'ENOENT' });
+  t.match(await failure(mountFixture({}, { source, mountpoint: path.join(base, 'missing') })), {
+    message: /does not exist/,
+    code: 'ENOENT',
+  });
   fs.writeFileSync(path.join(base, 'file'), '');
-  t.match(await failure(mountFixture({}, { source, mountpoint: path.join(base, 'file') })), { message: /is not a directory/, code: 'ENOTDIR' });
-  t.match(await failure(mountFixture({ fail: 'no such volume: try another' }, { source })), { message: 'no such volume: try another' });
+  t.match(await failure(mountFixture({}, { source, mountpoint: path.join(base, 'file') })), {
+    message: /is not a directory/,
+    code: 'ENOTDIR',
+  });
+  t.match(await failure(mountFixture({ fail: 'no such volume: try another' }, { source })), {
+    message: 'no such volume: try another',
+  });
   t.match(await failure(mountFixture({ fstype: 'nofs' as 'tmpfs' }, { source })), { message: /^[^\n]+$/ }, 'no driver');
   const m = await mountFixture();
   t.match(await failure(mountFixture({}, { source, mountpoint: m.dir })), { message: /busy.*already/, code: 'EBUSY' });
@@ -63,7 +85,10 @@ t.test('unmounting never takes another mount', { skip }, async (t) => {
   const { device } = m;
   const server = m.server();
   execFileSync('mount', ['-t', 'tmpfs', 'on-top', m.dir]);
-  t.match(await failure(Promise.resolve().then(() => unmount(device))), { message: /covered by another mount \(on-top/, code: 'EBUSY' });
+  t.match(await failure(Promise.resolve().then(() => unmount(device))), {
+    message: /covered by another mount \(on-top/,
+    code: 'EBUSY',
+  });
   t.equal(topMount(readMountinfo(), m.dir)!.source, 'on-top', 'it is still there');
   execFileSync('umount', [m.dir]);
   unmount(device);

@@ -27,7 +27,12 @@ t.test('locks that the kernel keeps', { skip }, async (t) => {
   await sleep(50);
   waiter.kill('SIGKILL');
   victim.kill('SIGKILL'); // its child still has the descriptor
-  execFileSync('sh', ['-c', 'for p in /proc/[0-9]*; do if [ "$(readlink $p/cwd)" = "$1" ]; then kill -9 ${p#/proc/}; fi; done', 'sh', m.dir]);
+  execFileSync('sh', [
+    '-c',
+    'for p in /proc/[0-9]*; do if [ "$(readlink $p/cwd)" = "$1" ]; then kill -9 ${p#/proc/}; fi; done',
+    'sh',
+    m.dir,
+  ]);
   await sleep(50);
   sh('flock -w 3 lock true', m.dir);
   t.pass('locks of killed processes are dropped');

@@ -96,19 +96,24 @@ t.test('the connection is aborted', { skip }, async (t) => {
   await m.end();
 });
 
-t.test('what has to be written is written although nobody asks for anything, and then there is rest', { skip }, async (t) => {
-  const m = await mountFixture({ syncer_ms: 1500 });
-  fs.writeFileSync(path.join(m.dir, 'x'), 'x');
-  t.notOk(m.record().includes('synced'));
-  t.ok(await until(() => m.record().includes('synced')), 'the syncer ran');
-  await sleep(1200); // the last tick finds nothing to do
-  const switches = () => /^voluntary_ctxt_switches:\s*(\d+)/m.exec(fs.readFileSync(`/proc/${m.server()}/status`, 'latin1'))![1];
-  const before = switches();
-  await sleep(1500);
-  t.equal(switches(), before, 'an idle server does not wake up');
-  t.equal(fs.readFileSync(path.join(m.dir, 'x'), 'utf8'), 'x');
-  await m.end();
-});
+t.test(
+  'what has to be written is written although nobody asks for anything, and then there is rest',
+  { skip },
+  async (t) => {
+    const m = await mountFixture({ syncer_ms: 1500 });
+    fs.writeFileSync(path.join(m.dir, 'x'), 'x');
+    t.notOk(m.record().includes('synced'));
+    t.ok(await until(() => m.record().includes('synced')), 'the syncer ran');
+    await sleep(1200); // the last tick finds nothing to do
+    const switches = () =>
+      /^voluntary_ctxt_switches:\s*(\d+)/m.exec(fs.readFileSync(`/proc/${m.server()}/status`, 'latin1'))![1];
+    const before = switches();
+    await sleep(1500);
+    t.equal(switches(), before, 'an idle server does not wake up');
+    t.equal(fs.readFileSync(path.join(m.dir, 'x'), 'utf8'), 'x');
+    await m.end();
+  },
+);
 
 t.test('a bind mount is the same mount', { skip }, async (t) => {
   const m = await mountFixture();

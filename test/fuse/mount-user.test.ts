@@ -5,7 +5,11 @@ import t from 'tap';
 import { whyNoMounts } from './fixtures/mounted.js';
 
 const NOBODY = '65534';
-const skip = whyNoMounts() || (['/usr/bin/fusermount3', '/bin/fusermount3', '/usr/bin/setpriv', '/usr/bin/unshare'].filter(existsSync).length < 3 ? 'fusermount3, setpriv or unshare is missing' : false);
+const skip =
+  whyNoMounts() ||
+  (['/usr/bin/fusermount3', '/bin/fusermount3', '/usr/bin/setpriv', '/usr/bin/unshare'].filter(existsSync).length < 3
+    ? 'fusermount3, setpriv or unshare is missing'
+    : false);
 
 /**
  * Runs a program as nobody in a mount namespace of its own, in which /dev/fuse is open to all, as udev makes it on a
@@ -17,19 +21,47 @@ function asNobody(args: readonly string[], prepare = ''): { status: number | nul
     mount -t tmpfs rumpfuse-test /mnt && mknod -m 666 /mnt/fuse c 10 229 && mount --bind /mnt/fuse /dev/fuse
     ${prepare}
     exec setpriv --reuid ${NOBODY} --regid ${NOBODY} --clear-groups --inh-caps=-all -- "$@"`;
-  return spawnSync('unshare', ['-m', 'sh', '-c', script, 'sh', ...args], { encoding: 'utf8', timeout: 900_000, env: { ...process.env, HOME: '/tmp' } });
+  return spawnSync('unshare', ['-m', 'sh', '-c', script, 'sh', ...args], {
+    encoding: 'utf8',
+    timeout: 900_000,
+    env: { ...process.env, HOME: '/tmp' },
+  });
 }
 
 function run(args: object = {}, host: object = {}, how = '', prepare = ''): Record<string, unknown> {
-  const { status, stdout, stderr } = asNobody([process.execPath, fileURLToPath(new URL('./fixtures/user.js', import.meta.url)), JSON.stringify(args), JSON.stringify(host), how], prepare);
+  const { status, stdout, stderr } = asNobody(
+    [
+      process.execPath,
+      fileURLToPath(new URL('./fixtures/user.js', import.meta.url)),
+      JSON.stringify(args),
+      JSON.stringify(host),
+      how,
+    ],
+    prepare,
+  );
   if (status !== 0) return { status, stderr };
   return JSON.parse(stdout) as Record<string, unknown>;
 }
 
 t.test('an ordinary user mounts, works and unmounts', { skip }, (t) => {
   const seen = run();
-  t.match(seen, { uid: 65534, fstype: 'fuse.rumpfuse', source: '/a,b\\c d', content: 'content', owner: 65534, ended: true, mounted: false, readonly: false }, JSON.stringify(seen));
-  for (const option of ['nosuid', 'nodev', 'user_id=65534', 'default_permissions']) t.ok((seen['options'] as string[]).includes(option), option);
+  t.match(
+    seen,
+    {
+      uid: 65534,
+      fstype: 'fuse.rumpfuse',
+      source: '/a,b\\c d',
+      content: 'content',
+      owner: 65534,
+      ended: true,
+      mounted: false,
+      readonly: false,
+    },
+    JSON.stringify(seen),
+  );
+  for (const option of ['nosuid', 'nodev', 'user_id=65534', 'default_permissions']) {
+    t.ok((seen['options'] as string[]).includes(option), option);
+  }
   t.notOk((seen['options'] as string[]).includes('allow_other'));
   t.same(seen['record'], ['open', 'closed']);
   t.end();
@@ -66,18 +98,38 @@ t.test('the server of an ordinary user dies, and his mount goes on', { skip }, (
     "$0" umount m
     "$0" fsck img | tail -n 1
     rm -rf "$PWD"`;
-  const { stdout, stderr } = asNobody(['sh', '-c', script, fileURLToPath(new URL('../../../bin/rumpfuse', import.meta.url))]);
+  const { stdout, stderr } = asNobody([
+    'sh',
+    '-c',
+    script,
+    fileURLToPath(new URL('../../../bin/rumpfuse', import.meta.url)),
+  ]);
   t.equal(stdout, 'content 1\ncontent 2\ncontent 3\nbefore\nd1\nd2\nd3\nimg: clean\n', stderr);
   t.match(stderr, /warning: the file system server of .* died \(SIGKILL\); another one goes on/);
   t.end();
 });
 
 t.test('what is not permitted says why', { skip }, (t) => {
-  t.match(run({}, { allow_other: true }, '', 'echo > /mnt/fuse.conf; mount --bind /mnt/fuse.conf /etc/fuse.conf'), { stderr: /user_allow_other into \/etc\/fuse\.conf/ });
-  const allowed = run({}, { allow_other: true }, '', 'echo user_allow_other > /mnt/fuse.conf; mount --bind /mnt/fuse.conf /etc/fuse.conf');
+  t.match(run({}, { allow_other: true }, '', 'echo > /mnt/fuse.conf; mount --bind /mnt/fuse.conf /etc/fuse.conf'), {
+    stderr: /user_allow_other into \/etc\/fuse\.conf/,
+  });
+  const allowed = run(
+    {},
+    { allow_other: true },
+    '',
+    'echo user_allow_other > /mnt/fuse.conf; mount --bind /mnt/fuse.conf /etc/fuse.conf',
+  );
   t.ok((allowed['options'] as string[] | undefined)?.includes('allow_other'), 'allow_other where root allows it');
-  t.match(run({}, {}, '', 'umount /dev/fuse; mknod -m 600 /mnt/closed c 10 229; mount --bind /mnt/closed /dev/fuse'), { stderr: /no permission to open \/dev\/fuse/ });
-  t.match(run({}, { mountpoint: '/usr' }), { stderr: /cannot mount on \/usr: fusermount3?: / }, 'somebody else\'s directory');
-  t.match(run({}, {}, '', 'mkdir /mnt/bin; ln -s $(command -v setpriv) /mnt/bin/setpriv; export PATH=/mnt/bin'), { stderr: /fusermount3 is missing/ });
+  t.match(run({}, {}, '', 'umount /dev/fuse; mknod -m 600 /mnt/closed c 10 229; mount --bind /mnt/closed /dev/fuse'), {
+    stderr: /no permission to open \/dev\/fuse/,
+  });
+  t.match(
+    run({}, { mountpoint: '/usr' }),
+    { stderr: /cannot mount on \/usr: fusermount3?: / },
+    "somebody else's directory",
+  );
+  t.match(run({}, {}, '', 'mkdir /mnt/bin; ln -s $(command -v setpriv) /mnt/bin/setpriv; export PATH=/mnt/bin'), {
+    stderr: /fusermount3 is missing/,
+  });
   t.end();
 });

@@ -23,8 +23,24 @@ t.test('every errno of the kernel has one of the host', (t) => {
 });
 
 t.test('values are those of this host', { skip: process.platform === 'linux' ? false : 'not Linux' }, (t) => {
-  for (const [name, value] of Object.entries(constants.errno)) if (name in L) t.equal(L[name as keyof typeof L], value, name);
-  for (const name of ['O_WRONLY', 'O_RDWR', 'O_CREAT', 'O_EXCL', 'O_TRUNC', 'O_APPEND', 'O_NONBLOCK', 'O_DSYNC', 'O_SYNC', 'O_DIRECTORY', 'O_NOFOLLOW', 'O_DIRECT'] as const) {
+  for (const [name, value] of Object.entries(constants.errno))
+    if (name in L) {
+      t.equal(L[name as keyof typeof L], value, name);
+    }
+  for (const name of [
+    'O_WRONLY',
+    'O_RDWR',
+    'O_CREAT',
+    'O_EXCL',
+    'O_TRUNC',
+    'O_APPEND',
+    'O_NONBLOCK',
+    'O_DSYNC',
+    'O_SYNC',
+    'O_DIRECTORY',
+    'O_NOFOLLOW',
+    'O_DIRECT',
+  ] as const) {
     t.equal(H[name], fsConstants[name as keyof typeof fsConstants], name);
   }
   t.end();
@@ -37,7 +53,11 @@ t.test('open flags', (t) => {
   t.equal(H.openFlags(H.O_SYNC), K.O_SYNC);
   t.equal(H.openFlags(H.O_DSYNC), K.O_DSYNC);
   t.equal(H.openFlags(H.O_DIRECTORY | H.O_NOFOLLOW | H.O_NONBLOCK), K.O_DIRECTORY | K.O_NOFOLLOW | K.O_NONBLOCK);
-  t.equal(H.openFlags(0o1000000 | 0o2000000 | 0o10000000 | 0o100000 | 0o400), 0, 'O_NOATIME, O_CLOEXEC, O_PATH, O_LARGEFILE, O_NOCTTY say nothing here');
+  t.equal(
+    H.openFlags(0o1000000 | 0o2000000 | 0o10000000 | 0o100000 | 0o400),
+    0,
+    'O_NOATIME, O_CLOEXEC, O_PATH, O_LARGEFILE, O_NOCTTY say nothing here',
+  );
   t.end();
 });
 

@@ -22,7 +22,11 @@ for (const who of ['root', 'user'] as const) {
   }
 
   t.test(`${who}: a volume mounted for reading`, { skip }, (t) => {
-    const seen = breakout(who, { sandbox: { mode: 'required' }, readonly: true, probes: ['disk-inside-read', 'disk-inside-write', 'disk-otherwise'] });
+    const seen = breakout(who, {
+      sandbox: { mode: 'required' },
+      readonly: true,
+      probes: ['disk-inside-read', 'disk-inside-write', 'disk-otherwise'],
+    });
     t.same(seen.probes['disk-inside-read'], [512, 1024]);
     t.same(seen.probes['disk-inside-write'], [EPERM]);
     t.same(seen.probes['disk-otherwise']?.filter((result) => result !== EPERM), []);
@@ -41,7 +45,8 @@ for (const who of ['root', 'user'] as const) {
     const seen = breakout(who, { sandbox: { mode: 'on' }, kill: 'server' });
     t.equal(seen.after?.work, 'fine', 'another one goes on');
     t.ok((seen.after?.threads.length ?? 0) > 0);
-    const kinds = (threads: readonly Record<string, string>[] = []) => [...new Set(threads.map((thread) => JSON.stringify(thread)))].sort();
+    const kinds = (threads: readonly Record<string, string>[] = []) =>
+      [...new Set(threads.map((thread) => JSON.stringify(thread)))].sort();
     t.same(kinds(seen.after?.threads), kinds(seen.threads), 'as confined as the first');
     t.same(seen.after?.root, seen.root);
     t.ok(seen.ended);
@@ -53,10 +58,20 @@ for (const who of ['root', 'user'] as const) {
 
 for (const who of ['root', 'user'] as const) {
   t.test(`${who}: a server that lies about its confinement`, { skip }, (t) => {
-    t.match(breakout(who, { sandbox: { mode: 'required' }, program: './liar.js' }, { RUMP_LIE: 'now' }), { refused: /^--require-sandbox: not in force on this host: .*system-calls \(not to be seen from outside: Seccomp is 0\), disk /, ended: true, intact: true });
+    t.match(breakout(who, { sandbox: { mode: 'required' }, program: './liar.js' }, { RUMP_LIE: 'now' }), {
+      refused:
+        /^--require-sandbox: not in force on this host: .*system-calls \(not to be seen from outside: Seccomp is 0\), disk /,
+      ended: true,
+      intact: true,
+    });
     const seen = breakout(who, { sandbox: { mode: 'on' }, program: './liar.js' }, { RUMP_LIE: 'now' });
     // Namespaces and descriptors are the supervisor's own doing; of Landlock the kernel shows nothing.
-    const own = ['descriptors', 'landlock', 'namespaces', ...(who === 'user' ? ['no-new-privs', 'root', 'capabilities', 'user'] : ['no-new-privs'])];
+    const own = [
+      'descriptors',
+      'landlock',
+      'namespaces',
+      ...(who === 'user' ? ['no-new-privs', 'root', 'capabilities', 'user'] : ['no-new-privs']),
+    ];
     t.same(layers(seen), own.sort(), 'is shown as it is');
     t.ok(seen.ended);
     t.end();
@@ -65,8 +80,15 @@ for (const who of ['root', 'user'] as const) {
 
 t.test('a server that goes on lies about its confinement', { skip }, (t) => {
   const marks = mkdtempSync('/tmp/rumpfuse-lie-');
-  const seen = breakout('root', { sandbox: { mode: 'on', way: 'no namespaces' }, program: './liar.js', kill: 'server' }, { RUMP_LIE: path.join(marks, 'first') });
-  t.match(seen.log, /a server that should stand by is not confined as the mount demands: not as confined as the first: /);
+  const seen = breakout(
+    'root',
+    { sandbox: { mode: 'on', way: 'no namespaces' }, program: './liar.js', kill: 'server' },
+    { RUMP_LIE: path.join(marks, 'first') },
+  );
+  t.match(
+    seen.log,
+    /a server that should stand by is not confined as the mount demands: not as confined as the first: /,
+  );
   t.same(seen.after?.threads, [], 'nobody goes on');
   t.ok(seen.ended);
   rmSync(marks, { recursive: true });
@@ -74,11 +96,22 @@ t.test('a server that goes on lies about its confinement', { skip }, (t) => {
 });
 
 t.test('all layers or no mount', { skip }, (t) => {
-  t.match(breakout('root', { sandbox: { mode: 'required', way: 'no namespaces' } }), { refused: /^--require-sandbox: not in force on this host: namespaces \(.*\), root \(.*\)$/, ended: true, intact: true });
-  t.match(breakout('user', { sandbox: { mode: 'required', way: 'unshare' } }), { refused: /^--require-sandbox: not in force on this host: root \(.*\)$/, ended: true, intact: true });
+  t.match(breakout('root', { sandbox: { mode: 'required', way: 'no namespaces' } }), {
+    refused: /^--require-sandbox: not in force on this host: namespaces \(.*\), root \(.*\)$/,
+    ended: true,
+    intact: true,
+  });
+  t.match(breakout('user', { sandbox: { mode: 'required', way: 'unshare' } }), {
+    refused: /^--require-sandbox: not in force on this host: root \(.*\)$/,
+    ended: true,
+    intact: true,
+  });
   // A root with this in it would bring the mount itself along.
   const inside = mkdtempSync(path.join(path.dirname(BREAKOUT), 'mountpoint-'));
-  t.match(breakout('root', { sandbox: { mode: 'required' }, mountpoint: inside }), { refused: /root \(the mount point lies in .*\)$/, ended: true });
+  t.match(breakout('root', { sandbox: { mode: 'required' }, mountpoint: inside }), {
+    refused: /root \(the mount point lies in .*\)$/,
+    ended: true,
+  });
   const seen = breakout('root', { sandbox: { mode: 'on' }, mountpoint: inside, probes: ['open'] });
   t.match(seen, { work: 'fine', ended: true, probes: { open: [EPERM, EPERM, EPERM, EPERM] } });
   t.same(layers(seen), LAYERS.filter((name) => name !== 'root').sort());

@@ -40,7 +40,11 @@ t.test('messages: lines in pieces', (t) => {
 });
 
 t.test('messages of somebody who means harm', (t) => {
-  for (const [text, misuse] of [['x'.repeat(70_000), 'a message is too long'], ['{"type":\n', 'a message is no JSON'], ['{"type":"pong"}\n'.repeat(300), 'too many messages']] as const) {
+  for (const [text, misuse] of [
+    ['x'.repeat(70_000), 'a message is too long'],
+    ['{"type":\n', 'a message is no JSON'],
+    ['{"type":"pong"}\n'.repeat(300), 'too many messages'],
+  ] as const) {
     const m = messenger();
     m.push(text);
     t.same(m.ends, [misuse]);
@@ -49,11 +53,35 @@ t.test('messages of somebody who means harm', (t) => {
     t.ok(m.got.length <= 200);
     t.notOk(m.ours.open);
   }
-  for (const raw of [null, 1, 'unmount', [], {}, { type: 'go' }, { type: ['unmount'] }, { type: '__proto__' }]) t.equal(fromServer(raw), undefined);
-  t.same(fromServer({ type: 'failed', message: 'a\u001b[2Jb'.repeat(1000), code: 7 }), { type: 'failed', message: 'a?[2Jb'.repeat(1000).slice(0, 1000), code: '' });
-  t.same(fromServer({ type: 'volume', readonly: 1, fstype: {}, notice: 5 }), { type: 'volume', readonly: false, fstype: '', survives: false, notice: '' });
-  t.same(fromServer({ type: 'standing', layers: [{ name: 'root', on: 'yes' }, null, { name: 'nonsense', on: true }] }), { type: 'standing', layers: [{ name: 'root', on: false }] });
-  for (const [start, end] of [[-1, 5], [0, 0], [5, 4], [0.5, 5], ['0', 5], [0, 2 ** 60]]) t.equal(fromServer({ type: 'place', start, end }), undefined);
+  for (const raw of [null, 1, 'unmount', [], {}, { type: 'go' }, { type: ['unmount'] }, { type: '__proto__' }]) {
+    t.equal(fromServer(raw), undefined);
+  }
+  t.same(fromServer({ type: 'failed', message: 'a\u001b[2Jb'.repeat(1000), code: 7 }), {
+    type: 'failed',
+    message: 'a?[2Jb'.repeat(1000).slice(0, 1000),
+    code: '',
+  });
+  t.same(fromServer({ type: 'volume', readonly: 1, fstype: {}, notice: 5 }), {
+    type: 'volume',
+    readonly: false,
+    fstype: '',
+    survives: false,
+    notice: '',
+  });
+  t.same(
+    fromServer({ type: 'standing', layers: [{ name: 'root', on: 'yes' }, null, { name: 'nonsense', on: true }] }),
+    { type: 'standing', layers: [{ name: 'root', on: false }] },
+  );
+  for (const [start, end] of [
+    [-1, 5],
+    [0, 0],
+    [5, 4],
+    [0.5, 5],
+    ['0', 5],
+    [0, 2 ** 60],
+  ]) {
+    t.equal(fromServer({ type: 'place', start, end }), undefined);
+  }
   t.end();
 });
 
@@ -123,7 +151,14 @@ t.test('what a server was at when it died, where the host does not send it again
 });
 
 t.test('no room for what another server would need, and room again', (t) => {
-  const block = (b_bcount: number) => ({ b_offset: 0, b_bcount, b_data: new Uint8Array(b_bcount), dirty: true, kept: -1, keptlisted: false });
+  const block = (b_bcount: number) => ({
+    b_offset: 0,
+    b_bcount,
+    b_data: new Uint8Array(b_bcount),
+    dirty: true,
+    kept: -1,
+    keptlisted: false,
+  });
   const driver = { quiet: true, changed: false, whole: false, delta() {}, snapshot() {}, forget() {}, settle() {} };
   for (const [bytes, times] of [[1 << 20, 0], [17 << 20, 1]] as const) {
     const memory = new Uint8Array(KEEP_BYTES_MIN);
@@ -148,7 +183,11 @@ t.test('no room for what another server would need, and room again', (t) => {
     keep.note(dirty[0]!);
     void keep.commit();
     const { blocks } = new Keep(memory).inherit()!;
-    t.same(blocks.map(({ offset_bytes, bytes }) => [offset_bytes, bytes.length, bytes[0]]), [[65536, 4096, 7]], 'the next one finds what has changed since');
+    t.same(
+      blocks.map(({ offset_bytes, bytes }) => [offset_bytes, bytes.length, bytes[0]]),
+      [[65536, 4096, 7]],
+      'the next one finds what has changed since',
+    );
   }
   t.end();
 });
@@ -157,7 +196,10 @@ t.test('the memory: a file that nobody else can find, and whose room nobody else
   const file = MemoryFile.make()!;
   t.ok(file.bytes >= 64 << 20);
   t.same(file.look(), { progress: 0, busy: false, closed: false, turned_readonly: false });
-  t.match(spawnSync('readlink', [`/proc/${process.pid}/fd/${file.fd}`], { encoding: 'utf8' }).stdout, /^\/memfd:rumpfuse \(deleted\)/);
+  t.match(
+    spawnSync('readlink', [`/proc/${process.pid}/fd/${file.fd}`], { encoding: 'utf8' }).stdout,
+    /^\/memfd:rumpfuse \(deleted\)/,
+  );
   file.close();
   t.end();
 });

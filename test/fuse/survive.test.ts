@@ -16,7 +16,12 @@ const codeOf = (work: () => unknown): string | undefined => {
   }
 };
 
-for (const [way, said] of [['kill', /SIGKILL/], ['throw', /died \(1\)|died \(7\)/], ['memory', /SIGABRT|SIGTRAP|SIGILL/], ['flood', /SIGKILL/]] as const) {
+for (const [way, said] of [
+  ['kill', /SIGKILL/],
+  ['throw', /died \(1\)|died \(7\)/],
+  ['memory', /SIGABRT|SIGTRAP|SIGILL/],
+  ['flood', /SIGKILL/],
+] as const) {
   t.test(`a server ends by ${way}`, { skip }, async (t) => {
     const m = await mortal();
     fs.mkdirSync(path.join(m.dir, 'd'));
@@ -38,7 +43,10 @@ t.test('a request that is the end of every server', { skip }, async (t) => {
   t.equal(codeOf(() => fs.statSync(path.join(m.dir, 'mortal-kill'))), 'EIO', 'it is answered in the end');
   t.ok(await until(() => m.standing().restarts === 3), 'after three deaths');
   t.ok(await until(() => m.log().includes('error: a request was')), 'said by the server, heard by the supervisor');
-  t.match(m.log(), /error: a request was the end of several servers.*nothing can be changed.*operation=LOOKUP node=1\b/);
+  t.match(
+    m.log(),
+    /error: a request was the end of several servers.*nothing can be changed.*operation=LOOKUP node=1\b/,
+  );
   t.equal(fs.readFileSync(path.join(m.dir, 'f'), 'utf8'), 'content', 'the mount goes on');
   t.equal(codeOf(() => fs.writeFileSync(path.join(m.dir, 'g'), '')), 'EROFS', 'read-only');
   t.ok(await until(() => m.standing().turned_readonly === true), 'which is told');
@@ -78,7 +86,11 @@ t.test('a server that somebody has stopped', { skip }, async (t) => {
 t.test('a host that does not send requests again', { skip }, async (t) => {
   const m = await mortal({}, { RUMP_NORESEND: '1' });
   fs.writeFileSync(path.join(m.dir, 'f'), 'content');
-  t.equal(codeOf(() => fs.statSync(path.join(m.dir, 'mortal-kill-once'))), 'EIO', 'what was under way ends with an error');
+  t.equal(
+    codeOf(() => fs.statSync(path.join(m.dir, 'mortal-kill-once'))),
+    'EIO',
+    'what was under way ends with an error',
+  );
   for (let i = 0; i < 3; i++) {
     t.equal(fs.readFileSync(path.join(m.dir, 'f'), 'utf8'), 'content', 'the mount goes on');
     fs.writeFileSync(path.join(m.dir, `g${i}`), 'more');

@@ -72,7 +72,8 @@ t.test('who waits for ever can be killed', { skip }, async (t) => {
   fs.writeFileSync(at('stuck'), '');
   fs.truncateSync(at('stuck'), 100);
   fs.writeFileSync(at('free'), 'y');
-  // A write is a request that Linux waits for where a signal can end the wait; what a read waits for, only SIGKILL ends.
+  // A write is a request that Linux waits for where a signal can end the wait; what a read waits for, only SIGKILL
+  // ends.
   for (const [signal, args] of [
     ['SIGTERM', ['if=/dev/zero', `of=${at('stuck')}`, 'bs=1', 'count=1', 'conv=notrunc']],
     ['SIGKILL', [`if=${at('stuck')}`, 'of=/dev/null']],

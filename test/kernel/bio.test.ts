@@ -83,7 +83,11 @@ t.test('concurrent reads of one block share one transfer', async (t) => {
   const dev = new SlowDevice();
   dev.disk.write(new Uint8Array([42]), 0, 1, 8192);
   const cache = new BufCache();
-  const [a, b, c] = await Promise.all([cache.bread(dev, 8192, 512), cache.bread(dev, 8192, 512), cache.bread(dev, 8192, 512)]);
+  const [a, b, c] = await Promise.all([
+    cache.bread(dev, 8192, 512),
+    cache.bread(dev, 8192, 512),
+    cache.bread(dev, 8192, 512),
+  ]);
   t.equal(dev.reads, 1);
   t.equal(a, b);
   t.equal(b, c);
@@ -246,7 +250,9 @@ t.test('overlapping blocks are found when asked for', async (t) => {
 t.test('damaged addresses and sizes', async (t) => {
   const dev = new CountingDevice({ size_bytes: SIZE });
   const cache = new BufCache();
-  for (const offset of [SIZE, SIZE - 511, -512, NaN, Infinity, 2 ** 60]) t.throws(() => cache.bread(dev, offset, 512), { code: 'EIO' }, String(offset));
+  for (const offset of [SIZE, SIZE - 511, -512, NaN, Infinity, 2 ** 60]) {
+    t.throws(() => cache.bread(dev, offset, 512), { code: 'EIO' }, String(offset));
+  }
   for (const size of [0, -1, NaN, 2 ** 40]) t.throws(() => cache.bread(dev, 0, size), { code: 'EINVAL' }, String(size));
   t.equal(cache.resident_bytes, 0);
   t.equal(dev.reads, 0);
@@ -322,7 +328,12 @@ t.test('random use agrees with a plain array, on fast and slow devices', async (
   const BLOCKS = 24;
   const op = fc.oneof(
     fc.record({ op: fc.constant('read' as const), n: fc.nat(BLOCKS - 1) }),
-    fc.record({ op: fc.constant('write' as const), n: fc.nat(BLOCKS - 1), v: fc.integer({ min: 1, max: 255 }), now: fc.boolean() }),
+    fc.record({
+      op: fc.constant('write' as const),
+      n: fc.nat(BLOCKS - 1),
+      v: fc.integer({ min: 1, max: 255 }),
+      now: fc.boolean(),
+    }),
     fc.record({ op: fc.constant('flush' as const) }),
     fc.record({ op: fc.constant('free' as const), n: fc.nat(BLOCKS - 1) }),
   );
@@ -354,7 +365,9 @@ t.test('random use agrees with a plain array, on fast and slow devices', async (
           await cache.bflush(dev);
           if (cache.dirty_bytes !== 0) throw new Error('dirty after bflush');
         }
-        if (cache.resident_bytes > Math.max(cache.limit_bytes, cache.dirty_bytes + BLOCK)) throw new Error('over the limit');
+        if (cache.resident_bytes > Math.max(cache.limit_bytes, cache.dirty_bytes + BLOCK)) {
+          throw new Error('over the limit');
+        }
       }
       await cache.bflush(dev);
       cache.purge(dev);

@@ -1,7 +1,8 @@
 import t from 'tap';
 import {
-  FD_CLOEXEC, F_CLOSEM, F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_GETFL, F_MAXFD, F_SETFD, F_SETFL, O_APPEND, O_CLOEXEC, O_CREAT, O_DIRECTORY, O_EMPTY_PATH,
-  O_EXCL, O_NONBLOCK, O_PATH, O_RDONLY, O_RDWR, O_REGULAR, O_SEARCH, O_TRUNC, O_WRONLY, SEEK_CUR, SEEK_DATA, SEEK_END, SEEK_HOLE, SEEK_SET,
+  FD_CLOEXEC, F_CLOSEM, F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_GETFL, F_MAXFD, F_SETFD, F_SETFL, O_APPEND, O_CLOEXEC,
+  O_CREAT, O_DIRECTORY, O_EMPTY_PATH, O_EXCL, O_NONBLOCK, O_PATH, O_RDONLY, O_RDWR, O_REGULAR, O_SEARCH, O_TRUNC,
+  O_WRONLY, SEEK_CUR, SEEK_DATA, SEEK_END, SEEK_HOLE, SEEK_SET,
 } from '../../src/kernel/fcntl.js';
 import { E, errno } from '../../src/kernel/errno.js';
 import { Stat } from '../../src/kernel/stat.js';
@@ -137,7 +138,12 @@ t.test('descriptors that only name a file', async (t) => {
   await writeFile(sys, '/f', 'abc');
   const fd = await sys.open('/f', O_PATH);
   for (const call of [
-    sys.read(fd, new Uint8Array(1)), sys.write(fd, new Uint8Array(1)), sys.lseek(fd, 0, SEEK_SET), sys.fsync(fd), sys.getdents(fd), sys.flock(fd, 1),
+    sys.read(fd, new Uint8Array(1)),
+    sys.write(fd, new Uint8Array(1)),
+    sys.lseek(fd, 0, SEEK_SET),
+    sys.fsync(fd),
+    sys.getdents(fd),
+    sys.flock(fd, 1),
     sys.posix_fallocate(fd, 0, 1),
   ]) await fails(t, call, 'EBADF');
   t.equal((await sys.fstat(fd)).st_size, 3);
@@ -251,7 +257,8 @@ t.test('entries with their attributes', async (t) => {
 
   await sys.lseek(fd, 0, SEEK_SET);
   const order: string[] = [];
-  const upto = (n: number) => sys.getdirentriesattr(fd, 100, st, (entry) => order.length < n && order.push(entry.d_name) > 0);
+  const upto = (n: number) =>
+    sys.getdirentriesattr(fd, 100, st, (entry) => order.length < n && order.push(entry.d_name) > 0);
   t.equal(await upto(5), 5);
   t.equal(await upto(8), 3, 'goes on behind the last entry that was taken');
   t.equal(new Set(order).size, 8);

@@ -32,7 +32,11 @@ t.test('a handle names a file without a path', async (t) => {
 
   const root = await sys.getfh('/');
   t.equal((await sys.fhstat(root)).st_ino, (await sys.stat('/')).st_ino);
-  await fails(t, sys.fhstat({ fh_fsid: root.fh_fsid, fh_fid: { fid_ino: root.fh_fid.fid_ino, fid_gen: root.fh_fid.fid_gen + 1 } }), 'ESTALE');
+  await fails(
+    t,
+    sys.fhstat({ fh_fsid: root.fh_fsid, fh_fid: { fid_ino: root.fh_fid.fid_ino, fid_gen: root.fh_fid.fid_gen + 1 } }),
+    'ESTALE',
+  );
 
   const user = kernel.newproc(5, 5);
   await fails(t, user.getfh('/d'), 'EPERM');

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import t from 'tap';
 import {
-  F_GETLK, F_RDLCK, F_SETLK, F_SETLKW, F_UNLCK, F_WRLCK, LOCK_EX, LOCK_NB, LOCK_SH, LOCK_UN, O_CREAT, O_EXLOCK, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY,
-  SEEK_CUR, SEEK_END, SEEK_SET,
+  F_GETLK, F_RDLCK, F_SETLK, F_SETLKW, F_UNLCK, F_WRLCK, LOCK_EX, LOCK_NB, LOCK_SH, LOCK_UN, O_CREAT, O_EXLOCK,
+  O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY, SEEK_CUR, SEEK_END, SEEK_SET,
 } from '../../src/kernel/fcntl.js';
 import { LockManager, Lockf } from '../../src/kernel/vfs/lockf.js';
 import type { Flock, RumpSys } from '../../src/kernel/sys/rumpsys.js';
@@ -12,7 +12,9 @@ function range(type: number, start: number, length: number, whence = SEEK_SET): 
   return { l_type: type, l_start: start, l_len: length, l_whence: whence, l_pid: 0 };
 }
 
-async function two(t: Parameters<typeof boot>[0]): Promise<{ a: RumpSys; b: RumpSys; fa: number; fb: number; sys: RumpSys }> {
+async function two(
+  t: Parameters<typeof boot>[0],
+): Promise<{ a: RumpSys; b: RumpSys; fa: number; fb: number; sys: RumpSys }> {
   const { kernel, sys } = await boot(t);
   await writeFile(sys, '/f', '0123456789');
   const a = kernel.newproc();
@@ -36,7 +38,11 @@ t.test('record locks between processes', async (t) => {
   const found = (await b.fcntl(fb, F_GETLK, range(F_WRLCK, 0, 0))) as Flock;
   t.match(found, { l_type: F_WRLCK, l_start: 2, l_len: 3, l_whence: SEEK_SET, l_pid: 2 });
   t.match(await b.fcntl(fb, F_GETLK, range(F_WRLCK, 0, 2)), { l_type: F_UNLCK });
-  t.match(await sys.fcntl(await sys.open('/f', O_RDWR), F_GETLK, range(F_RDLCK, 7, 1)), { l_type: F_WRLCK, l_start: 5, l_len: 0, l_pid: 3 }, 'to the end');
+  t.match(
+    await sys.fcntl(await sys.open('/f', O_RDWR), F_GETLK, range(F_RDLCK, 7, 1)),
+    { l_type: F_WRLCK, l_start: 5, l_len: 0, l_pid: 3 },
+    'to the end',
+  );
   await a.fcntl(fa, F_SETLK, range(F_UNLCK, 3, 1));
   await b.fcntl(fb, F_SETLK, range(F_WRLCK, 3, 1));
   await fails(t, a.fcntl(fa, F_SETLK, range(F_WRLCK, 2, 3)), 'EAGAIN', 'unlocking splits');
@@ -171,7 +177,8 @@ t.test('record locks agree with a model by bytes', async (t) => {
       const manager = new LockManager();
       const lockf = new Lockf();
       const owners = [1n, 2n, 3n];
-      const model = owners.map(() => new Array<number>(BYTES + 1).fill(F_UNLCK)); // the last byte stands for everything behind
+      // the last byte stands for everything behind
+      const model = owners.map(() => new Array<number>(BYTES + 1).fill(F_UNLCK));
       for (const { owner, type, start, length } of steps) {
         const end = length === 0 || start + length > BYTES ? Infinity : start + length - 1;
         const last = Math.min(end, BYTES);
@@ -185,7 +192,12 @@ t.test('record locks agree with a model by bytes', async (t) => {
         }
         let refused = false;
         try {
-          await manager.setlk(lockf, true, { lf_start: start, lf_end: end, lf_type: type, lf_owner: owners[owner]!, lf_pid: 0 }, false);
+          await manager.setlk(
+            lockf,
+            true,
+            { lf_start: start, lf_end: end, lf_type: type, lf_owner: owners[owner]!, lf_pid: 0 },
+            false,
+          );
         } catch {
           refused = true;
         }
@@ -194,7 +206,9 @@ t.test('record locks agree with a model by bytes', async (t) => {
         for (let at = 0; at <= BYTES; at++) {
           for (let who = 0; who < owners.length; who++) {
             const byte = at === BYTES ? Number.MAX_SAFE_INTEGER : at;
-            const held = lockf.posix.held.filter((lock) => lock.lf_owner === owners[who] && lock.lf_start <= byte && byte <= lock.lf_end);
+            const held = lockf.posix.held.filter(
+              (lock) => lock.lf_owner === owners[who] && lock.lf_start <= byte && byte <= lock.lf_end,
+            );
             if (held.length > 1 || (held[0]?.lf_type ?? F_UNLCK) !== model[who]![at]) return false;
           }
         }

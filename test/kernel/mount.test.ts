@@ -2,7 +2,18 @@ import t from 'tap';
 import { tmpfs } from '../../src/fs/tmpfs/index.js';
 import type { BlockDevice } from '../../src/kernel/blkdev.js';
 import { E, errno } from '../../src/kernel/errno.js';
-import { MNT_FORCE, MNT_NOSUID, MNT_RDONLY, MNT_SYNCHRONOUS, MNT_UPDATE, O_CREAT, O_PATH, O_RDONLY, O_RDWR, O_WRONLY } from '../../src/kernel/fcntl.js';
+import {
+  MNT_FORCE,
+  MNT_NOSUID,
+  MNT_RDONLY,
+  MNT_SYNCHRONOUS,
+  MNT_UPDATE,
+  O_CREAT,
+  O_PATH,
+  O_RDONLY,
+  O_RDWR,
+  O_WRONLY,
+} from '../../src/kernel/fcntl.js';
 import { RumpKernel } from '../../src/kernel/rump.js';
 import { memoryRumpuser } from '../../src/kernel/rumpuser/memory.js';
 import type { Vfsops } from '../../src/kernel/vfs/vfsops.js';
@@ -262,8 +273,14 @@ t.test('a synchronous mount writes at once', async (t) => {
   await sys.mkdir('/m', 0o755);
   await sys.mount('syncfs', '/m', MNT_SYNCHRONOUS);
   for (const call of [
-    () => writeFile(sys, '/m/f', 'x'), () => sys.chmod('/m/f', 0o600), () => sys.mkdir('/m/d', 0o755), () => sys.rename('/m/f', '/m/g'),
-    () => sys.link('/m/g', '/m/h'), () => sys.unlink('/m/g'), () => sys.rmdir('/m/d'), () => sys.setxattr('/m/h', 'user.a', bytes('x')),
+    () => writeFile(sys, '/m/f', 'x'),
+    () => sys.chmod('/m/f', 0o600),
+    () => sys.mkdir('/m/d', 0o755),
+    () => sys.rename('/m/f', '/m/g'),
+    () => sys.link('/m/g', '/m/h'),
+    () => sys.unlink('/m/g'),
+    () => sys.rmdir('/m/d'),
+    () => sys.setxattr('/m/h', 'user.a', bytes('x')),
   ]) {
     fsyncs = 0;
     await call();
@@ -277,14 +294,21 @@ t.test('booting', async (t) => {
   await fails(t, RumpKernel.boot({ rumpuser: host, components: [] }), 'ENODEV');
   const future = Object.create(host, { version: { value: 99 } }) as typeof host;
   await fails(t, RumpKernel.boot({ rumpuser: future, components: [tmpfs] }), 'EPROGMISMATCH');
-  const other = await RumpKernel.boot({ rumpuser: host, components: [{ name: 'recfs', vfsops: recording([]) }], rootfs: 'recfs' });
+  const other = await RumpKernel.boot({
+    rumpuser: host,
+    components: [{ name: 'recfs', vfsops: recording([]) }],
+    rootfs: 'recfs',
+  });
   t.equal((await other.sys.statvfs('/')).f_fstypename, 'recfs');
   await other.halt();
 });
 
 t.test('halting', async (t) => {
   const events: string[] = [];
-  const kernel = await RumpKernel.boot({ rumpuser: memoryRumpuser(), components: [tmpfs, { name: 'recfs', vfsops: recording(events) }] });
+  const kernel = await RumpKernel.boot({
+    rumpuser: memoryRumpuser(),
+    components: [tmpfs, { name: 'recfs', vfsops: recording(events) }],
+  });
   const { sys } = kernel;
   await sys.mkdir('/m', 0o755);
   await sys.mount('recfs', '/m', 0, { fspec: device('sd0', events) });

@@ -1,6 +1,7 @@
 import t from 'tap';
 import {
-  AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW, MAXSYMLINKS, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_PATH, O_RDONLY, O_RDWR, O_SEARCH, O_WRONLY, PATH_MAX,
+  AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW, MAXSYMLINKS, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_PATH, O_RDONLY,
+  O_RDWR, O_SEARCH, O_WRONLY, PATH_MAX,
 } from '../../src/kernel/fcntl.js';
 import { boot, bytes, fails, names, readFile, text, writeFile } from './support.js';
 
@@ -14,7 +15,9 @@ t.test('components and slashes', async (t) => {
     t.equal((await sys.stat(path)).st_ino, ino, path);
   }
   const root = (await sys.stat('/')).st_ino;
-  for (const path of ['/', '//', '/.', '/..', '/../..', '.', '..', 'a/..', '/a/b/../../.']) t.equal((await sys.stat(path)).st_ino, root, path);
+  for (const path of ['/', '//', '/.', '/..', '/../..', '.', '..', 'a/..', '/a/b/../../.']) {
+    t.equal((await sys.stat(path)).st_ino, root, path);
+  }
   await fails(t, sys.stat(''), 'ENOENT', 'empty path');
   await fails(t, sys.stat('/a/b/f/'), 'ENOTDIR', 'file with a slash');
   await fails(t, sys.stat('/a/b/f/.'), 'ENOTDIR', 'file as a directory');
@@ -55,7 +58,9 @@ t.test('symlinks', async (t) => {
   await sys.symlink('/d', '/abs');
   await sys.symlink('../d/f', '/d/up');
   await sys.symlink('f', '/d/same');
-  for (const path of ['/rel/f', '/abs/f', '/d/up', '/d/same', '/rel/up', '/abs/same', '/rel/../d/f']) t.equal(await readFile(sys, path), 'content', path);
+  for (const path of ['/rel/f', '/abs/f', '/d/up', '/d/same', '/rel/up', '/abs/same', '/rel/../d/f']) {
+    t.equal(await readFile(sys, path), 'content', path);
+  }
   t.equal((await sys.lstat('/rel')).st_mode & 0o170000, 0o120000);
   t.equal((await sys.lstat('/rel/')).st_mode & 0o170000, 0o040000, 'a slash follows');
   await fails(t, sys.lstat('/d/same/'), 'ENOTDIR');

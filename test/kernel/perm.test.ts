@@ -1,6 +1,21 @@
 import t from 'tap';
 import { makeCred } from '../../src/kernel/cred.js';
-import { MNT_RDONLY, MNT_UPDATE, O_APPEND, O_CREAT, O_PATH, O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY, R_OK, UTIME_NOW, UTIME_OMIT, W_OK, X_OK } from '../../src/kernel/fcntl.js';
+import {
+  MNT_RDONLY,
+  MNT_UPDATE,
+  O_APPEND,
+  O_CREAT,
+  O_PATH,
+  O_RDONLY,
+  O_RDWR,
+  O_TRUNC,
+  O_WRONLY,
+  R_OK,
+  UTIME_NOW,
+  UTIME_OMIT,
+  W_OK,
+  X_OK,
+} from '../../src/kernel/fcntl.js';
 import { SF_IMMUTABLE, S_IFCHR, S_IFSOCK, UF_APPEND, UF_IMMUTABLE, UF_NODUMP } from '../../src/kernel/stat.js';
 import { genfs_can_access } from '../../src/kernel/vfs/genfs.js';
 import { VDIR, VREG } from '../../src/kernel/vfs/vattr.js';
@@ -10,7 +25,12 @@ t.test('one class of mode bits decides', async (t) => {
   // Every mode of three classes, every wish, against the rule written down as a table look-up.
   let wrong = 0;
   for (let mode = 0; mode < 0o1000; mode++) {
-    for (const [cls, cred] of [[6, makeCred(10, 99)], [3, makeCred(11, 20)], [3, makeCred(11, 99, [1, 20])], [0, makeCred(11, 99)]] as const) {
+    for (const [cls, cred] of [
+      [6, makeCred(10, 99)],
+      [3, makeCred(11, 20)],
+      [3, makeCred(11, 99, [1, 20])],
+      [0, makeCred(11, 99)],
+    ] as const) {
       for (let want = 0; want < 8; want++) {
         const granted = (mode >> cls) & 7;
         if (genfs_can_access(VREG, mode, 10, 20, want, cred) !== ((granted & want) === want)) wrong++;
@@ -108,7 +128,12 @@ t.test('chmod, chown, chflags, utimes', async (t) => {
   await fails(t, other.utimes('/d/f', { sec: 1, nsec: 0 }, { sec: 1, nsec: 0 }), 'EPERM');
   await other.utimes('/d/f');
   await other.utimes('/d/f', { sec: 0, nsec: UTIME_NOW }, { sec: 0, nsec: UTIME_NOW });
-  await fails(t, other.utimes('/d/f', { sec: 0, nsec: UTIME_NOW }, { sec: 0, nsec: UTIME_OMIT }), 'EPERM', 'half now is not now');
+  await fails(
+    t,
+    other.utimes('/d/f', { sec: 0, nsec: UTIME_NOW }, { sec: 0, nsec: UTIME_OMIT }),
+    'EPERM',
+    'half now is not now',
+  );
   await sys.chmod('/d/f', 0o644);
   await fails(t, other.utimes('/d/f'), 'EACCES');
   await other.utimes('/d/f', { sec: 0, nsec: UTIME_OMIT }, { sec: 0, nsec: UTIME_OMIT });

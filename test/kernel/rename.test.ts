@@ -149,7 +149,10 @@ t.test('the name cache forgets what was renamed', async (t) => {
   t.equal(await readFile(sys, '/e/sub/b'), 'a');
 });
 
-/** Many callers move, make and remove directories of one small tree at once over a driver that sleeps: it must end, and the tree must be one. */
+/**
+ * Many callers move, make and remove directories of one small tree at once over a driver that sleeps: it must end, and
+ * the tree must be one.
+ */
 t.test('a storm of renames ends', async (t) => {
   const slow = slowfs({ ...tmpfs, vfsops: { ...tmpfs.vfsops!, vfs_name: 'slowfs' } }, randomPause(3));
   const { kernel, sys } = await boot(t, [slow]);

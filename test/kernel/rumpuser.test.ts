@@ -108,11 +108,15 @@ for (const [name, make] of hosts) {
     for (let i = 0; i < 1000; i++) {
       ru.rumpuser_clock_gettime('monotonic', b);
       if (b.sec < a.sec || (b.sec === a.sec && b.nsec < a.nsec)) t.fail('monotonic time ran backwards');
-      if (!Number.isInteger(b.sec) || !Number.isInteger(b.nsec) || b.nsec < 0 || b.nsec > 999_999_999) t.fail(`not a time: ${b.sec} ${b.nsec}`);
+      if (!Number.isInteger(b.sec) || !Number.isInteger(b.nsec) || b.nsec < 0 || b.nsec > 999_999_999) {
+        t.fail(`not a time: ${b.sec} ${b.nsec}`);
+      }
       a.sec = b.sec;
       a.nsec = b.nsec;
       ru.rumpuser_clock_gettime('realtime', b);
-      if (!Number.isInteger(b.sec) || !Number.isInteger(b.nsec) || b.nsec < 0 || b.nsec > 999_999_999) t.fail(`not a time: ${b.sec} ${b.nsec}`);
+      if (!Number.isInteger(b.sec) || !Number.isInteger(b.nsec) || b.nsec < 0 || b.nsec > 999_999_999) {
+        t.fail(`not a time: ${b.sec} ${b.nsec}`);
+      }
     }
     const bytes = new Uint8Array(70_000);
     ru.rumpuser_getrandom(bytes);
@@ -135,11 +139,26 @@ t.test('node: the realtime clock is the host\'s', async (t) => {
 
 t.test('node: what is no disk', async (t) => {
   const ru = nodeRumpuser();
-  t.match(await failure(() => ru.rumpuser_open(folder, { write: false })), { code: 'EISDIR', message: /is a directory/ });
-  t.match(await failure(() => ru.rumpuser_open('/dev/null', { write: true })), { code: 'ENOTBLK', message: /character device/ });
+  t.match(await failure(() => ru.rumpuser_open(folder, { write: false })), {
+    code: 'EISDIR',
+    message: /is a directory/,
+  });
+  t.match(await failure(() => ru.rumpuser_open('/dev/null', { write: true })), {
+    code: 'ENOTBLK',
+    message: /character device/,
+  });
   const fifo = path.join(folder, 'fifo');
-  if (spawnSync('mkfifo', [fifo]).status === 0) t.match(await failure(() => ru.rumpuser_open(fifo, { write: false })), { code: 'EINVAL' }, 'does not wait for the other end');
-  t.match(await failure(() => ru.rumpuser_open(path.join(folder, 'none'), { write: false })), { code: 'ENOENT', message: /none: no such file/ });
+  if (spawnSync('mkfifo', [fifo]).status === 0) {
+    t.match(
+      await failure(() => ru.rumpuser_open(fifo, { write: false })),
+      { code: 'EINVAL' },
+      'does not wait for the other end',
+    );
+  }
+  t.match(await failure(() => ru.rumpuser_open(path.join(folder, 'none'), { write: false })), {
+    code: 'ENOENT',
+    message: /none: no such file/,
+  });
   t.match(await failure(() => ru.rumpuser_open(path.join(file(1), 'x'), { write: false })), { code: 'ENOTDIR' });
 });
 
@@ -167,7 +186,10 @@ t.test('node: device numbers', async (t) => {
 
 t.test('node: a log sink gets every line', async (t) => {
   const lines: unknown[] = [];
-  const ru = nodeRumpuser({ log: (level, message, fields) => lines.push([level, message, fields]), params: new Map([['a', 'b']]) });
+  const ru = nodeRumpuser({
+    log: (level, message, fields) => lines.push([level, message, fields]),
+    params: new Map([['a', 'b']]),
+  });
   ru.rumpuser_dprintf('warn', 'words', { offset: 1 });
   t.same(lines, [['warn', 'words', { offset: 1 }]]);
   t.equal(ru.rumpuser_getparam('a'), 'b');
@@ -178,13 +200,24 @@ t.test('node: the lock goes with the descriptor to another process', { skip: !li
   const ru = nodeRumpuser();
   const name = file(4096);
   const fd = await ru.rumpuser_open(name, { write: true, exclusive: true });
-  const child = spawn(process.execPath, ['-e', 'process.stdin.resume(); process.stdin.on("end", () => process.exit()); console.log("up")'], { stdio: ['pipe', 'pipe', 'inherit', fd] });
+  const child = spawn(
+    process.execPath,
+    ['-e', 'process.stdin.resume(); process.stdin.on("end", () => process.exit()); console.log("up")'],
+    { stdio: ['pipe', 'pipe', 'inherit', fd] },
+  );
   await new Promise((resolve) => child.stdout!.once('data', resolve));
   await ru.rumpuser_close(fd);
   const busy = await failure(() => ru.rumpuser_open(name, { write: true, exclusive: true }));
   t.equal(busy.code, 'EBUSY');
-  t.match(busy.message, new RegExp(`in use by process ${child.pid} `), 'says who holds it, although it was not he who took it');
-  t.match(await failure(() => ru.rumpuser_open(name, { write: false, exclusive: true })), { code: 'EBUSY', message: /being written by process/ });
+  t.match(
+    busy.message,
+    new RegExp(`in use by process ${child.pid} `),
+    'says who holds it, although it was not he who took it',
+  );
+  t.match(await failure(() => ru.rumpuser_open(name, { write: false, exclusive: true })), {
+    code: 'EBUSY',
+    message: /being written by process/,
+  });
   child.stdin!.end();
   await new Promise((resolve) => child.once('exit', resolve));
   await ru.rumpuser_close(await ru.rumpuser_open(name, { write: true, exclusive: true }));
@@ -192,13 +225,21 @@ t.test('node: the lock goes with the descriptor to another process', { skip: !li
 
 t.test('node: locks of qemu are respected', { skip: !linux || !haveTool('python3') }, async (t) => {
   // qemu holds shared locks on 100 + permission and 200 + what it does not share; 1 is the permission to write.
-  const script = 'import fcntl,struct,sys,os\nf=open(sys.argv[1],"r+b")\nfor b in (100,101,201):\n fcntl.fcntl(f,37,struct.pack("hhqqi4x",0,0,b,1,0))\nprint("up",flush=True)\nsys.stdin.read()';
+  const script =
+    'import fcntl,struct,sys,os\nf=open(sys.argv[1],"r+b")\nfor b in (100,101,201):\n ' +
+      'fcntl.fcntl(f,37,struct.pack("hhqqi4x",0,0,b,1,0))\nprint("up",flush=True)\nsys.stdin.read()';
   const ru = nodeRumpuser();
   const name = file(4096);
   const child = spawn('python3', ['-c', script, name], { stdio: ['pipe', 'pipe', 'inherit'] });
   await new Promise((resolve) => child.stdout.once('data', resolve));
-  t.match(await failure(() => ru.rumpuser_open(name, { write: true, exclusive: true })), { code: 'EBUSY', message: /python3/ });
-  t.match(await failure(() => ru.rumpuser_open(name, { write: false, exclusive: true })), { code: 'EBUSY', message: /being written/ });
+  t.match(await failure(() => ru.rumpuser_open(name, { write: true, exclusive: true })), {
+    code: 'EBUSY',
+    message: /python3/,
+  });
+  t.match(await failure(() => ru.rumpuser_open(name, { write: false, exclusive: true })), {
+    code: 'EBUSY',
+    message: /being written/,
+  });
   await ru.rumpuser_close(await ru.rumpuser_open(name, { write: true }));
   child.stdin.end();
   await new Promise((resolve) => child.once('exit', resolve));
@@ -216,12 +257,20 @@ t.test('node: block devices', { skip: !linux || process.getuid!() !== 0 || !have
   const lines: string[] = [];
   const ru = nodeRumpuser({ log: (_, message) => lines.push(message) });
   try {
-    t.match(await failure(() => ru.rumpuser_open(backing, { write: true, exclusive: true })), { code: 'EBUSY', message: `attached to ${device}` });
+    t.match(await failure(() => ru.rumpuser_open(backing, { write: true, exclusive: true })), {
+      code: 'EBUSY',
+      message: `attached to ${device}`,
+    });
     await ru.rumpuser_close(await ru.rumpuser_open(backing, { write: false, exclusive: true }));
     t.match(lines, [`attached to ${device}`]);
 
     const fd = await ru.rumpuser_open(device, { write: true, exclusive: true });
-    t.same(await ru.rumpuser_getfileinfo(fd), { type: 'blockdev', size_bytes: 3 << 20, sector_bytes: 512, readonly: false });
+    t.same(await ru.rumpuser_getfileinfo(fd), {
+      type: 'blockdev',
+      size_bytes: 3 << 20,
+      sector_bytes: 512,
+      readonly: false,
+    });
     t.equal((await failure(() => ru.rumpuser_open(device, { write: true, exclusive: true }))).code, 'EBUSY');
     t.equal((await failure(() => ru.rumpuser_open(device, { write: false, exclusive: true }))).code, 'EBUSY');
     const buf = new Uint8Array(8);
@@ -243,7 +292,10 @@ t.test('node: block devices', { skip: !linux || process.getuid!() !== 0 || !have
     const user = await ru.rumpuser_open(backing, { write: true, exclusive: true });
     t.equal(spawnSync('losetup', [device, backing]).status, 0);
     for (const write of [true, false]) {
-      t.match(await failure(() => ru.rumpuser_open(device, { write, exclusive: true })), { code: 'EBUSY', message: new RegExp(`${device} is attached to a file that is in use: ${backing} is `) });
+      t.match(await failure(() => ru.rumpuser_open(device, { write, exclusive: true })), {
+        code: 'EBUSY',
+        message: new RegExp(`${device} is attached to a file that is in use: ${backing} is `),
+      });
     }
     await ru.rumpuser_close(user);
     await ru.rumpuser_close(await ru.rumpuser_open(device, { write: true, exclusive: true }));
@@ -253,7 +305,10 @@ t.test('node: block devices', { skip: !linux || process.getuid!() !== 0 || !have
       const mountpoint = path.join(folder, 'mnt');
       fs.mkdirSync(mountpoint);
       if (spawnSync('mount', ['-t', 'ext4', device, mountpoint]).status === 0) {
-        t.match(await failure(() => ru.rumpuser_open(device, { write: true, exclusive: true })), { code: 'EBUSY', message: new RegExp(`mounted on ${mountpoint}`) });
+        t.match(await failure(() => ru.rumpuser_open(device, { write: true, exclusive: true })), {
+          code: 'EBUSY',
+          message: new RegExp(`mounted on ${mountpoint}`),
+        });
         t.match(await failure(() => ru.rumpuser_open(device, { write: false, exclusive: true })), { code: 'EBUSY' });
         spawnSync('mount', ['-o', 'remount,ro', mountpoint]);
         t.match(await failure(() => ru.rumpuser_open(device, { write: true, exclusive: true })), { code: 'EBUSY' });
@@ -266,24 +321,36 @@ t.test('node: block devices', { skip: !linux || process.getuid!() !== 0 || !have
   }
 });
 
-t.test('node: a disk and its partitions', { skip: !linux || process.getuid!() !== 0 || !haveTool('losetup') || !haveTool('addpart') || !haveTool('mkfs.ext4') }, async (t) => {
-  const backing = file(8 << 20);
-  const attached = spawnSync('losetup', ['--find', '--show', backing], { encoding: 'utf8' });
-  const disk = attached.stdout.trim();
-  const added = attached.status === 0 && [['1', '2048', '4096'], ['2', '8192', '4096']].every((part) => spawnSync('addpart', [disk, ...part]).status === 0);
-  try {
-    if (!added || !fs.existsSync(`${disk}p1`)) {
-      t.skip('no partitions on loop devices here', () => undefined);
-      return;
-    }
-    const ru = nodeRumpuser({ log: () => undefined });
-    const busy = (path: string, write: boolean): Promise<{ code: string; message: string }> => failure(async () => ru.rumpuser_close(await ru.rumpuser_open(path, { write, exclusive: true })));
-    const fd = await ru.rumpuser_open(`${disk}p2`, { write: true, exclusive: true });
-    t.match(await ru.rumpuser_getfileinfo(fd), { size_bytes: 4096 * 512, sector_bytes: 512, readonly: false });
-    t.equal((await busy(disk, true)).code, 'EBUSY');
-    t.match(await busy(disk, false), { code: 'EBUSY', message: /its disk or one of its partitions is being written/ });
-    t.equal((await busy(`${disk}p1`, true)).code, 'none', 'another partition is free');
-    await ru.rumpuser_close(fd);
+t.test(
+  'node: a disk and its partitions',
+  { skip: !linux || process.getuid!() !== 0 || !haveTool('losetup') || !haveTool('addpart') || !haveTool('mkfs.ext4') },
+  async (t) => {
+    const backing = file(8 << 20);
+    const attached = spawnSync('losetup', ['--find', '--show', backing], { encoding: 'utf8' });
+    const disk = attached.stdout.trim();
+    const added =
+      attached.status === 0 &&
+      [
+        ['1', '2048', '4096'],
+        ['2', '8192', '4096'],
+      ].every((part) => spawnSync('addpart', [disk, ...part]).status === 0);
+    try {
+      if (!added || !fs.existsSync(`${disk}p1`)) {
+        t.skip('no partitions on loop devices here', () => undefined);
+        return;
+      }
+      const ru = nodeRumpuser({ log: () => undefined });
+      const busy = (path: string, write: boolean): Promise<{ code: string; message: string }> =>
+        failure(async () => ru.rumpuser_close(await ru.rumpuser_open(path, { write, exclusive: true })));
+      const fd = await ru.rumpuser_open(`${disk}p2`, { write: true, exclusive: true });
+      t.match(await ru.rumpuser_getfileinfo(fd), { size_bytes: 4096 * 512, sector_bytes: 512, readonly: false });
+      t.equal((await busy(disk, true)).code, 'EBUSY');
+      t.match(await busy(disk, false), {
+        code: 'EBUSY',
+        message: /its disk or one of its partitions is being written/,
+      });
+      t.equal((await busy(`${disk}p1`, true)).code, 'none', 'another partition is free');
+      await ru.rumpuser_close(fd);
 
     const mountpoint = path.join(folder, 'partition');
     fs.mkdirSync(mountpoint);

@@ -9,5 +9,9 @@ import { randomPause, slowfs } from './slowfs.js';
 await matrix(t, {
   name: 'slow tmpfs',
   features: new Set(variants[0]!.features),
-  make: (size_bytes = 64 * 2 ** 20) => rumpVolume({ component: slowfs({ ...tmpfs, vfsops: { ...tmpfs.vfsops!, vfs_name: 'slowfs' } }, randomPause(7)), options: { size: `${size_bytes}` } }),
+  make: (size_bytes = 64 * 2 ** 20) =>
+    rumpVolume({
+      component: slowfs({ ...tmpfs, vfsops: { ...tmpfs.vfsops!, vfs_name: 'slowfs' } }, randomPause(7)),
+      options: { size: `${size_bytes}` },
+    }),
 });

@@ -15,7 +15,10 @@ export function slowfs(component: Component, pause: Pause): Component {
   const inner = component.vfsops!;
   const wrapped = new Map<Vnops, Vnops>();
 
-  function slow<A extends unknown[], R>(name: string, call: (...args: A) => MaybePromise<R>): (...args: A) => Promise<R> {
+  function slow<A extends unknown[], R>(
+    name: string,
+    call: (...args: A) => MaybePromise<R>,
+  ): (...args: A) => Promise<R> {
     return async (...args) => {
       await pause(name);
       return call(...args);

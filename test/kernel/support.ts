@@ -14,7 +14,11 @@ export interface Booted {
 }
 
 /** A kernel on the in-memory host, halted when the test ends. */
-export async function boot(t: Test, components: readonly Component[] = [], options: Partial<BootOptions> = {}): Promise<Booted> {
+export async function boot(
+  t: Test,
+  components: readonly Component[] = [],
+  options: Partial<BootOptions> = {},
+): Promise<Booted> {
   const host = memoryRumpuser();
   const kernel = await RumpKernel.boot({ rumpuser: host, components: [tmpfs, ...components], ...options });
   t.teardown(async () => {
@@ -24,7 +28,12 @@ export async function boot(t: Test, components: readonly Component[] = [], optio
 }
 
 /** The call fails with just this errno. */
-export async function fails(t: Test, call: Promise<unknown> | (() => unknown), name: string, message?: string): Promise<void> {
+export async function fails(
+  t: Test,
+  call: Promise<unknown> | (() => unknown),
+  name: string,
+  message?: string,
+): Promise<void> {
   try {
     await (typeof call === 'function' ? call() : call);
   } catch (thrown) {

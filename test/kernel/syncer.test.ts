@@ -43,9 +43,18 @@ t.test('a dirty mount is written after a while, once', async (t) => {
   t.equal(syncs, 1);
 
   for (const change of [
-    () => sys.chmod('/m/f', 0o600), () => sys.mkdir('/m/d', 0o755), () => sys.rmdir('/m/d'), () => sys.rename('/m/f', '/m/g'), () => sys.link('/m/g', '/m/f'),
-    () => sys.unlink('/m/g'), () => sys.symlink('x', '/m/l'), () => sys.truncate('/m/f', 0), () => sys.utimes('/m/f'),
-    () => sys.setxattr('/m/f', 'user.a', bytes('x')), () => sys.mkfifo('/m/p', 0o600), () => sys.creat('/m/new', 0o644),
+    () => sys.chmod('/m/f', 0o600),
+    () => sys.mkdir('/m/d', 0o755),
+    () => sys.rmdir('/m/d'),
+    () => sys.rename('/m/f', '/m/g'),
+    () => sys.link('/m/g', '/m/f'),
+    () => sys.unlink('/m/g'),
+    () => sys.symlink('x', '/m/l'),
+    () => sys.truncate('/m/f', 0),
+    () => sys.utimes('/m/f'),
+    () => sys.setxattr('/m/f', 'user.a', bytes('x')),
+    () => sys.mkfifo('/m/p', 0o600),
+    () => sys.creat('/m/new', 0o644),
     async () => {
       const fd = await sys.open('/m/f', O_RDWR);
       await sys.write(fd, bytes('x'));

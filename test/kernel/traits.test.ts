@@ -19,7 +19,11 @@ t.test('names that fold', async (t) => {
   const sys = await mounted(t, 'foldfs');
   await fails(t, sys.stat('/m/bar'), 'ENOENT');
   await writeFile(sys, '/m/BAR', 'one');
-  t.equal(await readFile(sys, '/m/bar'), 'one', 'a name known to be missing is found when another spelling of it is made');
+  t.equal(
+    await readFile(sys, '/m/bar'),
+    'one',
+    'a name known to be missing is found when another spelling of it is made',
+  );
   t.same(await names(sys, '/m'), ['BAR'], 'the directory keeps the spelling');
   t.equal((await sys.stat('/m/bAr')).st_ino, (await sys.stat('/m/BAR')).st_ino, 'one file');
   await fails(t, sys.open('/m/Bar', O_CREAT | O_RDWR | 0x800, 0o644), 'EEXIST', 'exclusive create of another spelling');
@@ -49,7 +53,11 @@ t.test('names that fold: renames over others, directories, where one is', async 
   await sys.mkdir('/m/Dir', 0o755);
   await sys.mkdir('/m/dir/Sub', 0o755);
   await sys.chdir('/m/DIR/sub');
-  t.equal(text(await sys.__getcwd()), '/m/Dir/Sub', 'the path of the current directory is spelled as the directories spell it');
+  t.equal(
+    text(await sys.__getcwd()),
+    '/m/Dir/Sub',
+    'the path of the current directory is spelled as the directories spell it',
+  );
   await sys.rename('/m/dir', '/m/DIR');
   t.equal(text(await sys.__getcwd()), '/m/DIR/Sub');
   const d = await sys.open('/m', O_PATH);
@@ -98,7 +106,12 @@ t.test('a call can be given up', async (t) => {
   t.equal(await readFile(sys, '/m/free'), 'x', 'others go on');
   stop.abort();
   await fails(t, reading, 'EINTR');
-  await fails(t, sys.withSignal(stop.signal).read(fd, new Uint8Array(1)), 'EINTR', 'also one that was given up before it began');
+  await fails(
+    t,
+    sys.withSignal(stop.signal).read(fd, new Uint8Array(1)),
+    'EINTR',
+    'also one that was given up before it began',
+  );
   await sys.close(fd);
 });
 

@@ -3,7 +3,22 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import t from 'tap';
 import * as rumpfuse from '../../src/index.js';
-import { MNT_RDONLY, MemoryDevice, O_CREAT, O_RDONLY, O_RDWR, RumpKernel, bytestrToUnicode, createImage, ffs, fsck, newfs, nodeRumpuser, openImage, tmpfs } from '../../src/index.js';
+import {
+  MNT_RDONLY,
+  MemoryDevice,
+  O_CREAT,
+  O_RDONLY,
+  O_RDWR,
+  RumpKernel,
+  bytestrToUnicode,
+  createImage,
+  ffs,
+  fsck,
+  newfs,
+  nodeRumpuser,
+  openImage,
+  tmpfs,
+} from '../../src/index.js';
 
 /** What README.md promises to those who import the kernel. */
 t.test('a volume in memory, from nothing', async (t) => {

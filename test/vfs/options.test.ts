@@ -7,7 +7,10 @@ import { names, pattern, put } from '../../testing/matrix/check.js';
 import { rumpVolume } from '../../testing/matrix/rumpvolume.js';
 
 t.test('tmpfs: options are in force', async (t) => {
-  const volume = await rumpVolume({ component: tmpfs, options: { size: '1m', nodes: '10', mode: '750', uid: '5', gid: '6' } });
+  const volume = await rumpVolume({
+    component: tmpfs,
+    options: { size: '1m', nodes: '10', mode: '750', uid: '5', gid: '6' },
+  });
   const { fs } = volume;
   const root = await fs.stat('');
   t.same([root.mode, root.uid, root.gid], [0o750, 5, 6]);
@@ -28,7 +31,16 @@ t.test('tmpfs: options are in force', async (t) => {
 });
 
 t.test('tmpfs: options that make no sense', async (t) => {
-  for (const options of [{ size: '1x' }, { size: '-1' }, { nodes: 'many' }, { mode: '9' }, { mode: '17777' }, { uid: 'root' }, { size: true as const }, { colour: 'red' }]) {
+  for (const options of [
+    { size: '1x' },
+    { size: '-1' },
+    { nodes: 'many' },
+    { mode: '9' },
+    { mode: '17777' },
+    { uid: 'root' },
+    { size: true as const },
+    { colour: 'red' },
+  ]) {
     await t.rejects(rumpVolume({ component: tmpfs, options }), { code: 'EINVAL' }, JSON.stringify(options));
   }
 });
@@ -62,7 +74,10 @@ t.test('tmpfs: a small file takes little room, a sparse one only what was writte
 });
 
 t.test('zerofs: the files that were asked for, all zeros', async (t) => {
-  const volume = await rumpVolume({ component: zerofs, options: { files: '30', dirs: '4', size: '3m', filesize: '10' } });
+  const volume = await rumpVolume({
+    component: zerofs,
+    options: { files: '30', dirs: '4', size: '3m', filesize: '10' },
+  });
   const { fs } = volume;
   t.same(await names(fs), ['d0', 'd1', 'd2', 'd3', 'zero']);
   t.same(await names(fs, 'd1'), ['f1', 'f13', 'f17', 'f21', 'f25', 'f29', 'f5', 'f9'].sort());

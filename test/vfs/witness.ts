@@ -1,6 +1,7 @@
 /**
- * Watches the order of locks (src/kernel/vfs/vnlock.ts) of the system calls that go through it, NetBSD's lockdebug(9) in small: tells of
- * a deadlock that could be, not only of one that is. Locks that a call could get at once are not looked at (tryenter).
+ * Watches the order of locks (src/kernel/vfs/vnlock.ts) of the system calls that go through it, NetBSD's lockdebug(9)
+ * in small: tells of a deadlock that could be, not only of one that is. Locks that a call could get at once are not
+ * looked at (tryenter).
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { RumpKernel } from '../../src/kernel/rump.js';
@@ -47,14 +48,18 @@ function kindOf(kernel: RumpKernel, lock: RwLock): Kind | undefined {
 }
 
 function title(kind: Kind): string {
-  return kind.vp === undefined ? `the ${kind.what}'s lock` : `${kind.vp.v_type === VDIR ? 'directory' : 'file'} ${kind.vp.v_key}`;
+  return kind.vp === undefined
+    ? `the ${kind.what}'s lock`
+    : `${kind.vp.v_type === VDIR ? 'directory' : 'file'} ${kind.vp.v_key}`;
 }
 
 /** What is wrong with waiting for `wanted` by a call that holds `held`. */
 function reversal(wanted: Kind, held: readonly Kind[]): string | undefined {
   for (const one of held) {
     if (RANKS[one.what] < RANKS[wanted.what]) continue;
-    if (RANKS[one.what] > RANKS[wanted.what] || one.vp === undefined || one.vp === wanted.vp) return `waits for ${title(wanted)} with ${title(one)}`;
+    if (RANKS[one.what] > RANKS[wanted.what] || one.vp === undefined || one.vp === wanted.vp) {
+      return `waits for ${title(wanted)} with ${title(one)}`;
+    }
     if (one.vp.v_type === VDIR && wanted.vp!.v_type !== VDIR) continue;
     if (held.some(({ what }) => what === 'rename') && (one.vp.v_type === VDIR || wanted.vp!.v_type !== VDIR)) continue;
     return `waits for ${title(wanted)} with ${title(one)}`;
@@ -102,7 +107,10 @@ export function witness(kernel: RumpKernel): Witness {
   // What a call sets going and does not wait for is not its own.
   const apart = (of: object, method: string): void => {
     const own = (of as Record<string, (...args: unknown[]) => unknown>)[method]!;
-    Object.defineProperty(of, method, { configurable: true, value: (...args: unknown[]): unknown => calls.exit(() => own.apply(of, args)) });
+    Object.defineProperty(of, method, {
+      configurable: true,
+      value: (...args: unknown[]): unknown => calls.exit(() => own.apply(of, args)),
+    });
     undo.push(() => Reflect.deleteProperty(of, method));
   };
   apart(kernel.bufcache, 'startFlush');

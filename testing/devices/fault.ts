@@ -74,7 +74,10 @@ export class FaultDevice implements BlockDevice {
   write(from: Uint8Array, from_offset: number, length: number, offset_bytes: number): MaybePromise<void> {
     checkRange(this, offset_bytes, length);
     this.writes++;
-    const bytes = this.record || this.slow ? from.slice(from_offset, from_offset + length) : from.subarray(from_offset, from_offset + length);
+    const bytes =
+      this.record || this.slow
+        ? from.slice(from_offset, from_offset + length)
+        : from.subarray(from_offset, from_offset + length);
     return this.run('write', offset_bytes, length, (count) => {
       if (this.record) this.events.push({ op: 'write', offset_bytes, bytes: bytes.subarray(0, count) });
       return this.disk.write(bytes, 0, count, offset_bytes);
@@ -101,13 +104,22 @@ export class FaultDevice implements BlockDevice {
     return this.disk.close();
   }
 
-  private run(op: DiskOperation, offset_bytes: number, length: number, transfer: (count: number) => MaybePromise<void>): MaybePromise<void> {
+  private run(
+    op: DiskOperation,
+    offset_bytes: number,
+    length: number,
+    transfer: (count: number) => MaybePromise<void>,
+  ): MaybePromise<void> {
     const number = this.operations++;
-    const fault: Fault | undefined = number >= this.vanish_after ? { errno: E.ENXIO } : this.fault?.(op, number, offset_bytes, length);
+    const fault: Fault | undefined =
+      number >= this.vanish_after ? { errno: E.ENXIO } : this.fault?.(op, number, offset_bytes, length);
     const go = (): MaybePromise<void> => {
       if (fault === undefined) return transfer(length);
       if ('errno' in fault) throw errno(fault.errno, `${this.name}: injected error of ${op} ${number}`);
-      const short = errno(E.EIO, `${this.name}: injected: ${op} ${number} stopped after ${fault.short_bytes} of ${length} bytes`);
+      const short = errno(
+        E.EIO,
+        `${this.name}: injected: ${op} ${number} stopped after ${fault.short_bytes} of ${length} bytes`,
+      );
       const done = transfer(Math.min(fault.short_bytes, length));
       if (done instanceof Promise) return done.then(() => Promise.reject(short));
       throw short;

@@ -8,7 +8,9 @@ import type { DiskEvent } from './fault.js';
 export interface PowerCut {
   /** So many events had happened, 0..events.length. */
   readonly events: number;
-  /** Of the writes after the last flush among those: is the write with this index in `events` on the disk? Default all. */
+  /**
+   * Of the writes after the last flush among those: is the write with this index in `events` on the disk? Default all.
+   */
   readonly keep?: (index: number) => boolean;
   /** This write, if it is among the unflushed, is there up to this many bytes only (a multiple of the sector size). */
   readonly torn?: { readonly index: number; readonly bytes: number };
@@ -28,7 +30,15 @@ export async function replayUntil(disk: BlockDevice, events: readonly DiskEvent[
     if (event.op === 'flush') continue;
     const flushed = i < barrier;
     if (!flushed && cut.keep !== undefined && !cut.keep(i)) continue;
-    if (event.op === 'discard') await disk.discard(event.offset_bytes, event.length);
-    else await disk.write(event.bytes, 0, !flushed && cut.torn?.index === i ? Math.min(cut.torn.bytes, event.bytes.length) : event.bytes.length, event.offset_bytes);
+    if (event.op === 'discard') {
+      await disk.discard(event.offset_bytes, event.length);
+    } else {
+      await disk.write(
+        event.bytes,
+        0,
+        !flushed && cut.torn?.index === i ? Math.min(cut.torn.bytes, event.bytes.length) : event.bytes.length,
+        event.offset_bytes,
+      );
+    }
   }
 }

@@ -68,7 +68,12 @@ async function work({ features }: Variant, sys: RumpSys, promises: Promises, ver
   };
 
   /** Writes a file anew or at its end, and asks for it to be kept. */
-  const put = async (name: string, content: Uint8Array, flags = 0, sync: 'fsync' | 'fdatasync' | '' = 'fsync'): Promise<void> => {
+  const put = async (
+    name: string,
+    content: Uint8Array,
+    flags = 0,
+    sync: 'fsync' | 'fdatasync' | '' = 'fsync',
+  ): Promise<void> => {
     const fd = await answered(`open ${name}`, verdict, sys.open(`${V}/${name}`, O_RDWR | O_CREAT | flags, 0o644));
     if (typeof fd !== 'number') {
       failed.push(`open ${name}`);
@@ -131,7 +136,9 @@ async function missing(variant: Variant, dev: BlockDevice, promises: Promises): 
       let n = 0;
       for (let k = 1; k > 0 && n < bytes.length; n += k) k = await vol.sys.read(fd, bytes, n);
       await vol.sys.close(fd);
-      if (n !== content.length || Buffer.compare(bytes.subarray(0, n), content) !== 0) wrong.push(`${name}: other content (${n} of ${content.length} bytes)`);
+      if (n !== content.length || Buffer.compare(bytes.subarray(0, n), content) !== 0) {
+        wrong.push(`${name}: other content (${n} of ${content.length} bytes)`);
+      }
     } catch (thrown) {
       wrong.push(`${name}: ${thrown instanceof Error ? thrown.message : String(thrown)}`);
     }
@@ -172,14 +179,23 @@ export async function runFaulty(variant: Variant, disk: MemoryDevice, faults: Fa
 
   // The disk itself is sound: its errors were passing ones, or the cable's.
   const look = await check(variant, disk);
-  if (look.markedClean === true && !look.clean) verdict.push(`marked clean, but: ${look.problems.slice(0, 3).map((p) => p.message).join('; ')}`);
+  if (look.markedClean === true && !look.clean) {
+    verdict.push(
+      `marked clean, but: ${look.problems
+        .slice(0, 3)
+        .map((p) => p.message)
+        .join('; ')}`,
+    );
+  }
   const mended = await check(variant, disk, 'repair');
   if (!mended.clean) verdict.push(`cannot be mended: ${mended.problems.slice(0, 3).map((p) => p.message).join('; ')}`);
   else verdict.push(...(await missing(variant, disk, promises)).map((what) => `fsynced and lost: ${what}`));
   const seen = new Map<string, number>();
   for (const line of log) if (/^(error|warn)/.test(line)) seen.set(line, (seen.get(line) ?? 0) + 1);
   for (const [line, n] of seen) if (n > 1) verdict.push(`said ${n} times: ${line}`);
-  if (failed.length > 0 && !failed[0]!.startsWith('mount') && seen.size === 0) verdict.push(`not a word in the log, but: ${failed.slice(0, 3).join(', ')}`);
+  if (failed.length > 0 && !failed[0]!.startsWith('mount') && seen.size === 0) {
+    verdict.push(`not a word in the log, but: ${failed.slice(0, 3).join(', ')}`);
+  }
   return { verdict, failed, operations, log, promised: promises.kept.size };
 }
 
@@ -189,8 +205,12 @@ export interface FaultKind {
   faults(at: number): FaultOptions;
 }
 
-const once = (fault: Fault, ops: readonly string[]) => (at: number): FaultOptions => ({ fault: (op, number) => (number === at && ops.includes(op) ? fault : undefined) });
-const from = (fault: Fault, ops: readonly string[]) => (at: number): FaultOptions => ({ fault: (op, number) => (number >= at && ops.includes(op) ? fault : undefined) });
+const once =
+  (fault: Fault, ops: readonly string[]) =>
+  (at: number): FaultOptions => ({ fault: (op, number) => (number === at && ops.includes(op) ? fault : undefined) });
+const from =
+  (fault: Fault, ops: readonly string[]) =>
+  (at: number): FaultOptions => ({ fault: (op, number) => (number >= at && ops.includes(op) ? fault : undefined) });
 
 const EIO = 5;
 const ENOSPC = 28;

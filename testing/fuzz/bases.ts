@@ -1,4 +1,7 @@
-/** The volumes that a stick's fuzzer mutates: small, made by newfs, filled through the kernel, the same in every process. */
+/**
+ * The volumes that a stick's fuzzer mutates: small, made by newfs, filled through the kernel, the same in every
+ * process.
+ */
 import { createHash } from 'node:crypto';
 import { MemoryDevice } from '../../src/blockdev/memory.js';
 import type { BlockDevice } from '../../src/kernel/blkdev.js';

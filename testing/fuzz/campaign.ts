@@ -62,13 +62,17 @@ export class Campaign {
 
   figures(): string {
     const seconds = Math.max((Date.now() - this.began) / 1000, 0.001);
-    const by = (...rules: string[]): number => [...this.seen].filter(([key]) => rules.includes(key.split(' ')[0]!)).reduce((sum, [, n]) => sum + n, 0);
+    const by = (...rules: string[]): number =>
+      [...this.seen].filter(([key]) => rules.includes(key.split(' ')[0]!)).reduce((sum, [, n]) => sum + n, 0);
     const all = [...this.seen.values()].reduce((a, b) => a + b, 0);
     const { slowest } = this;
     return [
-      `${this.mutants} mutants in ${Math.round(seconds)} s (${(this.mutants / seconds).toFixed(1)}/s), ${this.operations} operations, of which ${this.failed} ended in an errno`,
+      `${this.mutants} mutants in ${Math.round(seconds)} s (${(this.mutants / seconds).toFixed(1)}/s), ` +
+        `${this.operations} operations, of which ${this.failed} ended in an errno`,
       `${by('crash', 'unhandled')} crashes, ${by('hang', 'slow')} hangs, ${all} violations of ${this.seen.size} kinds`,
-      `peak memory of a worker ${Math.round(this.maxrss_bytes / 2 ** 20)} MiB${this.mounted === 0 ? '' : `, of a server ${Math.round(this.server_bytes / 2 ** 20)} MiB`}, slowest operation ${Math.round(slowest.ms)} ms of CPU (${slowest.op}, mutant ${slowest.index})`,
+      `peak memory of a worker ${Math.round(this.maxrss_bytes / 2 ** 20)} ` +
+        `MiB${this.mounted === 0 ? '' : `, of a server ${Math.round(this.server_bytes / 2 ** 20)} MiB`}, slowest ` +
+        `operation ${Math.round(slowest.ms)} ms of CPU (${slowest.op}, mutant ${slowest.index})`,
       [...this.counts].map(([name, n]) => `${name} ${n}`).join(', '),
     ].join('\n');
   }

@@ -18,11 +18,15 @@ export interface Mounted {
 }
 
 function shown(arg: unknown): string {
-  if (arg instanceof Uint8Array) return arg.length > 200 ? `${arg.length} bytes` : JSON.stringify(Buffer.from(arg).toString('latin1'));
+  if (arg instanceof Uint8Array) {
+    return arg.length > 200 ? `${arg.length} bytes` : JSON.stringify(Buffer.from(arg).toString('latin1'));
+  }
   return typeof arg === 'object' && arg !== null ? '{}' : String(arg);
 }
 
-/** FUZZ_CALLS=1: every system call with its arguments and its outcome goes to standard error, to see how a mutant fails. */
+/**
+ * FUZZ_CALLS=1: every system call with its arguments and its outcome goes to standard error, to see how a mutant fails.
+ */
 function talkative(sys: RumpSys): RumpSys {
   return new Proxy(sys, {
     get(target, name: keyof RumpSys) {
@@ -34,7 +38,9 @@ function talkative(sys: RumpSys): RumpSys {
           console.error(`${line} = ${shown(answer)}`);
           return answer;
         } catch (thrown) {
-          console.error(`${line}: ${thrown instanceof Error ? `${(thrown as { code?: string }).code ?? ''} ${thrown.message}` : String(thrown)}`);
+          console.error(
+            `${line}: ${thrown instanceof Error ? `${(thrown as { code?: string }).code ?? ''} ${thrown.message}` : String(thrown)}`,
+          );
           throw thrown;
         }
       };
@@ -42,8 +48,15 @@ function talkative(sys: RumpSys): RumpSys {
   });
 }
 
-/** Boots a kernel with the driver and mounts the device on {@link MOUNTPOINT}; a kernel whose mount failed is halted. */
-export async function mountVolume(driver: Component, dev: BlockDevice, flags: number, options: Record<string, string | true> = {}): Promise<Mounted> {
+/**
+ * Boots a kernel with the driver and mounts the device on {@link MOUNTPOINT}; a kernel whose mount failed is halted.
+ */
+export async function mountVolume(
+  driver: Component,
+  dev: BlockDevice,
+  flags: number,
+  options: Record<string, string | true> = {},
+): Promise<Mounted> {
   const log: string[] = [];
   const rumpuser = new MemoryRumpuser({ now: NOW });
   rumpuser.rumpuser_dprintf = (level, message) => {
@@ -54,7 +67,10 @@ export async function mountVolume(driver: Component, dev: BlockDevice, flags: nu
   const sys = process.env.FUZZ_CALLS === undefined ? kernel.sys : talkative(kernel.sys);
   await sys.mkdir(MOUNTPOINT, 0o755);
   try {
-    await sys.mount(driver.vfsops!.vfs_name, MOUNTPOINT, flags, { fspec: dev, options: new Map(Object.entries(options)) });
+    await sys.mount(driver.vfsops!.vfs_name, MOUNTPOINT, flags, {
+      fspec: dev,
+      options: new Map(Object.entries(options)),
+    });
   } catch (thrown) {
     await kernel.halt();
     throw thrown;

@@ -11,7 +11,11 @@ type Part = Recipe['mutations'][number];
 const MAX_TRIES = 60;
 
 /** @returns the smaller recipe, and the violation as it shows there; undefined if it does not show again at all */
-export async function minimise(recipe: Recipe, wanted: string, limits: Limits): Promise<{ recipe: Recipe; violation: Violation } | undefined> {
+export async function minimise(
+  recipe: Recipe,
+  wanted: string,
+  limits: Limits,
+): Promise<{ recipe: Recipe; violation: Violation } | undefined> {
   let tries = 0;
   const fails = async (candidate: Recipe): Promise<Violation | undefined> => {
     tries++;
@@ -30,7 +34,9 @@ export async function minimise(recipe: Recipe, wanted: string, limits: Limits): 
   };
 
   // Whole mutations, from the last on.
-  for (let i = best.mutations.length - 1; i >= 0 && best.mutations.length > 1; i--) await keep({ ...best, mutations: best.mutations.filter((_, k) => k !== i) });
+  for (let i = best.mutations.length - 1; i >= 0 && best.mutations.length > 1; i--) {
+    await keep({ ...best, mutations: best.mutations.filter((_, k) => k !== i) });
+  }
   // How it is tried: plainly, if that does too.
   for (const name of Object.keys(best.how)) {
     if (best.how[name] === false) continue;
@@ -52,7 +58,8 @@ export async function minimise(recipe: Recipe, wanted: string, limits: Limits): 
         const bytes = hex.length / 2;
         if (bytes < 2) break;
         const cut = Math.ceil(bytes / 2);
-        const smaller: readonly [number, string] = half === 0 ? [at, hex.slice(0, 2 * cut)] : [at + cut, hex.slice(2 * cut)];
+        const smaller: readonly [number, string] =
+          half === 0 ? [at, hex.slice(0, 2 * cut)] : [at + cut, hex.slice(2 * cut)];
         if (await keep(put({ ...m, patches: m.patches.map((q, k) => (k === p ? smaller : q)) }))) half = 0;
         else half++;
       }

@@ -121,7 +121,10 @@ function alive(pid: number | undefined): boolean {
 }
 
 async function ended(pids: readonly (number | undefined)[]): Promise<boolean> {
-  for (const until = Date.now() + GONE_MS; Date.now() < until; await new Promise((resolve) => setTimeout(resolve, 20))) if (!pids.some(alive)) return true;
+  for (const until = Date.now() + GONE_MS; Date.now() < until; await new Promise((resolve) => setTimeout(resolve, 20)))
+    if (!pids.some(alive)) {
+      return true;
+    }
   return false;
 }
 
@@ -172,7 +175,9 @@ class Use {
     if (!this.readonly) this.judge('change', await run('/bin/sh', ['-c', CHANGE, 'change', this.dir]));
     this.abortHung(connection);
     const server = (await servedAt(this.dir)).details?.server_pid;
-    if (server !== served.details?.server_pid) this.broke('crash', 'server', `process ${served.details?.server_pid} was followed by ${server}`);
+    if (server !== served.details?.server_pid) {
+      this.broke('crash', 'server', `process ${served.details?.server_pid} was followed by ${server}`);
+    }
     if (server !== undefined) this.server_bytes = peakOf(server);
     const log = served.details?.log;
     const logged = log === undefined ? '' : readFileSync(log, 'latin1').slice(0, 200_000);
@@ -182,7 +187,9 @@ class Use {
       this.broke('hang', 'umount', 'still mounted');
       await run('umount', ['-l', this.dir]);
     }
-    if (!(await ended([served.pid, server]))) this.broke('leak', 'umount', `processes ${served.pid} and ${server}: still there`);
+    if (!(await ended([served.pid, server]))) {
+      this.broke('leak', 'umount', `processes ${served.pid} and ${server}: still there`);
+    }
   }
 }
 

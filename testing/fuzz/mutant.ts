@@ -33,7 +33,11 @@ export interface Recipe {
   readonly digest: string;
   readonly seed: number;
   readonly how: Mutant['how'];
-  readonly mutations: readonly { readonly label: string; readonly size?: number; readonly patches: readonly (readonly [at: number, hex: string])[] }[];
+  readonly mutations: readonly {
+    readonly label: string;
+    readonly size?: number;
+    readonly patches: readonly (readonly [at: number, hex: string])[];
+  }[];
 }
 
 export function toRecipe(format: string, digest: string, mutant: Mutant): Recipe {

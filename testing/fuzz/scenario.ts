@@ -1,4 +1,7 @@
-/** What is done with a mutated volume of any format: looked at, mounted, changed, checked, repaired; by the registry alone. */
+/**
+ * What is done with a mutated volume of any format: looked at, mounted, changed, checked, repaired; by the registry
+ * alone.
+ */
 import { defaultsOf } from '../../src/cli/tool-options.js';
 import type { Check, CheckMode, CheckReport, Format } from '../../src/fs/format.js';
 import type { BlockDevice } from '../../src/kernel/blkdev.js';
@@ -18,16 +21,23 @@ import { MOUNTPOINT, walk } from './walk.js';
 const WALK_LIMIT = 30;
 const CHANGES = 24;
 /** What the kernel logs when it has gone wrong itself. */
-const BUG = /TypeError|RangeError|ReferenceError|SyntaxError|AssertionError|is not a function|undefined|\bNaN\b|driver bug/;
+const BUG =
+  /TypeError|RangeError|ReferenceError|SyntaxError|AssertionError|is not a function|undefined|\bNaN\b|driver bug/;
 
 function problemsOf(report: CheckReport): string {
-  return report.problems.slice(0, 6).map((p) => `${p.message}${p.fixed === undefined ? '' : ` (${p.fixed})`}`).join('\n');
+  return report.problems
+    .slice(0, 6)
+    .map((p) => `${p.message}${p.fixed === undefined ? '' : ` (${p.fixed})`}`)
+    .join('\n');
 }
 
 /** What makes two problems the same. */
 function whereOf(report: CheckReport): string {
   const [first] = report.problems;
-  return (first?.code ?? first?.message ?? 'not marked clean').replace(/^\/[^:]*/, 'FILE').replace(/0x[0-9a-f]+|\d+/g, 'N').slice(0, 80);
+  return (first?.code ?? first?.message ?? 'not marked clean')
+    .replace(/^\/[^:]*/, 'FILE')
+    .replace(/0x[0-9a-f]+|\d+/g, 'N')
+    .slice(0, 80);
 }
 
 /** Tries mutants of one format's volumes. */
@@ -51,13 +61,17 @@ export class Scenario {
 
   #checked(probe: Probe, what: string, dev: BlockDevice, mode: CheckMode = 'check'): Promise<CheckReport | undefined> {
     const values = defaultsOf(this.#format.tools.check?.options ?? []);
-    return this.#check === undefined ? Promise.resolve(undefined) : probe.op(what, () => this.#check!(dev, values, { mode, skipClean: false }));
+    return this.#check === undefined
+      ? Promise.resolve(undefined)
+      : probe.op(what, () => this.#check!(dev, values, { mode, skipClean: false }));
   }
 
   /** Mounts, looks, changes (where that is possible), unmounts. @returns whether it could be written */
   async #use(probe: Probe, what: string, mutant: Mutant, dev: MutantDevice, flags: number): Promise<boolean> {
     const disk: BlockDevice = mutant.how['slow'] === true ? new FaultDevice(dev, { slow: true }) : dev;
-    const mounted = await probe.op(`${what}: mount`, () => mountVolume(this.#driver, disk, flags, this.#options(mutant)));
+    const mounted = await probe.op(`${what}: mount`, () =>
+      mountVolume(this.#driver, disk, flags, this.#options(mutant)),
+    );
     if (mounted === undefined) return false;
     const { kernel, sys, log } = mounted;
     const st = await probe.op('statvfs', () => sys.statvfs(MOUNTPOINT));
@@ -72,9 +86,14 @@ export class Scenario {
     await probe.op(`${what}: unmount`, () => sys.unmount(MOUNTPOINT));
     await probe.op(`${what}: halt`, () => kernel.halt());
     this.#lastlog = log;
-    for (const line of log) if (BUG.test(line)) probe.violation('bug', what, line.replace(/\d+/g, 'N').slice(0, 100), line);
+    for (const line of log)
+      if (BUG.test(line)) {
+        probe.violation('bug', what, line.replace(/\d+/g, 'N').slice(0, 100), line);
+      }
     const { resident_bytes, dirty_bytes } = kernel.bufcache as BufCache;
-    if (resident_bytes !== 0 || dirty_bytes !== 0) probe.violation('leak', what, 'buffers', `${resident_bytes} bytes of buffers, ${dirty_bytes} of them dirty`);
+    if (resident_bytes !== 0 || dirty_bytes !== 0) {
+      probe.violation('leak', what, 'buffers', `${resident_bytes} bytes of buffers, ${dirty_bytes} of them dirty`);
+    }
     return writable;
   }
 
@@ -84,7 +103,12 @@ export class Scenario {
     probe.count('clean volumes used');
     const after = await this.#checked(probe, `${what}: check afterwards`, dev);
     if (after === undefined || after.clean) return;
-    probe.violation('spoiled', what, whereOf(after), `${problemsOf(after)}\nthe kernel's log: ${this.#lastlog.slice(0, 6).join(' | ')}`);
+    probe.violation(
+      'spoiled',
+      what,
+      whereOf(after),
+      `${problemsOf(after)}\nthe kernel's log: ${this.#lastlog.slice(0, 6).join(' | ')}`,
+    );
   }
 
   async #repaired(probe: Probe, mutant: Mutant, pristine: MutantDevice): Promise<void> {
@@ -95,7 +119,13 @@ export class Scenario {
     const again = await this.#checked(probe, 'check after repair', dev);
     if (again === undefined) return;
     if (repair.clean !== again.clean) {
-      probe.violation('lied', 'repair', whereOf(again), `repair said ${repair.clean ? 'clean' : 'not clean'}:\n${problemsOf(repair)}\nthe check after it:\n${problemsOf(again)}`);
+      probe.violation(
+        'lied',
+        'repair',
+        whereOf(again),
+        `repair said ${repair.clean ? 'clean' : 'not clean'}:\n${problemsOf(repair)}\nthe check after ` +
+          `it:\n${problemsOf(again)}`,
+      );
     }
     if (!again.clean) return;
     probe.count('repaired');

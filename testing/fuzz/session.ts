@@ -1,5 +1,13 @@
 /** Changes things on a mounted volume: random operations in places that are there, and that are not. */
-import { EXTATTR_NAMESPACE_USER, O_APPEND, O_CREAT, O_EXCL, O_RDONLY, O_RDWR, O_TRUNC } from '../../src/kernel/fcntl.js';
+import {
+  EXTATTR_NAMESPACE_USER,
+  O_APPEND,
+  O_CREAT,
+  O_EXCL,
+  O_RDONLY,
+  O_RDWR,
+  O_TRUNC,
+} from '../../src/kernel/fcntl.js';
 import { S_IFBLK, S_IFDIR, S_IFMT, S_IFREG, makedev } from '../../src/kernel/stat.js';
 import type { RumpSys } from '../../src/kernel/sys/rumpsys.js';
 import type { Probe } from './probe.js';
@@ -12,7 +20,13 @@ const LENGTHS = [1, 100, 512, 4096, 8192, 20_000, 70_000];
 const OFFSETS = [0, 0, 1, 4095, 8192, 50_000, 98_304, 110_000, 2 ** 21, 2 ** 23, 2 ** 31 - 100, 2 ** 40];
 
 /** Runs `count` operations, now and then several at once. */
-export async function session(probe: Probe, sys: RumpSys, random: Random, found: readonly Found[], count: number): Promise<void> {
+export async function session(
+  probe: Probe,
+  sys: RumpSys,
+  random: Random,
+  found: readonly Found[],
+  count: number,
+): Promise<void> {
   const dirs = found.filter((f) => (f.type & S_IFMT) === S_IFDIR).map((f) => f.path);
   if (dirs.length === 0) dirs.push(Buffer.from(MOUNTPOINT));
   const files = found.filter((f) => (f.type & S_IFMT) === S_IFREG).map((f) => f.path);
@@ -26,7 +40,12 @@ export async function session(probe: Probe, sys: RumpSys, random: Random, found:
   const any = (): Uint8Array => (all.length === 0 ? fresh() : random.pick(all));
   const someFile = (): Uint8Array => (files.length === 0 ? fresh() : random.pick(files));
 
-  const withFd = async (what: string, path: Uint8Array, flags: number, use: (fd: number) => Promise<unknown>): Promise<void> => {
+  const withFd = async (
+    what: string,
+    path: Uint8Array,
+    flags: number,
+    use: (fd: number) => Promise<unknown>,
+  ): Promise<void> => {
     const fd = await probe.op(`open to ${what}`, () => sys.open(path, flags, 0o644));
     if (fd === undefined) return;
     await probe.op(what, () => use(fd));
@@ -43,30 +62,42 @@ export async function session(probe: Probe, sys: RumpSys, random: Random, found:
     const path = fresh();
     files.push(path);
     const length = random.pick(LENGTHS);
-    return withFd('write', path, O_RDWR | O_CREAT | random.pick([0, O_EXCL, O_TRUNC]), (fd) => sys.write(fd, content, 0, length));
+    return withFd('write', path, O_RDWR | O_CREAT | random.pick([0, O_EXCL, O_TRUNC]), (fd) =>
+      sys.write(fd, content, 0, length),
+    );
   };
-  const append = (): Promise<void> => withFd('append', someFile(), O_RDWR | O_APPEND, (fd) => sys.write(fd, content, 0, 300));
+  const append = (): Promise<void> =>
+    withFd('append', someFile(), O_RDWR | O_APPEND, (fd) => sys.write(fd, content, 0, 300));
   const truncate = (): Promise<unknown> => {
     const path = someFile();
     const length = random.pick([0, 0, 1, 511, 4096, 60_000, 100_000, 2 ** 30, 2 ** 41]);
     return probe.op('truncate', () => sys.truncate(path, length));
   };
-  const overwritten = (): Promise<void> => withFd('truncating open', any(), O_RDWR | O_TRUNC, (fd) => sys.write(fd, content, 0, 5000));
+  const overwritten = (): Promise<void> =>
+    withFd('truncating open', any(), O_RDWR | O_TRUNC, (fd) => sys.write(fd, content, 0, 5000));
   const mkdir = (): Promise<unknown> => {
     const path = fresh();
     dirs.push(path);
     return probe.op('mkdir', () => sys.mkdir(path, 0o755));
   };
-  const one = (name: string, call: (path: Uint8Array) => Promise<unknown>, pick: () => Uint8Array = any) => (): Promise<unknown> => {
-    const path = pick();
-    return probe.op(name, () => call(path));
-  };
+  const one =
+    (name: string, call: (path: Uint8Array) => Promise<unknown>, pick: () => Uint8Array = any) =>
+    (): Promise<unknown> => {
+      const path = pick();
+      return probe.op(name, () => call(path));
+    };
   const two = (name: string, call: (a: Uint8Array, b: Uint8Array) => Promise<unknown>) => (): Promise<unknown> => {
     const a = any();
     const b = random.once(3) ? any() : fresh();
     return probe.op(name, () => call(a, b));
   };
-  const setattr = (path: Uint8Array): Promise<unknown> => sys.extattr_set_link(path, EXTATTR_NAMESPACE_USER, `k${random.below(4)}`, content.subarray(0, random.pick([0, 10, 700, 9000, 60_000])));
+  const setattr = (path: Uint8Array): Promise<unknown> =>
+    sys.extattr_set_link(
+      path,
+      EXTATTR_NAMESPACE_USER,
+      `k${random.below(4)}`,
+      content.subarray(0, random.pick([0, 10, 700, 9000, 60_000])),
+    );
 
   const OPS: readonly (readonly [number, () => Promise<unknown>])[] = [
     [8, write], [6, create], [4, append], [5, truncate], [2, overwritten], [5, mkdir],

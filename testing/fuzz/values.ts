@@ -5,7 +5,16 @@ export function interestingValue(random: Random, meaningful: readonly number[], 
   const bits = BigInt(width * 8);
   const mask = (1n << bits) - 1n;
   const value = random.weighted<() => bigint>([
-    [3, () => BigInt(random.pick([0, 1, 2, 3, 4, 7, 8, 16, 31, 32, 64, 127, 128, 255, 256, 511, 512, 513, 1024, 4096, 8192, 32767, 32768, 65535, 65536]))],
+    [
+      3,
+      () =>
+        BigInt(
+          random.pick([
+            0, 1, 2, 3, 4, 7, 8, 16, 31, 32, 64, 127, 128, 255, 256, 511, 512, 513, 1024, 4096, 8192, 32767, 32768,
+            65535, 65536,
+          ]),
+        ),
+    ],
     [3, () => mask - BigInt(random.pick([0, 0, 1, 2, 7, 255, 511]))],
     // The largest with and the smallest without sign, and their neighbours.
     [2, () => (1n << (bits - 1n)) + BigInt(random.pick([-2, -1, 0, 1]))],

@@ -1,4 +1,7 @@
-/** The fuzzer of a driver that has none of its own: the volumes are its variants', the mutations know nothing of the format. */
+/**
+ * The fuzzer of a driver that has none of its own: the volumes are its variants', the mutations know nothing of the
+ * format.
+ */
 import { createHash } from 'node:crypto';
 import { formatNamed } from '../../src/fs/registry.js';
 import { MNT_RDONLY, O_CREAT, O_RDWR } from '../../src/kernel/fcntl.js';
@@ -44,7 +47,10 @@ async function fill(sys: RumpSys, { features }: Variant): Promise<void> {
   await sys.truncate(`${MOUNTPOINT}/sparse`, 150_000);
 }
 
-/** Runs `work` with a clock that stands and random numbers that are always the same: what newfs makes of them is then the same, too. */
+/**
+ * Runs `work` with a clock that stands and random numbers that are always the same: what newfs makes of them is then
+ * the same, too.
+ */
 async function repeatably<T>(work: () => Promise<T>): Promise<T> {
   const { random } = Math;
   const { now } = Date;
@@ -79,7 +85,11 @@ async function baseOf(variant: Variant): Promise<Base> {
   await kernel.halt();
   const bytes = new Uint8Array(dev.size_bytes);
   void dev.read(bytes, 0, bytes.length, 0);
-  return { bytes, stretches: [...seen.values()], digest: createHash('sha256').update(bytes).digest('hex').slice(0, 16) };
+  return {
+    bytes,
+    stretches: [...seen.values()],
+    digest: createHash('sha256').update(bytes).digest('hex').slice(0, 16),
+  };
 }
 
 /** @param type a format of the registry, some of whose variants take part in `fuzz`: small volumes */
@@ -103,7 +113,9 @@ export async function volumeFuzzer(type: string): Promise<FuzzFormat> {
       const { bytes, stretches } = base(name);
       const mutations: Mutation[] = [];
       // Most damage shows best alone; some of it only together.
-      for (let n = random.pick([1, 1, 1, 2, 2, 3, 4, 6]); n > 0; n--) mutations.push(blindMutation(bytes, stretches, random));
+      for (let n = random.pick([1, 1, 1, 2, 2, 3, 4, 6]); n > 0; n--) {
+        mutations.push(blindMutation(bytes, stretches, random));
+      }
       return { base: name, mutations, seed: random.u32(), how: { slow: random.once(5) } };
     },
     run: (mutant, probe) => scenario.run(mutant, new MutantDevice(base(mutant.base).bytes, mutant.mutations), probe),

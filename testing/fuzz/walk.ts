@@ -1,6 +1,12 @@
 /** Looks at everything on a mounted volume, within bounds. */
 import { bytestrToBytes } from '../../src/kernel/bytestr.js';
-import { EXTATTR_NAMESPACE_SYSTEM, EXTATTR_NAMESPACE_USER, O_RDONLY, SEEK_DATA, SEEK_HOLE } from '../../src/kernel/fcntl.js';
+import {
+  EXTATTR_NAMESPACE_SYSTEM,
+  EXTATTR_NAMESPACE_USER,
+  O_RDONLY,
+  SEEK_DATA,
+  SEEK_HOLE,
+} from '../../src/kernel/fcntl.js';
 import type { Dirent, Stat } from '../../src/kernel/stat.js';
 import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from '../../src/kernel/stat.js';
 import type { RumpSys } from '../../src/kernel/sys/rumpsys.js';
@@ -31,17 +37,36 @@ function sane(value: number, low = 0, high = Number.MAX_SAFE_INTEGER): boolean {
 
 /** What no caller may be told, whatever is on the disk. */
 function judgeStat(probe: Probe, st: Stat): void {
-  const times = [st.st_atimensec, st.st_mtimensec, st.st_ctimensec, st.st_birthtimensec].every((n) => sane(n, 0, 999_999_999));
-  const seconds = [st.st_atime, st.st_mtime, st.st_ctime, st.st_birthtime].every((n) => Number.isInteger(n) && n >= -(2 ** 63) && n <= 2 ** 63);
-  const words = [st.st_mode, st.st_nlink, st.st_uid, st.st_gid, st.st_flags, st.st_gen].every((n) => sane(n, 0, 0xffffffff));
+  const times = [st.st_atimensec, st.st_mtimensec, st.st_ctimensec, st.st_birthtimensec].every((n) =>
+    sane(n, 0, 999_999_999),
+  );
+  const seconds = [st.st_atime, st.st_mtime, st.st_ctime, st.st_birthtime].every(
+    (n) => Number.isInteger(n) && n >= -(2 ** 63) && n <= 2 ** 63,
+  );
+  const words = [st.st_mode, st.st_nlink, st.st_uid, st.st_gid, st.st_flags, st.st_gen].every((n) =>
+    sane(n, 0, 0xffffffff),
+  );
   if (!sane(st.st_size) || !sane(st.st_blocks, 0, 2 ** 60) || !sane(st.st_blksize, 1) || !times || !seconds || !words) {
-    probe.violation('answer', 'stat', times && seconds ? 'numbers' : 'times', JSON.stringify(st, (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value)));
+    probe.violation(
+      'answer',
+      'stat',
+      times && seconds ? 'numbers' : 'times',
+      JSON.stringify(st, (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value)),
+    );
   }
 }
 
 function judgeName(probe: Probe, entry: Dirent): void {
   const name = entry.d_name;
-  if (name.length === 0 || name.length > 255 || name.includes('/') || name.includes('\0') || !sane(Number(entry.d_off))) probe.violation('answer', 'getdents', 'name', JSON.stringify(name));
+  if (
+    name.length === 0 ||
+    name.length > 255 ||
+    name.includes('/') ||
+    name.includes('\0') ||
+    !sane(Number(entry.d_off))
+  ) {
+    probe.violation('answer', 'getdents', 'name', JSON.stringify(name));
+  }
 }
 
 async function file(probe: Probe, sys: RumpSys, path: Uint8Array, st: Stat): Promise<void> {
@@ -50,7 +75,9 @@ async function file(probe: Probe, sys: RumpSys, path: Uint8Array, st: Stat): Pro
   const size = st.st_size;
   for (const at of new Set([0, Math.floor(size / 2), Math.max(0, size - 5000)])) {
     const n = await probe.op('pread', () => sys.pread(fd, buffer, at));
-    if (n !== undefined && (n < 0 || n > buffer.length || (at < size && n > size - at))) probe.violation('answer', 'pread', 'count', `${n} bytes at ${at} of ${size}`);
+    if (n !== undefined && (n < 0 || n > buffer.length || (at < size && n > size - at))) {
+      probe.violation('answer', 'pread', 'count', `${n} bytes at ${at} of ${size}`);
+    }
   }
   if (size > buffer.length) {
     await probe.op('lseek hole', () => sys.lseek(fd, 0, SEEK_HOLE));
@@ -80,7 +107,9 @@ async function attributes(probe: Probe, sys: RumpSys, path: Uint8Array): Promise
   for (const namespace of [EXTATTR_NAMESPACE_USER, EXTATTR_NAMESPACE_SYSTEM]) {
     const names = await probe.op('extattr_list', () => sys.extattr_list_link(path, namespace));
     if (names === undefined) return;
-    for (const name of names.slice(0, 5)) await probe.op('extattr_get', () => sys.extattr_get_link(path, namespace, bytestrToBytes(name)));
+    for (const name of names.slice(0, 5)) {
+      await probe.op('extattr_get', () => sys.extattr_get_link(path, namespace, bytestrToBytes(name)));
+    }
   }
 }
 
@@ -98,7 +127,9 @@ export async function walk(probe: Probe, sys: RumpSys, limit: number): Promise<F
     found.push({ path: here, type });
     if (type === S_IFLNK) {
       const target = await probe.op('readlink', () => sys.readlink(here));
-      if (target !== undefined && target.length > 65_536) probe.violation('answer', 'readlink', 'length', `${target.length}`);
+      if (target !== undefined && target.length > 65_536) {
+        probe.violation('answer', 'readlink', 'length', `${target.length}`);
+      }
       await probe.op('stat', () => sys.stat(here));
     } else if (type === S_IFREG) {
       await file(probe, sys, here, st);

@@ -8,7 +8,10 @@ import { Probe, placeOf } from './probe.js';
 
 const format = await formatOf(process.argv[2]!);
 const MEMORY_CAP_BYTES = Number(process.argv[3]) * 2 ** 20;
-/** File descriptor on which the operations of a recipe are told: written at once, so that the last is there when the process is killed. */
+/**
+ * File descriptor on which the operations of a recipe are told: written at once, so that the last is there when the
+ * process is killed.
+ */
 const TRACE_FD = 3;
 
 let current: Probe | undefined;
@@ -41,10 +44,24 @@ async function attempt(index: number, mutant: Mutant, traced: boolean): Promise<
   // Rejections are reported behind the microtasks.
   await new Promise((resolve) => setImmediate(resolve));
   const maxrss_bytes = process.resourceUsage().maxRSS * 1024;
-  if (maxrss_bytes > MEMORY_CAP_BYTES) probe.violation('memory', 'mutant', '', `${Math.round(maxrss_bytes / 2 ** 20)} MiB resident at most, ${Math.round(before / 2 ** 20)} before`);
+  if (maxrss_bytes > MEMORY_CAP_BYTES) {
+    probe.violation(
+      'memory',
+      'mutant',
+      '',
+      `${Math.round(maxrss_bytes / 2 ** 20)} MiB resident at most, ${Math.round(before / 2 ** 20)} before`,
+    );
+  }
   send({
-    is: 'end', index, operations: probe.operations, failed: probe.failed, counts: [...probe.counts], slowest_ms: probe.slowest_ms,
-    slowest_op: probe.slowest_op, maxrss_bytes, violations: probe.violations,
+    is: 'end',
+    index,
+    operations: probe.operations,
+    failed: probe.failed,
+    counts: [...probe.counts],
+    slowest_ms: probe.slowest_ms,
+    slowest_op: probe.slowest_op,
+    maxrss_bytes,
+    violations: probe.violations,
   });
   current = undefined;
   // It cannot come down again, and would hide the next one.
@@ -54,7 +71,9 @@ async function attempt(index: number, mutant: Mutant, traced: boolean): Promise<
 async function work(message: ToWorker): Promise<void> {
   if (message.do === 'recipe') {
     const { recipe } = message;
-    if (format.digest(recipe.base) !== recipe.digest) process.stderr.write(`the image ${recipe.base} is not the one that this was found on\n`);
+    if (format.digest(recipe.base) !== recipe.digest) {
+      process.stderr.write(`the image ${recipe.base} is not the one that this was found on\n`);
+    }
     await attempt(0, fromRecipe(recipe), true);
   } else {
     for (let index = message.first; index < message.first + message.count; index++) {

@@ -21,7 +21,9 @@ export interface Limits {
 
 export const LIMITS: Limits = { heap_mib: 256, memory_mib: 640, mutant_cpu_s: 30, idle_s: 20 };
 
-/** User and system time of a process, seconds; 0 if it is gone. (/proc/PID/stat, fields 14 and 15, in ticks of 10 ms.) */
+/**
+ * User and system time of a process, seconds; 0 if it is gone. (/proc/PID/stat, fields 14 and 15, in ticks of 10 ms.)
+ */
 function cpuOf(pid: number): number {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
@@ -61,7 +63,12 @@ export class Worker {
   constructor(format: string, private readonly limits: Limits) {
     const main = fileURLToPath(new URL('./worker.js', import.meta.url));
     this.child = fork(main, [format, String(limits.memory_mib)], {
-      execArgv: [`--max-old-space-size=${limits.heap_mib}`, '--max-semi-space-size=16', '--enable-source-maps', '--stack-trace-limit=30'],
+      execArgv: [
+        `--max-old-space-size=${limits.heap_mib}`,
+        '--max-semi-space-size=16',
+        '--enable-source-maps',
+        '--stack-trace-limit=30',
+      ],
       stdio: ['ignore', 'inherit', 'pipe', 'pipe', 'ipc'],
     });
     this.child.stderr!.on('data', (chunk: Buffer) => (this.stderr = (this.stderr + chunk.toString()).slice(-4000)));
@@ -109,8 +116,11 @@ export class Worker {
     // An idle event loop uses next to nothing.
     if (cpu - this.last_cpu > 0.02) this.idle_since = now;
     this.last_cpu = cpu;
-    if (cpu - this.mark_cpu > this.limits.mutant_cpu_s) this.hung = `${Math.round(cpu - this.mark_cpu)} s of CPU without an end`;
-    else if (now - this.idle_since > this.limits.idle_s * 1000) this.hung = `no answer for ${this.limits.idle_s} s, and nothing at work`;
+    if (cpu - this.mark_cpu > this.limits.mutant_cpu_s) {
+      this.hung = `${Math.round(cpu - this.mark_cpu)} s of CPU without an end`;
+    } else if (now - this.idle_since > this.limits.idle_s * 1000) {
+      this.hung = `no answer for ${this.limits.idle_s} s, and nothing at work`;
+    }
     if (this.hung !== undefined) this.child.kill('SIGKILL');
   }
 }

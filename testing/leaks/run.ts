@@ -38,7 +38,8 @@ export interface Figures {
 const STANDBY_EVERY = 8;
 const STANDBY_MS = 1600;
 /** What umount says then: no fault of the mount's, and on a busy host there is always somebody who makes one. */
-const HELD_ELSEWHERE = /^rumpfuse: .* is unmounted here, but process \d+ is in a mount namespace that has it still .*\n/gm;
+const HELD_ELSEWHERE =
+  /^rumpfuse: .* is unmounted here, but process \d+ is in a mount namespace that has it still .*\n/gm;
 const CONNECTIONS = '/sys/fs/fuse/connections';
 
 function read(name: string): string {
@@ -74,14 +75,21 @@ function identity(pid: number): string {
 }
 
 /**
- * Processes that name `dir` in their arguments, hold a file below it open, or are among `seen`. The test's own is none of them.
+ * Processes that name `dir` in their arguments, hold a file below it open, or are among `seen`. The test's own is none
+ * of them.
  */
 function users(dir: string, seen: ReadonlySet<string>): string[] {
-  return list('/proc').filter((name) => /^\d+$/.test(name) && name !== String(process.pid)).flatMap((pid) => {
-    const command = read(`/proc/${pid}/cmdline`).replaceAll('\0', ' ');
-    const held = links(`/proc/${pid}/fd`).filter((target) => target.startsWith(`${dir}/`)).map((target) => `${pid} holds ${target}`);
-    return command.includes(`${dir}/`) || (seen.has(identity(Number(pid))) && alive(Number(pid))) ? [`${pid}: ${command}`, ...held] : held;
-  });
+  return list('/proc')
+    .filter((name) => /^\d+$/.test(name) && name !== String(process.pid))
+    .flatMap((pid) => {
+      const command = read(`/proc/${pid}/cmdline`).replaceAll('\0', ' ');
+      const held = links(`/proc/${pid}/fd`)
+        .filter((target) => target.startsWith(`${dir}/`))
+        .map((target) => `${pid} holds ${target}`);
+      return command.includes(`${dir}/`) || (seen.has(identity(Number(pid))) && alive(Number(pid)))
+        ? [`${pid}: ${command}`, ...held]
+        : held;
+    });
 }
 
 function mountinfo(): string[] {
@@ -99,11 +107,14 @@ function minorOf(line: string): string | undefined {
 }
 
 function memory(): Memory {
-  const of = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(read('/proc/meminfo'))?.[1] ?? NaN);
+  const of = (name: string) =>
+    Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(read('/proc/meminfo'))?.[1] ?? NaN);
   return { available: of('MemAvailable'), shared: of('Shmem'), unreclaimable: of('SUnreclaim') };
 }
 
-/** What the mounts of one run are known by on the host, besides their folder: only what belongs to them is looked at. */
+/**
+ * What the mounts of one run are known by on the host, besides their folder: only what belongs to them is looked at.
+ */
 class Traces {
   /** In the directory of records: the mounts' own, and their logs, which have no name to go by. */
   private readonly files = new Set<string>();
@@ -137,19 +148,28 @@ class Traces {
     return {
       mounts: mountsBelow(this.dir),
       // The host gives numbers of devices out again: what is named after one may be somebody else's.
-      records: list(recordDirectory()).filter((name) => this.files.has(name) && (!name.endsWith('.json') || records.includes(name))),
+      records: list(recordDirectory()).filter(
+        (name) => this.files.has(name) && (!name.endsWith('.json') || records.includes(name)),
+      ),
       processes: users(this.dir, this.processes),
       connections: list(CONNECTIONS).filter((name) => this.minors.has(name) && !live.includes(name)),
     };
   }
 
   private records(): string[] {
-    return list(recordDirectory()).filter((name) => name.endsWith('.json') && read(path.join(recordDirectory(), name)).includes(`${this.dir}/`));
+    return list(recordDirectory()).filter(
+      (name) => name.endsWith('.json') && read(path.join(recordDirectory(), name)).includes(`${this.dir}/`),
+    );
   }
 }
 
 /** `progress` is called after each. Other mounts may come and go meanwhile. */
-export async function mountAgainAndAgain(place: Workplace, mounts: number, type = 'ffs', progress: (done: number) => void = () => {}): Promise<Figures> {
+export async function mountAgainAndAgain(
+  place: Workplace,
+  mounts: number,
+  type = 'ffs',
+  progress: (done: number) => void = () => {},
+): Promise<Figures> {
   const image = place.path('img');
   const mnt = place.folder('mnt');
   const failures: string[] = [];
@@ -171,7 +191,10 @@ export async function mountAgainAndAgain(place: Workplace, mounts: number, type 
     await must(`mount ${i}`, rumpfuse('mount', image, mnt));
     mount_ms.push(performance.now() - mounting);
     const supervisor = traces.mounted();
-    await must(`use ${i}`, run('sh', ['-c', 'mkdir d && echo text > d/f && ls -l d >/dev/null && rm -r d'], { cwd: mnt }));
+    await must(
+      `use ${i}`,
+      run('sh', ['-c', 'mkdir d && echo text > d/f && ls -l d >/dev/null && rm -r d'], { cwd: mnt }),
+    );
     if (i % STANDBY_EVERY === 0) await sleep(STANDBY_MS);
     if (supervisor === undefined) failures.push(`mount ${i}: not on record`);
     else traces.served(supervisor);
@@ -184,7 +207,14 @@ export async function mountAgainAndAgain(place: Workplace, mounts: number, type 
   const after = memory();
   await must('fsck', rumpfuse('fsck', image));
   return {
-    mounts, seconds, failures, held_elsewhere, before, after, shows_connections: traces.shows_connections, left: traces.left(),
+    mounts,
+    seconds,
+    failures,
+    held_elsewhere,
+    before,
+    after,
+    shows_connections: traces.shows_connections,
+    left: traces.left(),
     mount_ms: mount_ms.sort((a, b) => a - b),
     umount_ms: umount_ms.sort((a, b) => a - b),
   };

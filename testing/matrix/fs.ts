@@ -1,8 +1,8 @@
 /**
  * What the conformance matrix is written over: the same calls on a file system mounted in a rump kernel and on one
  * mounted in the host. Paths are relative to the volume (or the folder that {@link Fs.at} chose) and may be exact
- * bytes; '' is the folder itself. Constants (O_*, SEEK_*, S_IF*, R_OK, LOCK_*, F_*) are those of src/kernel. Every call fails with
- * an error whose `code` is NetBSD's name of the errno.
+ * bytes; '' is the folder itself. Constants (O_*, SEEK_*, S_IF*, R_OK, LOCK_*, F_*) are those of src/kernel. Every call
+ * fails with an error whose `code` is NetBSD's name of the errno.
  */
 export type Name = string | Uint8Array;
 

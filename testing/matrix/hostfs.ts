@@ -5,9 +5,20 @@ import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import {
-  F_RDLCK, F_UNLCK, F_WRLCK, O_ACCMODE, O_APPEND, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_RDONLY, O_SYNC, O_TRUNC, O_WRONLY, SEEK_DATA, SEEK_HOLE,
+  F_RDLCK, F_UNLCK, F_WRLCK, O_ACCMODE, O_APPEND, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_RDONLY, O_SYNC, O_TRUNC,
+  O_WRONLY, SEEK_DATA, SEEK_HOLE,
 } from '../../src/kernel/fcntl.js';
-import { ALLPERMS, S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK } from '../../src/kernel/stat.js';
+import {
+  ALLPERMS,
+  S_IFBLK,
+  S_IFCHR,
+  S_IFDIR,
+  S_IFIFO,
+  S_IFLNK,
+  S_IFMT,
+  S_IFREG,
+  S_IFSOCK,
+} from '../../src/kernel/stat.js';
 import { libc, netbsdCode } from './hostlibc.js';
 import type { Entry, FileStat, Fs, Handle, Name, NewTime, RecordLock, VolumeStat } from './fs.js';
 
@@ -17,18 +28,33 @@ const UTIME_OMIT = 0x3ffffffen;
 const AT_FDCWD = -100;
 const AT_SYMLINK_NOFOLLOW = 0x100;
 const fdcalls = {
-  open: promisify(nodefs.open), close: promisify(nodefs.close), read: promisify(nodefs.read), write: promisify(nodefs.write),
-  fstat: promisify(nodefs.fstat), fsync: promisify(nodefs.fsync), fdatasync: promisify(nodefs.fdatasync),
-  fchmod: promisify(nodefs.fchmod), fchown: promisify(nodefs.fchown),
+  open: promisify(nodefs.open),
+  close: promisify(nodefs.close),
+  read: promisify(nodefs.read),
+  write: promisify(nodefs.write),
+  fstat: promisify(nodefs.fstat),
+  fsync: promisify(nodefs.fsync),
+  fdatasync: promisify(nodefs.fdatasync),
+  fchmod: promisify(nodefs.fchmod),
+  fchown: promisify(nodefs.fchown),
 };
 const fsp = nodefs.promises;
 
 function hostFlags(flags: number): number {
   const c = nodefs.constants;
-  const access = (flags & O_ACCMODE) === O_RDONLY ? c.O_RDONLY : (flags & O_ACCMODE) === O_WRONLY ? c.O_WRONLY : c.O_RDWR;
+  const access =
+    (flags & O_ACCMODE) === O_RDONLY ? c.O_RDONLY : (flags & O_ACCMODE) === O_WRONLY ? c.O_WRONLY : c.O_RDWR;
   let result = access;
-  for (const [ours, theirs] of [[O_CREAT, c.O_CREAT], [O_EXCL, c.O_EXCL], [O_TRUNC, c.O_TRUNC], [O_APPEND, c.O_APPEND], [O_SYNC, c.O_SYNC],
-    [O_NOFOLLOW, c.O_NOFOLLOW], [O_DIRECTORY, c.O_DIRECTORY]] as const) if (flags & ours) result |= theirs;
+  for (const [ours, theirs] of [
+    [O_CREAT, c.O_CREAT],
+    [O_EXCL, c.O_EXCL],
+    [O_TRUNC, c.O_TRUNC],
+    [O_APPEND, c.O_APPEND],
+    [O_SYNC, c.O_SYNC],
+    [O_NOFOLLOW, c.O_NOFOLLOW],
+    [O_DIRECTORY, c.O_DIRECTORY],
+  ] as const)
+    if (flags & ours) result |= theirs;
   return result;
 }
 
@@ -36,10 +62,21 @@ function fileStat(st: nodefs.BigIntStats): FileStat {
   const mode = Number(st.mode);
   const rdev = st.rdev;
   return {
-    type: mode & S_IFMT, mode: mode & ALLPERMS, ino: st.ino, dev: st.dev, nlink: Number(st.nlink), uid: Number(st.uid), gid: Number(st.gid),
-    size: Number(st.size), blocks: Number(st.blocks),
-    major: Number(((rdev >> 8n) & 0xfffn) | ((rdev >> 32n) & ~0xfffn)), minor: Number((rdev & 0xffn) | ((rdev >> 12n) & 0xffffff00n)),
-    atime: st.atimeNs, mtime: st.mtimeNs, ctime: st.ctimeNs, birthtime: st.birthtimeNs,
+    type: mode & S_IFMT,
+    mode: mode & ALLPERMS,
+    ino: st.ino,
+    dev: st.dev,
+    nlink: Number(st.nlink),
+    uid: Number(st.uid),
+    gid: Number(st.gid),
+    size: Number(st.size),
+    blocks: Number(st.blocks),
+    major: Number(((rdev >> 8n) & 0xfffn) | ((rdev >> 32n) & ~0xfffn)),
+    minor: Number((rdev & 0xffn) | ((rdev >> 12n) & 0xffffff00n)),
+    atime: st.atimeNs,
+    mtime: st.mtimeNs,
+    ctime: st.ctimeNs,
+    birthtime: st.birthtimeNs,
   };
 }
 
@@ -203,12 +240,16 @@ export class HostFs implements Fs {
   }
 
   async readdir(path: Name): Promise<Entry[]> {
-    const entries = (await translated(fsp.readdir(this.path(path), { withFileTypes: true, encoding: 'buffer' }))) as unknown as nodefs.Dirent<Buffer>[];
+    const entries = (await translated(
+      fsp.readdir(this.path(path), { withFileTypes: true, encoding: 'buffer' }),
+    )) as unknown as nodefs.Dirent<Buffer>[];
     return entries.map((entry) => ({ name: entry.name.toString('latin1'), type: direntType(entry) }));
   }
   async opendir(path: Name): Promise<Handle> {
     // encoding 'buffer' is missing in the types of opendir
-    return translated(fsp.opendir(this.path(path) as unknown as string, { encoding: 'buffer' as BufferEncoding, bufferSize: 8 }));
+    return translated(
+      fsp.opendir(this.path(path) as unknown as string, { encoding: 'buffer' as BufferEncoding, bufferSize: 8 }),
+    );
   }
   async getdents(dir: Handle, max: number): Promise<Entry[]> {
     const entries: Entry[] = [];
@@ -249,14 +290,26 @@ export class HostFs implements Fs {
   }
   async mknod(path: Name, type: number, mode: number, major: number, minor: number): Promise<void> {
     const [maj, min] = [BigInt(major), BigInt(minor)];
-    libc('mknod', this.cpath(path), type | mode, ((maj & 0xfffn) << 8n) | ((maj & ~0xfffn) << 32n) | (min & 0xffn) | ((min & ~0xffn) << 12n));
+    libc(
+      'mknod',
+      this.cpath(path),
+      type | mode,
+      ((maj & 0xfffn) << 8n) | ((maj & ~0xfffn) << 32n) | (min & 0xffn) | ((min & ~0xffn) << 12n),
+    );
   }
 
   async statvfs(path: Name): Promise<VolumeStat> {
     const buf = Buffer.alloc(128);
     libc('statvfs', this.cpath(path), buf);
     const field = (i: number) => Number(buf.readBigUInt64LE(8 * i)); // struct statvfs of 64-bit Linux
-    return { size: field(2) * field(1), free: field(3) * field(1), files: field(5), ffree: field(6), namemax: field(10), readonly: (field(9) & 1) !== 0 };
+    return {
+      size: field(2) * field(1),
+      free: field(3) * field(1),
+      files: field(5),
+      ffree: field(6),
+      namemax: field(10),
+      readonly: (field(9) & 1) !== 0,
+    };
   }
   async sync(): Promise<void> {
     // syncfs of this mount alone would be kinder to the host, but sync(2) is what is tested.
@@ -272,7 +325,9 @@ export class HostFs implements Fs {
     const buf = flockStruct(lock);
     libc('fcntl', fd, 5 /* F_GETLK */, buf);
     const type = [F_RDLCK, F_WRLCK, F_UNLCK][buf.readInt16LE(0)]!;
-    return type === F_UNLCK ? null : { type, start: Number(buf.readBigInt64LE(8)), length: Number(buf.readBigInt64LE(16)) };
+    return type === F_UNLCK
+      ? null
+      : { type, start: Number(buf.readBigInt64LE(8)), length: Number(buf.readBigInt64LE(16)) };
   }
 
   async getxattr(path: Name, name: string): Promise<Uint8Array> {
@@ -320,11 +375,11 @@ interface Answer {
 
 /** A child process under another credential, whose HostFs does what is asked here. Needs root. */
 async function startProcess(root: string, uid: number, gid: number, groups: readonly number[]): Promise<Fs> {
-  const child: ChildProcess = fork(fileURLToPath(new URL('./hosthelper.js', import.meta.url)), [String(uid), String(gid), groups.join(',')], {
-    serialization: 'advanced',
-    execArgv: [],
-    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
-  });
+  const child: ChildProcess = fork(
+    fileURLToPath(new URL('./hosthelper.js', import.meta.url)),
+    [String(uid), String(gid), groups.join(',')],
+    { serialization: 'advanced', execArgv: [], stdio: ['ignore', 'ignore', 'inherit', 'ipc'] },
+  );
   let lastId = 0;
   const waiting = new Map<number, { resolve: (result: unknown) => void; reject: (error: Error) => void }>();
   child.on('message', (answer: Answer) => {
@@ -349,7 +404,9 @@ async function startProcess(root: string, uid: number, gid: number, groups: read
         if (name === 'then') return undefined;
         if (name === 'rootName') return basename(folder);
         if (name === 'at') return (sub: string) => proxyAt(`${folder}/${sub}`);
-        if (name === 'proc') return (u: number, g: number, gs: readonly number[] = []) => startProcess(folder, u, g, gs);
+        if (name === 'proc') {
+          return (u: number, g: number, gs: readonly number[] = []) => startProcess(folder, u, g, gs);
+        }
         if (name === 'exit') {
           return () =>
             new Promise<void>((gone) => {

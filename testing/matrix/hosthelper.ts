@@ -1,4 +1,7 @@
-/** The child process of HostFs.proc: takes on a credential and does file system calls for its parent until that goes away. */
+/**
+ * The child process of HostFs.proc: takes on a credential and does file system calls for its parent until that goes
+ * away.
+ */
 import { HostFs } from './hostfs.js';
 
 const [uid, gid, groups] = process.argv.slice(2);

@@ -1,4 +1,14 @@
-import { chmodSync, closeSync, ftruncateSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  ftruncateSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { MemoryDevice } from '../../src/blockdev/memory.js';
@@ -29,15 +39,25 @@ function save(disk: MemoryDevice, image: string): void {
   closeSync(fd);
 }
 
-/** The content of `disk` as an image file, mounted in the host by `rumpfuse mount`; `check` looks at it after the last unmount. */
-export async function hostVolume(disk: MemoryDevice, options: MountOptions, check: (left: MemoryDevice) => Promise<void>): Promise<Volume> {
+/**
+ * The content of `disk` as an image file, mounted in the host by `rumpfuse mount`; `check` looks at it after the last
+ * unmount.
+ */
+export async function hostVolume(
+  disk: MemoryDevice,
+  options: MountOptions,
+  check: (left: MemoryDevice) => Promise<void>,
+): Promise<Volume> {
   const dir = mkdtempSync(join(tmpdir(), 'rumpfuse-matrix-'));
   chmodSync(dir, 0o755); // others must get through to the mount
   const image = join(dir, 'image');
   const mountpoint = join(dir, 'mnt');
   mkdirSync(mountpoint);
   save(disk, image);
-  const more = ['allow_other', ...Object.entries(options).map(([name, value]) => (value === true ? name : `${name}=${value}`))].join(',');
+  const more = [
+    'allow_other',
+    ...Object.entries(options).map(([name, value]) => (value === true ? name : `${name}=${value}`)),
+  ].join(',');
   const mount = (readonly: boolean) => rumpfuse('mount', image, mountpoint, '-o', `${readonly ? 'ro' : 'rw'},${more}`);
   await mount(false);
   return {

@@ -60,12 +60,18 @@ async function attempt(target: Target, one: Case, volume: Volume, folder: string
 
 /**
  * Runs every case on the target, as one tap test each. A case that the target declares as failing must fail;
- * one that needs what the target lacks is left out, with a comment. RUMPFUSE_CASE=text runs only the cases whose name holds it.
+ * one that needs what the target lacks is left out, with a comment. RUMPFUSE_CASE=text runs only the cases whose name
+ * holds it.
  */
 export async function matrix(t: Test, target: Target): Promise<void> {
   const only = process.env['RUMPFUSE_CASE'];
   const declared = target.expected ?? {};
-  for (const name of Object.keys(declared)) assert(cases.some((one) => one.name === name), `expected failure of unknown case "${name}"`);
+  for (const name of Object.keys(declared)) {
+    assert(
+      cases.some((one) => one.name === name),
+      `expected failure of unknown case "${name}"`,
+    );
+  }
   const common = target.shared === true ? await target.make(SHARED) : undefined;
   let number = 0;
   for (const one of cases) {

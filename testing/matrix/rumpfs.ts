@@ -1,4 +1,15 @@
-import { AT_FDCWD, AT_SYMLINK_NOFOLLOW, F_GETLK, F_SETLK, F_UNLCK, O_DIRECTORY, O_RDONLY, SEEK_SET, UTIME_NOW, UTIME_OMIT } from '../../src/kernel/fcntl.js';
+import {
+  AT_FDCWD,
+  AT_SYMLINK_NOFOLLOW,
+  F_GETLK,
+  F_SETLK,
+  F_UNLCK,
+  O_DIRECTORY,
+  O_RDONLY,
+  SEEK_SET,
+  UTIME_NOW,
+  UTIME_OMIT,
+} from '../../src/kernel/fcntl.js';
 import type { RumpKernel } from '../../src/kernel/rump.js';
 import type { Fhandle, Stat } from '../../src/kernel/stat.js';
 import { ALLPERMS, S_IFMT, ST_RDONLY, major, makedev, minor } from '../../src/kernel/stat.js';
@@ -32,9 +43,20 @@ function timestamp(time: NewTime): Timestamp {
 
 function fileStat(st: Stat): FileStat {
   return {
-    type: st.st_mode & S_IFMT, mode: st.st_mode & ALLPERMS, ino: st.st_ino, dev: BigInt(st.st_dev), nlink: st.st_nlink,
-    uid: st.st_uid, gid: st.st_gid, size: st.st_size, blocks: st.st_blocks, major: major(st.st_rdev), minor: minor(st.st_rdev),
-    atime: ns(st.st_atime, st.st_atimensec), mtime: ns(st.st_mtime, st.st_mtimensec), ctime: ns(st.st_ctime, st.st_ctimensec),
+    type: st.st_mode & S_IFMT,
+    mode: st.st_mode & ALLPERMS,
+    ino: st.st_ino,
+    dev: BigInt(st.st_dev),
+    nlink: st.st_nlink,
+    uid: st.st_uid,
+    gid: st.st_gid,
+    size: st.st_size,
+    blocks: st.st_blocks,
+    major: major(st.st_rdev),
+    minor: minor(st.st_rdev),
+    atime: ns(st.st_atime, st.st_atimensec),
+    mtime: ns(st.st_mtime, st.st_mtimensec),
+    ctime: ns(st.st_ctime, st.st_ctimensec),
     birthtime: ns(st.st_birthtime, st.st_birthtimensec),
   };
 }
@@ -168,7 +190,9 @@ export class RumpFs implements Fs {
   async getdents(dir: Handle, max: number): Promise<Entry[]> {
     for (;;) {
       const dirents = await this.sys.getdents(dir as number, max);
-      const entries = dirents.filter((d) => d.d_name !== '.' && d.d_name !== '..').map((d) => ({ name: d.d_name, type: d.d_type << 12 }));
+      const entries = dirents
+        .filter((d) => d.d_name !== '.' && d.d_name !== '..')
+        .map((d) => ({ name: d.d_name, type: d.d_type << 12 }));
       if (entries.length > 0 || dirents.length === 0) return entries;
     }
   }

@@ -33,7 +33,10 @@ function lasting(dev: BlockDevice): BlockDevice {
   };
 }
 
-/** Boots a kernel of its own with one driver and mounts a volume. Its clock is the host's at the start and moves by itself. */
+/**
+ * Boots a kernel of its own with one driver and mounts a volume. Its clock is the host's at the start and moves by
+ * itself.
+ */
 export async function rumpVolume(given: RumpVolumeOptions): Promise<Volume & { fs: Fs; kernel: RumpKernel }> {
   const kernel = await RumpKernel.boot({
     rumpuser: new MemoryRumpuser({ now: Math.floor(Date.now() / 1000) }),
@@ -43,21 +46,32 @@ export async function rumpVolume(given: RumpVolumeOptions): Promise<Volume & { f
   const options = new Map(Object.entries(given.options ?? {}));
   const type = given.component.vfsops!.vfs_name;
   const mount = (flags: number) =>
-    sys.mount(type, MOUNTPOINT, (given.flags ?? 0) | flags, given.dev === undefined ? { options } : { options, fspec: lasting(given.dev) });
+    sys.mount(
+      type,
+      MOUNTPOINT,
+      (given.flags ?? 0) | flags,
+      given.dev === undefined ? { options } : { options, fspec: lasting(given.dev) },
+    );
   await sys.mkdir(MOUNTPOINT, 0o755);
   await mount(0);
   return {
     kernel,
     fs: new RumpFs(kernel, sys, MOUNTPOINT),
     async update(readonly, force = false) {
-      await sys.mount(type, MOUNTPOINT, (given.flags ?? 0) | MNT_UPDATE | (readonly ? MNT_RDONLY : 0) | (force ? MNT_FORCE : 0), { options: new Map() });
+      await sys.mount(
+        type,
+        MOUNTPOINT,
+        (given.flags ?? 0) | MNT_UPDATE | (readonly ? MNT_RDONLY : 0) | (force ? MNT_FORCE : 0),
+        { options: new Map() },
+      );
     },
     async remount(readonly) {
       await sys.unmount(MOUNTPOINT);
       await mount(readonly ? MNT_RDONLY : 0);
     },
     async cleanup() {
-      // A descriptor that a case left open makes this fail with EBUSY: a leak in the case, or a reference lost in the kernel.
+      // A descriptor that a case left open makes this fail with EBUSY: a leak in the case, or a reference lost in the
+      // kernel.
       await sys.unmount(MOUNTPOINT);
       await kernel.halt();
       await given.check?.();

@@ -16,7 +16,19 @@ interface Op {
 }
 
 function generate(random: Random, count: number, target: Target): Op[] {
-  const kinds: Op['kind'][] = ['write', 'write', 'write', 'write', 'read', 'read', 'read', 'append', 'truncate', 'fsync', 'reopen'];
+  const kinds: Op['kind'][] = [
+    'write',
+    'write',
+    'write',
+    'write',
+    'read',
+    'read',
+    'read',
+    'append',
+    'truncate',
+    'fsync',
+    'reopen',
+  ];
   if (target.features.has('fdiscard')) kinds.push('punch');
   if (target.features.has('fallocate')) kinds.push('allocate');
   const ops: Op[] = [];
@@ -69,7 +81,11 @@ async function apply(op: Op, fd: number, fs: Fs, shadow: Shadow): Promise<void> 
       break;
     }
     case 'read':
-      same(await fs.pread(fd, op.length, op.at), shadow.bytes.subarray(op.at, Math.max(op.at, Math.min(op.at + op.length, shadow.size))), `read ${op.length} at ${op.at}`);
+      same(
+        await fs.pread(fd, op.length, op.at),
+        shadow.bytes.subarray(op.at, Math.max(op.at, Math.min(op.at + op.length, shadow.size))),
+        `read ${op.length} at ${op.at}`,
+      );
       break;
     case 'truncate':
       await fs.ftruncate(fd, op.at);
@@ -95,7 +111,11 @@ async function apply(op: Op, fd: number, fs: Fs, shadow: Shadow): Promise<void> 
 
 async function whole(fs: Fs, fd: number, shadow: Shadow): Promise<void> {
   for (let at = 0; at < shadow.size; at += 262_144) {
-    same(await fs.pread(fd, Math.min(262_144, shadow.size - at), at), shadow.content.subarray(at, at + 262_144), `the file from ${at}`);
+    same(
+      await fs.pread(fd, Math.min(262_144, shadow.size - at), at),
+      shadow.content.subarray(at, at + 262_144),
+      `the file from ${at}`,
+    );
   }
 }
 
@@ -132,13 +152,21 @@ async function run(target: Target, ops: readonly Op[]): Promise<{ at: number; er
   }
 }
 
-/** Random reads, writes, truncations and holes of one file against an array of bytes. Throws with the shortest failing sequence found. */
+/**
+ * Random reads, writes, truncations and holes of one file against an array of bytes. Throws with the shortest failing
+ * sequence found.
+ */
 export async function fsx(target: Target, seed: number, count: number): Promise<void> {
   const ops = generate(new Random(seed), count, target);
   const failed = await run(target, ops);
   if (failed === undefined) return;
   const shortest = await shrink(ops.slice(0, failed.at + 1), async (fewer) => (await run(target, fewer))?.at);
   const again = (await run(target, shortest))?.error ?? failed.error;
-  throw new Error(`RUMPFUSE_SEED=${seed} RUMPFUSE_OPS=${count}: operation ${failed.at}: ${failed.error.message}\n` +
-    `shortest: ${again.message}\n${shortest.slice(-40).map((op) => JSON.stringify(op)).join('\n')}\n${again.stack ?? ''}`);
+  throw new Error(
+    `RUMPFUSE_SEED=${seed} RUMPFUSE_OPS=${count}: operation ${failed.at}: ${failed.error.message}\n` +
+      `shortest: ${again.message}\n${shortest
+        .slice(-40)
+        .map((op) => JSON.stringify(op))
+        .join('\n')}\n${again.stack ?? ''}`,
+  );
 }

@@ -18,8 +18,8 @@ interface Op {
 
 const NAMES = ['a', 'b', 'c', 'dd', 'long'.repeat(20), 'x'.repeat(255), 'e\u0301'];
 const KINDS = [
-  'create', 'create', 'write', 'write', 'write', 'mkdir', 'mkdir', 'mkdir', 'rmdir', 'unlink', 'unlink', 'rename', 'rename', 'rename', 'rename', 'truncate',
-  'chmod', 'chown', 'utimes', 'hold', 'holdwrite', 'drop', 'fill', 'sync',
+  'create', 'create', 'write', 'write', 'write', 'mkdir', 'mkdir', 'mkdir', 'rmdir', 'unlink', 'unlink', 'rename',
+  'rename', 'rename', 'rename', 'truncate', 'chmod', 'chown', 'utimes', 'hold', 'holdwrite', 'drop', 'fill', 'sync',
 ];
 /** Upper bounds of what is written at once. */
 const SIZES = [10, 1000, 20_000, 150_000];
@@ -68,7 +68,8 @@ function generate(random: Random, count: number, target: Target, cramped: boolea
     const dirs = there.filter((path) => path.endsWith('/'));
     const files = there.filter((path) => !path.endsWith('/'));
     const fresh = () => `${dirs.length > 0 && random.below(4) > 0 ? random.pick(dirs) : ''}${random.pick(NAMES)}`;
-    const one = (from: string[]) => (from.length > 0 && random.below(5) > 0 ? random.pick(from).replace(/\/$/, '') : fresh());
+    const one = (from: string[]) =>
+      from.length > 0 && random.below(5) > 0 ? random.pick(from).replace(/\/$/, '') : fresh();
     let kind = target.features.has('remount') && random.below(60) === 0 ? 'remount' : random.pick(kinds);
     if (there.length > TREE_MAX && random.below(2) === 0) kind = random.pick(['unlink', 'unlink', 'rmdir', 'rename']);
     const path = NEW.has(kind) ? fresh() : one(kind === 'rmdir' ? dirs : ONFILES.has(kind) ? files : there);
@@ -153,7 +154,10 @@ class Run {
     }
   }
 
-  /** An operation on names: succeeds or fails as the model does. On a full volume it may also fail, and then has done nothing. */
+  /**
+   * An operation on names: succeeds or fails as the model does. On a full volume it may also fail, and then has done
+   * nothing.
+   */
   private async both(op: Op): Promise<void> {
     let code: string | undefined;
     let said = '';
@@ -171,8 +175,14 @@ class Run {
       if (!(error instanceof Refused)) throw error;
       refused = true;
     }
-    if (code === undefined) assert(!refused, 'succeeded, should have been refused');
-    else assert(refused && REFUSALS.has(code), `should have ${refused ? 'been refused' : 'succeeded'}, failed with ${said}`);
+    if (code === undefined) {
+      assert(!refused, 'succeeded, should have been refused');
+    } else {
+      assert(
+        refused && REFUSALS.has(code),
+        `should have ${refused ? 'been refused' : 'succeeded'}, failed with ${said}`,
+      );
+    }
   }
 
   private async real(op: Op): Promise<void> {
@@ -339,7 +349,11 @@ const COMPARE_EVERY = 50;
 /** Bytes that a run never fills. */
 const ROOMY = 64 * 2 ** 20;
 
-async function run(target: Target, ops: readonly Op[], size_bytes: number): Promise<{ at: number; error: Error } | undefined> {
+async function run(
+  target: Target,
+  ops: readonly Op[],
+  size_bytes: number,
+): Promise<{ at: number; error: Error } | undefined> {
   let volume: Volume | undefined;
   let at = 0;
   try {
@@ -361,13 +375,24 @@ async function run(target: Target, ops: readonly Op[], size_bytes: number): Prom
   }
 }
 
-/** Random operations on a tree against the model; on a small volume also in want of room. Throws with the shortest failing sequence found. */
+/**
+ * Random operations on a tree against the model; on a small volume also in want of room. Throws with the shortest
+ * failing sequence found.
+ */
 export async function modelTest(target: Target, seed: number, count: number, size_bytes = ROOMY): Promise<void> {
   const ops = generate(new Random(seed), count, target, size_bytes < ROOMY);
   const failed = await run(target, ops, size_bytes);
   if (failed === undefined) return;
-  const shortest = await shrink(ops.slice(0, failed.at + 1), async (fewer) => (await run(target, fewer, size_bytes))?.at);
+  const shortest = await shrink(
+    ops.slice(0, failed.at + 1),
+    async (fewer) => (await run(target, fewer, size_bytes))?.at,
+  );
   const again = (await run(target, shortest, size_bytes))?.error ?? failed.error;
-  throw new Error(`RUMPFUSE_SEED=${seed} RUMPFUSE_OPS=${count}: operation ${failed.at}: ${failed.error.message}\n` +
-    `shortest: ${again.message}\n${shortest.slice(-40).map((op) => JSON.stringify(op).replace(/(x{9}|(?:long){3})[longx]{20,}/g, '$1...')).join('\n')}\n${again.stack ?? ''}`);
+  throw new Error(
+    `RUMPFUSE_SEED=${seed} RUMPFUSE_OPS=${count}: operation ${failed.at}: ${failed.error.message}\n` +
+      `shortest: ${again.message}\n${shortest
+        .slice(-40)
+        .map((op) => JSON.stringify(op).replace(/(x{9}|(?:long){3})[longx]{20,}/g, '$1...'))
+        .join('\n')}\n${again.stack ?? ''}`,
+  );
 }

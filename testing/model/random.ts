@@ -29,15 +29,21 @@ export class Random {
 export function randomSettings(defaults: { ops: number; runs: number }): { ops: number; seeds: number[] } {
   const number = (name: string, otherwise: number) => Number(process.env[name] ?? otherwise);
   const first = number('RUMPFUSE_SEED', 1);
-  const runs = process.env['RUMPFUSE_SEED'] === undefined ? number('RUMPFUSE_RUNS', defaults.runs) : number('RUMPFUSE_RUNS', 1);
+  const runs =
+    process.env['RUMPFUSE_SEED'] === undefined ? number('RUMPFUSE_RUNS', defaults.runs) : number('RUMPFUSE_RUNS', 1);
   return { ops: number('RUMPFUSE_OPS', defaults.ops), seeds: Array.from({ length: runs }, (_, i) => first + i) };
 }
 
 /**
  * Leaves out operations as long as the rest still fails, for `milliseconds` at the most: first everything behind the
- * failure, then smaller and smaller pieces. `failure` runs a sequence on a fresh volume and says where it failed, as an index, or undefined.
+ * failure, then smaller and smaller pieces. `failure` runs a sequence on a fresh volume and says where it failed, as an
+ * index, or undefined.
  */
-export async function shrink<Op>(ops: readonly Op[], failure: (ops: readonly Op[]) => Promise<number | undefined>, milliseconds = 20_000): Promise<readonly Op[]> {
+export async function shrink<Op>(
+  ops: readonly Op[],
+  failure: (ops: readonly Op[]) => Promise<number | undefined>,
+  milliseconds = 20_000,
+): Promise<readonly Op[]> {
   const end = Date.now() + milliseconds;
   let best = ops;
   for (let piece = Math.ceil(best.length / 2); piece >= 1 && Date.now() < end; ) {

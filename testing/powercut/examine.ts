@@ -119,7 +119,11 @@ async function examinelog(variant: Variant, disk: MemoryDevice, work: Workload, 
   const bad: string[] = [];
   const problems = async (what: string, repaired: boolean): Promise<void> => {
     const report = await check(variant, disk);
-    const wrong = repaired ? report.problems : report.problems.filter(({ code }) => code === undefined || !(variant.powercut!.before_recovery ?? []).includes(code));
+    const wrong = repaired
+      ? report.problems
+      : report.problems.filter(
+          ({ code }) => code === undefined || !(variant.powercut!.before_recovery ?? []).includes(code),
+        );
     for (const p of wrong.slice(0, 3)) bad.push(`${what}: ${p.code ?? ''} ${p.message}`);
     if (repaired && !report.clean) bad.push(`${what}: not clean`);
   };
@@ -146,10 +150,18 @@ async function examinelog(variant: Variant, disk: MemoryDevice, work: Workload, 
   return bad;
 }
 
-async function examineordered(variant: Variant, disk: MemoryDevice, work: Workload, at: number, promised: boolean): Promise<string[]> {
+async function examineordered(
+  variant: Variant,
+  disk: MemoryDevice,
+  work: Workload,
+  at: number,
+  promised: boolean,
+): Promise<string[]> {
   const found = await check(variant, disk);
   const never = new Set(variant.powercut!.never);
-  const bad = promised ? found.problems.filter(({ code }) => code !== undefined && never.has(code)).map((p) => `${p.code} ${p.message}`) : [];
+  const bad = promised
+    ? found.problems.filter(({ code }) => code !== undefined && never.has(code)).map((p) => `${p.code} ${p.message}`)
+    : [];
   await check(variant, disk, 'repair');
   const after = await check(variant, disk);
   if (!after.clean) bad.push(`not repaired: ${after.problems[0]?.message ?? ''}`);
@@ -163,7 +175,13 @@ async function examineordered(variant: Variant, disk: MemoryDevice, work: Worklo
 }
 
 /** Mounted as it is, if the driver does that; then preened, and looked at by another's checker now and then. */
-async function examinesound(variant: Variant, disk: MemoryDevice, work: Workload, at: number, stranger: boolean): Promise<string[]> {
+async function examinesound(
+  variant: Variant,
+  disk: MemoryDevice,
+  work: Workload,
+  at: number,
+  stranger: boolean,
+): Promise<string[]> {
   const bad: string[] = [];
   const look = async (dev: MemoryDevice, flags: number, quiet: boolean): Promise<void> => {
     const vol = await mountVolume(variant, dev, flags);
@@ -175,7 +193,10 @@ async function examinesound(variant: Variant, disk: MemoryDevice, work: Workload
   };
   await look(disk.clone(), 0, false);
   const preened = await check(variant, disk, 'preen');
-  for (const { message, fixed } of preened.problems) if (fixed === undefined) bad.push(`not mended without asking: ${message}`);
+  for (const { message, fixed } of preened.problems)
+    if (fixed === undefined) {
+      bad.push(`not mended without asking: ${message}`);
+    }
   const after = await check(variant, disk);
   if (!after.clean) bad.push(`after the repair: ${after.problems[0]?.message ?? 'not marked clean'}`);
   const said = stranger ? await variant.stranger?.(disk) : undefined;
@@ -185,7 +206,13 @@ async function examinesound(variant: Variant, disk: MemoryDevice, work: Workload
 }
 
 /** What a cut breaks, in words; empty if nothing. `n`: its number: another's checker looks at some. */
-export async function examine(variant: Variant, disk: MemoryDevice, work: Workload, at: number, n = 1): Promise<string[]> {
+export async function examine(
+  variant: Variant,
+  disk: MemoryDevice,
+  work: Workload,
+  at: number,
+  n = 1,
+): Promise<string[]> {
   const { promise } = variant.powercut!;
   try {
     if (promise === 'log') return await examinelog(variant, disk, work, at);

@@ -1,8 +1,10 @@
 /**
- * npm run powercut -- [--type FORMAT | --variant NAME] [--promise log|sound|ordered|async] [--points N] [--seed S] [--steps N] [--cuts N]
+ * npm run powercut -- [--type FORMAT | --variant NAME] [--promise log|sound|ordered|async] [--points N] [--seed S]
+ * [--steps N] [--cuts N]
  *
  * Runs random workloads on disks that remember every write and barrier, cuts the power at N points (with writes since
- * the last barrier lost, kept or torn at random), recovers each volume and checks it. Exit status 1 if a promise is broken.
+ * the last barrier lost, kept or torn at random), recovers each volume and checks it. Exit status 1 if a promise is
+ * broken.
  */
 import { parseArgs } from 'node:util';
 import { variantsFor } from '../variants/index.js';
@@ -21,9 +23,15 @@ const { values } = parseArgs({
 });
 const all = await variantsFor('powercut', values.variant ?? values.type);
 // Without a word about it, those that keep most.
-const promise = values.promise ?? ['log', 'sound', 'ordered'].find((one) => all.some(({ powercut }) => powercut!.promise === one));
+const promise =
+  values.promise ?? ['log', 'sound', 'ordered'].find((one) => all.some(({ powercut }) => powercut!.promise === one));
 const variants = all.filter((one) => one.powercut!.promise === promise);
-if (variants.length === 0) throw new Error(`no volume of ${values.variant ?? values.type} promises "${promise}"; there are ${all.map((one) => `${one.name} (${one.powercut!.promise})`).join(', ')}`);
+if (variants.length === 0) {
+  throw new Error(
+    `no volume of ${values.variant ?? values.type} promises "${promise}"; there are ` +
+      `${all.map((one) => `${one.name} (${one.powercut!.promise})`).join(', ')}`,
+  );
+}
 const started = performance.now();
 const seconds = (): string => `${((performance.now() - started) / 1000).toFixed(1)} s`;
 let reported = 0;
@@ -38,7 +46,9 @@ const figures = await powercut({
       const v = so_far.violations[reported]!;
       console.log(`VIOLATION ${v.variant}, seed ${v.seed}, ${v.cut}:\n  ${v.what.join('\n  ')}`);
     }
-    if (process.stderr.isTTY) process.stderr.write(`\r${so_far.points} points, ${so_far.violations.length} violations, ${seconds()}   `);
+    if (process.stderr.isTTY) {
+      process.stderr.write(`\r${so_far.points} points, ${so_far.violations.length} violations, ${seconds()}   `);
+    }
   },
 });
 if (process.stderr.isTTY) process.stderr.write('\r');

@@ -29,7 +29,15 @@ export interface PowercutFigures {
 }
 
 export async function powercut(options: PowercutOptions): Promise<PowercutFigures> {
-  const figures: PowercutFigures = { points: 0, workloads: 0, events: 0, writes: 0, barriers: 0, promises: 0, violations: [] };
+  const figures: PowercutFigures = {
+    points: 0,
+    workloads: 0,
+    events: 0,
+    writes: 0,
+    barriers: 0,
+    promises: 0,
+    violations: [],
+  };
   for (let seed = options.seed; figures.points < options.points; seed++) await one(options, seed, figures);
   return figures;
 }
@@ -42,7 +50,10 @@ async function one(options: PowercutOptions, seed: number, figures: PowercutFigu
   // The first mount makes the journal.
   if (promise === 'log') await (await mountVolume(variant, disk)).close();
   const before = bytesOf(disk);
-  const work = await workload(variant, disk, seed, steps, { flags: promise === 'async' ? MNT_ASYNC : 0, orphans: orphans ?? true });
+  const work = await workload(variant, disk, seed, steps, {
+    flags: promise === 'async' ? MNT_ASYNC : 0,
+    orphans: orphans ?? true,
+  });
   figures.workloads++;
   figures.events += work.events.length;
   figures.promises += work.claims.length;
@@ -53,7 +64,9 @@ async function one(options: PowercutOptions, seed: number, figures: PowercutFigu
   const random = lcg(seed);
   const cuts = Math.min(options.cuts, options.points - figures.points);
   const at: number[] = [];
-  for (let n = 0; n < cuts; n++) at.push(cuts > work.events.length ? n % (work.events.length + 1) : Math.floor(random() * (work.events.length + 1)));
+  for (let n = 0; n < cuts; n++) {
+    at.push(cuts > work.events.length ? n % (work.events.length + 1) : Math.floor(random() * (work.events.length + 1)));
+  }
   at.sort((a, b) => a - b);
   const disks = new CutDisks(before, work.events);
   for (let n = 0; n < cuts; n++) {
@@ -62,7 +75,12 @@ async function one(options: PowercutOptions, seed: number, figures: PowercutFigu
     figures.points++;
     if (what.length === 0) continue;
     const trace = work.trace.filter((line) => Number(line.split(':')[0]) <= cut.events).slice(-10);
-    figures.violations.push({ variant: variant.name, seed, cut: `cut ${n} at event ${cut.events} of ${work.events.length}`, what: [...what, 'last steps:', ...trace] });
+    figures.violations.push({
+      variant: variant.name,
+      seed,
+      cut: `cut ${n} at event ${cut.events} of ${work.events.length}`,
+      what: [...what, 'last steps:', ...trace],
+    });
   }
   options.progress?.(figures);
 }

@@ -65,10 +65,21 @@ export interface WorkloadOptions {
 }
 
 /** Runs `steps` steps on `disk` and unmounts. */
-export async function workload(variant: Variant, disk: MemoryDevice, seed: number, steps: number, options: WorkloadOptions = {}): Promise<Workload> {
+export async function workload(
+  variant: Variant,
+  disk: MemoryDevice,
+  seed: number,
+  steps: number,
+  options: WorkloadOptions = {},
+): Promise<Workload> {
   const dev = new FaultDevice(disk, { record: true });
   const vol = await mountVolume(variant, dev, options.flags ?? 0);
-  const run = new Run(vol.sys, dev, dice(Math.imul(seed, 2654435761) + 12345), kindsOf(variant, options.orphans ?? false));
+  const run = new Run(
+    vol.sys,
+    dev,
+    dice(Math.imul(seed, 2654435761) + 12345),
+    kindsOf(variant, options.orphans ?? false),
+  );
   run.namespaces.push({ from: 0, at: 0, names: '', durable: true });
   for (let i = 0; i < steps; i++) await run.step();
   const { events } = dev;
@@ -81,7 +92,32 @@ export async function workload(variant: Variant, disk: MemoryDevice, seed: numbe
   return { events, claims: run.claims, namespaces: run.namespaces, trace: run.trace };
 }
 
-const KINDS = ['create', 'create', 'create', 'append', 'overwrite', 'truncate', 'recycle', 'recycle', 'recycle', 'unlink', 'unlink', 'rename', 'rename', 'rename', 'replace', 'replace', 'linkunlink', 'mkdir', 'rmdir', 'movedir', 'fsync', 'fsync', 'fsync', 'sync'];
+const KINDS = [
+  'create',
+  'create',
+  'create',
+  'append',
+  'overwrite',
+  'truncate',
+  'recycle',
+  'recycle',
+  'recycle',
+  'unlink',
+  'unlink',
+  'rename',
+  'rename',
+  'rename',
+  'replace',
+  'replace',
+  'linkunlink',
+  'mkdir',
+  'rmdir',
+  'movedir',
+  'fsync',
+  'fsync',
+  'fsync',
+  'sync',
+];
 
 /** What the steps may be; more often where it stands twice. */
 function kindsOf({ features }: Variant, orphans: boolean): readonly string[] {
@@ -355,21 +391,41 @@ class Run {
     this.#ended(file);
     if (!file.durable) return;
     file.maybe = [...file.maybe, ...this.#aliases(to)];
-    file.claim = { since: this.#now, until: Infinity, paths: file.maybe, contents: [content], why: `rename ${file.maybe.join(' -> ')}` };
+    file.claim = {
+      since: this.#now,
+      until: Infinity,
+      paths: file.maybe,
+      contents: [content],
+      why: `rename ${file.maybe.join(' -> ')}`,
+    };
     this.claims.push(file.claim);
   }
 
   /** A path, and what it is if the disk still has older names of directories in it. */
   #aliases(path: string): string[] {
     const all = new Set([path]);
-    for (const [from, to] of [...this.#moves].reverse()) for (const one of [...all]) if (one.startsWith(`${to}/`)) all.add(from + one.slice(to.length));
+    for (const [from, to] of [...this.#moves].reverse()) {
+      for (const one of [...all])
+        if (one.startsWith(`${to}/`)) {
+          all.add(from + one.slice(to.length));
+        }
+    }
     return [...all];
   }
 
   async #replace(file: File, target: File): Promise<string> {
     const from = file.path;
     // The name that was on the disk holds the one or the other file from now on.
-    const took: Claim | null = target.durable && target.maybe.length === 1 ? { since: this.#now, until: Infinity, paths: [target.path], contents: [target.content, file.content], why: `replacement of ${target.path} by ${from}` } : null;
+    const took: Claim | null =
+      target.durable && target.maybe.length === 1
+        ? {
+            since: this.#now,
+            until: Infinity,
+            paths: [target.path],
+            contents: [target.content, file.content],
+            why: `replacement of ${target.path} by ${from}`,
+          }
+        : null;
     this.#touched(target);
     this.#moving(file, target.path);
     await this.#sys.rename(V + from, V + target.path);
@@ -381,7 +437,8 @@ class Run {
   }
 
   async #movedir(dir: string, to: string): Promise<void> {
-    const renamed = (path: string): string => (path === dir || path.startsWith(`${dir}/`) ? to + path.slice(dir.length) : path);
+    const renamed = (path: string): string =>
+      path === dir || path.startsWith(`${dir}/`) ? to + path.slice(dir.length) : path;
     // The disk may have either name of it, below either name of any directory above.
     const [froms, tos] = [this.#aliases(dir), this.#aliases(to)];
     for (const file of this.#files) {
@@ -390,12 +447,25 @@ class Run {
         file.took = null;
       }
       const all = new Set(file.maybe);
-      for (const path of file.maybe) for (const from of froms) if (path.startsWith(`${from}/`)) for (const one of tos) all.add(one + path.slice(from.length));
+      for (const path of file.maybe) {
+        for (const from of froms)
+          if (path.startsWith(`${from}/`)) {
+            for (const one of tos) {
+              all.add(one + path.slice(from.length));
+            }
+          }
+      }
       const maybe = [...all];
       if (file.durable && maybe.length > file.maybe.length) {
         if (file.claim !== null) file.claim.until = this.#now;
         file.maybe = maybe;
-        file.claim = { since: this.#now, until: Infinity, paths: file.maybe, contents: [file.content], why: `directory ${dir} -> ${to}` };
+        file.claim = {
+          since: this.#now,
+          until: Infinity,
+          paths: file.maybe,
+          contents: [file.content],
+          why: `directory ${dir} -> ${to}`,
+        };
         this.claims.push(file.claim);
       }
       file.path = renamed(file.path);

@@ -8,16 +8,24 @@ interface Process {
 }
 
 function all(): Process[] {
-  return readdirSync('/proc').filter((name) => /^\d+$/.test(name)).flatMap((name): Process[] => {
-    try {
-      const stat = readFileSync(`/proc/${name}/stat`, 'latin1');
-      const [state, parent] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-      if (state === 'Z') return [];
-      return [{ pid: Number(name), parent: Number(parent), title: readFileSync(`/proc/${name}/cmdline`, 'utf8').replace(/\0+$/, '').replaceAll('\0', ' ') }];
-    } catch {
-      return [];
-    }
-  });
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .flatMap((name): Process[] => {
+      try {
+        const stat = readFileSync(`/proc/${name}/stat`, 'latin1');
+        const [state, parent] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+        if (state === 'Z') return [];
+        return [
+          {
+            pid: Number(name),
+            parent: Number(parent),
+            title: readFileSync(`/proc/${name}/cmdline`, 'utf8').replace(/\0+$/, '').replaceAll('\0', ' '),
+          },
+        ];
+      } catch {
+        return [];
+      }
+    });
 }
 
 /** Everything that a process has started, and what that has started. */
@@ -40,7 +48,9 @@ export interface Family {
 }
 
 export function familyOf(supervisor: number, mountpoint: string): Family {
-  const family = descendants(supervisor).filter(({ title }) => title.startsWith('rumpfuse: ') || title.startsWith(process.execPath));
+  const family = descendants(supervisor).filter(
+    ({ title }) => title.startsWith('rumpfuse: ') || title.startsWith(process.execPath),
+  );
   return {
     server: family.find(({ title }) => title === `rumpfuse: ${mountpoint}`)?.pid,
     others: family.filter(({ title }) => title !== `rumpfuse: ${mountpoint}`).map(({ pid }) => pid),

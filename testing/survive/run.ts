@@ -1,7 +1,16 @@
 /** Kills the servers of a mount at random moments while four programs work on it. */
 import { spawn, spawnSync } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -45,7 +54,9 @@ export interface SurviveFigures {
   /** Of the checkers, what they found; empty: clean. */
   readonly checks: Record<string, string>;
   readonly told: string[];
-  /** As a client sees it, milliseconds: of each kill of the server, for each client, the longest of its next two calls. */
+  /**
+   * As a client sees it, milliseconds: of each kill of the server, for each client, the longest of its next two calls.
+   */
   readonly pauses: number[];
   /** Processes left behind. */
   strays: number;
@@ -60,7 +71,9 @@ const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve,
 
 function must(program: string, ...args: string[]): string {
   const { status, stdout, stderr, error } = spawnSync(program, args, { encoding: 'utf8', timeout: END_MS });
-  if (status !== 0) throw new Error(`${path.basename(program)} ${args.join(' ')}: status ${status} ${error ?? ''}\n${stdout}${stderr}`);
+  if (status !== 0) {
+    throw new Error(`${path.basename(program)} ${args.join(' ')}: status ${status} ${error ?? ''}\n${stdout}${stderr}`);
+  }
   return stdout;
 }
 
@@ -90,9 +103,13 @@ function differences(root: string, pictures: readonly Picture[], { linkcounts }:
       expected.delete(name);
       const content = readFileSync(path.join(root, name));
       const { nlink } = statSync(path.join(root, name));
-      if (file === undefined) wrong.push(`${name}: a file that nobody made`);
-      else if (file.hash !== hashOf(content)) wrong.push(`${name}: other content (${content.length} bytes instead of ${file.size})`);
-      else if (linkcounts && file.names !== nlink) wrong.push(`${name}: ${nlink} names instead of ${file.names}`);
+      if (file === undefined) {
+        wrong.push(`${name}: a file that nobody made`);
+      } else if (file.hash !== hashOf(content)) {
+        wrong.push(`${name}: other content (${content.length} bytes instead of ${file.size})`);
+      } else if (linkcounts && file.names !== nlink) {
+        wrong.push(`${name}: ${nlink} names instead of ${file.names}`);
+      }
     }
   };
   walk('');
@@ -114,13 +131,21 @@ function pausesOf(kills: readonly number[], results: readonly ClientResult[]): n
   return pauses.sort((a, b) => a - b);
 }
 
-async function killing(options: SurviveOptions, random: Random, supervisor: number, mountpoint: string, figures: SurviveFigures, clients: readonly ChildProcess[]): Promise<number[]> {
+async function killing(
+  options: SurviveOptions,
+  random: Random,
+  supervisor: number,
+  mountpoint: string,
+  figures: SurviveFigures,
+  clients: readonly ChildProcess[],
+): Promise<number[]> {
   const deaths: number[] = [];
   const end = now() + (options.seconds ?? 1e9) * 1000;
   let done = 0;
   while (done < options.kills && now() < end) {
     await sleep(random.next() * (options.pause_ms ?? PAUSE_MS));
-    if (clients.some(({ exitCode, signalCode }) => exitCode !== null || signalCode !== null)) break; // it has failed: the result says how
+    // it has failed: the result says how
+    if (clients.some(({ exitCode, signalCode }) => exitCode !== null || signalCode !== null)) break;
     const { server, others } = familyOf(supervisor, mountpoint);
     if (server === undefined) {
       if (!alive(supervisor)) break;
@@ -152,8 +177,14 @@ async function killing(options: SurviveOptions, random: Random, supervisor: numb
 
 export async function survive(options: SurviveOptions): Promise<SurviveFigures> {
   const { rumpfuse, seed, variant } = options;
-  const keeps: Keeps = { hardlinks: variant.features.includes('hardlinks'), linkcounts: variant.features.includes('linkcounts') };
-  const mountOptions = [...(variant.survive!.mount ?? []), ...(options.options === undefined ? [] : [options.options])].join(',');
+  const keeps: Keeps = {
+    hardlinks: variant.features.includes('hardlinks'),
+    linkcounts: variant.features.includes('linkcounts'),
+  };
+  const mountOptions = [
+    ...(variant.survive!.mount ?? []),
+    ...(options.options === undefined ? [] : [options.options]),
+  ].join(',');
   const random = new Random(seed);
   const base = mkdtempSync(path.join(tmpdir(), 'rumpfuse-survive-'));
   const image = path.join(base, 'image');
@@ -161,19 +192,37 @@ export async function survive(options: SurviveOptions): Promise<SurviveFigures> 
   mkdirSync(mountpoint);
   const began = now();
   const figures: SurviveFigures = {
-    kills: { server: 0, standby: 0, both: 0, recovery: 0 }, seconds: 0, operations: 0, errors: 0, wrong: 0, checks: {}, told: [], pauses: [], strays: 0,
+    kills: { server: 0, standby: 0, both: 0, recovery: 0 },
+    seconds: 0,
+    operations: 0,
+    errors: 0,
+    wrong: 0,
+    checks: {},
+    told: [],
+    pauses: [],
+    strays: 0,
   };
   const clients: ChildProcess[] = [];
   try {
     must(rumpfuse, 'newfs', '-t', variant.type, '-s', options.size ?? '256m', ...variant.survive!.newfs, image);
     must(rumpfuse, 'mount', ...(mountOptions === '' ? [] : ['-o', mountOptions]), image, mountpoint);
-    const mounts = JSON.parse(must(rumpfuse, 'list', '--json')) as { mountpoint: string; pid: number; details?: { log?: string } }[];
+    const mounts = JSON.parse(must(rumpfuse, 'list', '--json')) as {
+      mountpoint: string;
+      pid: number;
+      details?: { log?: string };
+    }[];
     const { pid: supervisor, details } = mounts.find((mount) => mount.mountpoint === mountpoint)!;
     mkdirSync(path.join(mountpoint, 'shared'));
     const results = Array.from({ length: options.clients ?? CLIENTS }, (_, i) => path.join(base, `client-${i}`));
     results.forEach((result, i) => {
       mkdirSync(path.join(mountpoint, `own${i}`));
-      clients.push(spawn(process.execPath, [CLIENT, String(seed * 100 + i), mountpoint, `own${i}`, 'shared', `c${i}`, result, JSON.stringify(keeps)], { stdio: ['ignore', 'inherit', 'inherit'] }));
+      clients.push(
+        spawn(
+          process.execPath,
+          [CLIENT, String(seed * 100 + i), mountpoint, `own${i}`, 'shared', `c${i}`, result, JSON.stringify(keeps)],
+          { stdio: ['ignore', 'inherit', 'inherit'] },
+        ),
+      );
     });
     const ends = clients.map((client) => new Promise<void>((resolve) => client.once('exit', () => resolve())));
     const deaths = await killing(options, random, supervisor, mountpoint, figures, clients);
@@ -200,7 +249,8 @@ export async function survive(options: SurviveOptions): Promise<SurviveFigures> 
     must(rumpfuse, 'umount', mountpoint);
     figures.strays = alive(supervisor) ? 1 + descendants(supervisor).length : 0;
     const checker = spawnSync(rumpfuse, ['fsck', '-n', image], { encoding: 'utf8', timeout: END_MS });
-    figures.checks['fsck'] = checker.status === 0 && /: clean\n$/.test(checker.stdout) ? '' : checker.stdout + checker.stderr;
+    figures.checks['fsck'] =
+      checker.status === 0 && /: clean\n$/.test(checker.stdout) ? '' : checker.stdout + checker.stderr;
     const other = process.env['RUMPFUSE_FSCK_FFS'] ?? '';
     if (variant.type === 'ffs' && other !== '' && existsSync(other)) {
       const run = spawnSync(other, ['-c', image], { encoding: 'utf8', timeout: END_MS });

@@ -1,6 +1,6 @@
 /**
- * A program at work on a mount that knows what must be there: each step is a system call or a few, whose outcome is compared
- * with a model. Nothing here is told of servers that die.
+ * A program at work on a mount that knows what must be there: each step is a system call or a few, whose outcome is
+ * compared with a model. Nothing here is told of servers that die.
  */
 import { createHash } from 'node:crypto';
 import * as fs from 'node:fs';
@@ -52,7 +52,14 @@ export class Workload {
   private count = 0;
 
   /** `own`: a directory that is there and nobody else's; `shared`: one where others work, too. */
-  constructor(private readonly random: Random, private readonly root: string, own: string, private readonly shared: string, private readonly name: string, private readonly keeps: Keeps) {
+  constructor(
+    private readonly random: Random,
+    private readonly root: string,
+    own: string,
+    private readonly shared: string,
+    private readonly name: string,
+    private readonly keeps: Keeps,
+  ) {
     this.directories.add(own);
   }
 
@@ -92,9 +99,11 @@ export class Workload {
   step(): void {
     const { random } = this;
     const steps: [number, () => void][] = [
-      [14, () => this.create()], [16, () => this.write()], [10, () => this.append()], [6, () => this.rename()], [6, () => this.unlink()],
-      [this.keeps.hardlinks ? 4 : 0, () => this.link()], [5, () => this.mkdir()], [4, () => this.rmdir()], [14, () => this.verify()], [6, () => this.openOne()],
-      [6, () => this.closeOne()], [10, () => this.writeOpen()], [3, () => this.truncate()], [3, () => this.list()], [3, () => this.mustFail()], [3, () => this.replace()], [5, () => this.moveDirectory()],
+      [14, () => this.create()], [16, () => this.write()], [10, () => this.append()], [6, () => this.rename()],
+      [6, () => this.unlink()], [this.keeps.hardlinks ? 4 : 0, () => this.link()], [5, () => this.mkdir()],
+      [4, () => this.rmdir()], [14, () => this.verify()], [6, () => this.openOne()], [6, () => this.closeOne()],
+      [10, () => this.writeOpen()], [3, () => this.truncate()], [3, () => this.list()], [3, () => this.mustFail()],
+      [3, () => this.replace()], [5, () => this.moveDirectory()],
     ];
     let at = random.below(steps.reduce((sum, [weight]) => sum + weight, 0));
     for (const [weight, step] of steps) {
@@ -147,7 +156,10 @@ export class Workload {
     const file = this.files.get(name)!;
     if (file.content.length > FILE_BYTES_MAX) return this.truncate();
     const bytes = this.bytes();
-    if (this.call(`append to ${name}`, () => fs.appendFileSync(this.at(name), bytes)) === undefined && this.told.length > 0) {
+    if (
+      this.call(`append to ${name}`, () => fs.appendFileSync(this.at(name), bytes)) === undefined &&
+      this.told.length > 0
+    ) {
       // It has told; what is there is looked at by the next verify.
     }
     file.content = Buffer.concat([file.content, bytes]);
@@ -217,11 +229,18 @@ export class Workload {
       this.files.delete(name);
       this.files.set(moved(name), file);
     }
-    const inodes = this.call(`stat ${to}/..`, () => [fs.statSync(`${this.at(to)}/..`).ino, fs.statSync(this.at(parent)).ino]);
-    if (inodes !== undefined && inodes[0] !== inodes[1]) this.fail(`.. of ${to} is ${inodes[0]} instead of ${inodes[1]}`);
+    const inodes = this.call(`stat ${to}/..`, () => [
+      fs.statSync(`${this.at(to)}/..`).ino,
+      fs.statSync(this.at(parent)).ino,
+    ]);
+    if (inodes !== undefined && inodes[0] !== inodes[1]) {
+      this.fail(`.. of ${to} is ${inodes[0]} instead of ${inodes[1]}`);
+    }
     const st = this.call(`stat ${parent}`, () => fs.statSync(this.at(parent)));
     const links = 2 + [...this.directories].filter((name) => path.dirname(name) === parent).length;
-    if (this.keeps.linkcounts && st !== undefined && st.nlink !== links) this.fail(`${parent} has ${st.nlink} links instead of ${links}`);
+    if (this.keeps.linkcounts && st !== undefined && st.nlink !== links) {
+      this.fail(`${parent} has ${st.nlink} links instead of ${links}`);
+    }
   }
 
   private empty(): string | undefined {
@@ -253,7 +272,9 @@ export class Workload {
     const found = this.call(`read ${name}`, () => fs.readFileSync(this.at(name)));
     if (found !== undefined) this.compare(name, found, this.files.get(name)!);
     const st = this.call(`stat ${name}`, () => fs.statSync(this.at(name)));
-    if (this.keeps.linkcounts && st !== undefined && st.nlink !== this.files.get(name)!.names) this.fail(`${name} has ${st.nlink} names instead of ${this.files.get(name)!.names}`);
+    if (this.keeps.linkcounts && st !== undefined && st.nlink !== this.files.get(name)!.names) {
+      this.fail(`${name} has ${st.nlink} names instead of ${this.files.get(name)!.names}`);
+    }
   }
 
   private compare(what: string, found: Buffer, file: ModelFile): void {
@@ -290,7 +311,9 @@ export class Workload {
     const got = this.call(`read ${what}`, () => fs.readSync(fd, found, 0, found.length, 0));
     if (got !== undefined) this.compare(what, found.subarray(0, got), file);
     const st = this.call(`fstat ${what}`, () => fs.fstatSync(fd));
-    if (this.keeps.linkcounts && st !== undefined && st.nlink !== file.names) this.fail(`${what} has ${st.nlink} names instead of ${file.names}`);
+    if (this.keeps.linkcounts && st !== undefined && st.nlink !== file.names) {
+      this.fail(`${what} has ${st.nlink} names instead of ${file.names}`);
+    }
   }
 
   private closeOne(): void {
@@ -301,8 +324,12 @@ export class Workload {
   private list(): void {
     const directory = this.random.pick([...this.directories]);
     const names = this.call(`list ${directory}`, () => fs.readdirSync(this.at(directory)));
-    const expected = [...this.files.keys(), ...this.directories].filter((name) => path.dirname(name) === directory).map((name) => path.basename(name));
-    if (names !== undefined && names.sort().join('\n') !== expected.sort().join('\n')) this.fail(`list ${directory}: ${names.join(' ')} instead of ${expected.join(' ')}`);
+    const expected = [...this.files.keys(), ...this.directories]
+      .filter((name) => path.dirname(name) === directory)
+      .map((name) => path.basename(name));
+    if (names !== undefined && names.sort().join('\n') !== expected.sort().join('\n')) {
+      this.fail(`list ${directory}: ${names.join(' ')} instead of ${expected.join(' ')}`);
+    }
   }
 
   private mustFail(): void {

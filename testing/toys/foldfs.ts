@@ -71,7 +71,18 @@ function replaced(inner: Vnops): Partial<Vnops> {
 
 export const foldfs: Component = {
   name: 'foldfs',
-  vfsops: overTmpfs('foldfs', {
-    foldname: fold, aliases: true, unicode: true, namemax: 255, namelength: units, hardlinks: false, symlinks: false, specials: false,
-  }, replaced),
+  vfsops: overTmpfs(
+    'foldfs',
+    {
+      foldname: fold,
+      aliases: true,
+      unicode: true,
+      namemax: 255,
+      namelength: units,
+      hardlinks: false,
+      symlinks: false,
+      specials: false,
+    },
+    replaced,
+  ),
 };

@@ -27,8 +27,10 @@ async function move(mp: Mount, uio: Uio, end: number, write: boolean): Promise<v
 }
 
 const ops = overTmpfs('pairfs', {}, (inner, mp) => ({
-  read: (vp, uio, ioflag, ctx) => (pairs.has(vp) ? move(mp, uio, 2 * mp.mnt_dev!.size_bytes, false) : inner.read(vp, uio, ioflag, ctx)),
-  write: (vp, uio, ioflag, ctx) => (pairs.has(vp) ? move(mp, uio, 2 * mp.mnt_dev!.size_bytes, true) : inner.write(vp, uio, ioflag, ctx)),
+  read: (vp, uio, ioflag, ctx) =>
+    pairs.has(vp) ? move(mp, uio, 2 * mp.mnt_dev!.size_bytes, false) : inner.read(vp, uio, ioflag, ctx),
+  write: (vp, uio, ioflag, ctx) =>
+    pairs.has(vp) ? move(mp, uio, 2 * mp.mnt_dev!.size_bytes, true) : inner.write(vp, uio, ioflag, ctx),
 }));
 
 export const pairfs: Component = {
@@ -37,7 +39,9 @@ export const pairfs: Component = {
     ...ops,
     async mount(mp, args) {
       const second = args.disks?.get('second');
-      if (args.fspec === undefined || second?.size_bytes !== args.fspec.size_bytes) throw errno(E.EINVAL, 'pairfs: -o second=DISK of the same size is needed');
+      if (args.fspec === undefined || second?.size_bytes !== args.fspec.size_bytes) {
+        throw errno(E.EINVAL, 'pairfs: -o second=DISK of the same size is needed');
+      }
       await ops.mount(mp, { options: new Map() });
     },
     /** Its one file is as large as both disks. */

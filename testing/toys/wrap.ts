@@ -8,11 +8,14 @@ import type { Vnops } from '../../src/kernel/vfs/vnops.js';
 export const inner = tmpfs.vfsops!;
 
 /**
- * The memory file system under another name, with other traits, and with some operations of its vnodes replaced. `fileof`: the
- * number of the file whose vnode goes by a key.
+ * The memory file system under another name, with other traits, and with some operations of its vnodes replaced.
+ * `fileof`: the number of the file whose vnode goes by a key.
  */
 export function overTmpfs(
-  name: string, traits: Partial<MountTraits>, replaced: (inner: Vnops, mp: Mount) => Partial<Vnops>, more: Partial<Vfsops> = {},
+  name: string,
+  traits: Partial<MountTraits>,
+  replaced: (inner: Vnops, mp: Mount) => Partial<Vnops>,
+  more: Partial<Vfsops> = {},
   fileof: (key: number) => number = (key) => key,
 ): Vfsops {
   const tables = new WeakMap<Vnops, Vnops>();

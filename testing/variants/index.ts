@@ -20,8 +20,13 @@ export async function allVariants(): Promise<readonly Variant[]> {
  */
 export async function variantsFor(harness: Harness, which?: string, lax = false): Promise<readonly Variant[]> {
   const all = await allVariants();
-  if (which !== undefined && !lax && !all.some(({ name, type }) => which === name || which === type)) throw new Error(`no variant and no file system with variants is called ${which}`);
-  return all.filter(({ name, type, harnesses }) => harnesses.includes(harness) && (which === undefined || which === name || which === type));
+  if (which !== undefined && !lax && !all.some(({ name, type }) => which === name || which === type)) {
+    throw new Error(`no variant and no file system with variants is called ${which}`);
+  }
+  return all.filter(
+    ({ name, type, harnesses }) =>
+      harnesses.includes(harness) && (which === undefined || which === name || which === type),
+  );
 }
 
 /** The variant of that name, or the first of that format. @throws Error */

@@ -1,4 +1,7 @@
-/** What the harnesses run on: `test/fs/X/variants.ts` of a driver lists its kinds of volumes, and which harnesses each goes through. */
+/**
+ * What the harnesses run on: `test/fs/X/variants.ts` of a driver lists its kinds of volumes, and which harnesses each
+ * goes through.
+ */
 import type { MemoryDevice } from '../../src/blockdev/memory.js';
 import type { OptionValues } from '../../src/fs/format.js';
 import type { Feature } from '../matrix/fs.js';
@@ -22,14 +25,16 @@ export type MountOptions = Readonly<Record<string, string | true>>;
 export interface Powercut {
   /**
    * log      what was made durable is there, and the names are those of one moment; the next mount recovers it
-   * sound    what was made durable is there at the next mount, and once the checker has preened the volume, which mends all that is not in order
-   * ordered  what was made durable is there once the checker has repaired the volume
-   * async    it can be repaired
+   * sound what was made durable is there at the next mount, and once the checker has preened the volume, which mends
+   * all that is not in order ordered what was made durable is there once the checker has repaired the volume async it
+   * can be repaired
    */
   readonly promise: 'log' | 'sound' | 'ordered' | 'async';
   /** Bytes; about 6 MiB. */
   readonly size_bytes: number;
-  /** Codes of problems that a check may find before the volume is recovered (log), or that it must not find (ordered). */
+  /**
+   * Codes of problems that a check may find before the volume is recovered (log), or that it must not find (ordered).
+   */
   readonly before_recovery?: readonly string[];
   readonly never?: readonly string[];
   /** The workload also has files without a name that stay open, and large ones. Default: true. */
@@ -50,9 +55,14 @@ export interface Variant {
   /** Bytes of the volume where the harness does not mind; default 16 MiB. */
   readonly size_bytes?: number;
   readonly features: readonly Feature[];
-  /** Cases of the matrix that it is known to fail, with the reason: a property of the format, never a bug that waits. */
+  /**
+   * Cases of the matrix that it is known to fail, with the reason: a property of the format, never a bug that waits.
+   */
   readonly expected?: Readonly<Record<string, string>>;
-  /** What somebody else's checker says of a volume that ours calls clean; undefined: nothing, or that checker is not here. */
+  /**
+   * What somebody else's checker says of a volume that ours calls clean; undefined: nothing, or that checker is not
+   * here.
+   */
   stranger?(dev: MemoryDevice): Promise<string | undefined>;
   readonly harnesses: readonly Harness[];
   readonly powercut?: Powercut;
@@ -62,6 +72,7 @@ export interface Variant {
 
 /** What a driver can do that keeps files as Unix has them, and whose volumes can be written. */
 export const UNIX_FEATURES: readonly Feature[] = [
-  'hardlinks', 'symlinks', 'devices', 'fifos', 'owners', 'modes', 'nstimes', 'flags', 'holes', 'seekhole', 'fallocate', 'fdiscard', 'filehandles',
-  'flock', 'recordlocks', 'bytenames', 'limited', 'readonly', 'update', 'processes', 'linkcounts', 'blocks', 'bsdgroups',
+  'hardlinks', 'symlinks', 'devices', 'fifos', 'owners', 'modes', 'nstimes', 'flags', 'holes', 'seekhole', 'fallocate',
+  'fdiscard', 'filehandles', 'flock', 'recordlocks', 'bytenames', 'limited', 'readonly', 'update', 'processes',
+  'linkcounts', 'blocks', 'bsdgroups',
 ];

@@ -18,7 +18,10 @@ export function formatOf({ type }: Variant): Promise<Format> {
 }
 
 /** An empty volume; undefined for a format that lies on no disk. */
-export async function newDisk(variant: Variant, size_bytes = variant.size_bytes ?? SIZE_BYTES): Promise<MemoryDevice | undefined> {
+export async function newDisk(
+  variant: Variant,
+  size_bytes = variant.size_bytes ?? SIZE_BYTES,
+): Promise<MemoryDevice | undefined> {
   if (variant.disk !== undefined) return variant.disk(size_bytes);
   const { source, tools } = await formatOf(variant);
   if (source === 'none') return undefined;
@@ -41,7 +44,10 @@ async function mustBeClean(variant: Variant, dev: MemoryDevice): Promise<void> {
   if (said !== undefined) throw new Error(`another's checker: ${said}`);
   if (report.clean) return;
   const problems = report.problems.slice(0, 5).map(({ message }) => message);
-  throw new Error(`${variant.type}: ${report.problemCount} problems${report.markedClean === false ? ', not marked clean' : ''}: ${problems.join('; ')}`);
+  throw new Error(
+    `${variant.type}: ${report.problemCount} problems${report.markedClean === false ? ', not marked clean' : ''}: ` +
+      `${problems.join('; ')}`,
+  );
 }
 
 /** Boots a kernel and mounts the device on {@link MOUNTPOINT}. @throws what mount(2) throws */

@@ -31,8 +31,12 @@ export async function fsckCommand(argv: FsckArguments, { format, how }: Chosen):
     if (mode !== 'check' && !argv.force) await refuseAmbiguous(volume, format.name, argv, 'a repair');
     const check = await tool.load();
     const report = await check(volume, values, { mode, skipClean: mode === 'preen' && !argv.f });
-    for (const problem of report.problems) say(`${problem.message}${problem.fixed !== undefined ? ` (${problem.fixed})` : ''}`);
-    if (report.problemCount > report.problems.length) say(`... and ${report.problemCount - report.problems.length} more problems`);
+    for (const problem of report.problems) {
+      say(`${problem.message}${problem.fixed !== undefined ? ` (${problem.fixed})` : ''}`);
+    }
+    if (report.problemCount > report.problems.length) {
+      say(`... and ${report.problemCount - report.problems.length} more problems`);
+    }
     for (const note of report.notes) say(note);
     say(`${argv.image}: ${report.clean ? 'clean' : 'NOT CLEAN'}`);
     if (report.modified) say('***** FILE SYSTEM WAS MODIFIED *****');

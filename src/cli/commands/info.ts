@@ -32,7 +32,9 @@ async function lookAt(dev: BlockDevice): Promise<Content> {
     const format = await formatOn(dev);
     if (format === undefined) {
       const other = await notMountable(dev);
-      return other === undefined ? { trouble: `${dev.name}: no file system that rumpfuse knows` } : { other, trouble: `${dev.name} ${holds(other)}` };
+      return other === undefined
+        ? { trouble: `${dev.name}: no file system that rumpfuse knows` }
+        : { other, trouble: `${dev.name} ${holds(other)}` };
     }
     const describe = await format.tools.describe!.load();
     return { format, volume: await describe(dev) };
@@ -52,17 +54,26 @@ function printVolume({ volume, trouble }: Content, indent: string, mounts: reado
     return;
   }
   const { clean, last_mounted_on } = volume.facts;
-  const written = mounts.find((mount) => clean === false && mount.details?.readonly === false && mount.mountpoint === last_mounted_on);
+  const written = mounts.find(
+    (mount) => clean === false && mount.details?.readonly === false && mount.mountpoint === last_mounted_on,
+  );
   for (const [name, value] of volume.lines) {
-    if (written === undefined) line(indent, name, value);
-    else if (name === 'state') line(indent, name, `mounted on ${written.mountpoint} and being written; the rest is what is on the disk now`);
-    else if (name !== 'read-only') line(indent, name, value);
+    if (written === undefined) {
+      line(indent, name, value);
+    } else if (name === 'state') {
+      line(indent, name, `mounted on ${written.mountpoint} and being written; the rest is what is on the disk now`);
+    } else if (name !== 'read-only') {
+      line(indent, name, value);
+    }
   }
 }
 
 function printPartition(partition: Partition, content: Content | undefined, mounts: readonly HostMount[]): void {
   const label = partition.label === undefined ? '' : ` "${partition.label}"`;
-  say(`  ${partition.path.padEnd(5)}${formatBytes(partition.size_bytes)} at ${partition.offset_bytes}  ${partition.type_name} (${partition.scheme} ${partition.type})${label}`);
+  say(
+    `  ${partition.path.padEnd(5)}${formatBytes(partition.size_bytes)} at ${partition.offset_bytes}  ` +
+      `${partition.type_name} (${partition.scheme} ${partition.type})${label}`,
+  );
   if (partition.problem !== undefined) say(`       cannot be used: ${partition.problem}`);
   else if (content?.volume !== undefined) printVolume(content, '       ', mounts);
   else if (content?.other !== undefined) say(`       ${holds(content.other)}`);
@@ -77,7 +88,12 @@ function printSandbox(layers: readonly Layer[]): void {
 /** Who serves it, and who would go on. */
 function printServers({ details, standing }: HostMount): void {
   const { server_pid, survives } = details!;
-  const mortal = standing?.outgrown === true ? '; its death would end the mount now: there are more changes than another one could be left' : survives === true ? '' : '; its death ends the mount';
+  const mortal =
+    standing?.outgrown === true
+      ? '; its death would end the mount now: there are more changes than another one could be left'
+      : survives === true
+        ? ''
+        : '; its death ends the mount';
   if (server_pid !== undefined) say(`  server:       process ${server_pid}${mortal}`);
   if (standing?.standby_pid !== undefined) say(`  stand-by:     process ${standing.standby_pid}`);
   if (standing !== undefined && standing.restarts > 0) say(`  restarts:     ${standing.restarts}`);
@@ -112,16 +128,23 @@ export async function info(argv: InfoArguments): Promise<void> {
     const table = device === disk ? await scan(disk) : { partitions: [], remarks: [] };
     const parts: { partition: Partition; content: Content | undefined }[] = [];
     for (const partition of table.partitions) {
-      parts.push({ partition, content: partition.problem === undefined ? await lookAt(partitionDevice(disk, partition)) : undefined });
+      parts.push({
+        partition,
+        content: partition.problem === undefined ? await lookAt(partitionDevice(disk, partition)) : undefined,
+      });
     }
     const image = realpathSync(argv.image);
     const mounts = listMounts().filter((mount) => mount.details?.image === image);
     if (argv.json) {
-      const volume = (content: Content | undefined) => (content?.volume === undefined ? { recognised: content?.other } : { type: content.format!.name, volume: content.volume.facts });
+      const volume = (content: Content | undefined) =>
+        content?.volume === undefined
+          ? { recognised: content?.other }
+          : { type: content.format!.name, volume: content.volume.facts };
       sayJson({
         image: argv.image, size_bytes: device.size_bytes, sector_bytes: device.sector_bytes, ...volume(whole),
         mounted_on: mounts.map(({ mountpoint }) => mountpoint),
-        partitions: parts.map(({ partition, content }) => ({ ...partition, ...volume(content) })), remarks: table.remarks,
+        partitions: parts.map(({ partition, content }) => ({ ...partition, ...volume(content) })),
+        remarks: table.remarks,
       });
       return;
     }
@@ -129,7 +152,9 @@ export async function info(argv: InfoArguments): Promise<void> {
     if (whole.volume !== undefined || parts.length === 0) printVolume(whole, '  ', mounts);
     for (const { partition, content } of parts) printPartition(partition, content, mounts);
     for (const remark of table.remarks) say(`  note: ${remark}`);
-    if (whole.volume === undefined && parts.length === 0) throw new Failure(`${argv.image}: nothing here that rumpfuse can mount`);
+    if (whole.volume === undefined && parts.length === 0) {
+      throw new Failure(`${argv.image}: nothing here that rumpfuse can mount`);
+    }
   } finally {
     await disk.close();
   }

@@ -17,7 +17,15 @@ export function list(json: boolean): void {
   }
   for (const mount of mounts) {
     const access = mount.options.split(',').includes('ro') || mount.details?.readonly ? 'read-only' : 'read-write';
-    const served = mount.pid !== undefined ? `pid ${mount.pid}` : mount.details !== undefined ? 'not served any more: rumpfuse umount it' : 'mounted by another user';
-    say(`${mount.details?.image ?? mount.source} on ${mount.mountpoint} type ${mount.details?.type ?? 'unknown'} (${access}, ${served})`);
+    const served =
+      mount.pid !== undefined
+        ? `pid ${mount.pid}`
+        : mount.details !== undefined
+          ? 'not served any more: rumpfuse umount it'
+          : 'mounted by another user';
+    say(
+      `${mount.details?.image ?? mount.source} on ${mount.mountpoint} type ${mount.details?.type ?? 'unknown'} ` +
+        `(${access}, ${served})`,
+    );
   }
 }

@@ -40,9 +40,9 @@ export interface MountArguments extends Where {
 }
 
 /**
- * A small young generation: 141 MB instead of 167 for all processes of a busy mount; a larger one gains nothing that could be measured.
- * One thread for V8's own work instead of four: program and server take turns, and more threads that compile and collect take the
- * processors from both (docs/PERFORMANCE.md).
+ * A small young generation: 141 MB instead of 167 for all processes of a busy mount; a larger one gains nothing that
+ * could be measured. One thread for V8's own work instead of four: program and server take turns, and more threads that
+ * compile and collect take the processors from both (docs/PERFORMANCE.md).
  */
 const SERVER_FLAGS = ['--max-semi-space-size=4', '--v8-pool-size=1'];
 
@@ -58,9 +58,14 @@ function onDisk({ format }: Asked): boolean {
   return format === undefined || format.source === 'disk' || format.source === 'disks';
 }
 
-/** Names of the options that a driver may take. Those of a format that is not known yet are looked over by the server. */
+/**
+ * Names of the options that a driver may take. Those of a format that is not known yet are looked over by the server.
+ */
 async function driverOptions(format: Format | undefined): Promise<Set<string>> {
-  const formats = format !== undefined ? [format] : (await allFormats()).filter(({ source }) => source === 'disk' || source === 'disks');
+  const formats =
+    format !== undefined
+      ? [format]
+      : (await allFormats()).filter(({ source }) => source === 'disk' || source === 'disks');
   return new Set(formats.flatMap(({ options }) => options.map(({ name }) => name)));
 }
 
@@ -69,7 +74,9 @@ async function settle(argv: MountArguments): Promise<Asked> {
   const root = process.getuid?.() === 0;
   const asked = argv.readOnly ? [...argv.options, 'ro'] : argv.options;
   const early = parseMountOptions(asked, root, undefined);
-  const lists = argv.untrusted ? [...(early.overlay === undefined ? ['ro'] : []), ...asked, 'nosuid,nodev,noexec'] : asked;
+  const lists = argv.untrusted
+    ? [...(early.overlay === undefined ? ['ro'] : []), ...asked, 'nosuid,nodev,noexec']
+    : asked;
   const type = argv.type ?? early.type;
   const format = type === undefined ? undefined : await formatOf(type);
   const options = parseMountOptions(lists, root, early.driver.size === 0 ? undefined : await driverOptions(format));
@@ -93,7 +100,11 @@ async function openImage(argv: MountArguments, options: MountOptions): Promise<I
   const readonly = (options.flags & MNT_RDONLY) !== 0 || options.overlay !== undefined;
   const log = openLog(argv.logLevel, argv.logJson);
   try {
-    return await openDisk(nodeRumpuser({ log }), argv, options.mustWrite && !readonly ? { writable: true } : { readonly });
+    return await openDisk(
+      nodeRumpuser({ log }),
+      argv,
+      options.mustWrite && !readonly ? { writable: true } : { readonly },
+    );
   } catch (error) {
     if (error instanceof Failure) throw new Failure(error.message, EXIT_MOUNT);
     throw error;
@@ -110,12 +121,19 @@ function removeFile(name: string): void {
 }
 
 /** The file that takes what is written instead of the disk. */
-async function openOverlay(argv: MountArguments, options: MountOptions, disk: ImageDevice | undefined): Promise<{ device: ImageDevice; made: boolean } | undefined> {
+async function openOverlay(
+  argv: MountArguments,
+  options: MountOptions,
+  disk: ImageDevice | undefined,
+): Promise<{ device: ImageDevice; made: boolean } | undefined> {
   if (options.overlay === undefined) return undefined;
   const made = !existsSync(options.overlay);
   if (disk === undefined) throw new Failure('-o overlay: this file system has no disk to put it over');
   try {
-    return { device: await openOverlayFile(nodeRumpuser({ log: openLog(argv.logLevel, argv.logJson) }), disk, options.overlay), made };
+    return {
+      device: await openOverlayFile(nodeRumpuser({ log: openLog(argv.logLevel, argv.logJson) }), disk, options.overlay),
+      made,
+    };
   } catch (error) {
     if (made) removeFile(options.overlay);
     throw new Failure(words(error), EXIT_MOUNT);
@@ -123,12 +141,20 @@ async function openOverlay(argv: MountArguments, options: MountOptions, disk: Im
 }
 
 function confinement(argv: MountArguments, asked: Asked): SandboxOptions {
-  if (!argv.sandbox && (argv.untrusted || argv.requireSandbox)) throw new Failure(`--no-sandbox contradicts ${argv.untrusted ? '--untrusted' : '--require-sandbox'}`);
+  if (!argv.sandbox && (argv.untrusted || argv.requireSandbox)) {
+    throw new Failure(`--no-sandbox contradicts ${argv.untrusted ? '--untrusted' : '--require-sandbox'}`);
+  }
   const mode = argv.requireSandbox || argv.untrusted ? 'required' : argv.sandbox ? 'on' : 'off';
   return { mode, ...(onDisk(asked) ? {} : { memory_bytes: null }) };
 }
 
-function plan(argv: MountArguments, asked: Asked, image: string, disk: ImageDevice | undefined, overlay: ImageDevice | undefined): SuperviseOptions {
+function plan(
+  argv: MountArguments,
+  asked: Asked,
+  image: string,
+  disk: ImageDevice | undefined,
+  overlay: ImageDevice | undefined,
+): SuperviseOptions {
   const { options, format } = asked;
   const readonly = (options.flags & MNT_RDONLY) !== 0 || (overlay === undefined && disk?.readonly === true);
   const args: ServerArguments = {
@@ -153,7 +179,12 @@ function plan(argv: MountArguments, asked: Asked, image: string, disk: ImageDevi
       allow_other: options.allowOther, default_permissions: options.defaultPermissions,
     },
     channel: options.channel,
-    server: { entry: fileURLToPath(new URL('../server.js', import.meta.url)), args, survey: disk !== undefined && (options.partition !== undefined || format === undefined), execArgv: SERVER_FLAGS },
+    server: {
+      entry: fileURLToPath(new URL('../server.js', import.meta.url)),
+      args,
+      survey: disk !== undefined && (options.partition !== undefined || format === undefined),
+      execArgv: SERVER_FLAGS,
+    },
     ...(disk !== undefined ? { descriptors: overlay === undefined ? [disk.fd] : [disk.fd, overlay.fd] } : {}),
     sandbox: confinement(argv, asked),
     survive: options.survive, standby: options.standby,
@@ -161,7 +192,10 @@ function plan(argv: MountArguments, asked: Asked, image: string, disk: ImageDevi
   };
 }
 
-async function inBackground(options: SuperviseOptions, up: (ready: MountReady, files: RecordFiles) => void): Promise<void> {
+async function inBackground(
+  options: SuperviseOptions,
+  up: (ready: MountReady, files: RecordFiles) => void,
+): Promise<void> {
   const files = newRecordFiles();
   let ready: MountReady;
   try {
@@ -183,7 +217,10 @@ function hostLimit(name: string): number {
 function checkFileSize(file: ImageDevice, disk: ImageDevice): void {
   const allowed = hostLimit('Max file size');
   if (file.readonly || !fstatSync(file.fd).isFile() || disk.size_bytes <= allowed) return;
-  throw new Failure(`${file.name}: files may be written up to ${allowed} bytes here (ulimit -f), which is less than the disk has (${disk.size_bytes}): raise the limit, or mount read-only (-r)`);
+  throw new Failure(
+    `${file.name}: files may be written up to ${allowed} bytes here (ulimit -f), which is less than the disk has ` +
+      `(${disk.size_bytes}): raise the limit, or mount read-only (-r)`,
+  );
 }
 
 /** `rumpfuse mount IMAGE DIR`. Returns when the mount can be used, or with --foreground when it has ended. */
@@ -200,9 +237,16 @@ export async function mount(argv: MountArguments): Promise<number> {
     mounted = true;
     if (ready.notice !== undefined) complain(`rumpfuse: ${ready.notice}`);
     writeRecord(ready.device, {
-      pid: ready.pid, image, mountpoint: ready.mountpoint, type: ready.fstype, readonly: ready.readonly, since: new Date().toISOString(),
-      sandbox: ready.sandbox, ...(ready.server_pid !== undefined ? { server_pid: ready.server_pid } : {}),
-      survives: ready.survives, ...files,
+      pid: ready.pid,
+      image,
+      mountpoint: ready.mountpoint,
+      type: ready.fstype,
+      readonly: ready.readonly,
+      since: new Date().toISOString(),
+      sandbox: ready.sandbox,
+      ...(ready.server_pid !== undefined ? { server_pid: ready.server_pid } : {}),
+      survives: ready.survives,
+      ...files,
     });
   };
   try {

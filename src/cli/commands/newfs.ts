@@ -28,8 +28,12 @@ export async function newfs(argv: NewfsArguments, format: Format): Promise<void>
   if (tool === undefined) throw new Failure(`-t ${format.name}: rumpfuse makes no such volumes`);
   const values = valuesOf(tool.options, argv);
   const fresh = !existsSync(argv.image);
-  if (fresh && size === undefined) throw new Failure(`${argv.image} does not exist: give its size with --size (as --size 64m) to make it`);
-  if (argv.from !== undefined && !statSync(argv.from, { throwIfNoEntry: false })?.isDirectory()) throw new Failure(`--from ${argv.from}: no such directory`);
+  if (fresh && size === undefined) {
+    throw new Failure(`${argv.image} does not exist: give its size with --size (as --size 64m) to make it`);
+  }
+  if (argv.from !== undefined && !statSync(argv.from, { throwIfNoEntry: false })?.isDirectory()) {
+    throw new Failure(`--from ${argv.from}: no such directory`);
+  }
   let done = false;
   try {
     await interruptible(async (check) => make(ru, argv, { format, values, size, fresh }, check));
@@ -49,7 +53,12 @@ interface Wanted {
   readonly fresh: boolean;
 }
 
-async function make(ru: Rumpuser, argv: NewfsArguments, { format, values, size, fresh }: Wanted, check: CheckInterrupt): Promise<void> {
+async function make(
+  ru: Rumpuser,
+  argv: NewfsArguments,
+  { format, values, size, fresh }: Wanted,
+  check: CheckInterrupt,
+): Promise<void> {
   const disk = fresh ? await createDisk(ru, argv.image, size!) : await openDisk(ru, argv, { writable: true });
   try {
     const volume = await selectVolume(disk, argv);
@@ -58,7 +67,10 @@ async function make(ru: Rumpuser, argv: NewfsArguments, { format, values, size, 
     const run = await format.tools.make!.load();
     // The root directory is its maker's: an ordinary user could not write to the volume otherwise.
     const owner = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
-    const made = await run(volume, values, { ...owner, ...(size === undefined || fresh ? {} : { size_bytes: size }) }).catch((error: unknown) => {
+    const made = await run(volume, values, {
+      ...owner,
+      ...(size === undefined || fresh ? {} : { size_bytes: size }),
+    }).catch((error: unknown) => {
       if (fresh || (error as { code?: unknown }).code !== 'EIO') throw error;
       throw withAftermath(error, `${argv.image} holds no volume now, and what it held before is overwritten in part`);
     });
@@ -70,7 +82,10 @@ async function make(ru: Rumpuser, argv: NewfsArguments, { format, values, size, 
       } catch (error) {
         if (fresh) throw error;
         await made.unmake();
-        throw withAftermath(error, `the volume that was begun on ${argv.image} has been taken away again; there is none on it now`);
+        throw withAftermath(
+          error,
+          `the volume that was begun on ${argv.image} has been taken away again; there is none on it now`,
+        );
       }
       await made.filled?.();
     }
@@ -80,10 +95,20 @@ async function make(ru: Rumpuser, argv: NewfsArguments, { format, values, size, 
   }
 }
 
-async function fillFrom(ru: Rumpuser, volume: BlockDevice, format: Format, { image }: Where, from: string, check: CheckInterrupt): Promise<void> {
+async function fillFrom(
+  ru: Rumpuser,
+  volume: BlockDevice,
+  format: Format,
+  { image }: Where,
+  from: string,
+  check: CheckInterrupt,
+): Promise<void> {
   const copied = await fill(ru, volume, format, from, check).catch((error: unknown) => {
     if ((error as { code?: unknown }).code !== 'ENOSPC') throw error;
-    throw new Failure(`${image} is too small for what ${from} holds: give more with --size, or more inodes where the format counts them`);
+    throw new Failure(
+      `${image} is too small for what ${from} holds: give more with --size, or more inodes where the format counts ` +
+        'them',
+    );
   });
   say(`copied ${copied.entries} entries, ${formatBytes(copied.bytes)}, from ${from}`);
 }

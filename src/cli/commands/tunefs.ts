@@ -19,7 +19,9 @@ export async function tunefsCommand(argv: TunefsArguments, { format, how }: Chos
   const tool = format.tools.tune;
   if (tool === undefined) throw new Failure(`${argv.image}: nothing of ${format.name} can be tuned`);
   const values = valuesOf(tool.options, argv);
-  if (Object.keys(values).length === 0) throw new Failure('tunefs: what is to change? (rumpfuse tunefs --help says what can)');
+  if (Object.keys(values).length === 0) {
+    throw new Failure('tunefs: what is to change? (rumpfuse tunefs --help says what can)');
+  }
   const disk = await openDisk(nodeRumpuser(), argv, argv.dryRun ? { readonly: true } : { writable: true });
   try {
     const volume = await selectKnown(disk, argv, how);

@@ -17,13 +17,19 @@ export interface UmountOptions {
 
 /** How often it is looked whether the serving processes have ended, milliseconds. */
 const LOOK_MS = 5;
-/** After so many looks, and once more after twice as many, it is looked whether another mount namespace keeps them alive. */
+/**
+ * After so many looks, and once more after twice as many, it is looked whether another mount namespace keeps them
+ * alive.
+ */
 const LOOKS_ELSEWHERE = 200;
 
 /** As many links as Linux follows. */
 const LINKS_MAX = 40;
 
-/** Where a name leads that is a symbolic link; readlink(2) says whether it is one without a look at what may be mounted there. */
+/**
+ * Where a name leads that is a symbolic link; readlink(2) says whether it is one without a look at what may be mounted
+ * there.
+ */
 function throughLinks(name: string): string {
   for (let links = 0; links < LINKS_MAX; links++) {
     try {
@@ -45,7 +51,10 @@ function find(target: string): HostMount | undefined {
   } catch {
     // A parent that does not exist: the lookup below says so.
   }
-  return listMounts().findLast((mount) => [absolute, resolved].includes(mount.mountpoint) || mount.details?.image === absolute || mount.source === target);
+  return listMounts().findLast(
+    (mount) =>
+      [absolute, resolved].includes(mount.mountpoint) || mount.details?.image === absolute || mount.source === target,
+  );
 }
 
 /** A process in whose mount namespace, another one than this program's, this is still mounted. */
@@ -55,7 +64,9 @@ function mountedFor({ device, source }: HostMount): string | undefined {
     try {
       if (!/^\d+$/.test(pid) || readlinkSync(`/proc/${pid}/ns/mnt`) === here) return false;
       // The device's number alone may be another mount's by now.
-      return parseMountinfo(readFileSync(`/proc/${pid}/mountinfo`, 'latin1')).some((mount) => mount.device === device && mount.source === source);
+      return parseMountinfo(readFileSync(`/proc/${pid}/mountinfo`, 'latin1')).some(
+        (mount) => mount.device === device && mount.source === source,
+      );
     } catch {
       return false; // It has ended, or is not ours to look at.
     }
@@ -91,11 +102,18 @@ export async function umount(target: string, options: UmountOptions): Promise<vo
       elsewhere = mountedFor(mount);
       // Seen once, it may be a namespace that is just being made, whose maker lets go of all mounts at once.
       if (elsewhere !== undefined && elsewhere === before) {
-        complain(`rumpfuse: ${mount.mountpoint} is unmounted here, but process ${elsewhere} is in a mount namespace that has it still (a container, or a service): waiting until it is unmounted there, too`);
+        complain(
+          `rumpfuse: ${mount.mountpoint} is unmounted here, but process ${elsewhere} is in a mount namespace that ` +
+            'has it still (a container, or a service): waiting until it is unmounted there, too',
+        );
       }
     }
     if (Date.now() > deadline) {
-      throw new Failure(`${mount.mountpoint} is unmounted, but process ${pid} has not finished writing after ${options.timeout_ms / 1000} s; do not remove the disk yet`, EXIT_MOUNT);
+      throw new Failure(
+        `${mount.mountpoint} is unmounted, but process ${pid} has not finished writing after ` +
+          `${options.timeout_ms / 1000} s; do not remove the disk yet`,
+        EXIT_MOUNT,
+      );
     }
     await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
   }
@@ -107,5 +125,11 @@ export async function umount(target: string, options: UmountOptions): Promise<vo
   if (served !== undefined) removeRecord(mount.device, served);
   // Where nothing could be written nothing can have been lost.
   const readonly = mount.details?.readonly === true || mount.options.split(',').includes('ro');
-  if (!readonly && said.some((line) => line.includes('error:'))) throw new Failure(`${mount.mountpoint} is unmounted, but not all went well (above); check the volume: rumpfuse fsck ${mount.details?.image}`, EXIT_MOUNT);
+  if (!readonly && said.some((line) => line.includes('error:'))) {
+    throw new Failure(
+      `${mount.mountpoint} is unmounted, but not all went well (above); check the volume: rumpfuse fsck ` +
+        `${mount.details?.image}`,
+      EXIT_MOUNT,
+    );
+  }
 }

@@ -8,8 +8,9 @@ export const msdosfsFormat: Format = {
   implied: { fat12: { fat: '12' }, fat16: { fat: '16' }, fat32: { fat: '32' } },
   options: MOUNT_OPTIONS,
   partitionTypes: [
-    'mbr:0x01', 'mbr:0x04', 'mbr:0x06', 'mbr:0x0b', 'mbr:0x0c', 'mbr:0x0e', 'mbr:0x11', 'mbr:0x14', 'mbr:0x16', 'mbr:0x1b', 'mbr:0x1c', 'mbr:0x1e', 'mbr:0xef',
-    'gpt:ebd0a0a2-b9e5-4433-87c0-68b6b72699c7', 'gpt:c12a7328-f81f-11d2-ba4b-00a0c93ec93b', 'bsd:8', 'apm:dos_fat_12', 'apm:dos_fat_16', 'apm:dos_fat_32',
+    'mbr:0x01', 'mbr:0x04', 'mbr:0x06', 'mbr:0x0b', 'mbr:0x0c', 'mbr:0x0e', 'mbr:0x11', 'mbr:0x14', 'mbr:0x16',
+    'mbr:0x1b', 'mbr:0x1c', 'mbr:0x1e', 'mbr:0xef', 'gpt:ebd0a0a2-b9e5-4433-87c0-68b6b72699c7',
+    'gpt:c12a7328-f81f-11d2-ba4b-00a0c93ec93b', 'bsd:8', 'apm:dos_fat_12', 'apm:dos_fat_16', 'apm:dos_fat_32',
   ],
   probe: async (dev) => (await import('./disk/probe.js')).msdosfs_probe(dev),
   load: async () => (await import('./index.js')).msdosfs,

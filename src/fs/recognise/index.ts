@@ -1,5 +1,6 @@
 /**
- * What is on a device, whether it can be mounted or not: asked before something is written over it. See README.md here for how to add to it.
+ * What is on a device, whether it can be mounted or not: asked before something is written over it. See README.md here
+ * for how to add to it.
  */
 import type { BlockDevice } from '../../kernel/blkdev.js';
 import { Look } from './look.js';
@@ -15,16 +16,26 @@ export type { Found, Recognised, RecognisedKind, Recogniser } from './recogniser
 export const RECOGNISERS: readonly Recogniser[] = [...SIGNATURES, ...STRUCTURES, ...TABLES];
 
 /**
- * Everything on `dev` that these recognisers know. Some bytes are taken for two things (a FAT boot sector for an MBR): all are named. @throws EIO
+ * Everything on `dev` that these recognisers know. Some bytes are taken for two things (a FAT boot sector for an MBR):
+ * all are named. @throws EIO
  */
-export async function recognise(dev: BlockDevice, recognisers: readonly Recogniser[] = RECOGNISERS): Promise<Recognised[]> {
+export async function recognise(
+  dev: BlockDevice,
+  recognisers: readonly Recogniser[] = RECOGNISERS,
+): Promise<Recognised[]> {
   const look = new Look(dev);
   const found: Recognised[] = [];
   for (const { name, kind, what, advice, probe } of recognisers) {
     const answer = await probe(look);
     if (answer === false) continue;
     const details = answer === true ? {} : answer;
-    found.push({ name, kind, what: details.what ?? what, advice, ...(details.size_bytes !== undefined ? { size_bytes: details.size_bytes } : {}) });
+    found.push({
+      name,
+      kind,
+      what: details.what ?? what,
+      advice,
+      ...(details.size_bytes !== undefined ? { size_bytes: details.size_bytes } : {}),
+    });
   }
   return found;
 }

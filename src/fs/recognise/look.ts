@@ -5,7 +5,10 @@ const LOOK_MAX = 64 * 1024;
 /** Pieces that are kept: probes look at the same few places. */
 const PIECE_BYTES = 4096;
 
-/** Reads of a device for those who recognise what is on it: bounded, each piece once, and what lies outside is simply not there. */
+/**
+ * Reads of a device for those who recognise what is on it: bounded, each piece once, and what lies outside is simply
+ * not there.
+ */
 export class Look {
   readonly size_bytes: number;
   readonly sector_bytes: number;

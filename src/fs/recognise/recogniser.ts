@@ -4,8 +4,8 @@ import type { Look } from './look.js';
  * filesystem   a volume with files in it
  * table        a partition table
  * member       a part of something larger: RAID, LVM, a pool
- * container    something that holds a disk or a volume in another form: an encrypted volume, a disk image of a virtual machine
- * other        swap space and the like
+ * container something that holds a disk or a volume in another form: an encrypted volume, a disk image of a virtual
+ * machine other swap space and the like
  */
 export type RecognisedKind = 'filesystem' | 'table' | 'member' | 'container' | 'other';
 

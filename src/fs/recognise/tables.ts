@@ -1,6 +1,6 @@
 /**
- * Partition tables, to know that there is one; what is in them is read by src/blockdev/label. Sources: UEFI specification, "GUID Partition
- * Table"; NetBSD sys/sys/bootblock.h and sys/sys/disklabel.h; Linux block/partitions.
+ * Partition tables, to know that there is one; what is in them is read by src/blockdev/label. Sources: UEFI
+ * specification, "GUID Partition Table"; NetBSD sys/sys/bootblock.h and sys/sys/disklabel.h; Linux block/partitions.
  */
 import type { Recogniser } from './recogniser.js';
 
@@ -24,7 +24,10 @@ const gpt: Recogniser = {
   },
 };
 
-/** Boot sectors of file systems end with the same two bytes: of four entries one at least must be used, and all must look like one. */
+/**
+ * Boot sectors of file systems end with the same two bytes: of four entries one at least must be used, and all must
+ * look like one.
+ */
 const mbr: Recogniser = {
   name: 'mbr', kind: 'table', what: 'a partition table (MBR)', advice: ADVICE,
   async probe(look) {
@@ -46,7 +49,9 @@ const disklabel: Recogniser = {
     if (view === undefined) return false;
     for (let at = 0; at + DISKMAGIC_SECOND + 4 <= view.byteLength; at += 4) {
       for (const little of [true, false]) {
-        if (view.getUint32(at, little) === DISKMAGIC && view.getUint32(at + DISKMAGIC_SECOND, little) === DISKMAGIC) return true;
+        if (view.getUint32(at, little) === DISKMAGIC && view.getUint32(at + DISKMAGIC_SECOND, little) === DISKMAGIC) {
+          return true;
+        }
       }
     }
     return false;
@@ -72,7 +77,13 @@ const apm: Recogniser = {
   },
 };
 
-const sgi: Recogniser = { name: 'sgi', kind: 'table', what: 'an SGI volume header', advice: ADVICE, probe: (look) => look.has(0, '\x0b\xe5\xa9\x41') };
+const sgi: Recogniser = {
+  name: 'sgi',
+  kind: 'table',
+  what: 'an SGI volume header',
+  advice: ADVICE,
+  probe: (look) => look.has(0, '\x0b\xe5\xa9\x41'),
+};
 
 const rdb: Recogniser = {
   name: 'rdb', kind: 'table', what: 'an Amiga rigid disk block', advice: ADVICE,

@@ -22,7 +22,9 @@ export function getattr(b: Bridge, m: Message): MaybePromise<number> {
 
 function attrOf(b: Bridge, m: Message, fd: number): MaybePromise<number> {
   const known = b.own(m).fgetattr(fd, m.stat);
-  return known instanceof Promise ? known.then(() => putAttrOut(m.out, m.stat, b.timeouts)) : putAttrOut(m.out, m.stat, b.timeouts);
+  return known instanceof Promise
+    ? known.then(() => putAttrOut(m.out, m.stat, b.timeouts))
+    : putAttrOut(m.out, m.stat, b.timeouts);
 }
 
 export async function statx(b: Bridge, m: Message): Promise<number> {
@@ -53,7 +55,8 @@ export async function setattr(b: Bridge, m: Message): Promise<number> {
   // Owner before mode: a change of owner may take set-id bits away that the mode gives.
   if (uid !== -1 || gid !== -1) {
     await sys.fchown(node.fd, uid, gid);
-    // Even the superuser's chown(2) does on Linux: programs rely on it that nobody's set-user-ID program becomes root's by it.
+    // Even the superuser's chown(2) does on Linux: programs rely on it that nobody's set-user-ID program becomes root's
+    // by it.
     await killSetid(b, node);
   }
   if (valid & F.FATTR_MODE) {

@@ -37,11 +37,14 @@ export interface Channel {
   /** Tells the host that the attributes it keeps of a node are no longer right. */
   invalidate(lo: number, hi: number): void;
   /**
-   * The host is to look all names up again that it remembers, before the reply to the request at work has any effect. False: it
-   * does not know how (before Linux 6.16).
+   * The host is to look all names up again that it remembers, before the reply to the request at work has any effect.
+   * False: it does not know how (before Linux 6.16).
    */
   epoch(): boolean;
-  /** Also its content from `offset` on (`length` 0: to the end); and what a name, a byte string, means in a directory. Soon. */
+  /**
+   * Also its content from `offset` on (`length` 0: to the end); and what a name, a byte string, means in a directory.
+   * Soon.
+   */
   invalidateData(lo: number, hi: number, offset: number, length: number): void;
   invalidateName(lo: number, hi: number, name: string): void;
 }
@@ -49,7 +52,9 @@ export interface Channel {
 /** Serves requests by system calls: one request, one or two calls. What all handlers share. */
 export class Bridge {
   timeouts!: Timeouts;
-  /** For a name that is not spelled as its directory has it: what it means may change without the host's knowing of it. */
+  /**
+   * For a name that is not spelled as its directory has it: what it means may change without the host's knowing of it.
+   */
   private spelledOtherwise!: Timeouts;
   readonly handles: boolean;
   private readonly credentials: Credentials;
@@ -70,14 +75,18 @@ export class Bridge {
     this.credentials = new Credentials(sys, options.default_permissions);
   }
 
-  /** `sys`: a process of the kernel for the bridge alone, superuser. Its umask becomes 0: the host has applied the caller's. */
+  /**
+   * `sys`: a process of the kernel for the bridge alone, superuser. Its umask becomes 0: the host has applied the
+   * caller's.
+   */
   static async open(sys: RumpSys, options: BridgeOptions, channel: Channel): Promise<Bridge> {
     sys.umask(0);
     const rootfd = await sys.open(options.root, O_PATH | O_DIRECTORY);
     const st = await sys.fstat(rootfd);
     const fh = await sys.getfh(options.root);
     const traits = sys.fmounttraits(rootfd);
-    const compact = fh.fh_fid.fid_data === undefined && BigInt(fh.fh_fid.fid_ino) === st.st_ino && fh.fh_fid.fid_gen === st.st_gen;
+    const compact =
+      fh.fh_fid.fid_data === undefined && BigInt(fh.fh_fid.fid_ino) === st.st_ino && fh.fh_fid.fid_gen === st.st_gen;
     const ids = compact ? (traits.wideids ? 'wide' : 'compact') : 'numbered';
     const nodes = new Nodes(sys, rootfd, st.st_ino, st.st_gen, fh.fh_fsid, ids, options.readonly, options.nodes_max);
     return new Bridge(sys, options, channel, nodes, traits, await keepsXattrs(sys, rootfd, options.readonly));
@@ -146,8 +155,8 @@ export class Bridge {
   }
 
   /**
-   * Does the directory spell what `name` finds in it otherwise? The host may then remember it under that spelling too: when the
-   * name has lost what it meant, it must look all names up again (Channel.epoch). False where it is not there.
+   * Does the directory spell what `name` finds in it otherwise? The host may then remember it under that spelling too:
+   * when the name has lost what it meant, it must look all names up again (Channel.epoch). False where it is not there.
    */
   async otherwise(dirfd: number, name: Path): Promise<boolean> {
     if (!this.traits.folds) return false;
@@ -169,8 +178,8 @@ export class Bridge {
   }
 
   /**
-   * What `name` names is about to lose that name. If it is its last, the node, held, to be pinned when the name is gone:
-   * the host may use it still (open files, current directories). To pin one that has not gone does no harm.
+   * What `name` names is about to lose that name. If it is its last, the node, held, to be pinned when the name is
+   * gone: the host may use it still (open files, current directories). To pin one that has not gone does no harm.
    */
   async victim(m: Message, dirfd: number, name: Path, st: Stat): Promise<Node | null> {
     const { nodes, sys } = this;
@@ -190,8 +199,8 @@ export class Bridge {
 const NO_XATTR = 'user.rumpfuse.none';
 
 /**
- * Does the volume keep extended attributes? A driver may well read them where it would not write them (they are not for the
- * systems that the volume belongs to): then there are none, which spares a request at each write.
+ * Does the volume keep extended attributes? A driver may well read them where it would not write them (they are not for
+ * the systems that the volume belongs to): then there are none, which spares a request at each write.
  */
 async function keepsXattrs(sys: RumpSys, rootfd: number, readonly: boolean): Promise<boolean> {
   try {
@@ -199,6 +208,9 @@ async function keepsXattrs(sys: RumpSys, rootfd: number, readonly: boolean): Pro
     return true;
   } catch (thrown) {
     // Any other failure says that there is something that failed.
-    return !(thrown instanceof Errno) || (thrown.errno !== E.EOPNOTSUPP && thrown.errno !== E.ENOTSUP && thrown.errno !== E.ENOSYS);
+    return (
+      !(thrown instanceof Errno) ||
+      (thrown.errno !== E.EOPNOTSUPP && thrown.errno !== E.ENOTSUP && thrown.errno !== E.ENOSYS)
+    );
   }
 }

@@ -50,7 +50,16 @@ async function list(b: Bridge, m: Message, plus: boolean): Promise<number> {
 }
 
 /** `position`: the node whose dirpos knows where `fd` stands; null if nobody does. */
-async function fill(b: Bridge, m: Message, node: Node, fd: number, cookie: number | bigint, room: number, plus: boolean, position: Node | null): Promise<number> {
+async function fill(
+  b: Bridge,
+  m: Message,
+  node: Node,
+  fd: number,
+  cookie: number | bigint,
+  room: number,
+  plus: boolean,
+  position: Node | null,
+): Promise<number> {
   if (position === null || position.dirpos !== cookie) await b.sys.lseek(fd, cookie, SEEK_SET);
   if (position !== null) position.dirpos = -1;
   const reply = new Listing(b, m, room);
@@ -87,7 +96,9 @@ class Listing {
     return true;
   }
 
-  /** With attributes where they are known; where they are not, the host is told nothing, and asks when it wants to know. */
+  /**
+   * With attributes where they are known; where they are not, the host is told nothing, and asks when it wants to know.
+   */
   putPlus(entry: Dirent, known: boolean): boolean {
     const { b, m, at } = this;
     if (at + F.ENTRY_OUT_SIZEOF + direntBytes(entry.d_name.length) > this.room) return false;

@@ -1,6 +1,16 @@
 /** GETLK, SETLK, SETLKW: POSIX and flock locks, where the kernel keeps them (remote_locks). */
 import { E, errno } from '../../kernel/errno.js';
-import { F_GETLK, F_SETLK, F_SETLKW, F_UNLCK, LOCK_EX, LOCK_NB, LOCK_SH, LOCK_UN, SEEK_SET } from '../../kernel/fcntl.js';
+import {
+  F_GETLK,
+  F_SETLK,
+  F_SETLKW,
+  F_UNLCK,
+  LOCK_EX,
+  LOCK_NB,
+  LOCK_SH,
+  LOCK_UN,
+  SEEK_SET,
+} from '../../kernel/fcntl.js';
 import type { Flock } from '../../kernel/sys/rumpsys.js';
 import * as F from '../protocol/fuse_kernel.js';
 import { F_UNLCK as HOST_UNLCK, F_WRLCK as HOST_WRLCK, lockTypeToHost, lockTypeToKernel } from '../protocol/linux.js';

@@ -5,7 +5,9 @@ import { NO_REPLY } from '../channel/loop.js';
 import type { Message } from '../protocol/message.js';
 import type { Bridge } from './bridge.js';
 
-/** One reader reads requests in their order, so the one that is meant has come before; if it has been answered, good. */
+/**
+ * One reader reads requests in their order, so the one that is meant has come before; if it has been answered, good.
+ */
 export function interrupt(b: Bridge, m: Message): number {
   b.channel.interrupt(m.lo(fuse_interrupt_in.unique), m.hi(fuse_interrupt_in.unique));
   return NO_REPLY;

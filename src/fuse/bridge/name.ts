@@ -1,6 +1,16 @@
 /** Operations on names: MKNOD, MKDIR, SYMLINK, READLINK, LINK, UNLINK, RMDIR, RENAME. */
 import { E, errno } from '../../kernel/errno.js';
-import { AT_EMPTY_PATH, AT_REMOVEDIR, AT_SYMLINK_NOFOLLOW, O_CREAT, O_EXCL, O_RDWR, RENAME_EXCHANGE, RENAME_NOREPLACE, RENAME_WHITEOUT } from '../../kernel/fcntl.js';
+import {
+  AT_EMPTY_PATH,
+  AT_REMOVEDIR,
+  AT_SYMLINK_NOFOLLOW,
+  O_CREAT,
+  O_EXCL,
+  O_RDWR,
+  RENAME_EXCHANGE,
+  RENAME_NOREPLACE,
+  RENAME_WHITEOUT,
+} from '../../kernel/fcntl.js';
 import { S_IFCHR, S_IFMT, S_IFREG } from '../../kernel/stat.js';
 import type { Path } from '../../kernel/sys/rumpsys.js';
 import * as F from '../protocol/fuse_kernel.js';
@@ -145,7 +155,13 @@ async function move(b: Bridge, m: Message, names: number, flags: number): Promis
     if (flags === 0) await sys.renameat(dir.fd, from, todir.fd, to);
     else await sys.renameat2(dir.fd, from, todir.fd, to, flags);
   } catch (thrown) {
-    if (!doneAlready(m, thrown, 'ENOENT', 'EEXIST') || !(await there(b, m, todir, to)) || (await there(b, m, dir, from))) throw thrown;
+    if (
+      !doneAlready(m, thrown, 'ENOENT', 'EEXIST') ||
+      !(await there(b, m, todir, to)) ||
+      (await there(b, m, dir, from))
+    ) {
+      throw thrown;
+    }
     return 0;
   }
   if (otherwise) b.channel.epoch();

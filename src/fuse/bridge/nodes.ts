@@ -15,7 +15,9 @@ export class Node implements Held {
   refs = 0;
   /** Used since the table last looked for something to close. */
   used = true;
-  /** Its last name was removed while the host knows it: it cannot be opened again, so its descriptors stay until FORGET. */
+  /**
+   * Its last name was removed while the host knows it: it cannot be opened again, so its descriptors stay until FORGET.
+   */
   pinned = false;
   /** For reading and writing; -1 while not needed. May be the same as `fd`. */
   io = -1;
@@ -42,8 +44,8 @@ export class Node implements Held {
 const SCAN_MAX = 64;
 
 /**
- * What nodeids are made of. compact: file number (32 bits) and generation (32). wide: file number (48 bits, the low 32 first) and
- * generation (16). numbered: neither finds a file of this volume, all nodes are of the second kind.
+ * What nodeids are made of. compact: file number (32 bits) and generation (32). wide: file number (48 bits, the low 32
+ * first) and generation (16). numbered: neither finds a file of this volume, all nodes are of the second kind.
  */
 export type NodeIds = 'compact' | 'wide' | 'numbered';
 
@@ -181,7 +183,10 @@ export class Nodes {
     return this.ids === 'wide' ? (hi & 0xffff) * TWO32 + lo : lo;
   }
 
-  /** The nodeid by which the host may know the file of a handle: in `lo` and `hi`. False: it has none, or none that is known. */
+  /**
+   * The nodeid by which the host may know the file of a handle: in `lo` and `hi`. False: it has none, or none that is
+   * known.
+   */
   find(fid: Fid): boolean {
     const st_ino = BigInt(fid.fid_ino);
     if (this.identify({ st_ino, st_gen: fid.fid_gen })) return true;

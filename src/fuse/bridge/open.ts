@@ -1,13 +1,30 @@
 /**
  * OPEN, CREATE, RELEASE, FLUSH, and their like for directories.
  *
- * Without handles (the normal case) OPEN, OPENDIR and CREATE are answered with ENOSYS: the host then opens files by itself, sends
- * neither OPEN nor RELEASE again, and reads and writes by node. That saves two requests an open file, and a file is its
- * node for ever: nothing has to be remembered of who has it open. The host checks permissions itself then, keeps the
- * locks, and truncates by SETATTR. With handles, fh is the descriptor plus one.
+ * Without handles (the normal case) OPEN, OPENDIR and CREATE are answered with ENOSYS: the host then opens files by
+ * itself, sends neither OPEN nor RELEASE again, and reads and writes by node. That saves two requests an open file, and
+ * a file is its node for ever: nothing has to be remembered of who has it open. The host checks permissions itself
+ * then, keeps the locks, and truncates by SETATTR. With handles, fh is the descriptor plus one.
  */
 import { E, errno } from '../../kernel/errno.js';
-import { AT_EACCESS, AT_EMPTY_PATH, F_SETLK, F_UNLCK, LOCK_UN, O_CREAT, O_DIRECTORY, O_EMPTY_PATH, O_EXCL, O_RDONLY, O_RDWR, O_TMPFILE, O_TRUNC as O_TRUNC_K, R_OK, SEEK_SET, W_OK } from '../../kernel/fcntl.js';
+import {
+  AT_EACCESS,
+  AT_EMPTY_PATH,
+  F_SETLK,
+  F_UNLCK,
+  LOCK_UN,
+  O_CREAT,
+  O_DIRECTORY,
+  O_EMPTY_PATH,
+  O_EXCL,
+  O_RDONLY,
+  O_RDWR,
+  O_TMPFILE,
+  O_TRUNC as O_TRUNC_K,
+  R_OK,
+  SEEK_SET,
+  W_OK,
+} from '../../kernel/fcntl.js';
 import * as F from '../protocol/fuse_kernel.js';
 import { O_ACCMODE, O_TRUNC, openFlags } from '../protocol/linux.js';
 import type { Message } from '../protocol/message.js';
@@ -47,8 +64,9 @@ export async function open(b: Bridge, m: Message): Promise<number> {
 }
 
 /**
- * Only with handles. Without, ENOSYS: the host then makes files by MKNOD and opens them by itself, which spares it RELEASE (it
- * sends that for what CREATE has opened until it has met an ENOSYS to OPEN), one request of five for a small file.
+ * Only with handles. Without, ENOSYS: the host then makes files by MKNOD and opens them by itself, which spares it
+ * RELEASE (it sends that for what CREATE has opened until it has met an ENOSYS to OPEN), one request of five for a
+ * small file.
  */
 export async function create(b: Bridge, m: Message): Promise<number> {
   if (!b.handles) throw errno(E.ENOSYS);

@@ -45,7 +45,9 @@ export async function write(b: Bridge, m: Message): Promise<number> {
     done = await sys.pwrite(fd, m.in.u8, offset, m.at(W.SIZEOF), size);
   }
   // A handle was opened with these flags; a node was not.
-  if (!b.handles && open_flags & O_DSYNC) await ((open_flags & O_SYNC) === O_SYNC ? b.own(m).fsync(fd) : b.own(m).fdatasync(fd));
+  if (!b.handles && open_flags & O_DSYNC) {
+    await ((open_flags & O_SYNC) === O_SYNC ? b.own(m).fsync(fd) : b.own(m).fdatasync(fd));
+  }
   m.out.set32(F.fuse_write_out.size, done);
   m.out.set32(F.fuse_write_out.padding, 0);
   return F.fuse_write_out.SIZEOF;
@@ -108,7 +110,10 @@ export async function copy_file_range_64(b: Bridge, m: Message): Promise<number>
   return F.fuse_copy_file_range_out.SIZEOF;
 }
 
-/** Copies inside the volume, without the way through the host. Returns the bytes copied; the host asks again for the rest. */
+/**
+ * Copies inside the volume, without the way through the host. Returns the bytes copied; the host asks again for the
+ * rest.
+ */
 async function copy(b: Bridge, m: Message): Promise<number> {
   const C = F.fuse_copy_file_range_in;
   let from = m.offset64(C.off_in);

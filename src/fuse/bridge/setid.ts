@@ -4,8 +4,8 @@ import { isDirectory } from './nodes.js';
 import type { Node } from './nodes.js';
 
 /**
- * Takes away a file's set-uid, and set-gid of what its group may execute, where the host says so (the writer has no CAP_FSETID)
- * or always does (chown). The driver has done it for all but uid 0. Returns whether there were any.
+ * Takes away a file's set-uid, and set-gid of what its group may execute, where the host says so (the writer has no
+ * CAP_FSETID) or always does (chown). The driver has done it for all but uid 0. Returns whether there were any.
  */
 export async function killSetid(b: Bridge, node: Node): Promise<boolean> {
   if (node.plain) return false;

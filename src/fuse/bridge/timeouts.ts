@@ -5,9 +5,10 @@ import type { Timeouts } from '../protocol/encode.js';
 const KEEP_SECONDS = 600;
 
 /**
- * How long the host may keep what it is told. The host compares names byte by byte. Where the volume does not, a name that it takes
- * for missing may come to be found by making another one, so it is told of none that is missing; and a name that it remembers may
- * go by another spelling: then it remembers names only if it can be told to look them all up again (`epochs`).
+ * How long the host may keep what it is told. The host compares names byte by byte. Where the volume does not, a name
+ * that it takes for missing may come to be found by making another one, so it is told of none that is missing; and a
+ * name that it remembers may go by another spelling: then it remembers names only if it can be told to look them all up
+ * again (`epochs`).
  */
 export function timeoutsOf(traits: MountFacts, wanted: Partial<Timeouts>, epochs: boolean): Timeouts {
   const usual = traits.shared ? 0 : KEEP_SECONDS;

@@ -1,4 +1,6 @@
-/** Extended attributes. Where the volume keeps none, ENOSYS: the host does not ask again and says EOPNOTSUPP by itself. */
+/**
+ * Extended attributes. Where the volume keeps none, ENOSYS: the host does not ask again and says EOPNOTSUPP by itself.
+ */
 import { E, errno } from '../../kernel/errno.js';
 import * as F from '../protocol/fuse_kernel.js';
 import type { Message } from '../protocol/message.js';
@@ -12,7 +14,10 @@ function text(name: string | Uint8Array): string {
   return typeof name === 'string' ? name : Buffer.from(name).toString('latin1');
 }
 
-/** Access control lists mean something to the host and have no counterpart on these volumes: none are stored, so that none can be smuggled in. */
+/**
+ * Access control lists mean something to the host and have no counterpart on these volumes: none are stored, so that
+ * none can be smuggled in.
+ */
 function refuse(name: string | Uint8Array): void {
   const plain = text(name);
   if (plain === 'system.posix_acl_access' || plain === 'system.posix_acl_default') throw errno(E.EOPNOTSUPP);

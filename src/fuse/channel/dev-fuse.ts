@@ -23,7 +23,10 @@ export class DevFuse implements Transport {
     this.fd = fd;
   }
 
-  /** The host is to send all requests that it has no answer to, as if they had not been read. Older hosts than Linux 6.9 cannot. */
+  /**
+   * The host is to send all requests that it has no answer to, as if they had not been read. Older hosts than Linux 6.9
+   * cannot.
+   */
   resend(): void {
     const out = new OutBuf(0);
     try {

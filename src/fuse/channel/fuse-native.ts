@@ -3,7 +3,8 @@
  * directly. It binds libfuse 2, whose operations go by path, over the same system calls. What it cannot carry, and why
  * the first channel is the better one wherever it works:
  *
- * - the caller's uid, gid and pid: everything is done as the mounting user, with the host's default_permissions before it
+ * - the caller's uid, gid and pid: everything is done as the mounting user, with the host's default_permissions before
+ *   it
  * - inode, device and block numbers above 32 bits; times before 1970 or finer than a millisecond
  * - utimensat: the package hands over the access time twice, so the modification time is set to it, too
  * - names that are not UTF-8 (such entries are not listed), locks, holes, fallocate, copies, rename flags
@@ -36,7 +37,11 @@ interface FuseNative {
   mount(done: (error: Error | null) => void): void;
   unmount(done: (error: Error | null) => void): void;
 }
-type FuseNativeClass = new (mountpoint: string, operations: Record<string, unknown>, options: Record<string, unknown>) => FuseNative;
+type FuseNativeClass = new (
+  mountpoint: string,
+  operations: Record<string, unknown>,
+  options: Record<string, unknown>,
+) => FuseNative;
 
 /** How often the list of mounts is looked at, milliseconds. */
 const LOOK_MS = 500;
@@ -48,7 +53,12 @@ async function load(): Promise<FuseNativeClass> {
     return ((await import(name)) as { default: FuseNativeClass }).default;
   } catch (error) {
     const why = error instanceof Error ? error.message.split('\n')[0]! : String(error);
-    if (/libfuse/.test(why)) throw new MountFailure(`the fuse-native channel needs libfuse 2 (Debian: the package libfuse2): ${why}`, 'ENOENT');
+    if (/libfuse/.test(why)) {
+      throw new MountFailure(
+        `the fuse-native channel needs libfuse 2 (Debian: the package libfuse2): ${why}`,
+        'ENOENT',
+      );
+    }
     throw new MountFailure(`the fuse-native channel needs the npm package fuse-native: ${why}`, 'ENOENT');
   }
 }
@@ -59,9 +69,19 @@ function milliseconds(sec: number, nsec: number): number {
 
 function statOf(st: Stat): Record<string, number> {
   return {
-    mode: st.st_mode, uid: st.st_uid, gid: st.st_gid, size: st.st_size, dev: 0, nlink: st.st_nlink, ino: Number(BigInt.asUintN(32, st.st_ino)),
-    rdev: encodeDev(st.st_rdev), blksize: st.st_blksize, blocks: st.st_blocks,
-    atime: milliseconds(st.st_atime, st.st_atimensec), mtime: milliseconds(st.st_mtime, st.st_mtimensec), ctime: milliseconds(st.st_ctime, st.st_ctimensec),
+    mode: st.st_mode,
+    uid: st.st_uid,
+    gid: st.st_gid,
+    size: st.st_size,
+    dev: 0,
+    nlink: st.st_nlink,
+    ino: Number(BigInt.asUintN(32, st.st_ino)),
+    rdev: encodeDev(st.st_rdev),
+    blksize: st.st_blksize,
+    blocks: st.st_blocks,
+    atime: milliseconds(st.st_atime, st.st_atimensec),
+    mtime: milliseconds(st.st_mtime, st.st_mtimensec),
+    ctime: milliseconds(st.st_ctime, st.st_ctimensec),
   };
 }
 
@@ -72,21 +92,38 @@ function statfsOf(sv: Statvfs): Record<string, number> {
   const blocks = (n: number) => Math.floor(Math.max(0, n) / unit);
   const files = (n: number) => Math.min(n, U32);
   return {
-    bsize: sv.f_frsize * unit, frsize: sv.f_frsize * unit, blocks: blocks(sv.f_blocks), bfree: blocks(sv.f_bfree), bavail: blocks(sv.f_bavail),
-    files: files(sv.f_files), ffree: files(sv.f_ffree), favail: files(sv.f_favail), fsid: 0, flag: 0, namemax: sv.f_namemax,
+    bsize: sv.f_frsize * unit,
+    frsize: sv.f_frsize * unit,
+    blocks: blocks(sv.f_blocks),
+    bfree: blocks(sv.f_bfree),
+    bavail: blocks(sv.f_bavail),
+    files: files(sv.f_files),
+    ffree: files(sv.f_ffree),
+    favail: files(sv.f_favail),
+    fsid: 0,
+    flag: 0,
+    namemax: sv.f_namemax,
   };
 }
 
 type Done = (error: number, ...answer: unknown[]) => void;
 
 /** An operation in the package's form (arguments, then a callback) from a function that answers or throws. */
-function operation(work: (...args: never[]) => Promise<unknown>, log: NonNullable<ServeNativeOptions['log']>, zero?: unknown): (...args: unknown[]) => void {
+function operation(
+  work: (...args: never[]) => Promise<unknown>,
+  log: NonNullable<ServeNativeOptions['log']>,
+  zero?: unknown,
+): (...args: unknown[]) => void {
   return (...args) => {
     const done = args.pop() as Done;
     (work as (...args: unknown[]) => Promise<unknown>)(...args).then(
       (answer) => (answer === undefined ? done(0) : done(0, answer)),
       (thrown: unknown) => {
-        if (!(thrown instanceof Errno)) log('error', 'a request met a fault of this program', { error: thrown instanceof Error ? (thrown.stack ?? '') : String(thrown) });
+        if (!(thrown instanceof Errno)) {
+          log('error', 'a request met a fault of this program', {
+            error: thrown instanceof Error ? (thrown.stack ?? '') : String(thrown),
+          });
+        }
         if (zero === undefined) done(-hostErrno(errnoOf(thrown)));
         else done(-hostErrno(errnoOf(thrown)), zero);
       },
@@ -100,7 +137,10 @@ function operations(sys: RumpSys, log: NonNullable<ServeNativeOptions['log']>): 
   /** read and write answer with the count alone, or with the error in its place. */
   const transfer = (work: (fd: number, buffer: Buffer, length: number, position: number) => Promise<number>) =>
     (_path: string, fd: number, buffer: Buffer, length: number, position: number, done: (count: number) => void) => {
-      operation((() => work(fd - 1, buffer, length, position)) as () => Promise<unknown>, log)((error: number, count: number) => done(error === 0 ? count : error));
+      operation(
+        (() => work(fd - 1, buffer, length, position)) as () => Promise<unknown>,
+        log,
+      )((error: number, count: number) => done(error === 0 ? count : error));
     };
   return {
     statfs: op(async (path: string) => statfsOf(await sys.statvfs(path))),
@@ -115,8 +155,12 @@ function operations(sys: RumpSys, log: NonNullable<ServeNativeOptions['log']>): 
     symlink: op((target: string, path: string) => sys.symlink(target, path)),
     mknod: op((path: string, mode: number, rdev: number) => sys.mknod(path, mode, decodeDev(rdev))),
     chmod: op((path: string, mode: number) => sys.chmod(path, mode & 0o7777)),
-    chown: op((path: string, uid: number, gid: number) => sys.lchown(path, uid === U32 ? -1 : uid, gid === U32 ? -1 : gid)),
-    utimens: op((path: string, atime: number, mtime: number) => sys.utimensat(AT_FDCWD, path, time(atime), time(mtime), AT_SYMLINK_NOFOLLOW)),
+    chown: op((path: string, uid: number, gid: number) =>
+      sys.lchown(path, uid === U32 ? -1 : uid, gid === U32 ? -1 : gid),
+    ),
+    utimens: op((path: string, atime: number, mtime: number) =>
+      sys.utimensat(AT_FDCWD, path, time(atime), time(mtime), AT_SYMLINK_NOFOLLOW),
+    ),
     truncate: op((path: string, size: number) => sys.truncate(path, size)),
     ftruncate: op((_path: string, fd: number, size: number) => sys.ftruncate(fd - 1, size)),
     open: op(async (path: string, flags: number) => (await sys.open(path, openFlags(flags))) + 1),
@@ -126,7 +170,9 @@ function operations(sys: RumpSys, log: NonNullable<ServeNativeOptions['log']>): 
     write: transfer((fd, buffer, length, position) => sys.pwrite(fd, buffer, position, 0, length)),
     fsync: op((_path: string, datasync: boolean, fd: number) => (datasync ? sys.fdatasync(fd - 1) : sys.fsync(fd - 1))),
     fsyncdir: op(() => sys.sync()),
-    setxattr: op((path: string, name: string, value: Buffer, _position: number, flags: number) => sys.lsetxattr(path, name, Uint8Array.from(value), flags)),
+    setxattr: op((path: string, name: string, value: Buffer, _position: number, flags: number) =>
+      sys.lsetxattr(path, name, Uint8Array.from(value), flags),
+    ),
     getxattr: op(async (path: string, name: string) => Buffer.from(await sys.lgetxattr(path, name))),
     listxattr: op((path: string) => sys.llistxattr(path)),
     removexattr: op((path: string, name: string) => sys.lremovexattr(path, name)),
@@ -167,12 +213,20 @@ export async function serveNative(options: ServeNativeOptions): Promise<void> {
   await sys.chdir('/');
   const user = sys.withCred(process.getuid!(), process.getgid!(), [], true);
   const fuse = new Fuse(mount.mountpoint, operations(user, log), {
-    timeout: false, fsname: escapeOption(mount.source), subtype: SUBTYPE, allowOther: mount.allow_other, defaultPermissions: mount.default_permissions,
+    timeout: false,
+    fsname: escapeOption(mount.source),
+    subtype: SUBTYPE,
+    allowOther: mount.allow_other,
+    defaultPermissions: mount.default_permissions,
     // The package knows no options for these; libfuse takes them with whatever stands before them.
     ...(extra(mount) === '' ? {} : { maxRead: `131072,${extra(mount)}` }),
   });
   await new Promise<void>((resolve, reject) => {
-    fuse.mount((error) => (error === null || error === undefined ? resolve() : reject(new MountFailure(`fuse-native cannot mount on ${mount.mountpoint}: ${error.message}`, 'EPERM'))));
+    fuse.mount((error) =>
+      error === null || error === undefined
+        ? resolve()
+        : reject(new MountFailure(`fuse-native cannot mount on ${mount.mountpoint}: ${error.message}`, 'EPERM')),
+    );
   });
   const info = mounted(mount.mountpoint);
   options.onReady?.();
@@ -186,5 +240,13 @@ export async function serveNative(options: ServeNativeOptions): Promise<void> {
 }
 
 function extra(mount: HostMount): string {
-  return [mount.readonly ? 'ro' : '', mount.suid ? '' : 'nosuid', mount.dev ? '' : 'nodev', mount.exec ? '' : 'noexec', mount.noatime === true ? 'noatime' : ''].filter((option) => option !== '').join(',');
+  return [
+    mount.readonly ? 'ro' : '',
+    mount.suid ? '' : 'nosuid',
+    mount.dev ? '' : 'nodev',
+    mount.exec ? '' : 'noexec',
+    mount.noatime === true ? 'noatime' : '',
+  ]
+    .filter((option) => option !== '')
+    .join(',');
 }

@@ -2,11 +2,14 @@
 export type Readable = (fd: number) => boolean;
 
 /**
- * How long it looks out, milliseconds: a client that goes on at once has its next request there after 10 to 60 µs. Counted in
- * looks it depends on what a system call costs, which is more in a confined server than in another one.
+ * How long it looks out, milliseconds: a client that goes on at once has its next request there after 10 to 60 µs.
+ * Counted in looks it depends on what a system call costs, which is more in a confined server than in another one.
  */
 const WINDOW_MS = 0.06;
-/** And longer for each byte that the last request or its reply has carried: the client fills or empties its buffer first, at 5 GB/s. */
+/**
+ * And longer for each byte that the last request or its reply has carried: the client fills or empties its buffer
+ * first, at 5 GB/s.
+ */
 const WINDOW_MS_PER_BYTE = 0.2e-6;
 /** Failures that are put up with: one more with each success, up to this many. */
 const PATIENCE_MAX = 8;
@@ -15,9 +18,9 @@ const REST = 256;
 const PATIENCE_AFTER_REST = 2;
 
 /**
- * Looks out for the next request a moment before the thread goes to sleep in a read. To put a thread to sleep and to wake it
- * on another processor costs the host more than most requests take to serve. Where it does not pay (the client shares
- * this processor, or takes its time), it fails more often than it succeeds, and is left for a while.
+ * Looks out for the next request a moment before the thread goes to sleep in a read. To put a thread to sleep and to
+ * wake it on another processor costs the host more than most requests take to serve. Where it does not pay (the client
+ * shares this processor, or takes its time), it fails more often than it succeeds, and is left for a while.
  *
  * States: looking (patience > 0) -> resting, when the patience is used up -> looking again after REST reads.
  */

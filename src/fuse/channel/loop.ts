@@ -26,7 +26,9 @@ export interface LoopOptions {
   /** Memory to read the requests into of which most are read: where their data may stay until they are answered. */
   readonly inputs?: Uint8Array | undefined;
   readonly trace?: Trace;
-  /** The thread may block in reads (there is somebody who interrupts them when timers or signals matter). Default true. */
+  /**
+   * The thread may block in reads (there is somebody who interrupts them when timers or signals matter). Default true.
+   */
   readonly blocking?: boolean;
   /** Something that is no Errno was thrown: a bug. */
   readonly onBug: (error: unknown, m: Message) => void;
@@ -132,7 +134,10 @@ export class Loop {
     }
   }
 
-  /** Work of the server itself that needs the event loop (writing back what is dirty): the loop does not block meanwhile. */
+  /**
+   * Work of the server itself that needs the event loop (writing back what is dirty): the loop does not block
+   * meanwhile.
+   */
   track(work: Promise<void>): void {
     this.tracked++;
     const done = () => {

@@ -1,7 +1,7 @@
 /**
- * Messages to the host that no request asked for. Two kinds: what the host does without waiting is sent at once, from within a
- * request too. To forget a name or content, it may wait for a lock that a request holds which waits for us: that is
- * written with the thread free, and takes effect soon after.
+ * Messages to the host that no request asked for. Two kinds: what the host does without waiting is sent at once, from
+ * within a request too. To forget a name or content, it may wait for a lock that a request holds which waits for us:
+ * that is written with the thread free, and takes effect soon after.
  */
 import * as F from '../protocol/fuse_kernel.js';
 import { OutBuf, sealNotification } from '../protocol/message.js';
@@ -39,7 +39,10 @@ export class Notifier {
     this.transport.writeLater(out, sealNotification(out, F.FUSE_NOTIFY_INVAL_ENTRY, E.SIZEOF + name.length + 1));
   }
 
-  /** All names are to be looked up again when they are used next. False: this host (before Linux 6.16) does not know how. */
+  /**
+   * All names are to be looked up again when they are used next. False: this host (before Linux 6.16) does not know
+   * how.
+   */
   epoch(): boolean {
     if (this.epochs === false) return false;
     try {

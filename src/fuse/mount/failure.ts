@@ -1,4 +1,7 @@
-/** A mount or unmount that failed: the message says in one line what happened and what to do. `code` is the host's errno name, where one is behind it. */
+/**
+ * A mount or unmount that failed: the message says in one line what happened and what to do. `code` is the host's errno
+ * name, where one is behind it.
+ */
 export class MountFailure extends Error {
   readonly code: string;
 

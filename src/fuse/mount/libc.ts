@@ -12,7 +12,10 @@ type Koffi = typeof koffiModule;
 export interface Libc {
   /** A connected pair of stream sockets, close-on-exec. */
   socketpair(): [number, number];
-  /** Waits for a message that carries a descriptor; undefined when the other end closes without sending one. The descriptor is close-on-exec. */
+  /**
+   * Waits for a message that carries a descriptor; undefined when the other end closes without sending one. The
+   * descriptor is close-on-exec.
+   */
   receiveDescriptor(socket: number): number | undefined;
   /** `flags`: MNT_DETACH. */
   umount2(directory: string, flags: number): void;
@@ -83,7 +86,9 @@ function bind(koffi: Koffi, lib: IKoffiLib): Libc {
   const siginterrupt = lib.func('int siginterrupt(int sig, int flag)');
   const ioctl = lib.func('int ioctl(int fd, unsigned long request, const void *argument)');
   const setitimer = lib.func('int setitimer(int which, void *value, void *old)');
-  const mount = lib.func('int mount(const char *source, const char *target, const char *type, unsigned long flags, const char *data)');
+  const mount = lib.func(
+    'int mount(const char *source, const char *target, const char *type, unsigned long flags, const char *data)',
+  );
   const waitpid = lib.func('int waitpid(int pid, void *status, int options)');
   const syscall = lib.func('syscall', 'long', ['long', 'unsigned int', 'unsigned int', 'unsigned int']);
   const memfd = lib.func('int memfd_create(const char *name, unsigned int flags)');
@@ -125,12 +130,14 @@ function bind(koffi: Koffi, lib: IKoffiLib): Libc {
       return words[4];
     },
     umount2: (directory, flags) => void check(umount2(directory, flags) as number, 'umount2'),
-    mount: (source, directory, fstype, flags, data) => void check(mount(source, directory, fstype, flags, data) as number, 'mount'),
+    mount: (source, directory, fstype, flags, data) =>
+      void check(mount(source, directory, fstype, flags, data) as number, 'mount'),
     closeOnExec: (first) => Number(syscall(SYS_CLOSE_RANGE, first, FD_MAX, CLOSE_RANGE_CLOEXEC)) === 0,
     setSubreaper: (on) => void check(prctl(PR_SET_CHILD_SUBREAPER, on ? 1 : 0, 0, 0, 0) as number, 'prctl'),
     reap: (pid) => (waitpid(pid, null, WNOHANG) as number) === pid,
     setParentDeathSignal: (signal) => void check(prctl(PR_SET_PDEATHSIG, signal, 0, 0, 0) as number, 'prctl'),
-    cloneFuse: (fd, mounted) => void check(ioctl(fd, FUSE_DEV_IOC_CLONE, new Uint8Array(Uint32Array.of(mounted).buffer)) as number, 'ioctl'),
+    cloneFuse: (fd, mounted) =>
+      void check(ioctl(fd, FUSE_DEV_IOC_CLONE, new Uint8Array(Uint32Array.of(mounted).buffer)) as number, 'ioctl'),
     readable(fd) {
       pollfd[0] = fd;
       return (poll(pollfd, 1, 0) as number) > 0;
@@ -148,7 +155,10 @@ function bind(koffi: Koffi, lib: IKoffiLib): Libc {
     setAlarm(milliseconds) {
       const seconds = BigInt(Math.floor(milliseconds / 1000));
       const microseconds = BigInt((milliseconds % 1000) * 1000);
-      check(setitimer(ITIMER_REAL, new BigInt64Array([seconds, microseconds, seconds, microseconds]), null) as number, 'setitimer');
+      check(
+        setitimer(ITIMER_REAL, new BigInt64Array([seconds, microseconds, seconds, microseconds]), null) as number,
+        'setitimer',
+      );
     },
   };
 }

@@ -1,4 +1,6 @@
-/** Mounting: as the superuser by mount(2) (where koffi has no library by mount(8)), as anybody else with fusermount3. */
+/**
+ * Mounting: as the superuser by mount(2) (where koffi has no library by mount(8)), as anybody else with fusermount3.
+ */
 import { spawnSync } from 'node:child_process';
 import { closeSync, constants, openSync, readFileSync, realpathSync, statSync, writeFileSync } from 'node:fs';
 import { MountFailure, codeOf } from './failure.js';
@@ -28,10 +30,17 @@ function devFuseFailure(code: string): MountFailure {
     case 'ENOENT':
     case 'ENODEV':
     case 'ENXIO':
-      return new MountFailure(`${DEV_FUSE} is missing: this kernel has no FUSE (as root: modprobe fuse; in a container: give it the device ${DEV_FUSE})`, code);
+      return new MountFailure(
+        `${DEV_FUSE} is missing: this kernel has no FUSE (as root: modprobe fuse; in a container: give it the device ` +
+          `${DEV_FUSE})`,
+        code,
+      );
     case 'EACCES':
     case 'EPERM':
-      return new MountFailure(`no permission to open ${DEV_FUSE} (as root: chmod 666 ${DEV_FUSE}; in a container: allow the device)`, code);
+      return new MountFailure(
+        `no permission to open ${DEV_FUSE} (as root: chmod 666 ${DEV_FUSE}; in a container: allow the device)`,
+        code,
+      );
     default:
       return new MountFailure(`${DEV_FUSE} cannot be opened: ${code}`, code);
   }
@@ -46,15 +55,26 @@ export function checkMountpoint(directory: string): string {
   } catch (error) {
     if (error instanceof MountFailure) throw error;
     const code = codeOf(error);
-    if (code === 'ENOENT') throw new MountFailure(`mount point ${directory} does not exist (make it first: mkdir ${directory})`, code);
+    if (code === 'ENOENT') {
+      throw new MountFailure(`mount point ${directory} does not exist (make it first: mkdir ${directory})`, code);
+    }
     if (code === 'ENOTDIR') throw new MountFailure(`mount point ${directory} is not a directory`, code);
     if (code === 'ENOTCONN') {
-      throw new MountFailure(`mount point ${directory} is what a dead file system server left behind (fusermount3 -uz ${directory}, or as root umount -l ${directory}, then again)`, code);
+      throw new MountFailure(
+        `mount point ${directory} is what a dead file system server left behind (fusermount3 -uz ${directory}, or as ` +
+          `root umount -l ${directory}, then again)`,
+        code,
+      );
     }
     throw new MountFailure(`mount point ${directory} cannot be used: ${code || String(error)}`, code);
   }
   const top = topMount(readMountinfo(), real);
-  if (top?.fstype === FSTYPE) throw new MountFailure(`mount point ${directory} is busy: ${top.source} is mounted there by rumpfuse already`, 'EBUSY');
+  if (top?.fstype === FSTYPE) {
+    throw new MountFailure(
+      `mount point ${directory} is busy: ${top.source} is mounted there by rumpfuse already`,
+      'EBUSY',
+    );
+  }
   return real;
 }
 
@@ -70,25 +90,42 @@ export function mountAsSuperuser(fd: number, mount: HostMount): MountInfo {
   if (lib === null) return mountByProgram(fd, mount);
   try {
     // At once, and by this process: whoever kills it kills it before or after.
-    lib.mount(mount.source, mount.mountpoint, FSTYPE, mountFlags(mount), mountData(mount, fd, process.getuid!(), process.getgid!()));
+    lib.mount(
+      mount.source,
+      mount.mountpoint,
+      FSTYPE,
+      mountFlags(mount),
+      mountData(mount, fd, process.getuid!(), process.getgid!()),
+    );
   } catch (error) {
-    throw new MountFailure(`cannot mount on ${mount.mountpoint}: ${MOUNT_ERRORS[codeOf(error)] ?? codeOf(error)}`, codeOf(error));
+    throw new MountFailure(
+      `cannot mount on ${mount.mountpoint}: ${MOUNT_ERRORS[codeOf(error)] ?? codeOf(error)}`,
+      codeOf(error),
+    );
   }
   return mounted(mount.mountpoint);
 }
 
 const MOUNT_ERRORS: Readonly<Record<string, string>> = {
-  EPERM: 'not permitted (a container without SYS_ADMIN?)', EACCES: 'not permitted', ENODEV: 'this kernel has no FUSE (as root: modprobe fuse)',
-  ENOENT: 'the directory is not there any more', ENOTDIR: 'it is no directory any more', EBUSY: 'it is busy', ENOSPC: 'there are too many mounts in this namespace', ENOMEM: 'there is no memory',
+  EPERM: 'not permitted (a container without SYS_ADMIN?)',
+  EACCES: 'not permitted',
+  ENODEV: 'this kernel has no FUSE (as root: modprobe fuse)',
+  ENOENT: 'the directory is not there any more',
+  ENOTDIR: 'it is no directory any more',
+  EBUSY: 'it is busy',
+  ENOSPC: 'there are too many mounts in this namespace',
+  ENOMEM: 'there is no memory',
 };
 
 function mountByProgram(fd: number, mount: HostMount): MountInfo {
   const options = mountOptions(mount, 3, process.getuid!(), process.getgid!());
   // What looks like a tag (LABEL=...) would be searched for among the disks.
   const source = /^[A-Z]+=/.test(mount.source) ? `./${mount.source}` : mount.source;
-  const { status, stderr, error } = spawnSync('mount', ['-i', '-t', FSTYPE, '-o', options, '--', source, mount.mountpoint], {
-    stdio: ['ignore', 'ignore', 'pipe', fd], encoding: 'utf8', env: { ...process.env, LC_ALL: 'C' },
-  });
+  const { status, stderr, error } = spawnSync(
+    'mount',
+    ['-i', '-t', FSTYPE, '-o', options, '--', source, mount.mountpoint],
+    { stdio: ['ignore', 'ignore', 'pipe', fd], encoding: 'utf8', env: { ...process.env, LC_ALL: 'C' } },
+  );
   if (error !== undefined) throw new MountFailure(`mount(8) cannot be run: ${error.message}`, codeOf(error));
   if (status !== 0) throw new MountFailure(`cannot mount on ${mount.mountpoint}: ${said(stderr, 'mount')}`, 'EPERM');
   return mounted(mount.mountpoint);
@@ -97,7 +134,11 @@ function mountByProgram(fd: number, mount: HostMount): MountInfo {
 /** Mounts with the help of fusermount3; returns the descriptor that it opened. @throws MountFailure */
 export function mountAsUser(mount: HostMount): { fd: number; info: MountInfo } {
   if (mount.allow_other && !userAllowOther()) {
-    throw new MountFailure('allow_other is not permitted to ordinary users here (root must put the line user_allow_other into /etc/fuse.conf)', 'EPERM');
+    throw new MountFailure(
+      'allow_other is not permitted to ordinary users here (root must put the line user_allow_other into ' +
+        '/etc/fuse.conf)',
+      'EPERM',
+    );
   }
   // fusermount3 opens the device with our permissions, and says less about a failure.
   try {
@@ -106,7 +147,11 @@ export function mountAsUser(mount: HostMount): { fd: number; info: MountInfo } {
     throw devFuseFailure(codeOf(error));
   }
   const lib = libc();
-  if (lib === null) throw new MountFailure('mounting as an ordinary user needs the koffi library, which has no build for this host; mount as root');
+  if (lib === null) {
+    throw new MountFailure(
+      'mounting as an ordinary user needs the koffi library, which has no build for this host; mount as root',
+    );
+  }
   const [ours, theirs] = lib.socketpair();
   try {
     let run;
@@ -115,7 +160,9 @@ export function mountAsUser(mount: HostMount): { fd: number; info: MountInfo } {
     } finally {
       closeSync(theirs);
     }
-    if (run.status !== 0) throw new MountFailure(`cannot mount on ${mount.mountpoint}: ${said(run.stderr, 'fusermount3')}`, 'EPERM');
+    if (run.status !== 0) {
+      throw new MountFailure(`cannot mount on ${mount.mountpoint}: ${said(run.stderr, 'fusermount3')}`, 'EPERM');
+    }
     const fd = lib.receiveDescriptor(ours);
     if (fd === undefined) throw new MountFailure('fusermount3 sent no descriptor');
     return { fd, info: mounted(mount.mountpoint) };
@@ -124,17 +171,24 @@ export function mountAsUser(mount: HostMount): { fd: number; info: MountInfo } {
   }
 }
 
-/** Runs fusermount3, or under its old name fusermount. `socket`: where it sends the descriptor. @throws MountFailure when there is none */
+/**
+ * Runs fusermount3, or under its old name fusermount. `socket`: where it sends the descriptor.
+ * @throws MountFailure when there is none
+ */
 export function fusermount(args: readonly string[], socket?: number): { status: number | null; stderr: string } {
   for (const program of ['fusermount3', 'fusermount']) {
     const { status, stderr, error } = spawnSync(program, args, {
-      stdio: socket === undefined ? ['ignore', 'ignore', 'pipe'] : ['ignore', 'ignore', 'pipe', socket], encoding: 'utf8',
+      stdio: socket === undefined ? ['ignore', 'ignore', 'pipe'] : ['ignore', 'ignore', 'pipe', socket],
+      encoding: 'utf8',
       env: { ...process.env, LC_ALL: 'C', ...(socket === undefined ? {} : { _FUSE_COMMFD: '3' }) },
     });
     if (error === undefined) return { status, stderr };
     if (codeOf(error) !== 'ENOENT') throw new MountFailure(`${program} cannot be run: ${error.message}`, codeOf(error));
   }
-  throw new MountFailure('fusermount3 is missing, without which only root can mount (install the package fuse3)', 'ENOENT');
+  throw new MountFailure(
+    'fusermount3 is missing, without which only root can mount (install the package fuse3)',
+    'ENOENT',
+  );
 }
 
 function userAllowOther(): boolean {
@@ -148,11 +202,15 @@ function userAllowOther(): boolean {
 /** The FUSE mount that has just been made. @throws MountFailure */
 export function mounted(mountpoint: string): MountInfo {
   const info = topMount(readMountinfo(), mountpoint);
-  if (info === undefined || !info.fstype.startsWith('fuse')) throw new MountFailure(`the mount on ${mountpoint} is not to be seen (another mount namespace?)`, 'EIO');
+  if (info === undefined || !info.fstype.startsWith('fuse')) {
+    throw new MountFailure(`the mount on ${mountpoint} is not to be seen (another mount namespace?)`, 'EIO');
+  }
   return info;
 }
 
-/** Lets the host read ahead further than the 128 KiB that a server may ask for. For the superuser; others do without. */
+/**
+ * Lets the host read ahead further than the 128 KiB that a server may ask for. For the superuser; others do without.
+ */
 export function setReadAhead(device: string, kib: number): boolean {
   try {
     writeFileSync(`/sys/class/bdi/${device}/read_ahead_kb`, String(kib));

@@ -13,7 +13,10 @@ export interface MountInfo {
 
 /** Space, tab, newline and backslash are written as \ooo. */
 function unescape(field: string): string {
-  return Buffer.from(field.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(parseInt(octal, 8))), 'latin1').toString('utf8');
+  return Buffer.from(
+    field.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(parseInt(octal, 8))),
+    'latin1',
+  ).toString('utf8');
 }
 
 /** In the order of mounting: of several mounts on one directory the last one is on top. */
@@ -25,7 +28,11 @@ export function parseMountinfo(text: string): MountInfo[] {
     const left = line.slice(0, dash).split(' ');
     const right = line.slice(dash + 3).split(' ');
     mounts.push({
-      id: Number(left[0]), device: left[2] ?? '', mountpoint: unescape(left[4] ?? ''), fstype: right[0] ?? '', source: unescape(right[1] ?? ''),
+      id: Number(left[0]),
+      device: left[2] ?? '',
+      mountpoint: unescape(left[4] ?? ''),
+      fstype: right[0] ?? '',
+      source: unescape(right[1] ?? ''),
       options: [left[5] ?? '', right[2] ?? ''].filter((part) => part !== '').join(','),
     });
   }

@@ -24,7 +24,13 @@ export const FSTYPE = `fuse.${SUBTYPE}`;
 
 /** What the host's file systems have in common, as mount(2) has it. */
 export function mountFlags(mount: HostMount): number {
-  return (mount.readonly ? MS_RDONLY : 0) | (mount.suid ? 0 : MS_NOSUID) | (mount.dev ? 0 : MS_NODEV) | (mount.exec ? 0 : MS_NOEXEC) | (mount.noatime === true ? MS_NOATIME : 0);
+  return (
+    (mount.readonly ? MS_RDONLY : 0) |
+    (mount.suid ? 0 : MS_NOSUID) |
+    (mount.dev ? 0 : MS_NODEV) |
+    (mount.exec ? 0 : MS_NOEXEC) |
+    (mount.noatime === true ? MS_NOATIME : 0)
+  );
 }
 
 /** The same in words. */
@@ -63,5 +69,7 @@ export function escapeOption(value: string): string {
 
 /** For fusermount3, which makes mounts nosuid and nodev by itself. */
 export function fusermountOptions(mount: HostMount): string {
-  return [...flags(mount), ...ownOptions(mount), `subtype=${SUBTYPE}`, `fsname=${escapeOption(mount.source)}`].join(',');
+  return [...flags(mount), ...ownOptions(mount), `subtype=${SUBTYPE}`, `fsname=${escapeOption(mount.source)}`].join(
+    ',',
+  );
 }

@@ -4,7 +4,12 @@ import { MountFailure, codeOf } from './failure.js';
 import { fusermount, isSuperuser } from './mount.js';
 import { readMountinfo, topMount } from './mountinfo.js';
 import type { MountInfo } from './mountinfo.js';
-import { FUSE_MIN_READ_BUFFER, FUSE_NOTIFY_INVAL_INODE, FUSE_ROOT_ID, fuse_notify_inval_inode_out } from '../protocol/fuse_kernel.js';
+import {
+  FUSE_MIN_READ_BUFFER,
+  FUSE_NOTIFY_INVAL_INODE,
+  FUSE_ROOT_ID,
+  fuse_notify_inval_inode_out,
+} from '../protocol/fuse_kernel.js';
 import { OutBuf, sealNotification } from '../protocol/message.js';
 
 export interface UnmountOptions {
@@ -20,12 +25,20 @@ export interface UnmountOptions {
  */
 export function unmount(device: string, options: UnmountOptions = {}): void {
   // It may be there several times (bind mounts). The last one made goes first.
-  for (const mount of readMountinfo().filter((candidate) => candidate.device === device && candidate.fstype.startsWith('fuse')).reverse()) {
-    const there = (candidate: MountInfo) => candidate.id === mount.id && candidate.device === device && candidate.mountpoint === mount.mountpoint;
+  for (const mount of readMountinfo()
+    .filter((candidate) => candidate.device === device && candidate.fstype.startsWith('fuse'))
+    .reverse()) {
+    const there = (candidate: MountInfo) =>
+      candidate.id === mount.id && candidate.device === device && candidate.mountpoint === mount.mountpoint;
     const mounts = readMountinfo();
     if (!mounts.some(there)) continue;
     const top = topMount(mounts, mount.mountpoint)!;
-    if (!there(top)) throw new MountFailure(`${mount.mountpoint} is covered by another mount (${top.source}, ${top.fstype}): unmount that first`, 'EBUSY');
+    if (!there(top)) {
+      throw new MountFailure(
+        `${mount.mountpoint} is covered by another mount (${top.source}, ${top.fstype}): unmount that first`,
+        'EBUSY',
+      );
+    }
     unmountTop(mount.mountpoint, options.lazy === true);
   }
 }
@@ -63,10 +76,21 @@ export function unmountDead(mount: MountInfo): void {
 }
 
 function unmountTop(mountpoint: string, lazy: boolean): void {
-  const { status, stderr } = isSuperuser() ? umount(mountpoint, lazy) : fusermount(['-u', ...(lazy ? ['-z'] : []), '--', mountpoint]);
+  const { status, stderr } = isSuperuser()
+    ? umount(mountpoint, lazy)
+    : fusermount(['-u', ...(lazy ? ['-z'] : []), '--', mountpoint]);
   if (status === 0) return;
-  const line = stderr.split('\n').find((text) => text.trim() !== '')?.trim() ?? `status ${status}`;
-  if (/busy/i.test(line)) throw new MountFailure(`${mountpoint} is in use (a program has a file open on it or works in it; fuser -vm ${mountpoint} names it)`, 'EBUSY');
+  const line =
+    stderr
+      .split('\n')
+      .find((text) => text.trim() !== '')
+      ?.trim() ?? `status ${status}`;
+  if (/busy/i.test(line)) {
+    throw new MountFailure(
+      `${mountpoint} is in use (a program has a file open on it or works in it; fuser -vm ${mountpoint} names it)`,
+      'EBUSY',
+    );
+  }
   throw new MountFailure(`cannot unmount ${mountpoint}: ${line}`, 'EPERM');
 }
 

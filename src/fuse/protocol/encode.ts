@@ -1,4 +1,7 @@
-/** What the kernel answers, as replies carry it. Each function writes at `at` (offset in the payload) all of its structure. */
+/**
+ * What the kernel answers, as replies carry it. Each function writes at `at` (offset in the payload) all of its
+ * structure.
+ */
 import type { Dirent, Stat, Statvfs } from '../../kernel/stat.js';
 import { major, minor } from '../../kernel/stat.js';
 import * as F from './fuse_kernel.js';
@@ -49,8 +52,18 @@ export function putAttrOut(out: OutBuf, st: Stat, timeouts: Timeouts): number {
   return F.ATTR_OUT_SIZEOF;
 }
 
-/** The node is `lo`, `hi`; the generation only has to tell apart two files that had the same node one after the other. */
-export function putEntryOut(out: OutBuf, at: number, lo: number, hi: number, generation: number, st: Stat, timeouts: Timeouts): number {
+/**
+ * The node is `lo`, `hi`; the generation only has to tell apart two files that had the same node one after the other.
+ */
+export function putEntryOut(
+  out: OutBuf,
+  at: number,
+  lo: number,
+  hi: number,
+  generation: number,
+  st: Stat,
+  timeouts: Timeouts,
+): number {
   out.set64words(at + F.fuse_entry_out.nodeid, lo, hi);
   out.set64words(at + F.fuse_entry_out.generation, generation, 0);
   out.set64(at + F.fuse_entry_out.entry_valid, seconds(timeouts.entry));
@@ -118,7 +131,10 @@ export function direntBytes(namelen: number): number {
   return (F.fuse_dirent.SIZEOF + namelen + 7) & ~7;
 }
 
-/** One entry of READDIR, or the part of READDIRPLUS behind the entry_out. Returns its bytes; the caller has seen to the room. */
+/**
+ * One entry of READDIR, or the part of READDIRPLUS behind the entry_out. Returns its bytes; the caller has seen to the
+ * room.
+ */
 export function putDirent(out: OutBuf, at: number, entry: Dirent): number {
   const namelen = entry.d_name.length;
   const size = direntBytes(namelen);

@@ -28,8 +28,18 @@ export interface InitResult {
 
 /** Flags asked for where the host offers them. */
 export function wantedFlags(options: InitOptions): number {
-  let want = F.FUSE_ASYNC_READ | F.FUSE_BIG_WRITES | F.FUSE_MAX_PAGES | F.FUSE_PARALLEL_DIROPS
-    | F.FUSE_EXPORT_SUPPORT | F.FUSE_CACHE_SYMLINKS | F.FUSE_EXPLICIT_INVAL_DATA | F.FUSE_ASYNC_DIO | F.FUSE_HANDLE_KILLPRIV_V2 | F.FUSE_ABORT_ERROR | F.FUSE_INIT_EXT;
+  let want =
+    F.FUSE_ASYNC_READ |
+    F.FUSE_BIG_WRITES |
+    F.FUSE_MAX_PAGES |
+    F.FUSE_PARALLEL_DIROPS |
+    F.FUSE_EXPORT_SUPPORT |
+    F.FUSE_CACHE_SYMLINKS |
+    F.FUSE_EXPLICIT_INVAL_DATA |
+    F.FUSE_ASYNC_DIO |
+    F.FUSE_HANDLE_KILLPRIV_V2 |
+    F.FUSE_ABORT_ERROR |
+    F.FUSE_INIT_EXT;
   if (options.remote_locks) want |= F.FUSE_POSIX_LOCKS | F.FUSE_FLOCK_LOCKS;
   if (options.readdirplus) want |= F.FUSE_DO_READDIRPLUS | F.FUSE_READDIRPLUS_AUTO;
   if (options.handles) want |= F.FUSE_ATOMIC_O_TRUNC;
@@ -51,7 +61,8 @@ export function negotiate(msg: Message, options: InitOptions): InitResult | 'aga
   if (major < F.FUSE_KERNEL_VERSION || minor < F.FUSE_KERNEL_MINOR_OLDEST) return 'too-old';
 
   const offered = msg.u32(F.fuse_init_in.flags);
-  const offered2 = offered & F.FUSE_INIT_EXT && msg.bodyBytes >= F.fuse_init_in.SIZEOF ? msg.u32(F.fuse_init_in.flags2) : 0;
+  const offered2 =
+    offered & F.FUSE_INIT_EXT && msg.bodyBytes >= F.fuse_init_in.SIZEOF ? msg.u32(F.fuse_init_in.flags2) : 0;
   const flags = (wantedFlags(options) & offered) >>> 0;
   const flags2 = offered2 & (options.resend ? F.FUSE2_HAS_RESEND : 0);
   const max_write = flags & F.FUSE_MAX_PAGES ? options.max_write : Math.min(options.max_write, 32 * options.page_bytes);

@@ -9,7 +9,9 @@ type Fields = Readonly<Record<string, FieldBytes>>;
 /** Offset of each field in bytes, and the size of the whole. */
 export type Layout<F extends Fields> = { readonly [K in keyof F]: number } & { readonly SIZEOF: number };
 
-/** Lays fields out one behind the other. The protocol's structures have no implicit padding: a misaligned field throws. */
+/**
+ * Lays fields out one behind the other. The protocol's structures have no implicit padding: a misaligned field throws.
+ */
 export function layout<const F extends Fields>(name: string, fields: F): Layout<F> {
   const offsets: Record<string, number> = {};
   let at = 0;

@@ -1,7 +1,8 @@
 /**
  * Numbers of the host's system calls as requests carry them, and their translation to the kernel's (NetBSD's).
- * Types and permission bits of a mode, SEEK_*, d_type, the rename flags and the modes of fallocate have the same values on both sides.
- * Source: Linux include/uapi/asm-generic/fcntl.h, include/linux/kdev_t.h, include/uapi/linux/{falloc,stat,xattr}.h.
+ * Types and permission bits of a mode, SEEK_*, d_type, the rename flags and the modes of fallocate have the same values
+ * on both sides. Source: Linux include/uapi/asm-generic/fcntl.h, include/linux/kdev_t.h,
+ * include/uapi/linux/{falloc,stat,xattr}.h.
  */
 import * as K from '../../kernel/fcntl.js';
 import { major, makedev, minor } from '../../kernel/stat.js';
@@ -28,7 +29,8 @@ export const O_DIRECT = arm ? 0o200000 : power ? 0o400000 : 0o40000;
 
 /**
  * Flags of OPEN and CREATE as open(2) of the kernel takes them. O_APPEND is dropped: the host has put the position of
- * each write at the end already. So are the flags that the host has dealt with (O_NOATIME, O_PATH, O_CLOEXEC, O_NOCTTY...).
+ * each write at the end already. So are the flags that the host has dealt with (O_NOATIME, O_PATH, O_CLOEXEC,
+ * O_NOCTTY...).
  */
 export function openFlags(flags: number): number {
   let out = flags & O_ACCMODE; // O_RDONLY, O_WRONLY, O_RDWR have the same values

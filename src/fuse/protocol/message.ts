@@ -3,7 +3,9 @@ import { E, errno } from '../../kernel/errno.js';
 import { Stat } from '../../kernel/stat.js';
 import { fuse_in_header, fuse_out_header } from './fuse_kernel.js';
 
-/** Requests and replies are in the host's byte order: of the two 32-bit words of a 64-bit field, which is the low one. */
+/**
+ * Requests and replies are in the host's byte order: of the two 32-bit words of a 64-bit field, which is the low one.
+ */
 export const LO = endianness() === 'LE' ? 0 : 1;
 export const HI = 1 - LO;
 const TWO32 = 4294967296;
@@ -89,7 +91,10 @@ export class OutBuf {
   }
 }
 
-/** Writes the header of a notification (a message to the host that no request asked for); returns the length of the whole. */
+/**
+ * Writes the header of a notification (a message to the host that no request asked for); returns the length of the
+ * whole.
+ */
 export function sealNotification(out: OutBuf, code: number, payload: number): number {
   const length = OUT_BODY + payload;
   out.u32[fuse_out_header.len >> 2] = length;

@@ -1,6 +1,6 @@
 /**
- * Classic BPF as seccomp takes it (include/uapi/linux/filter.h, bpf_common.h): one 32-bit accumulator A, one index register
- * X, 16 words of scratch memory, jumps forward only, by at most 255 instructions where they are conditional.
+ * Classic BPF as seccomp takes it (include/uapi/linux/filter.h, bpf_common.h): one 32-bit accumulator A, one index
+ * register X, 16 words of scratch memory, jumps forward only, by at most 255 instructions where they are conditional.
  */
 
 /** Instruction: code, jump if true, jump if false, constant. */
@@ -30,7 +30,10 @@ export function fail(errno: number): number {
   return 0x00050000 | errno;
 }
 
-/** struct seccomp_data: number, architecture, instruction pointer, six arguments of 64 bits. Little-endian machines only. */
+/**
+ * struct seccomp_data: number, architecture, instruction pointer, six arguments of 64 bits. Little-endian machines
+ * only.
+ */
 export const NR = 0;
 export const ARCH = 4;
 export function low(argument: number): number {

@@ -46,8 +46,8 @@ export function becomeUser(uid: number): string {
 }
 
 /**
- * Empties the capability sets. They belong to threads: the others of a process have lost theirs when it ceased to be the
- * superuser, and never had any otherwise.
+ * Empties the capability sets. They belong to threads: the others of a process have lost theirs when it ceased to be
+ * the superuser, and never had any otherwise.
  */
 export function dropCapabilities(lib: SandboxLibc): void {
   lib.prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL); // since Linux 4.3; older ones have no such set

@@ -1,7 +1,7 @@
 /**
- * Which descriptors a process has open. What somebody left open to `rumpfuse mount` (a lock, a pipe, a secret file) is nothing
- * for any process of the mount: each closes it before it does anything else. Node closes such descriptors in its children only
- * up to the first gap in their numbers.
+ * Which descriptors a process has open. What somebody left open to `rumpfuse mount` (a lock, a pipe, a secret file) is
+ * nothing for any process of the mount: each closes it before it does anything else. Node closes such descriptors in
+ * its children only up to the first gap in their numbers.
  */
 import { closeSync, constants, fstatSync, readFileSync, readdirSync, readlinkSync } from 'node:fs';
 
@@ -28,11 +28,20 @@ function field(info: string, name: string): string {
   return new RegExp(`^${name}:\\s*(\\S+)`, 'm').exec(info)?.[1] ?? '';
 }
 
-/** One descriptor of a process, as seen without a look at the file itself, which may be on a file system that hangs. undefined: closed, or not to be seen. */
+/**
+ * One descriptor of a process, as seen without a look at the file itself, which may be on a file system that hangs.
+ * undefined: closed, or not to be seen.
+ */
 export function descriptor(pid: number | 'self', fd: number): Descriptor | undefined {
   try {
     const info = readFileSync(`/proc/${pid}/fdinfo/${fd}`, 'latin1');
-    return { fd, target: readlinkSync(`/proc/${pid}/fd/${fd}`), flags: parseInt(field(info, 'flags'), 8), mount: field(info, 'mnt_id'), inode: field(info, 'ino') };
+    return {
+      fd,
+      target: readlinkSync(`/proc/${pid}/fd/${fd}`),
+      flags: parseInt(field(info, 'flags'), 8),
+      mount: field(info, 'mnt_id'),
+      inode: field(info, 'ino'),
+    };
   } catch {
     return undefined;
   }
@@ -43,7 +52,10 @@ export function descriptors(pid: number | 'self'): Descriptor[] {
   return readdirSync(`/proc/${pid}/fd`).flatMap((name) => descriptor(pid, Number(name)) ?? []);
 }
 
-/** The descriptors of `all` that neither are in `meant` nor belong to the runtime. Standard input, output and error are no part of this. */
+/**
+ * The descriptors of `all` that neither are in `meant` nor belong to the runtime. Standard input, output and error are
+ * no part of this.
+ */
 export function foreign(all: readonly Descriptor[], meant: ReadonlySet<number>): Descriptor[] {
   const ends = new Map<string, number>();
   for (const { target } of all) if (PIPE.test(target)) ends.set(target, (ends.get(target) ?? 0) + 1);
@@ -59,7 +71,12 @@ function descriptorsByNumber(): Descriptor[] {
   return Array.from({ length: NUMBERS }, (_, fd) => fd).flatMap((fd): Descriptor[] => {
     try {
       const { mode, ino } = fstatSync(fd);
-      const target = (mode & constants.S_IFMT) === constants.S_IFIFO ? `pipe:[${ino}]` : (mode & constants.S_IFMT) === 0 ? 'anon_inode:[eventfd]' : '/';
+      const target =
+        (mode & constants.S_IFMT) === constants.S_IFIFO
+          ? `pipe:[${ino}]`
+          : (mode & constants.S_IFMT) === 0
+            ? 'anon_inode:[eventfd]'
+            : '/';
       return [{ fd, target, flags: O_CLOEXEC, mount: '', inode: String(ino) }];
     } catch {
       return [];

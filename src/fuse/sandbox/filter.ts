@@ -4,7 +4,8 @@
  * serving()  is in force before the disk is looked at. It admits the calls that serving needs, each with the arguments
  *            that it needs them with, and refuses all others with EPERM, for Node and V8 try some that they can do
  *            without. Calls that only somebody tries who has taken the process over end it (SIGSYS).
- * reaching() comes on top at the same moment: transfers on the disk's descriptor must lie inside the volume, and only read
+ * reaching() comes on top at the same moment: transfers on the disk's descriptor must lie inside the volume, and only
+ * read
  *            where it is mounted so. Where a partition table says what the volume is, a process of its own has read it.
  * reading()  comes on top where a volume that was to be written turns out to be one that can only be read.
  *
@@ -35,9 +36,9 @@ const EPERM = 1;
 /** Without arguments to look at: they act on this process and on descriptors it has. */
 const FREE: readonly SyscallName[] = [
   // serving, timers, threads
-  'futex', 'epoll_pwait', 'epoll_wait', 'epoll_ctl', 'poll', 'ppoll', 'recvmsg', 'shutdown', 'close', 'fstat', 'fstatfs', 'fsync', 'fdatasync',
-  'clock_gettime', 'clock_getres', 'clock_nanosleep', 'nanosleep', 'gettimeofday', 'setitimer', 'getrandom', 'sched_yield',
-  'sched_getaffinity', 'getcpu', 'membarrier', 'restart_syscall',
+  'futex', 'epoll_pwait', 'epoll_wait', 'epoll_ctl', 'poll', 'ppoll', 'recvmsg', 'shutdown', 'close', 'fstat',
+  'fstatfs', 'fsync', 'fdatasync', 'clock_gettime', 'clock_getres', 'clock_nanosleep', 'nanosleep', 'gettimeofday',
+  'setitimer', 'getrandom', 'sched_yield', 'sched_getaffinity', 'getcpu', 'membarrier', 'restart_syscall',
   // memory
   'mprotect', 'munmap', 'mremap', 'madvise', 'brk',
   // signals of its own, the end
@@ -48,10 +49,11 @@ const FREE: readonly SyscallName[] = [
 
 /** Neither Node nor V8 nor this program ever does this. */
 const FATAL: readonly SyscallName[] = [
-  'execve', 'execveat', 'fork', 'vfork', 'ptrace', 'process_vm_readv', 'process_vm_writev', 'process_madvise', 'pidfd_getfd',
-  'mount', 'umount2', 'pivot_root', 'chroot', 'move_mount', 'fsopen', 'fsconfig', 'fsmount', 'open_tree', 'mount_setattr',
-  'setns', 'unshare', 'bpf', 'perf_event_open', 'userfaultfd', 'open_by_handle_at', 'add_key', 'request_key', 'keyctl',
-  'init_module', 'finit_module', 'delete_module', 'kexec_load', 'kexec_file_load', 'reboot', 'swapon', 'swapoff', 'acct',
+  'execve', 'execveat', 'fork', 'vfork', 'ptrace', 'process_vm_readv', 'process_vm_writev', 'process_madvise',
+  'pidfd_getfd', 'mount', 'umount2', 'pivot_root', 'chroot', 'move_mount', 'fsopen', 'fsconfig', 'fsmount', 'open_tree',
+  'mount_setattr', 'setns', 'unshare', 'bpf', 'perf_event_open', 'userfaultfd', 'open_by_handle_at', 'add_key',
+  'request_key', 'keyctl', 'init_module', 'finit_module', 'delete_module', 'kexec_load', 'kexec_file_load', 'reboot',
+  'swapon', 'swapoff', 'acct',
 ];
 
 const X32_BIT = 0x40000000;
@@ -63,14 +65,17 @@ const SECCOMP_SET_MODE_FILTER = 1;
 const FCNTLS = [1, 2, 3];
 const F_SETFL = 4;
 /**
- * O_ACCMODE, O_NONBLOCK, O_ASYNC, O_LARGEFILE. Not O_APPEND, with which a write at a place goes to the end of the file instead (pwrite(2), BUGS),
- * nor O_DIRECT.
+ * O_ACCMODE, O_NONBLOCK, O_ASYNC, O_LARGEFILE. Not O_APPEND, with which a write at a place goes to the end of the file
+ * instead (pwrite(2), BUGS), nor O_DIRECT.
  */
 const STATUS_FLAGS = 3 | 0o4000 | 0o20000 | 0o100000;
 /** FALLOC_FL_KEEP_SIZE and FALLOC_FL_PUNCH_HOLE. */
 const PUNCH_HOLE = 3;
 const BLKDISCARD = 0x1277;
-/** Size, sector size and write protection of a block device; what a terminal is asked at the start of an output stream; how many bytes wait in a pipe; (non-)blocking and close-on-exec. */
+/**
+ * Size, sector size and write protection of a block device; what a terminal is asked at the start of an output stream;
+ * how many bytes wait in a pipe; (non-)blocking and close-on-exec.
+ */
 const IOCTLS = [0x80081272, 0x1268, 0x125e, 0x5401, 0x5413, 0x541b, 0x5421, 0x5450, 0x5451];
 
 const allow: Program = [bpf.answer(bpf.ALLOW)];
@@ -110,15 +115,45 @@ export function serving(machine: Machine, disks: readonly number[], pid: number,
     .on(['pread64', 'pwrite64'], argument(0), bpf.unlessOneOf(disks, refuse), allow)
     .on(FREE, allow)
     .on(['mmap'], argument(3), bpf.unlessBits(MAP_ANONYMOUS, refuse), argument(2), bpf.ifBits(PROT_EXEC, refuse), allow)
-    .on(['fallocate'], argument(0), bpf.unlessOneOf(disks, refuse), argument(1), bpf.unlessEqual(PUNCH_HOLE, refuse), allow)
-    .on(['ioctl'], argument(1), bpf.ifEqual(BLKDISCARD, [...argument(0), ...bpf.unlessOneOf(disks, refuse), ...allow]),
-      bpf.ifEqual(FUSE_DEV_IOC_CLONE, [...argument(0), ...bpf.unlessEqual(clone, refuse), ...allow]), bpf.unlessOneOf(IOCTLS, refuse), allow)
-    .on(['fcntl'], argument(1),
-      bpf.ifEqual(F_SETFL, [...argument(0), ...disks.flatMap((fd) => bpf.ifEqual(fd, refuse)), ...argument(2), ...bpf.ifBits(~STATUS_FLAGS, refuse), ...allow]),
-      bpf.unlessOneOf(FCNTLS, refuse), allow)
+    .on(
+      ['fallocate'],
+      argument(0),
+      bpf.unlessOneOf(disks, refuse),
+      argument(1),
+      bpf.unlessEqual(PUNCH_HOLE, refuse),
+      allow,
+    )
+    .on(
+      ['ioctl'],
+      argument(1),
+      bpf.ifEqual(BLKDISCARD, [...argument(0), ...bpf.unlessOneOf(disks, refuse), ...allow]),
+      bpf.ifEqual(FUSE_DEV_IOC_CLONE, [...argument(0), ...bpf.unlessEqual(clone, refuse), ...allow]),
+      bpf.unlessOneOf(IOCTLS, refuse),
+      allow,
+    )
+    .on(
+      ['fcntl'],
+      argument(1),
+      bpf.ifEqual(F_SETFL, [
+        ...argument(0),
+        ...disks.flatMap((fd) => bpf.ifEqual(fd, refuse)),
+        ...argument(2),
+        ...bpf.ifBits(~STATUS_FLAGS, refuse),
+        ...allow,
+      ]),
+      bpf.unlessOneOf(FCNTLS, refuse),
+      allow,
+    )
     .on(['prctl'], argument(0), bpf.unlessEqual(PR_SET_NAME, refuse), allow)
     .on(['tgkill'], argument(0), bpf.unlessEqual(pid, refuse), allow)
-    .on(['seccomp'], argument(0), bpf.unlessEqual(SECCOMP_SET_MODE_FILTER, refuse), argument(1), bpf.unlessEqual(FILTER_FLAGS, refuse), allow)
+    .on(
+      ['seccomp'],
+      argument(0),
+      bpf.unlessEqual(SECCOMP_SET_MODE_FILTER, refuse),
+      argument(1),
+      bpf.unlessEqual(FILTER_FLAGS, refuse),
+      allow,
+    )
     .on(FATAL, kill)
     .otherwise(refuse);
 }
@@ -129,7 +164,10 @@ const SUM_LOW = 2;
 const SUM_HIGH = 3;
 const WORD = 2 ** 32;
 
-/** Refuses a transfer of argument `length` bytes at argument `offset` that does not lie in start..end. Goes on otherwise. */
+/**
+ * Refuses a transfer of argument `length` bytes at argument `offset` that does not lie in start..end. Goes on
+ * otherwise.
+ */
 function within(offset: number, length: number, start: number, end: number): Program {
   const words = (n: number): [low: number, high: number] => [n % WORD, Math.floor(n / WORD)];
   const [startLow, startHigh] = words(start);
@@ -153,12 +191,21 @@ function within(offset: number, length: number, start: number, end: number): Pro
 }
 
 export function reaching(machine: Machine, reaches: readonly Reach[]): Program {
-  const each = (body: (reach: Reach) => Program): Program[] => [argument(0), ...reaches.map((reach) => bpf.ifEqual(reach.fd, body(reach))), refuse];
+  const each = (body: (reach: Reach) => Program): Program[] => [
+    argument(0),
+    ...reaches.map((reach) => bpf.ifEqual(reach.fd, body(reach))),
+    refuse,
+  ];
   return new Rules(machine)
     .on(['pread64'], ...each(({ start, end }) => [...within(3, 2, start, end), ...allow]))
     .on(['pwrite64'], ...each(({ start, end, write }) => (write ? [...within(3, 2, start, end), ...allow] : refuse)))
     .on(['fallocate'], ...each(({ start, end, write }) => (write ? [...within(2, 3, start, end), ...allow] : refuse)))
-    .on(['ioctl'], argument(1), bpf.unlessEqual(BLKDISCARD, allow), ...each(({ write, discard }) => (write && discard ? allow : refuse)))
+    .on(
+      ['ioctl'],
+      argument(1),
+      bpf.unlessEqual(BLKDISCARD, allow),
+      ...each(({ write, discard }) => (write && discard ? allow : refuse)),
+    )
     .otherwise(allow);
 }
 

@@ -1,6 +1,7 @@
 /**
- * What servers write to their standard output and error, for whoever keeps it. They have no file and no terminal themselves, only a
- * pipe, which the supervisor reads: lines of bounded length, freed of control characters, and no more than a person could want.
+ * What servers write to their standard output and error, for whoever keeps it. They have no file and no terminal
+ * themselves, only a pipe, which the supervisor reads: lines of bounded length, freed of control characters, and no
+ * more than a person could want.
  */
 import type { Readable } from 'node:stream';
 import { printable } from '../../kernel/printable.js';
@@ -30,7 +31,9 @@ export function bounded(hear: Hear, now_ms: () => number = () => performance.now
       left_out++;
       return;
     }
-    if (left_out > 0) hear(`rumpfuse: warning: ${left_out} lines of the file system server are left out: it says too much`);
+    if (left_out > 0) {
+      hear(`rumpfuse: warning: ${left_out} lines of the file system server are left out: it says too much`);
+    }
     left_out = 0;
     room -= bytes;
     left -= bytes;

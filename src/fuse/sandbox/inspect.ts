@@ -1,7 +1,7 @@
 /**
- * What is in force for a server, as the host's kernel tells it. The supervisor looks by itself, before the server is told to
- * read the first byte of a disk: what a server says of itself counts for nothing but words, and for Landlock, of which the
- * kernel shows nothing from outside.
+ * What is in force for a server, as the host's kernel tells it. The supervisor looks by itself, before the server is
+ * told to read the first byte of a disk: what a server says of itself counts for nothing but words, and for Landlock,
+ * of which the kernel shows nothing from outside.
  */
 import { readFileSync, readdirSync, readlinkSync, statSync } from 'node:fs';
 import { NOBODY } from './credentials.js';
@@ -58,7 +58,14 @@ function strangeDescriptors(all: readonly Descriptor[], given: readonly number[]
   for (const theirs of all) {
     const ours = given[theirs.fd - FIRST_FD];
     if (theirs.fd === STDIN && theirs.target !== '/dev/null') strange.push(`standard input: ${theirs.target}`);
-    if (theirs.fd > STDIN && theirs.fd < FIRST_FD && theirs.target !== '/dev/null' && !(theirs.fd === STDERR && SOCKET.test(theirs.target))) strange.push(`${theirs.fd}: ${theirs.target}`);
+    if (
+      theirs.fd > STDIN &&
+      theirs.fd < FIRST_FD &&
+      theirs.target !== '/dev/null' &&
+      !(theirs.fd === STDERR && SOCKET.test(theirs.target))
+    ) {
+      strange.push(`${theirs.fd}: ${theirs.target}`);
+    }
     if (theirs.fd === channel && !SOCKET.test(theirs.target)) strange.push(`${theirs.fd}: ${theirs.target}`);
     if (ours === undefined) continue;
     const own = descriptor('self', ours);
@@ -85,14 +92,21 @@ type Status = ReadonlyMap<string, string>;
 function statusOfThreads(pid: number): Status[] {
   return readdirSync(`/proc/${pid}/task`).map((task) => {
     const lines = readFileSync(`/proc/${pid}/task/${task}/status`, 'latin1').split('\n');
-    return new Map(lines.map((line): [string, string] => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 1).trim()]));
+    return new Map(
+      lines.map((line): [string, string] => [
+        line.slice(0, line.indexOf(':')),
+        line.slice(line.indexOf(':') + 1).trim(),
+      ]),
+    );
   });
 }
 
 /** Soft limits by their name in proc(5); `unlimited` is Infinity. */
 function limitsOf(pid: number): ReadonlyMap<string, number> {
   const lines = readFileSync(`/proc/${pid}/limits`, 'latin1').matchAll(/^(Max [a-z ]*?)\s{2,}(\S+)/gm);
-  return new Map([...lines].map(([, name, soft]): [string, number] => [name!, soft === 'unlimited' ? Infinity : Number(soft)]));
+  return new Map(
+    [...lines].map(([, name, soft]): [string, number] => [name!, soft === 'unlimited' ? Infinity : Number(soft)]),
+  );
 }
 
 /** What a look finds to be missing, in words; undefined: nothing. */
@@ -132,18 +146,34 @@ class Look {
         return strange.length === 0 ? undefined : strange[0];
       }
       case 'namespaces':
-        if (way.namespaces.length === 0) return 'it has the host\'s';
-        return first.shared === undefined ? 'they cannot be seen' : first.shared.length > 0 ? `it has the host's ${first.shared.join(', ')}` : undefined;
-      case 'root': return lookAtRoot(this.pid, way);
-      case 'user': return this.user(order.uid);
-      case 'capabilities': return CAPABILITY_SETS.map((set) => each(threads, set, (value) => /^0+$/.test(value))).find((finding) => finding !== undefined);
-      case 'no-new-privs': return each(threads, 'NoNewPrivs', (value) => value === '1');
-      case 'not-dumpable': return this.dumpable();
-      case 'limits': return this.limited();
-      case 'memory': return order.memory === null || this.limits.get('Max address space') === Infinity ? 'no limit' : undefined;
-      case 'landlock': return undefined;
-      case 'system-calls': return each(threads, 'Seccomp', (value) => value === '2');
-      case 'disk': return each(threads, 'Seccomp', (value) => value === '2') ?? this.filters();
+        if (way.namespaces.length === 0) return "it has the host's";
+        return first.shared === undefined
+          ? 'they cannot be seen'
+          : first.shared.length > 0
+            ? `it has the host's ${first.shared.join(', ')}`
+            : undefined;
+      case 'root':
+        return lookAtRoot(this.pid, way);
+      case 'user':
+        return this.user(order.uid);
+      case 'capabilities':
+        return CAPABILITY_SETS.map((set) => each(threads, set, (value) => /^0+$/.test(value))).find(
+          (finding) => finding !== undefined,
+        );
+      case 'no-new-privs':
+        return each(threads, 'NoNewPrivs', (value) => value === '1');
+      case 'not-dumpable':
+        return this.dumpable();
+      case 'limits':
+        return this.limited();
+      case 'memory':
+        return order.memory === null || this.limits.get('Max address space') === Infinity ? 'no limit' : undefined;
+      case 'landlock':
+        return undefined;
+      case 'system-calls':
+        return each(threads, 'Seccomp', (value) => value === '2');
+      case 'disk':
+        return each(threads, 'Seccomp', (value) => value === '2') ?? this.filters();
     }
   }
 
@@ -153,29 +183,46 @@ class Look {
       const ids = new Set(value.split(/\s+/).map(Number));
       return ids.size === 1 && allowed.includes([...ids][0]!) && !ids.has(0);
     };
-    return each(this.threads, 'Uid', good) ?? (uid === undefined ? undefined : each(this.threads, 'Gid', good) ?? each(this.threads, 'Groups', (value) => value === ''));
+    return (
+      each(this.threads, 'Uid', good) ??
+      (uid === undefined
+        ? undefined
+        : (each(this.threads, 'Gid', good) ?? each(this.threads, 'Groups', (value) => value === '')))
+    );
   }
 
   /** What /proc shows of a process that is not dumpable belongs to the superuser. */
   private dumpable(): Finding {
-    if (each(this.threads, 'Uid', (value) => !value.split(/\s+/).includes('0')) !== undefined) return 'the superuser\'s processes do not show it';
+    if (each(this.threads, 'Uid', (value) => !value.split(/\s+/).includes('0')) !== undefined) {
+      return "the superuser's processes do not show it";
+    }
     const { uid } = statSync(`/proc/${this.pid}/stat`);
     return uid !== 0 ? 'other processes of its user may look into it' : undefined;
   }
 
   private limited(): Finding {
-    const most: readonly (readonly [string, number])[] = [['Max processes', 0], ['Max open files', DESCRIPTORS], ['Max core file size', 0], ['Max file size', Number.MAX_SAFE_INTEGER]];
+    const most: readonly (readonly [string, number])[] = [
+      ['Max processes', 0],
+      ['Max open files', DESCRIPTORS],
+      ['Max core file size', 0],
+      ['Max file size', Number.MAX_SAFE_INTEGER],
+    ];
     const [over] = most.filter(([name, limit]) => !((this.limits.get(name) ?? Infinity) <= limit));
     return over === undefined ? undefined : `${over[0]}: ${this.limits.get(over[0]) ?? 'unknown'}`;
   }
 
   /** Linux before 5.9 does not say how many there are. */
   private filters(): Finding {
-    return this.threads.every((thread) => thread.get('Seccomp_filters') === undefined) ? undefined : each(this.threads, 'Seccomp_filters', (value) => Number(value) >= FILTERS);
+    return this.threads.every((thread) => thread.get('Seccomp_filters') === undefined)
+      ? undefined
+      : each(this.threads, 'Seccomp_filters', (value) => Number(value) >= FILTERS);
   }
 }
 
-/** All layers, as they are in force: `said` by the server, and not contradicted by what is to be seen. To be called while it waits. */
+/**
+ * All layers, as they are in force: `said` by the server, and not contradicted by what is to be seen. To be called
+ * while it waits.
+ */
 export function inspect(pid: number | undefined, first: FirstLook, meant: Meant, said: readonly Layer[]): Layer[] {
   const look = pid === undefined ? undefined : attempt(() => new Look(pid, first, meant));
   return LAYERS.map((name): Layer => {
@@ -190,7 +237,11 @@ export function inspect(pid: number | undefined, first: FirstLook, meant: Meant,
       finding = 'it cannot be seen';
     }
     if (finding !== undefined) return { name, on: false, detail: `not to be seen from outside: ${finding}` };
-    if (name === 'landlock' && !said.some((layer) => layer.name === name)) return { name, on: false, detail: 'the server does not say so' };
-    return name === 'descriptors' ? { name, on: true, detail: 'FUSE, the disk, the channel to its supervisor; nothing else' } : claim;
+    if (name === 'landlock' && !said.some((layer) => layer.name === name)) {
+      return { name, on: false, detail: 'the server does not say so' };
+    }
+    return name === 'descriptors'
+      ? { name, on: true, detail: 'FUSE, the disk, the channel to its supervisor; nothing else' }
+      : claim;
   });
 }

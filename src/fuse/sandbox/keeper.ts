@@ -5,9 +5,9 @@ import { FSTYPE } from '../mount/options.js';
 import { isOurs } from './orphans.js';
 
 /**
- * Waits for a line with the mount's number (a dash: there is none), and for a second one, or for the end of whoever should write
- * them; then, if the mount is still there, detaches it. Without a number it is the one of our type on that directory: nobody else
- * mounts there while a supervisor is about to.
+ * Waits for a line with the mount's number (a dash: there is none), and for a second one, or for the end of whoever
+ * should write them; then, if the mount is still there, detaches it. Without a number it is the one of our type on that
+ * directory: nobody else mounts there while a supervisor is about to.
  */
 const SCRIPT = `
 place=$1
@@ -39,9 +39,15 @@ export interface Keeper {
 
 /** To be started before the mount is made: from then on it does not stay when this process dies. */
 export function startKeeper(mountpoint: string): Keeper {
-  const unmount = isSuperuser() ? ['umount', '-i', '-c', '-l', '--', mountpoint] : ['fusermount3', '-u', '-z', '--', mountpoint];
+  const unmount = isSuperuser()
+    ? ['umount', '-i', '-c', '-l', '--', mountpoint]
+    : ['fusermount3', '-u', '-z', '--', mountpoint];
   // In a session of its own: what ends the supervisor must not end it, too.
-  const child = spawn('/bin/sh', ['-c', SCRIPT, 'sh', escaped(mountpoint), FSTYPE, ...unmount], { stdio: ['pipe', 'ignore', 'ignore'], detached: true, cwd: '/' });
+  const child = spawn('/bin/sh', ['-c', SCRIPT, 'sh', escaped(mountpoint), FSTYPE, ...unmount], {
+    stdio: ['pipe', 'ignore', 'ignore'],
+    detached: true,
+    cwd: '/',
+  });
   isOurs(child.pid);
   child.on('error', () => {}); // then there is none
   child.stdin.on('error', () => {});

@@ -16,7 +16,10 @@ function fileRights(version: number): number {
   return version === 2 ? 14 : 13;
 }
 
-/** struct landlock_ruleset_attr: files, network (since version 4: TCP bind and connect), scope (since 6: abstract sockets, signals). */
+/**
+ * struct landlock_ruleset_attr: files, network (since version 4: TCP bind and connect), scope (since 6: abstract
+ * sockets, signals).
+ */
 function ruleset(version: number): Uint8Array {
   const words = [(1n << BigInt(fileRights(version))) - 1n];
   if (version >= 4) words.push(3n);
@@ -24,7 +27,10 @@ function ruleset(version: number): Uint8Array {
   return new Uint8Array(BigUint64Array.from(words).buffer);
 }
 
-/** Gives up every right that the kernel knows of, with no exception. Returns what holds now. @throws Error, why it is not possible */
+/**
+ * Gives up every right that the kernel knows of, with no exception. Returns what holds now.
+ * @throws Error, why it is not possible
+ */
 export function landlock(lib: SandboxLibc, machine: Machine): string {
   const create = syscallNumber(machine, 'landlock_create_ruleset')!;
   const version = lib.createRuleset(create, null, CREATE_RULESET_VERSION);
@@ -33,7 +39,11 @@ export function landlock(lib: SandboxLibc, machine: Machine): string {
   if (rules < 0) throw new Error(`no ruleset (error ${-rules})`);
   try {
     const all = version >= TSYNC_SINCE;
-    const result = lib.restrictSelf(syscallNumber(machine, 'landlock_restrict_self')!, rules, all ? RESTRICT_SELF_TSYNC : 0);
+    const result = lib.restrictSelf(
+      syscallNumber(machine, 'landlock_restrict_self')!,
+      rules,
+      all ? RESTRICT_SELF_TSYNC : 0,
+    );
     if (result < 0) throw new Error(`not enforced (error ${-result})`);
     return `version ${version}, ${all ? 'every thread' : 'the serving thread'}`;
   } finally {

@@ -29,12 +29,15 @@ export interface Layer {
 }
 
 export const LAYERS: readonly LayerName[] = [
-  'descriptors', 'namespaces', 'root', 'user', 'capabilities', 'no-new-privs', 'not-dumpable', 'limits', 'memory', 'landlock', 'system-calls', 'disk',
+  'descriptors', 'namespaces', 'root', 'user', 'capabilities', 'no-new-privs', 'not-dumpable', 'limits', 'memory',
+  'landlock', 'system-calls', 'disk',
 ];
 
 /** The layers that are not in force, with why; empty when all are. A layer that nobody reported is not in force. */
 export function missing(layers: readonly Layer[]): Layer[] {
-  return LAYERS.map((name): Layer => layers.find((layer) => layer.name === name) ?? { name, on: false }).filter((layer) => !layer.on);
+  return LAYERS.map((name): Layer => layers.find((layer) => layer.name === name) ?? { name, on: false }).filter(
+    (layer) => !layer.on,
+  );
 }
 
 /** One line: what is not in force. */

@@ -38,13 +38,16 @@ function bind({ koffi, lib }: CLibrary): SandboxLibc {
   const result = (value: unknown): number => (Number(value) < 0 ? -koffi.errno() : Number(value));
   return {
     prctl: (option, a = 0, b = 0) => result(prctl(option, a, b, 0, 0)),
-    setrlimit: (resource, soft, hard) => result(setrlimit(resource, new Uint8Array(BigInt64Array.of(BigInt(soft), BigInt(hard)).buffer))),
-    clearCapabilities: () => result(capset(new Uint8Array(Uint32Array.of(CAPABILITY_VERSION, 0).buffer), new Uint8Array(24))),
+    setrlimit: (resource, soft, hard) =>
+      result(setrlimit(resource, new Uint8Array(BigInt64Array.of(BigInt(soft), BigInt(hard)).buffer))),
+    clearCapabilities: () =>
+      result(capset(new Uint8Array(Uint32Array.of(CAPABILITY_VERSION, 0).buffer), new Uint8Array(24))),
     chroot: (directory) => result(chroot(directory)),
     umount2: (directory, flags) => result(umount2(directory, flags)),
     fcntl: (fd, command, argument) => result(fcntl(fd, command, 'int', argument)),
     siginterrupt: (signal) => result(siginterrupt(signal, 1)),
-    seccomp: (number, flags, instructions, count) => result(seccomp(number, SECCOMP_SET_MODE_FILTER, flags, { len: count, filter: instructions })),
+    seccomp: (number, flags, instructions, count) =>
+      result(seccomp(number, SECCOMP_SET_MODE_FILTER, flags, { len: count, filter: instructions })),
     createRuleset: (number, attributes, flags) => result(create(number, attributes, attributes?.length ?? 0, flags)),
     restrictSelf: (number, ruleset, flags) => result(restrict(number, ruleset, flags)),
   };

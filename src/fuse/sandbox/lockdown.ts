@@ -1,6 +1,7 @@
 /**
- * A server gives up, in its own process, what it does not need for serving: once everything is loaded and open, before the
- * first byte of the disk is looked at. Each layer stands alone: what a host does not allow is left out and reported.
+ * A server gives up, in its own process, what it does not need for serving: once everything is loaded and open, before
+ * the first byte of the disk is looked at. Each layer stands alone: what a host does not allow is left out and
+ * reported.
  */
 import { fstat } from 'node:fs';
 import { randomFillSync } from 'node:crypto';
@@ -64,7 +65,8 @@ async function warmUp(): Promise<void> {
 
 /**
  * A signal whenever the channel to the supervisor brings something, or its end: the thread that blocks in a read of
- * requests would not hear of it. The usual way (a signal when the parent goes) does not reach through a namespace's init.
+ * requests would not hear of it. The usual way (a signal when the parent goes) does not reach through a namespace's
+ * init.
  */
 export function hearSupervisor(lib: SandboxLibc, ipc: number): void {
   process.on('SIGIO', () => {});
@@ -105,7 +107,17 @@ export class Lockdown {
     this.done = true;
     const lib = sandboxLibc();
     if (lib === null) {
-      const names: LayerName[] = ['user', 'capabilities', 'no-new-privs', 'not-dumpable', 'limits', 'memory', 'landlock', 'system-calls', 'disk'];
+      const names: LayerName[] = [
+        'user',
+        'capabilities',
+        'no-new-privs',
+        'not-dumpable',
+        'limits',
+        'memory',
+        'landlock',
+        'system-calls',
+        'disk',
+      ];
       if (this.order.root !== undefined) names.unshift('root');
       for (const name of names) this.off(name, 'koffi has no library for this host');
       return;
@@ -145,16 +157,33 @@ export class Lockdown {
     });
     this.attempt('disk', () => {
       addFilter(lib, machine, reaching(machine, reaches));
-      return reaches.length === 0 ? 'there is none' : reaches.map(({ start, end, write }) => `bytes ${start} to ${end - 1}, ${write ? 'reading and writing' : 'reading only'}`).join('; ');
+      return reaches.length === 0
+        ? 'there is none'
+        : reaches
+            .map(
+              ({ start, end, write }) =>
+                `bytes ${start} to ${end - 1}, ${write ? 'reading and writing' : 'reading only'}`,
+            )
+            .join('; ');
     });
   }
 
-  /** The volume turns out to be one that is only read: from now on its disk can only be read. What lies over it notes that it was closed. */
+  /**
+   * The volume turns out to be one that is only read: from now on its disk can only be read. What lies over it notes
+   * that it was closed.
+   */
   forReading(): void {
     const [disk] = this.order.disks;
     const lib = sandboxLibc();
     const machine = MACHINES[process.arch];
-    if (disk === undefined || lib === null || machine === undefined || !this.layers.some(({ name, on }) => name === 'system-calls' && on)) return;
+    if (
+      disk === undefined ||
+      lib === null ||
+      machine === undefined ||
+      !this.layers.some(({ name, on }) => name === 'system-calls' && on)
+    ) {
+      return;
+    }
     addFilter(lib, machine, reading(machine, disk));
   }
 

@@ -7,9 +7,9 @@
  *   unshare    the namespaces alone
  *   (nothing)  no user namespaces, or a container that does not let them be made
  *
- * The server is process 1 of its namespace; the wrapper stays as its parent outside, and passes descriptors and the exit
- * status on. Until the server has locked itself down it ends with the wrapper; from then on it does not, nor does it when the
- * supervisor ends: it sees that itself and finishes what it has to write.
+ * The server is process 1 of its namespace; the wrapper stays as its parent outside, and passes descriptors and the
+ * exit status on. Until the server has locked itself down it ends with the wrapper; from then on it does not, nor does
+ * it when the supervisor ends: it sees that itself and finishes what it has to write.
  */
 import { accessSync, constants } from 'node:fs';
 import path from 'node:path';
@@ -37,7 +37,10 @@ const EMPTY = '/empty';
 const OLD = '/old';
 const WITHOUT_MOUNTS = ['net', 'ipc', 'uts', 'pid'];
 const WITH_MOUNTS = [...WITHOUT_MOUNTS, 'mnt'];
-/** With these the superuser's server reads its own files wherever they are, and then gives everything up; see lockdown.ts. */
+/**
+ * With these the superuser's server reads its own files wherever they are, and then gives everything up; see
+ * lockdown.ts.
+ */
 const TO_GIVE_UP = ['CAP_SETUID', 'CAP_SETGID', 'CAP_SETPCAP', 'CAP_SYS_CHROOT', 'CAP_DAC_READ_SEARCH'];
 
 /** On PATH, or where the superuser's programs are. */
@@ -59,17 +62,40 @@ const ALL: Layer = { name: 'namespaces', on: true, detail: 'network, mounts, pro
 
 function bwrap(program: string, pieces: readonly Piece[]): Way {
   const superuser = isSuperuser();
-  const root = pieces.flatMap((piece) => (piece.kind === 'bind' ? ['--ro-bind', piece.path, piece.path] : ['--symlink', piece.target, piece.path]));
+  const root = pieces.flatMap((piece) =>
+    piece.kind === 'bind' ? ['--ro-bind', piece.path, piece.path] : ['--symlink', piece.target, piece.path],
+  );
   return {
     name: 'bwrap',
     prefix: [
-      program, '--unshare-net', '--unshare-ipc', '--unshare-pid', '--unshare-uts', '--unshare-cgroup-try', ...(superuser ? [] : ['--unshare-user']),
-      '--as-pid-1', ...(sandboxLibc() === null ? [] : ['--die-with-parent']), '--cap-drop', 'ALL', ...(superuser ? TO_GIVE_UP.flatMap((capability) => ['--cap-add', capability]) : []),
-      ...root, '--dir', EMPTY, '--remount-ro', '/', '--chdir', '/', '--',
+      program,
+      '--unshare-net',
+      '--unshare-ipc',
+      '--unshare-pid',
+      '--unshare-uts',
+      '--unshare-cgroup-try',
+      ...(superuser ? [] : ['--unshare-user']),
+      '--as-pid-1',
+      ...(sandboxLibc() === null ? [] : ['--die-with-parent']),
+      '--cap-drop',
+      'ALL',
+      ...(superuser ? TO_GIVE_UP.flatMap((capability) => ['--cap-add', capability]) : []),
+      ...root,
+      '--dir',
+      EMPTY,
+      '--remount-ro',
+      '/',
+      '--chdir',
+      '/',
+      '--',
     ],
-    layers: superuser ? [ALL] : [ALL, { name: 'root', on: true, detail: 'read-only, nothing but libraries and this program' }],
+    layers: superuser
+      ? [ALL]
+      : [ALL, { name: 'root', on: true, detail: 'read-only, nothing but libraries and this program' }],
     namespaces: superuser ? WITH_MOUNTS : [...WITH_MOUNTS, 'user'],
-    ...(superuser ? { root: { empty: EMPTY } } : { holds: new Set([EMPTY, ...pieces.map((piece) => piece.path)].map((file) => file.split('/')[1]!)) }),
+    ...(superuser
+      ? { root: { empty: EMPTY } }
+      : { holds: new Set([EMPTY, ...pieces.map((piece) => piece.path)].map((file) => file.split('/')[1]!)) }),
   };
 }
 
@@ -81,9 +107,9 @@ function unshareArguments(unshare: string): string[] {
 }
 
 /**
- * Arguments: pieces, as `bind PATH` and `link TARGET PATH`, then -- and the command. The new root grows on /sys, which every
- * system has and nothing of ours lies in. Mounts that others
- * end meanwhile end here, too, where the host shares them. The server lets go of the old root.
+ * Arguments: pieces, as `bind PATH` and `link TARGET PATH`, then -- and the command. The new root grows on /sys, which
+ * every system has and nothing of ours lies in. Mounts that others end meanwhile end here, too, where the host shares
+ * them. The server lets go of the old root.
  */
 const OWN_ROOT = `
 set -e
@@ -114,11 +140,25 @@ exec "$@"
 
 /** For the superuser: letting go of the old root takes privileges that an ordinary user's server must never have. */
 function ownRoot(unshare: string, pieces: readonly Piece[]): Way {
-  const root = pieces.flatMap((piece) => (piece.kind === 'bind' ? ['bind', piece.path] : ['link', piece.target, piece.path]));
+  const root = pieces.flatMap((piece) =>
+    piece.kind === 'bind' ? ['bind', piece.path] : ['link', piece.target, piece.path],
+  );
   return {
     name: 'own root',
-    prefix: [...unshareArguments(unshare), '--mount', '--propagation', 'slave', '/bin/sh', '-c', OWN_ROOT, 'sh', ...root, '--'],
-    layers: [ALL], namespaces: WITH_MOUNTS,
+    prefix: [
+      ...unshareArguments(unshare),
+      '--mount',
+      '--propagation',
+      'slave',
+      '/bin/sh',
+      '-c',
+      OWN_ROOT,
+      'sh',
+      ...root,
+      '--',
+    ],
+    layers: [ALL],
+    namespaces: WITH_MOUNTS,
     root: { empty: EMPTY, old: OLD },
   };
 }
@@ -127,7 +167,10 @@ function bare(unshare: string, why: string): Way {
   return {
     name: 'unshare', prefix: unshareArguments(unshare),
     namespaces: WITHOUT_MOUNTS,
-    layers: [{ name: 'namespaces', on: true, detail: 'network, processes, ipc, host name' }, { name: 'root', on: false, detail: why }],
+    layers: [
+      { name: 'namespaces', on: true, detail: 'network, processes, ipc, host name' },
+      { name: 'root', on: false, detail: why },
+    ],
   };
 }
 
@@ -142,9 +185,24 @@ export function ways(entry: string, mountpoint: string): Way[] {
     if (program !== undefined) found.push(bwrap(program, pieces));
     if (unshare !== undefined && isSuperuser()) found.push(ownRoot(unshare, pieces));
   }
-  const lacking = which('bwrap') === undefined ? 'needs bubblewrap (install the package bubblewrap)' : 'bubblewrap is not allowed to make it here';
-  if (unshare !== undefined) found.push(bare(unshare, inside === undefined ? lacking : `the mount point lies in ${inside}, which the server needs`));
+  const lacking =
+    which('bwrap') === undefined
+      ? 'needs bubblewrap (install the package bubblewrap)'
+      : 'bubblewrap is not allowed to make it here';
+  if (unshare !== undefined) {
+    found.push(
+      bare(unshare, inside === undefined ? lacking : `the mount point lies in ${inside}, which the server needs`),
+    );
+  }
   const detail = unshare === undefined ? lacking : 'this host does not let them be made';
-  found.push({ name: 'no namespaces', prefix: [], namespaces: [], layers: [{ name: 'namespaces', on: false, detail }, { name: 'root', on: false, detail }] });
+  found.push({
+    name: 'no namespaces',
+    prefix: [],
+    namespaces: [],
+    layers: [
+      { name: 'namespaces', on: false, detail },
+      { name: 'root', on: false, detail },
+    ],
+  });
   return found;
 }

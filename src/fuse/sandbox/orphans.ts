@@ -1,7 +1,7 @@
 /**
  * A process that is killed leaves its children to the nearest ancestor that has declared itself for it (prctl(2),
- * PR_SET_CHILD_SUBREAPER): the supervisor, and the launcher while it waits for the supervisor. What comes to them so was part
- * of a sandbox on its way up, and nobody else would ever end it.
+ * PR_SET_CHILD_SUBREAPER): the supervisor, and the launcher while it waits for the supervisor. What comes to them so
+ * was part of a sandbox on its way up, and nobody else would ever end it.
  */
 import { readFileSync, readdirSync } from 'node:fs';
 import { CHANNEL_VARIABLE } from '../messenger.js';
@@ -10,7 +10,10 @@ import { libc } from '../mount/libc.js';
 /** How often it is looked whether a process is gone, milliseconds. */
 const LOOK_MS = 2;
 
-/** State and parent of a process (proc(5)), and since when it is, in the host's ticks, which tells it from a later one of the same number. undefined: it is gone, and reaped. */
+/**
+ * State and parent of a process (proc(5)), and since when it is, in the host's ticks, which tells it from a later one
+ * of the same number. undefined: it is gone, and reaped.
+ */
 export function statOf(pid: number): { state: string; parent: number; start: string } | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
@@ -24,7 +27,12 @@ export function statOf(pid: number): { state: string; parent: number; start: str
 
 export function childrenOf(pid: number): number[] {
   try {
-    return readdirSync(`/proc/${pid}/task`).flatMap((task) => readFileSync(`/proc/${pid}/task/${task}/children`, 'latin1').split(' ').filter((text) => text !== '').map(Number));
+    return readdirSync(`/proc/${pid}/task`).flatMap((task) =>
+      readFileSync(`/proc/${pid}/task/${task}/children`, 'latin1')
+        .split(' ')
+        .filter((text) => text !== '')
+        .map(Number),
+    );
   } catch {
     return [];
   }

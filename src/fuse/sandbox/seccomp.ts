@@ -6,12 +6,17 @@ import { syscallNumber } from './syscalls.js';
 
 /** Every thread of the process. */
 const TSYNC = 1;
-/** Older kernels than 5.16 would also switch speculation off, which costs a JavaScript engine dearly; newer ones do not. */
+/**
+ * Older kernels than 5.16 would also switch speculation off, which costs a JavaScript engine dearly; newer ones do not.
+ */
 const SPEC_ALLOW = 4;
 
 export const FILTER_FLAGS = TSYNC | SPEC_ALLOW;
 
-/** Puts a filter on all threads of this process, which must have no_new_privs set. @throws Error, why it is not possible */
+/**
+ * Puts a filter on all threads of this process, which must have no_new_privs set.
+ * @throws Error, why it is not possible
+ */
 export function addFilter(lib: SandboxLibc, machine: Machine, program: Program): void {
   const bytes = encode(program);
   const result = lib.seccomp(syscallNumber(machine, 'seccomp')!, FILTER_FLAGS, bytes, bytes.length / INSTRUCTION_BYTES);

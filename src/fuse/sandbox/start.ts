@@ -24,7 +24,10 @@ export interface SandboxOptions {
   readonly mode: 'on' | 'off' | 'required';
   /** Only this way of starting it (see namespaces.ts); for tests. */
   readonly way?: string;
-  /** How much memory the server may take, bytes beyond what it has when it starts; null: it keeps files in memory, no limit. */
+  /**
+   * How much memory the server may take, bytes beyond what it has when it starts; null: it keeps files in memory, no
+   * limit.
+   */
   readonly memory_bytes?: number | null;
 }
 
@@ -68,8 +71,8 @@ export interface Server {
 }
 
 /**
- * MiB. V8 gives up, with a message, before the address space ends. With up to 513 it believes itself on a device that is short of
- * memory and gives back what it needs again at once (docs/SECURITY.md, What it costs).
+ * MiB. V8 gives up, with a message, before the address space ends. With up to 513 it believes itself on a device that
+ * is short of memory and gives back what it needs again at once (docs/SECURITY.md, What it costs).
  */
 const HEAP_MIB = 640;
 /** MiB. So much it may fill before its first large collection, which comes earlier the lower the limit is. */
@@ -118,18 +121,24 @@ function environment(sandboxed: boolean, ipc: number): NodeJS.ProcessEnv {
 
 /** Bubblewrap ends with 128 and the number of the signal that ended the server. */
 function signalOf(way: Way, code: number): number | string {
-  const signal = way.prefix.length === 0 ? undefined : Object.entries(constants.signals).find(([, number]) => number === code - 128);
+  const signal =
+    way.prefix.length === 0 ? undefined : Object.entries(constants.signals).find(([, number]) => number === code - 128);
   return signal?.[0] ?? code;
 }
 
 function start(options: StartOptions, way: Way): Server {
   const sandboxed = options.sandbox.mode !== 'off';
-  const heap = sandboxed && options.sandbox.memory_bytes !== null ? [`--max-old-space-size=${HEAP_MIB}`, `--initial-old-space-size=${HEAP_FIRST_MIB}`] : [];
+  const heap =
+    sandboxed && options.sandbox.memory_bytes !== null
+      ? [`--max-old-space-size=${HEAP_MIB}`, `--initial-old-space-size=${HEAP_FIRST_MIB}`]
+      : [];
   const [program, ...args] = [...way.prefix, process.execPath, ...heap, ...options.execArgv, options.entry];
   const ipc = FIRST_FD + options.descriptors.length;
   // In a session of its own: Ctrl-C at the terminal is for the supervisor, which unmounts.
   const child = spawn(program!, args, {
-    stdio: ['ignore', 'ignore', 'pipe', ...options.descriptors, 'pipe'], detached: true, env: environment(sandboxed, ipc),
+    stdio: ['ignore', 'ignore', 'pipe', ...options.descriptors, 'pipe'],
+    detached: true,
+    env: environment(sandboxed, ipc),
   });
   isOurs(child.pid);
   const hearing = new Hearing(child.stderr!, options.hear);
@@ -160,8 +169,19 @@ function start(options: StartOptions, way: Way): Server {
   const messenger = new Messenger(child.stdio[ipc] as Socket);
   let first: FirstLook | undefined;
   const server: Server = {
-    child, hearing, ipc, way: way.name, exit, pid, kill, onMessage: () => {}, send: (message) => messenger.send(message),
-    inspect: (said) => (server.lockdown === undefined ? [] : inspect(pid(), first ?? UNSEEN, { way, descriptors: options.descriptors, order: server.lockdown }, said)),
+    child,
+    hearing,
+    ipc,
+    way: way.name,
+    exit,
+    pid,
+    kill,
+    onMessage: () => {},
+    send: (message) => messenger.send(message),
+    inspect: (said) =>
+      server.lockdown === undefined
+        ? []
+        : inspect(pid(), first ?? UNSEEN, { way, descriptors: options.descriptors, order: server.lockdown }, said),
   };
   messenger.onMessage = (raw) => {
     const message = fromServer(raw);
@@ -181,14 +201,17 @@ function start(options: StartOptions, way: Way): Server {
   return server;
 }
 
-/** A process and everything that it has started is stopped (SIGSTOP, a debugger, a frozen group) or not; looked at from the outside in. */
+/**
+ * A process and everything that it has started is stopped (SIGSTOP, a debugger, a frozen group) or not; looked at from
+ * the outside in.
+ */
 function isStopped(pid: number | undefined): boolean {
   return pid !== undefined && (statOf(pid)?.state === 'T' || childrenOf(pid).some(isStopped));
 }
 
 /**
- * The server's first word; undefined when it ended without one. Until then the program that makes its namespaces holds a copy of
- * all mounts of the host: it is not left standing, whoever has stopped it.
+ * The server's first word; undefined when it ended without one. Until then the program that makes its namespaces holds
+ * a copy of all mounts of the host: it is not left standing, whoever has stopped it.
  */
 function firstWord(server: Server): Promise<true | undefined> {
   return new Promise((resolve) => {
@@ -218,13 +241,16 @@ function order(options: StartOptions, way: Way, server: Server): LockdownOrder {
     ...(options.clone !== undefined ? { clone: options.clone } : {}),
     ...(process.geteuid!() === 0 ? { uid: UID_BASE + (process.pid & PID_MASK) } : {}),
     ...(way.root !== undefined ? { root: way.root } : {}),
-    memory: used_bytes === undefined || memory_bytes === null ? null : { used_bytes, more_bytes: memory_bytes + options.shared_bytes },
+    memory:
+      used_bytes === undefined || memory_bytes === null
+        ? null
+        : { used_bytes, more_bytes: memory_bytes + options.shared_bytes },
   };
 }
 
 /**
- * Starts the server and waits for its first word. A confinement that the host does not allow after all is left for the next
- * best. A server that ends at once in every one of them is returned ended.
+ * Starts the server and waits for its first word. A confinement that the host does not allow after all is left for the
+ * next best. A server that ends at once in every one of them is returned ended.
  */
 export async function startServer(options: StartOptions): Promise<Server> {
   if (options.sandbox.mode === 'off') {

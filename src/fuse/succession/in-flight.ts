@@ -6,16 +6,19 @@ import type { MemoryFile } from './memory-file.js';
 
 /** The host counts its requests in steps of two (the odd numbers are those of interrupts). */
 const STEP = 2n;
-/** So many numbers are tried before the latest that was noted, and behind it; a write in vain costs about a microsecond. */
+/**
+ * So many numbers are tried before the latest that was noted, and behind it; a write in vain costs about a microsecond.
+ */
 const BEFORE = 2048n;
 const BEHIND = 1024n;
 
 /**
- * For hosts that do not send requests again: what a dead server was at is answered with EIO. Left alone it would end with
- * ECONNABORTED as soon as `fd`, through which the server had read it, is closed, and no program expects that of a file.
+ * For hosts that do not send requests again: what a dead server was at is answered with EIO. Left alone it would end
+ * with ECONNABORTED as soon as `fd`, through which the server had read it, is closed, and no program expects that of a
+ * file.
  *
- * Not only what the server has noted: it may have died with one in its hands. An answer through `fd` reaches only what has been
- * read through `fd`, so all numbers that come into question can be tried.
+ * Not only what the server has noted: it may have died with one in its hands. An answer through `fd` reaches only what
+ * has been read through `fd`, so all numbers that come into question can be tried.
  */
 export function endInFlight(memory: MemoryFile, fd: number): void {
   const noted = memory.noted();

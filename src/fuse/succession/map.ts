@@ -7,8 +7,8 @@ const MAP_SHARED = 1;
 const MAP_FAILED = 2n ** 64n - 1n;
 
 /**
- * Maps `bytes` of the file and closes the descriptor. undefined: koffi has no library for this host. To be called before the
- * process confines itself.
+ * Maps `bytes` of the file and closes the descriptor. undefined: koffi has no library for this host. To be called
+ * before the process confines itself.
  */
 export function mapMemory(fd: number, bytes: number): Uint8Array | undefined {
   const found = cLibrary();

@@ -3,7 +3,10 @@ import { closeSync, ftruncateSync, readSync } from 'node:fs';
 import { libc } from '../mount/libc.js';
 import { PLACES, PLACES_AT, PLACE_WORDS, P, STATE_WORDS, W } from './state.js';
 
-/** Address space; it takes as much memory as there are changes that are not on the disk yet. The kernel's part needs some 52 MiB at least. */
+/**
+ * Address space; it takes as much memory as there are changes that are not on the disk yet. The kernel's part needs
+ * some 52 MiB at least.
+ */
 const BYTES = 256 << 20;
 
 export class MemoryFile {
@@ -32,12 +35,17 @@ export class MemoryFile {
     const { words } = this;
     let busy = false;
     for (let i = 0; i < PLACES; i++) busy ||= words[PLACES_AT + i * PLACE_WORDS + P.opcode] !== 0;
-    return { progress: words[W.progress]!, busy, closed: words[W.closed] === 1, turned_readonly: words[W.turned_readonly] === 1 };
+    return {
+      progress: words[W.progress]!,
+      busy,
+      closed: words[W.closed] === 1,
+      turned_readonly: words[W.turned_readonly] === 1,
+    };
   }
 
   /**
-   * The numbers of the requests that the server has noted, at work or answered, where the host does not send again what a dead one
-   * was at; empty where it does. They may be any numbers, too.
+   * The numbers of the requests that the server has noted, at work or answered, where the host does not send again what
+   * a dead one was at; empty where it does. They may be any numbers, too.
    */
   noted(): bigint[] {
     readSync(this.fd, this.words, 0, this.words.byteLength, 0);

@@ -44,7 +44,9 @@ export class Notes {
 
   get agreement(): Agreement | undefined {
     const { words } = this;
-    return words[W.agreed] === 1 ? { minor: words[W.minor]!, max_write: words[W.max_write]!, resend: words[W.resend] === 1 } : undefined;
+    return words[W.agreed] === 1
+      ? { minor: words[W.minor]!, max_write: words[W.max_write]!, resend: words[W.resend] === 1 }
+      : undefined;
   }
   agreed(agreement: Agreement): void {
     const { words } = this;
@@ -139,7 +141,9 @@ export class Notes {
     const { words } = this;
     for (let i = 0; i < SUSPECTS; i++) {
       const at = SUSPECTS_AT + i * PLACE_WORDS;
-      if (words[at + P.opcode] !== 0 && words[at + P.lo] === lo && plainHi(words[at + P.hi]!) === plainHi(hi)) return at;
+      if (words[at + P.opcode] !== 0 && words[at + P.lo] === lo && plainHi(words[at + P.hi]!) === plainHi(hi)) {
+        return at;
+      }
     }
     return -1;
   }

@@ -1,7 +1,7 @@
 /**
  * Each request is done once, whichever server does it. What it changed and its answer are committed to the memory that
- * outlives the server before the host gets the answer; the host sends requests that it has no answer to again, to the next
- * server, who finds the answer, or that nothing was done, or that a part may have been done.
+ * outlives the server before the host gets the answer; the host sends requests that it has no answer to again, to the
+ * next server, who finds the answer, or that nothing was done, or that a part may have been done.
  */
 import { E, errno, errnoOf } from '../../kernel/errno.js';
 import type { KeepForServer } from '../../kernel/keep/keep.js';
@@ -18,8 +18,8 @@ import type { Notes } from './notes.js';
 
 /** Operations that change what a user sees. Times of access are no such thing. */
 const CHANGING: readonly HandlerName[] = [
-  'setattr', 'tmpfile', 'symlink', 'mknod', 'mkdir', 'unlink', 'rmdir', 'rename', 'rename2', 'link', 'write', 'setxattr', 'removexattr', 'create', 'fallocate',
-  'copy_file_range', 'copy_file_range_64',
+  'setattr', 'tmpfile', 'symlink', 'mknod', 'mkdir', 'unlink', 'rmdir', 'rename', 'rename2', 'link', 'write',
+  'setxattr', 'removexattr', 'create', 'fallocate', 'copy_file_range', 'copy_file_range_64',
 ];
 /** Others after which there is something to commit: files that nobody has any more, blocks that have been written. */
 const SETTLING: readonly HandlerName[] = ['forget', 'batch_forget', 'fsync', 'fsyncdir', 'syncfs'];
@@ -74,7 +74,11 @@ export class Once {
     const lo = m.uniqueLo;
     const hi = plainHi(m.uniqueHi);
     const answer = this.keep?.answered(lo, hi);
-    if (answer === undefined || answer.length < fuse_out_header.SIZEOF || answer.length - fuse_out_header.SIZEOF > m.out.room) {
+    if (
+      answer === undefined ||
+      answer.length < fuse_out_header.SIZEOF ||
+      answer.length - fuse_out_header.SIZEOF > m.out.room
+    ) {
       m.halfdone = this.keep?.halfdone(lo, hi) ?? false;
       return undefined;
     }
@@ -87,9 +91,12 @@ export class Once {
   private poison(m: Message): void {
     const { notes } = this;
     const readonly = notes.writing && !notes.turned_readonly;
-    this.options.log('error', `a request was the end of several servers, and is answered with an input/output error${readonly ? '; from now on nothing can be changed on this mount' : ''}`, {
-      operation: operationName(m.opcode), node: nodeText(m.nodeLo, m.nodeHi),
-    });
+    this.options.log(
+      'error',
+      `a request was the end of several servers, and is answered with an input/output ` +
+        `error${readonly ? '; from now on nothing can be changed on this mount' : ''}`,
+      { operation: operationName(m.opcode), node: nodeText(m.nodeLo, m.nodeHi) },
+    );
     if (!readonly) return;
     notes.turnReadonly();
     this.options.onTurnedReadonly();

@@ -1,6 +1,6 @@
 /**
- * A few requests of each kind, served on a volume that matters to nobody: code is compiled when it is first run, which a
- * server that takes over has no time for.
+ * A few requests of each kind, served on a volume that matters to nobody: code is compiled when it is first run, which
+ * a server that takes over has no time for.
  */
 import type { RumpSys } from '../../kernel/sys/rumpsys.js';
 import { CLOSED } from '../channel/transport.js';
@@ -24,7 +24,11 @@ interface Request {
 const opcodeOf = (name: HandlerName) => OPERATIONS.findIndex((operation) => operation?.handler === name);
 const REGULAR = 0o100644;
 const BYTES = 4096;
-const write = (at: number): Request => ({ name: 'write', there: true, body: [0, 0, at, 0, BYTES, 0, 0, 0, 0, 0, ...new Array<number>(BYTES / 4).fill(0x5a5a5a5a)] });
+const write = (at: number): Request => ({
+  name: 'write',
+  there: true,
+  body: [0, 0, at, 0, BYTES, 0, 0, 0, 0, 0, ...new Array<number>(BYTES / 4).fill(0x5a5a5a5a)],
+});
 const SETATTR = F.fuse_setattr_in.SIZEOF / 4;
 
 /** Root directory: `f` is made, written, read, renamed, removed, and so on. */
@@ -40,7 +44,11 @@ const PLAY: readonly Request[] = [
   { name: 'read', there: true, body: [0, 0, 0, 0, 2 * BYTES, 0, 0, 0, 0, 0] },
   { name: 'getattr', there: true, body: [0, 0, 0, 0] },
   { name: 'setattr', there: true, body: [F.FATTR_SIZE, 0, 0, 0, 5000, ...new Array<number>(SETATTR - 5).fill(0)] },
-  { name: 'setattr', there: true, body: [F.FATTR_MTIME | F.FATTR_MTIME_NOW | F.FATTR_MODE, ...new Array<number>(SETATTR - 1).fill(0)] },
+  {
+    name: 'setattr',
+    there: true,
+    body: [F.FATTR_MTIME | F.FATTR_MTIME_NOW | F.FATTR_MODE, ...new Array<number>(SETATTR - 1).fill(0)],
+  },
   { name: 'fsync', there: true, body: [0, 0, 0, 0] },
   { name: 'rename2', body: [1, 0, 0, 0, 'f', 'g'] },
   { name: 'readdirplus', body: [0, 0, 0, 0, BYTES, 0, 0, 0, 0, 0] },

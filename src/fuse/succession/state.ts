@@ -1,6 +1,7 @@
 /**
- * The server's part of the memory that outlives it: 32-bit words. One process writes at a time. A killed process has made
- * its stores in the order of the program; what consists of several words becomes valid by the one that is stored last.
+ * The server's part of the memory that outlives it: 32-bit words. One process writes at a time. A killed process has
+ * made its stores in the order of the program; what consists of several words becomes valid by the one that is stored
+ * last.
  */
 
 /** The first word that a process finds wrong is the end of the inheritance. */

@@ -3,7 +3,8 @@
  * everything behind it but the look at the disk, or one that is started then.
  *
  *   SERVING   a server is at work; a while later a stand-by is started beside it
- *     -> RECOVERING   it has died, and its process is gone. The next server is told `go`, takes over what its predecessor left,
+ *     ->RECOVERING it has died, and its process is gone. The next server is told `go`, takes over what its predecessor
+ *       left,
  *                     and says `ready`. -> SERVING; or it dies, too, and so on
  *     -> FINISHING    it has died after the mount had ended: the next one only writes what is left to be written
  *     -> ENDED        the mount has ended and everything is written; or nobody can go on, and nobody ever will
@@ -15,7 +16,9 @@ import type { MemoryFile } from './memory-file.js';
 
 /** So many servers in a row that die without having answered one request are enough. */
 const TRIES = 5;
-/** So long after the mount the first stand-by is started, milliseconds, or so many times as long: programs come first. */
+/**
+ * So long after the mount the first stand-by is started, milliseconds, or so many times as long: programs come first.
+ */
 const STANDBY_FIRST_MS = 1000;
 const STANDBY_FIRST_TIMES = 5;
 /** More requests in that time are a program at work. */
@@ -89,7 +92,8 @@ export class Succession {
       const died = performance.now();
       const finish = !connected();
       const { progress, closed } = memory.look();
-      // One that has ended in order has seen the end of the connection, whatever the host says of it (an abort by fusectl).
+      // One that has ended in order has seen the end of the connection, whatever the host says of it (an abort by
+      // fusectl).
       if (closed && how === 0) return this.end(0);
       if (finish && (how === 0 || closed)) return this.end(0);
       tries = progress === before ? tries + 1 : 1;
@@ -154,7 +158,13 @@ export class Succession {
           if (this.outgrown === !message.there) return;
           this.outgrown = !message.there;
           // Once is enough to be said: `info` shows it, too.
-          if (!this.outgrown_told) this.options.say('warn', `changes to ${this.options.mountpoint} that are not on the disk yet have outgrown the memory for them: until they are, the death of its server would end the mount`);
+          if (!this.outgrown_told) {
+            this.options.say(
+              'warn',
+              `changes to ${this.options.mountpoint} that are not on the disk yet have outgrown the memory for them: ` +
+                'until they are, the death of its server would end the mount',
+            );
+          }
           this.outgrown_told = true;
           return this.changed();
         default:
@@ -165,22 +175,36 @@ export class Succession {
   private tell(why: string, pause_ms: number | undefined, finish: boolean): void {
     const { restarts } = this;
     if (restarts > TOLD_MAX && (restarts & (restarts - 1)) !== 0) return;
-    const now = finish ? 'another one writes what is left' : pause_ms === undefined ? 'so did the next one' : `another one goes on after ${pause_ms.toFixed(0)} ms`;
-    this.options.say('warn', `the file system server of ${this.options.mountpoint} died (${why}); ${now}${restarts > 1 ? `; death ${restarts}` : ''}`);
+    const now = finish
+      ? 'another one writes what is left'
+      : pause_ms === undefined
+        ? 'so did the next one'
+        : `another one goes on after ${pause_ms.toFixed(0)} ms`;
+    this.options.say(
+      'warn',
+      `the file system server of ${this.options.mountpoint} died (${why}); ` +
+        `${now}${restarts > 1 ? `; death ${restarts}` : ''}`,
+    );
   }
 
   private changed(): void {
     const server_pid = this.server.pid();
     const standby_pid = this.heir?.server.pid();
     this.options.changed({
-      restarts: this.restarts, ...(server_pid !== undefined ? { server_pid } : {}), ...(standby_pid !== undefined ? { standby_pid } : {}),
-      ...(this.turned_readonly ? { turned_readonly: true as const } : {}), ...(this.outgrown ? { outgrown: true as const } : {}),
+      restarts: this.restarts,
+      ...(server_pid !== undefined ? { server_pid } : {}),
+      ...(standby_pid !== undefined ? { standby_pid } : {}),
+      ...(this.turned_readonly ? { turned_readonly: true as const } : {}),
+      ...(this.outgrown ? { outgrown: true as const } : {}),
     });
   }
 
   // ---- who comes next
 
-  /** A server that waits for `go`: the stand-by, if there is one that lives, or a new one. undefined: none can be started. */
+  /**
+   * A server that waits for `go`: the stand-by, if there is one that lives, or a new one. undefined: none can be
+   * started.
+   */
   private async next(): Promise<Server | undefined> {
     clearTimeout(this.timer);
     for (let tries = 0; tries < TRIES && !this.ended; tries++) {
@@ -239,7 +263,10 @@ export class Succession {
     try {
       server = await this.options.heir();
     } catch (error) {
-      this.options.say('warn', `no server can be started to stand by: ${error instanceof Error ? error.message : String(error)}`);
+      this.options.say(
+        'warn',
+        `no server can be started to stand by: ${error instanceof Error ? error.message : String(error)}`,
+      );
       return undefined;
     }
     if (this.ended) {
@@ -254,7 +281,11 @@ export class Succession {
           this.options.admit(server, message.layers);
           resolve(true);
         } catch (error) {
-          this.options.say('warn', `a server that should stand by is not confined as the mount demands: ${error instanceof Error ? error.message : String(error)}`);
+          this.options.say(
+            'warn',
+            `a server that should stand by is not confined as the mount demands: ` +
+              `${error instanceof Error ? error.message : String(error)}`,
+          );
           server.kill();
         }
       };

@@ -1,6 +1,6 @@
 /**
- * Notices a server that hangs. It is asked whether it is there while requests wait for it and none is answered; one that does
- * not say so in time is killed, and another one goes on. An idle server is left alone.
+ * Notices a server that hangs. It is asked whether it is there while requests wait for it and none is answered; one
+ * that does not say so in time is killed, and another one goes on. An idle server is left alone.
  */
 import { readFileSync } from 'node:fs';
 import type { MemoryFile } from './memory-file.js';

@@ -20,7 +20,10 @@ for (const args of [[], ['-c', '4K'], ['-c', '512'], ['-c', '128K'], ['-c', '32K
     m = await mount(dev);
     t.ok(same(await get(m.sys, `${V}/big`), pattern(2, 3 * MIB + 17)));
     t.ok(same(await get(m.sys, `${V}/DIR/HELLO THERE`), pattern(1, 100)));
-    for (let i = 0; i < 200; i++) if (i !== 7) t.ok(same(await get(m.sys, `${V}/dir/file number ${i} ${'x'.repeat(i)}`), pattern(i, i * 37)));
+    for (let i = 0; i < 200; i++)
+      if (i !== 7) {
+        t.ok(same(await get(m.sys, `${V}/dir/file number ${i} ${'x'.repeat(i)}`), pattern(i, i * 37)));
+      }
     await m.close();
     t.same(m.log, []);
   });

@@ -106,43 +106,61 @@ await t.test('boot regions', async (t) => {
 });
 
 await t.test('bits', async () => {
-  fc.assert(fc.property(fc.uint8Array({ minLength: 4, maxLength: 40 }), fc.nat(300), fc.nat(300), (bytes, a, b) => {
-    const bits = bytes.length * 8;
-    const from = Math.min(a, b) % bits;
-    const to = from + (Math.max(a, b) % (bits - from + 1));
-    const naive = [...bytes].flatMap((byte) => Array.from({ length: 8 }, (_, i) => (byte >>> i) & 1));
-    const count = naive.reduce((sum, bit) => sum + bit, 0);
-    const run = (bit: number): number => {
-      let n = 0;
-      while (from + n < to && naive[from + n] === bit) n++;
-      return n;
-    };
-    if (bits_count(bytes, bits) !== count || bits_free_run(bytes, from, to) !== run(0) || bits_used_run(bytes, from, to) !== run(1)) return false;
-    const set = bits_set(bytes, from, to);
-    if (set !== naive.slice(from, to).filter((bit) => bit === 0).length) return false;
-    return bits_clear(bytes, from, to) === to - from;
-  }));
+  fc.assert(
+    fc.property(fc.uint8Array({ minLength: 4, maxLength: 40 }), fc.nat(300), fc.nat(300), (bytes, a, b) => {
+      const bits = bytes.length * 8;
+      const from = Math.min(a, b) % bits;
+      const to = from + (Math.max(a, b) % (bits - from + 1));
+      const naive = [...bytes].flatMap((byte) => Array.from({ length: 8 }, (_, i) => (byte >>> i) & 1));
+      const count = naive.reduce((sum, bit) => sum + bit, 0);
+      const run = (bit: number): number => {
+        let n = 0;
+        while (from + n < to && naive[from + n] === bit) n++;
+        return n;
+      };
+      if (
+        bits_count(bytes, bits) !== count ||
+        bits_free_run(bytes, from, to) !== run(0) ||
+        bits_used_run(bytes, from, to) !== run(1)
+      ) {
+        return false;
+      }
+      const set = bits_set(bytes, from, to);
+      if (set !== naive.slice(from, to).filter((bit) => bit === 0).length) return false;
+      return bits_clear(bytes, from, to) === to - from;
+    }),
+  );
 });
 
 await t.test('layouts: everything lies within the volume, and where it should', async (t) => {
-  fc.assert(fc.property(
-    fc.integer({ min: 2, max: 6000 }), fc.constantFrom(512, 1024, 2048, 4096), fc.constantFrom(undefined, 4096, 32768, 131072), fc.boolean(), fc.boolean(),
-    (megabytes, sectorSize, clusterSize, sd, packBitmap) => {
-      let layout;
-      try {
-        layout = exfat_layout(megabytes * 2 ** 20, 5836, { sectorSize, clusterSize, sd, packBitmap, serial: 1 });
-      } catch (thrown) {
-        return (thrown as { code?: string }).code === 'ENOSPC';
-      }
-      const { boot, bitmapClusters } = layout;
-      boot_decode(boot_encode(boot));
-      const first = boot.ClusterHeapOffset * sectorSize + (packBitmap ? bitmapClusters * layout.clusterBytes : 0);
-      return first % sectorSize === 0;
-    },
-  ));
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 2, max: 6000 }),
+      fc.constantFrom(512, 1024, 2048, 4096),
+      fc.constantFrom(undefined, 4096, 32768, 131072),
+      fc.boolean(),
+      fc.boolean(),
+      (megabytes, sectorSize, clusterSize, sd, packBitmap) => {
+        let layout;
+        try {
+          layout = exfat_layout(megabytes * 2 ** 20, 5836, { sectorSize, clusterSize, sd, packBitmap, serial: 1 });
+        } catch (thrown) {
+          return (thrown as { code?: string }).code === 'ENOSPC';
+        }
+        const { boot, bitmapClusters } = layout;
+        boot_decode(boot_encode(boot));
+        const first = boot.ClusterHeapOffset * sectorSize + (packBitmap ? bitmapClusters * layout.clusterBytes : 0);
+        return first % sectorSize === 0;
+      },
+    ),
+  );
   const big = exfat_layout(64 * 2 ** 30, 5836, { sectorSize: 512, sd: true, serial: 1 });
   t.equal(big.clusterBytes, 128 << 10);
-  t.equal((big.boot.ClusterHeapOffset * 512) % (16 << 20), 0, 'clusters of a card of 64 GiB begin at a multiple of 16 MiB');
+  t.equal(
+    (big.boot.ClusterHeapOffset * 512) % (16 << 20),
+    0,
+    'clusters of a card of 64 GiB begin at a multiple of 16 MiB',
+  );
   const huge = exfat_layout(2 ** 50, 5836, { sectorSize: 4096, serial: 1 });
   t.ok(huge.boot.ClusterCount <= 0xfffffff5);
 });

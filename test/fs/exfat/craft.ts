@@ -28,7 +28,9 @@ export class Crafted {
 
   name(entries: readonly number[]): string {
     let name = '';
-    for (let i = 0; i < this.bytes[entries[1]! + 3]!; i++) name += String.fromCharCode(this.view.getUint16(entries[2 + Math.floor(i / 15)]! + 2 + 2 * (i % 15), true));
+    for (let i = 0; i < this.bytes[entries[1]! + 3]!; i++) {
+      name += String.fromCharCode(this.view.getUint16(entries[2 + Math.floor(i / 15)]! + 2 + 2 * (i % 15), true));
+    }
     return name;
   }
 
@@ -54,7 +56,10 @@ export class Crafted {
 }
 
 /** A volume with /row (in one row), /chain and /other (chains), /dir/in, /empty. */
-export async function crafted(options: NewfsOptions = { clusterSize: 4096 }, size_bytes = 3 * 2 ** 20): Promise<Crafted> {
+export async function crafted(
+  options: NewfsOptions = { clusterSize: 4096 },
+  size_bytes = 3 * 2 ** 20,
+): Promise<Crafted> {
   const dev = new MemoryDevice({ size_bytes });
   await newfs(dev, { serial: 1, ...options });
   const m = await mount(dev);

@@ -46,7 +46,9 @@ async function workload(disk: MemoryDevice, faults: FaultOptions): Promise<Outco
       if (fd === undefined) return;
       kept.delete(name);
       const written = await ok(() => sys.write(fd, content));
-      if (sync && (await ok(async () => (await sys.fsync(fd), true))) === true && written === content.length) kept.set(name, content);
+      if (sync && (await ok(async () => (await sys.fsync(fd), true))) === true && written === content.length) {
+        kept.set(name, content);
+      }
       await ok(() => sys.close(fd));
     };
     await ok(() => sys.mkdir(`${V}/d`, 0o755));
@@ -84,10 +86,26 @@ async function workload(disk: MemoryDevice, faults: FaultOptions): Promise<Outco
 
 const KINDS: readonly (readonly [string, (at: number) => FaultOptions])[] = [
   ['one operation fails', (at) => ({ fault: (_op, number) => (number === at ? { errno: E.EIO } : undefined) })],
-  ['writes fail from here on', (at) => ({ fault: (op, number) => (op === 'write' && number >= at ? { errno: E.EIO } : undefined) })],
-  ['flushes fail from here on', (at) => ({ fault: (op, number) => (op === 'flush' && number >= at ? { errno: E.EIO } : undefined) })],
-  ['one write stops in the middle', (at) => ({ fault: (op, number) => (op === 'write' && number >= at && number < at + 2 ? { short_bytes: 512 } : undefined) })],
-  ['no space where it is kept', (at) => ({ fault: (op, number) => (op === 'write' && number >= at && number < at + 20 ? { errno: E.ENOSPC } : undefined) })],
+  [
+    'writes fail from here on',
+    (at) => ({ fault: (op, number) => (op === 'write' && number >= at ? { errno: E.EIO } : undefined) }),
+  ],
+  [
+    'flushes fail from here on',
+    (at) => ({ fault: (op, number) => (op === 'flush' && number >= at ? { errno: E.EIO } : undefined) }),
+  ],
+  [
+    'one write stops in the middle',
+    (at) => ({
+      fault: (op, number) => (op === 'write' && number >= at && number < at + 2 ? { short_bytes: 512 } : undefined),
+    }),
+  ],
+  [
+    'no space where it is kept',
+    (at) => ({
+      fault: (op, number) => (op === 'write' && number >= at && number < at + 20 ? { errno: E.ENOSPC } : undefined),
+    }),
+  ],
   ['pulled out', (at) => ({ vanish_after: at })],
 ];
 
@@ -99,7 +117,11 @@ for (const [name, faults] of KINDS) {
   const stride = EVERY ? 1 : Math.max(1, Math.floor(sound.operations / PLACES));
   let wrong = '';
   let tried = 0;
-  for (let at = KINDS.findIndex(([other]) => other === name) % stride; at < sound.operations && wrong === ''; at += stride, tried++) {
+  for (
+    let at = KINDS.findIndex(([other]) => other === name) % stride;
+    at < sound.operations && wrong === '';
+    at += stride, tried++
+  ) {
     const run = await workload(empty.clone(), { ...faults(at), slow: tried % 3 === 2 });
     if (run.wrong.length > 0) wrong = `at operation ${at} of ${sound.operations}: ${run.wrong.join(' | ')}`;
   }

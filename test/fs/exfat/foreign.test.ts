@@ -8,7 +8,18 @@ import { MIB, V, bytesof, disk, get, has, list, mkfs, mount, pattern, put, run, 
 
 t.setTimeout(0); // the runner has a limit
 
-const NAMES = ['plain', 'with blank ', 'Grüße', '漢字', 'emoji 😀', 'ЖЖ'.repeat(60), 'x'.repeat(255), '.hidden', '+,;=[]', 'e\u0301'];
+const NAMES = [
+  'plain',
+  'with blank ',
+  'Grüße',
+  '漢字',
+  'emoji 😀',
+  'ЖЖ'.repeat(60),
+  'x'.repeat(255),
+  '.hidden',
+  '+,;=[]',
+  'e\u0301',
+];
 
 /** Runs `body` with the image mounted by exfat-fuse; false: this machine has no loop devices for us. */
 async function stranger(image: string, folder: string, body: (dir: string) => void): Promise<boolean> {
@@ -44,12 +55,18 @@ await t.test('exfat-fuse writes, we read and change, it reads', { skip: !has('mo
         writeFileSync(join(dir, 'sub', name), content);
       });
       // In turns, so that both are fragmented.
-      for (let i = 0; i < 20; i++) for (const name of ['a', 'b']) writeFileSync(join(dir, name), pattern(i, 5000), { flag: 'a' });
+      for (let i = 0; i < 20; i++) {
+        for (const name of ['a', 'b']) {
+          writeFileSync(join(dir, name), pattern(i, 5000), { flag: 'a' });
+        }
+      }
       for (let i = 0; i < 100; i++) writeFileSync(join(dir, 'sub', `gone ${i}`), 'x');
       for (let i = 0; i < 100; i++) unlinkSync(join(dir, 'sub', `gone ${i}`));
     });
     if (!could) return t.comment('no loop device');
-    for (const name of ['a', 'b']) written.set(name, Buffer.concat(Array.from({ length: 20 }, (_, i) => pattern(i, 5000))));
+    for (const name of ['a', 'b']) {
+      written.set(name, Buffer.concat(Array.from({ length: 20 }, (_, i) => pattern(i, 5000))));
+    }
     const dev = disk(readFileSync(image));
     const m = await mount(dev);
     t.same(m.log, []);
@@ -94,13 +111,25 @@ await t.test('The Sleuth Kit reads what we write', { skip: !has('fls') }, async 
         t.ok(same(read.stdout, pattern(i, i * 3000)), `${cluster}: file${i}`);
       }
       const whole = Buffer.concat(Array.from({ length: 10 }, (_, i) => pattern(i, 70_000)));
-      for (const name of ['a', 'b']) t.ok(same(spawnSync('icat', ['-f', 'exfat', image, inodes.get(name)!], { maxBuffer: 8 * MIB }).stdout, whole), `${cluster}: ${name}`);
+      for (const name of ['a', 'b']) {
+        t.ok(
+          same(spawnSync('icat', ['-f', 'exfat', image, inodes.get(name)!], { maxBuffer: 8 * MIB }).stdout, whole),
+          `${cluster}: ${name}`,
+        );
+      }
     }
   });
 });
 
 await t.test('volumes of all geometries, made by mkfs.exfat', { skip: !has('mkfs.exfat') }, async (t) => {
-  for (const [megabytes, ...args] of [[6, '-c', '512'], [9, '-c', '1K'], [20, '-c', '8K', '--pack-bitmap'], [40, '-c', '256K'], [100, '-c', '2M'], [40, '-c', '4K', '-L', 'ÄÖÜ 漢字']] as [number, ...string[]][]) {
+  for (const [megabytes, ...args] of [
+    [6, '-c', '512'],
+    [9, '-c', '1K'],
+    [20, '-c', '8K', '--pack-bitmap'],
+    [40, '-c', '256K'],
+    [100, '-c', '2M'],
+    [40, '-c', '4K', '-L', 'ÄÖÜ 漢字'],
+  ] as [number, ...string[]][]) {
     const dev = disk(await mkfs(megabytes * MIB, ...args));
     const m = await mount(dev);
     t.same(m.log, [], args.join(' '));

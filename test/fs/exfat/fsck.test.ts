@@ -38,56 +38,167 @@ function bit(c: Crafted, cluster: number): void {
 
 const DAMAGES: readonly Damage[] = [
   { what: 'the boot sector is gone', says: /boot sector is damaged/, damage: (c) => c.bytes.fill(0, 0, 512) },
-  { what: 'the checksum of the boot region is wrong', says: /checksum of the boot region/, damage: (c) => void (c.bytes[100]! ^= 1) },
+  {
+    what: 'the checksum of the boot region is wrong',
+    says: /checksum of the boot region/,
+    damage: (c) => void (c.bytes[100]! ^= 1),
+  },
   { what: 'the backup differs', says: /backup/, preen: true, damage: (c) => c.bytes.fill(0, 12 * 512, 13 * 512) },
   { what: 'only marked dirty', says: /^$/, preen: true, writable: true, damage: (c) => void (c.bytes[106]! |= 2) },
-  { what: 'a wrong SetChecksum', says: /SetChecksum/, preen: true, writable: true, damage: (c) => void (c.bytes[c.entries('row')[0]! + 2]! ^= 1) },
-  { what: 'a wrong NameHash', says: /NameHash/, preen: true, writable: true, damage: (c) => stream(c, 'row', (at) => void (c.bytes[at + 4]! ^= 1)) },
-  { what: 'a set without its last entry', says: /make no sense/, preen: true, left: ['chain', 'other', 'dir', 'empty', 'FSCK0000.REC'], damage: (c) => void (c.bytes[c.entries('row')[2]!] = 0x41) },
-  { what: 'a name with a slash', says: /characters/, left: ['r_w', 'chain', 'other', 'dir', 'empty'], damage: (c) => {
-    const entries = c.entries('row');
-    c.bytes[entries[2]! + 4] = 0x2f;
-    c.sum(entries);
-  } },
-  { what: 'two files of one name', says: /same name/, left: ['row', 'row~1', 'chain', 'dir', 'empty'], damage: (c) => {
-    const entries = c.entries('other');
-    const from = c.entries('row');
-    c.bytes.copyWithin(entries[2]!, from[2]!, from[2]! + 32);
-    c.bytes[entries[1]! + 3] = 3;
-    c.bytes.copyWithin(entries[1]! + 4, from[1]! + 4, from[1]! + 6);
-    c.sum(entries);
-  } },
-  { what: 'clusters of a file are free in the bitmap', says: /calls 2 clusters free/, preen: true, damage: (c) => [0, 1].forEach((i) => bit(c, c.first('row') + i)) },
-  { what: 'clusters that nobody has', says: /3 clusters are in use that no file has/, preen: true, writable: true, left: [...FILES, 'FSCK0000.REC'], damage: (c) => [0, 1, 2].forEach((i) => bit(c, 300 + i)) },
-  { what: 'a chain that ends early', says: /leads to the end/, damage: (c) => fat(c, c.first('chain'), 0xffffffff), left: [...FILES, 'FSCK0000.REC'] },
-  { what: 'a chain that leads out of the volume', says: /leads to 99999/, damage: (c) => fat(c, c.first('chain'), 99999), left: [...FILES, 'FSCK0000.REC'] },
-  { what: 'a chain in a circle', says: /leads back/, damage: (c) => fat(c, c.first('chain'), c.first('chain')), left: [...FILES, 'FSCK0000.REC'] },
-  { what: 'a chain that is too long', says: /longer than the file/, preen: true, writable: true, damage: (c) => stream(c, 'chain', (at) => {
-    c.view.setUint32(at + 24, 5000, true);
-    c.view.setUint32(at + 8, 5000, true);
-  }), left: [...FILES, 'FSCK0000.REC'] },
-  { what: 'two files that share clusters', says: /belong to another file/, damage: (c) => {
-    const to = c.first('row') + 3;
-    fat(c, c.first('chain'), to);
-    for (let i = 0; i < 4; i++) fat(c, to + i, to + i + 1);
-  }, left: [...FILES, 'FSCK0000.REC'] },
-  { what: 'FirstCluster out of the volume', says: /FirstCluster 1/, damage: (c) => stream(c, 'row', (at) => c.view.setUint32(at + 20, 1, true)), left: [...FILES, 'FSCK0000.REC'] },
-  { what: 'ValidDataLength above DataLength', says: /ValidDataLength/, damage: (c) => stream(c, 'row', (at) => c.view.setUint32(at + 8, 40_000, true)) },
-  { what: 'a directory that is the root', says: /belong to something else/, damage: (c) => stream(c, 'dir', (at) => c.view.setUint32(at + 20, c.atlas.boot.FirstClusterOfRootDirectory, true)), left: ['row', 'chain', 'other', 'empty', 'FSCK0000.REC'] },
-  { what: 'no up-case table', says: /up-case table/, damage: (c) => void (c.bytes[c.atlas.groups.find(({ type }) => type === 0x82)!.entries[0]!] = 0x02) },
-  { what: 'a damaged up-case table', says: /up-case table/, damage: (c) => void (c.bytes[c.atlas.upcaseat + 200]! ^= 1), left: [...FILES, 'FSCK0000.REC'] },
-  { what: 'no bitmap', says: /bitmap is missing/, damage: (c) => void (c.bytes[c.atlas.groups.find(({ type }) => type === 0x81)!.entries[0]!] = 0x01) },
-  { what: 'secondary entries without a file', says: /belongs to no file/, preen: true, writable: true, damage: (c) => {
-    const entries = c.entries('empty');
-    c.bytes[entries[0]!] = 0x05;
-  }, left: ['row', 'chain', 'other', 'dir'] },
-  { what: 'a rename that was cut off', says: /rename that was not finished/, preen: true, damage: (c) => {
-    const entries = c.entries('empty');
-    const from = c.entries('row');
-    c.bytes.copyWithin(entries[1]! + 8, from[1]! + 8, from[1]! + 32);
-    c.bytes[entries[1]! + 1] = c.bytes[from[1]! + 1]!;
-    c.sum(entries);
-  } },
+  {
+    what: 'a wrong SetChecksum',
+    says: /SetChecksum/,
+    preen: true,
+    writable: true,
+    damage: (c) => void (c.bytes[c.entries('row')[0]! + 2]! ^= 1),
+  },
+  {
+    what: 'a wrong NameHash',
+    says: /NameHash/,
+    preen: true,
+    writable: true,
+    damage: (c) => stream(c, 'row', (at) => void (c.bytes[at + 4]! ^= 1)),
+  },
+  {
+    what: 'a set without its last entry',
+    says: /make no sense/,
+    preen: true,
+    left: ['chain', 'other', 'dir', 'empty', 'FSCK0000.REC'],
+    damage: (c) => void (c.bytes[c.entries('row')[2]!] = 0x41),
+  },
+  {
+    what: 'a name with a slash',
+    says: /characters/,
+    left: ['r_w', 'chain', 'other', 'dir', 'empty'],
+    damage: (c) => {
+      const entries = c.entries('row');
+      c.bytes[entries[2]! + 4] = 0x2f;
+      c.sum(entries);
+    },
+  },
+  {
+    what: 'two files of one name',
+    says: /same name/,
+    left: ['row', 'row~1', 'chain', 'dir', 'empty'],
+    damage: (c) => {
+      const entries = c.entries('other');
+      const from = c.entries('row');
+      c.bytes.copyWithin(entries[2]!, from[2]!, from[2]! + 32);
+      c.bytes[entries[1]! + 3] = 3;
+      c.bytes.copyWithin(entries[1]! + 4, from[1]! + 4, from[1]! + 6);
+      c.sum(entries);
+    },
+  },
+  {
+    what: 'clusters of a file are free in the bitmap',
+    says: /calls 2 clusters free/,
+    preen: true,
+    damage: (c) => [0, 1].forEach((i) => bit(c, c.first('row') + i)),
+  },
+  {
+    what: 'clusters that nobody has',
+    says: /3 clusters are in use that no file has/,
+    preen: true,
+    writable: true,
+    left: [...FILES, 'FSCK0000.REC'],
+    damage: (c) => [0, 1, 2].forEach((i) => bit(c, 300 + i)),
+  },
+  {
+    what: 'a chain that ends early',
+    says: /leads to the end/,
+    damage: (c) => fat(c, c.first('chain'), 0xffffffff),
+    left: [...FILES, 'FSCK0000.REC'],
+  },
+  {
+    what: 'a chain that leads out of the volume',
+    says: /leads to 99999/,
+    damage: (c) => fat(c, c.first('chain'), 99999),
+    left: [...FILES, 'FSCK0000.REC'],
+  },
+  {
+    what: 'a chain in a circle',
+    says: /leads back/,
+    damage: (c) => fat(c, c.first('chain'), c.first('chain')),
+    left: [...FILES, 'FSCK0000.REC'],
+  },
+  {
+    what: 'a chain that is too long',
+    says: /longer than the file/,
+    preen: true,
+    writable: true,
+    damage: (c) =>
+      stream(c, 'chain', (at) => {
+        c.view.setUint32(at + 24, 5000, true);
+        c.view.setUint32(at + 8, 5000, true);
+      }),
+    left: [...FILES, 'FSCK0000.REC'],
+  },
+  {
+    what: 'two files that share clusters',
+    says: /belong to another file/,
+    damage: (c) => {
+      const to = c.first('row') + 3;
+      fat(c, c.first('chain'), to);
+      for (let i = 0; i < 4; i++) fat(c, to + i, to + i + 1);
+    },
+    left: [...FILES, 'FSCK0000.REC'],
+  },
+  {
+    what: 'FirstCluster out of the volume',
+    says: /FirstCluster 1/,
+    damage: (c) => stream(c, 'row', (at) => c.view.setUint32(at + 20, 1, true)),
+    left: [...FILES, 'FSCK0000.REC'],
+  },
+  {
+    what: 'ValidDataLength above DataLength',
+    says: /ValidDataLength/,
+    damage: (c) => stream(c, 'row', (at) => c.view.setUint32(at + 8, 40_000, true)),
+  },
+  {
+    what: 'a directory that is the root',
+    says: /belong to something else/,
+    damage: (c) => stream(c, 'dir', (at) => c.view.setUint32(at + 20, c.atlas.boot.FirstClusterOfRootDirectory, true)),
+    left: ['row', 'chain', 'other', 'empty', 'FSCK0000.REC'],
+  },
+  {
+    what: 'no up-case table',
+    says: /up-case table/,
+    damage: (c) => void (c.bytes[c.atlas.groups.find(({ type }) => type === 0x82)!.entries[0]!] = 0x02),
+  },
+  {
+    what: 'a damaged up-case table',
+    says: /up-case table/,
+    damage: (c) => void (c.bytes[c.atlas.upcaseat + 200]! ^= 1),
+    left: [...FILES, 'FSCK0000.REC'],
+  },
+  {
+    what: 'no bitmap',
+    says: /bitmap is missing/,
+    damage: (c) => void (c.bytes[c.atlas.groups.find(({ type }) => type === 0x81)!.entries[0]!] = 0x01),
+  },
+  {
+    what: 'secondary entries without a file',
+    says: /belongs to no file/,
+    preen: true,
+    writable: true,
+    damage: (c) => {
+      const entries = c.entries('empty');
+      c.bytes[entries[0]!] = 0x05;
+    },
+    left: ['row', 'chain', 'other', 'dir'],
+  },
+  {
+    what: 'a rename that was cut off',
+    says: /rename that was not finished/,
+    preen: true,
+    damage: (c) => {
+      const entries = c.entries('empty');
+      const from = c.entries('row');
+      c.bytes.copyWithin(entries[1]! + 8, from[1]! + 8, from[1]! + 32);
+      c.bytes[entries[1]! + 1] = c.bytes[from[1]! + 1]!;
+      c.sum(entries);
+    },
+  },
 ];
 
 for (const { what, says, preen, writable, damage, left } of DAMAGES) {
@@ -117,7 +228,9 @@ for (const { what, says, preen, writable, damage, left } of DAMAGES) {
     const m = await mount(dev);
     t.same(m.log, []);
     t.same((await list(m.sys, V)).sort(), [...(left ?? FILES)].sort());
-    if ((left ?? FILES).includes('dir')) t.ok(same(await get(m.sys, `${V}/dir/in`), pattern(2, 6000)), 'what was not touched is as it was');
+    if ((left ?? FILES).includes('dir')) {
+      t.ok(same(await get(m.sys, `${V}/dir/in`), pattern(2, 6000)), 'what was not touched is as it was');
+    }
     await m.close();
   });
 }

@@ -5,7 +5,14 @@ import { fsck } from '../../../src/fs/exfat/tools/fsck/index.js';
 import { newfs } from '../../../src/fs/exfat/tools/newfs.js';
 import { exfat_tune } from '../../../src/fs/exfat/tools/tune.js';
 import { describe } from '../../../src/fs/exfat/tools/describe.js';
-import { EXTATTR_NAMESPACE_USER, MNT_RDONLY, O_CREAT, O_RDWR, SEEK_DATA, SEEK_HOLE } from '../../../src/kernel/fcntl.js';
+import {
+  EXTATTR_NAMESPACE_USER,
+  MNT_RDONLY,
+  O_CREAT,
+  O_RDWR,
+  SEEK_DATA,
+  SEEK_HOLE,
+} from '../../../src/kernel/fcntl.js';
 import { ST_RDONLY } from '../../../src/kernel/stat.js';
 import { crafted } from './craft.js';
 import { MIB, V, bytesof, get, has, list, mount, pattern, put, same, strangersays } from './volumes.js';
@@ -30,7 +37,9 @@ await t.test('every geometry of newfs', async (t) => {
       t.same(m.log, []);
       await put(m.sys, `${V}/f`, pattern(1, 50_000));
       await m.close();
-      if (has('fsck.exfat')) t.equal(await strangersays(dev), undefined, `sectors of ${sectorSize}, clusters of ${clusterSize}`);
+      if (has('fsck.exfat')) {
+        t.equal(await strangersays(dev), undefined, `sectors of ${sectorSize}, clusters of ${clusterSize}`);
+      }
     }
   }
   const card = new MemoryDevice({ size_bytes: 64 * 2 ** 30 });
@@ -56,7 +65,9 @@ await t.test('TexFAT: the active FAT and bitmap are used, the others left alone'
   // The second bitmap: a copy in a cluster of its own.
   const own = 200;
   c.bytes.copyWithin(atlas.heapat + (own - 2) * 4096, bitmapat, bitmapat + 4096);
-  for (const at of [bitmapat, atlas.heapat + (own - 2) * 4096]) c.bytes[at + ((own - 2) >>> 3)]! |= 1 << ((own - 2) & 7);
+  for (const at of [bitmapat, atlas.heapat + (own - 2) * 4096]) {
+    c.bytes[at + ((own - 2) >>> 3)]! |= 1 << ((own - 2) & 7);
+  }
   for (let i = 0; i < 2; i++) c.view.setUint32(atlas.fatat + i * fatbytes + 4 * own, 0xffffffff, true);
   const spare = atlas.unused.find((at) => c.bytes[at] === 0x03)!;
   const first = atlas.groups.find(({ type }) => type === 0x81)!.entries[0]!;
@@ -80,8 +91,14 @@ await t.test('TexFAT: the active FAT and bitmap are used, the others left alone'
   await m.close();
   t.ok((await fsck(dev, 'check')).clean);
   const after = bytesof(dev);
-  t.ok(after.subarray(atlas.fatat + 8, atlas.fatat + fatbytes).every((byte) => byte === 0x55), 'the other FAT is as it was');
-  t.ok(after.subarray(bitmapat, bitmapat + bitmapbytes).every((byte) => byte === 0xaa), 'the other bitmap is as it was');
+  t.ok(
+    after.subarray(atlas.fatat + 8, atlas.fatat + fatbytes).every((byte) => byte === 0x55),
+    'the other FAT is as it was',
+  );
+  t.ok(
+    after.subarray(bitmapat, bitmapat + bitmapbytes).every((byte) => byte === 0xaa),
+    'the other bitmap is as it was',
+  );
 });
 
 await t.test('entries that we do not know', async (t) => {
@@ -132,55 +149,71 @@ await t.test('vendor extensions of a file go where it goes, and go with it', asy
   t.ok((await fsck(dev, 'check')).clean);
 });
 
-await t.test('what lies behind ValidDataLength reads as zeros, and is zeroed when something is written behind it', async (t) => {
-  const dev = new MemoryDevice({ content: new Uint8Array(4 * MIB).fill(0xdd) });
-  await newfs(dev, { clusterSize: 4096 });
-  const m = await mount(dev);
-  const fd = await m.sys.open(`${V}/f`, O_RDWR | O_CREAT, 0o644);
-  await m.sys.write(fd, pattern(1, 1000));
-  await m.sys.ftruncate(fd, 100_000);
-  t.ok(same((await get(m.sys, `${V}/f`)).subarray(1000), new Uint8Array(99_000)));
-  t.equal(await m.sys.lseek(fd, 0, SEEK_HOLE), 1000);
-  t.rejects(m.sys.lseek(fd, 2000, SEEK_DATA), { code: 'ENXIO' });
-  await m.sys.pwrite(fd, pattern(2, 10), 50_000);
-  await m.sys.close(fd);
-  await m.close();
-  const again = await mount(dev, MNT_RDONLY);
-  const content = await get(again.sys, `${V}/f`);
-  t.ok(same(content.subarray(1000, 50_000), new Uint8Array(49_000)));
-  t.ok(same(content.subarray(50_000, 50_010), pattern(2, 10)));
-  t.ok(same(content.subarray(50_010), new Uint8Array(100_000 - 50_010)));
-  await again.close();
-  if (has('fsck.exfat')) t.equal(await strangersays(dev), undefined);
-});
+await t.test(
+  'what lies behind ValidDataLength reads as zeros, and is zeroed when something is written behind it',
+  async (t) => {
+    const dev = new MemoryDevice({ content: new Uint8Array(4 * MIB).fill(0xdd) });
+    await newfs(dev, { clusterSize: 4096 });
+    const m = await mount(dev);
+    const fd = await m.sys.open(`${V}/f`, O_RDWR | O_CREAT, 0o644);
+    await m.sys.write(fd, pattern(1, 1000));
+    await m.sys.ftruncate(fd, 100_000);
+    t.ok(same((await get(m.sys, `${V}/f`)).subarray(1000), new Uint8Array(99_000)));
+    t.equal(await m.sys.lseek(fd, 0, SEEK_HOLE), 1000);
+    t.rejects(m.sys.lseek(fd, 2000, SEEK_DATA), { code: 'ENXIO' });
+    await m.sys.pwrite(fd, pattern(2, 10), 50_000);
+    await m.sys.close(fd);
+    await m.close();
+    const again = await mount(dev, MNT_RDONLY);
+    const content = await get(again.sys, `${V}/f`);
+    t.ok(same(content.subarray(1000, 50_000), new Uint8Array(49_000)));
+    t.ok(same(content.subarray(50_000, 50_010), pattern(2, 10)));
+    t.ok(same(content.subarray(50_010), new Uint8Array(100_000 - 50_010)));
+    await again.close();
+    if (has('fsck.exfat')) t.equal(await strangersays(dev), undefined);
+  },
+);
 
-await t.test('dirty flag: set before the first change, cleared by sync and unmount; a volume that is only read stays as it is', async (t) => {
-  const c = await crafted();
-  const dev = c.dev;
-  const flag = (): number => bytesof(dev)[106]! & 2;
-  const before = bytesof(dev);
-  let m = await mount(dev);
-  await list(m.sys, V);
-  await m.sys.stat(`${V}/row`);
-  await m.close();
-  t.ok(same(bytesof(dev), before), 'nothing is written when nothing changes');
-  m = await mount(dev);
-  await put(m.sys, `${V}/new`, pattern(1, 10));
-  t.equal(flag(), 2);
-  await m.sys.sync();
-  t.equal(flag(), 0, 'after a sync it may be pulled out');
-  await m.sys.unlink(`${V}/new`);
-  t.equal(flag(), 2);
-  await m.close();
-  t.equal(flag(), 0);
-});
+await t.test(
+  'dirty flag: set before the first change, cleared by sync and unmount; a volume that is only read stays as it is',
+  async (t) => {
+    const c = await crafted();
+    const dev = c.dev;
+    const flag = (): number => bytesof(dev)[106]! & 2;
+    const before = bytesof(dev);
+    let m = await mount(dev);
+    await list(m.sys, V);
+    await m.sys.stat(`${V}/row`);
+    await m.close();
+    t.ok(same(bytesof(dev), before), 'nothing is written when nothing changes');
+    m = await mount(dev);
+    await put(m.sys, `${V}/new`, pattern(1, 10));
+    t.equal(flag(), 2);
+    await m.sys.sync();
+    t.equal(flag(), 0, 'after a sync it may be pulled out');
+    await m.sys.unlink(`${V}/new`);
+    t.equal(flag(), 2);
+    await m.close();
+    t.equal(flag(), 0);
+  },
+);
 
 await t.test('label, serial number and GUID', async (t) => {
   const dev = new MemoryDevice({ size_bytes: 4 * MIB });
   await newfs(dev, {});
-  await exfat_tune(dev, { label: 'Größe 漢', serial: '12AB-34CD', guid: '01020304-0506-0708-090a-0b0c0d0e0f10' }, { dryRun: false });
+  await exfat_tune(
+    dev,
+    { label: 'Größe 漢', serial: '12AB-34CD', guid: '01020304-0506-0708-090a-0b0c0d0e0f10' },
+    { dryRun: false },
+  );
   const { facts } = await describe(dev);
-  t.match(facts, { format: 'exFAT', label: 'Größe 漢', serial: '12AB-34CD', guid: '01020304-0506-0708-090a-0b0c0d0e0f10', clean: true });
+  t.match(facts, {
+    format: 'exFAT',
+    label: 'Größe 漢',
+    serial: '12AB-34CD',
+    guid: '01020304-0506-0708-090a-0b0c0d0e0f10',
+    clean: true,
+  });
   if (has('fsck.exfat')) t.equal(await strangersays(dev), undefined);
   await exfat_tune(dev, { label: '' }, { dryRun: false });
   t.match((await describe(dev)).facts, { label: '' });
@@ -219,7 +252,10 @@ await t.test('a spelling is changed in place; attributes', async (t) => {
   t.notOk((await list(m.sys, V)).includes('row'));
   await m.sys.chmod(`${V}/row`, 0o555);
   t.equal((await m.sys.stat(`${V}/ROW`)).st_mode & 0o777, 0o555, 'the read-only attribute');
-  t.equal(Buffer.from(await m.sys.extattr_get_file(`${V}/row`, EXTATTR_NAMESPACE_USER, 'DOSATTRIB')).toString(), '0x21');
+  t.equal(
+    Buffer.from(await m.sys.extattr_get_file(`${V}/row`, EXTATTR_NAMESPACE_USER, 'DOSATTRIB')).toString(),
+    '0x21',
+  );
   await m.sys.extattr_set_file(`${V}/row`, EXTATTR_NAMESPACE_USER, 'DOSATTRIB', Buffer.from('0x6'));
   t.equal((await m.sys.stat(`${V}/row`)).st_mode & 0o777, 0o755);
   await m.close();
@@ -227,7 +263,10 @@ await t.test('a spelling is changed in place; attributes', async (t) => {
   const st = await again.sys.stat(`${V}/row`);
   t.same([st.st_uid, st.st_gid, st.st_mode & 0o777], [7, 8, 0o644]);
   t.equal((await again.sys.stat(`${V}/dir`)).st_mode & 0o777, 0o700);
-  t.equal(Buffer.from(await again.sys.extattr_get_file(`${V}/row`, EXTATTR_NAMESPACE_USER, 'DOSATTRIB')).toString(), '0x6');
+  t.equal(
+    Buffer.from(await again.sys.extattr_get_file(`${V}/row`, EXTATTR_NAMESPACE_USER, 'DOSATTRIB')).toString(),
+    '0x6',
+  );
   await again.close();
   t.rejects(mount(dev, 0, { nonsense: true }), { code: 'EINVAL' });
 });

@@ -5,7 +5,8 @@ import type { Variant } from '../../../testing/variants/variant.js';
 import { has, strangersays } from './volumes.js';
 
 const FEATURES: readonly Feature[] = [
-  'fallocate', 'filehandles', 'flock', 'recordlocks', 'limited', 'readonly', 'update', 'remount', 'processes', 'birthtime',
+  'fallocate', 'filehandles', 'flock', 'recordlocks', 'limited', 'readonly', 'update', 'remount', 'processes',
+  'birthtime',
 ];
 
 /** What files without owners and modes, names that fold, and times from 1980 on make impossible. */
@@ -16,7 +17,8 @@ const EXPECTED = {
   'times: of whole seconds, from 1970 to 2037': 'times begin with 1980',
 };
 
-const stranger = async (dev: MemoryDevice): Promise<string | undefined> => (has('fsck.exfat') ? strangersays(dev) : undefined);
+const stranger = async (dev: MemoryDevice): Promise<string | undefined> =>
+  has('fsck.exfat') ? strangersays(dev) : undefined;
 
 function exfat(name: string, options: NewfsOptions, more: Pick<Variant, 'harnesses'> & Partial<Variant>): Variant {
   const disk = async (size_bytes: number): Promise<MemoryDevice> => {

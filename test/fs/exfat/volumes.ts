@@ -1,6 +1,15 @@
 /** For the exFAT tests: volumes made by exfatprogs, and mounting a device in a kernel of its own. */
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, openSync, closeSync, ftruncateSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdtempSync,
+  openSync,
+  closeSync,
+  ftruncateSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { MemoryDevice } from '../../../src/blockdev/memory.js';
@@ -16,12 +25,19 @@ export const V = MOUNTPOINT;
 
 /** Is a program installed? */
 export function has(program: string): boolean {
-  return (process.env['PATH'] ?? '').split(':').concat('/usr/sbin', '/sbin').some((dir) => dir !== '' && existsSync(`${dir}/${program}`));
+  return (process.env['PATH'] ?? '')
+    .split(':')
+    .concat('/usr/sbin', '/sbin')
+    .some((dir) => dir !== '' && existsSync(`${dir}/${program}`));
 }
 
 /** Runs a program; what it says. */
 export function run(program: string, ...args: string[]): { status: number | null; text: string } {
-  const done = spawnSync(program, args, { encoding: 'utf8', env: { ...process.env, PATH: `${process.env['PATH']}:/usr/sbin:/sbin` }, maxBuffer: 64 * MIB });
+  const done = spawnSync(program, args, {
+    encoding: 'utf8',
+    env: { ...process.env, PATH: `${process.env['PATH']}:/usr/sbin:/sbin` },
+    maxBuffer: 64 * MIB,
+  });
   return { status: done.status, text: `${done.stdout}${done.stderr}` };
 }
 
@@ -107,7 +123,10 @@ export async function list(sys: RumpSys, path: string): Promise<string[]> {
   for (;;) {
     const entries = await sys.getdents(fd);
     if (entries.length === 0) break;
-    for (const e of entries) if (e.d_name !== '.' && e.d_name !== '..') all.push(Buffer.from(e.d_name, 'latin1').toString('utf8'));
+    for (const e of entries)
+      if (e.d_name !== '.' && e.d_name !== '..') {
+        all.push(Buffer.from(e.d_name, 'latin1').toString('utf8'));
+      }
   }
   await sys.close(fd);
   return all;

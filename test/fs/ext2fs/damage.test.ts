@@ -17,16 +17,34 @@ async function ask(image: Uint8Array, request: string): Promise<string> {
 }
 
 /** Each structure with a checksum, where a byte of it lies, and what fails. */
-const CASES: readonly (readonly [string, (image: Uint8Array) => Promise<number>, (sys: RumpSys) => Promise<unknown>, RegExp])[] = [
+const CASES: readonly (readonly [
+  string,
+  (image: Uint8Array) => Promise<number>,
+  (sys: RumpSys) => Promise<unknown>,
+  RegExp,
+])[] = [
   ['group descriptor', async () => 2 * BLOCK + 64 + 12, (sys) => sys.statvfs(V), /descriptor of group 1: checksum/],
-  ['inode', async (image) => {
-    const [, block, offset] = /block (\d+), offset 0x([0-9a-f]+)/.exec(await ask(image, 'imap tiny'))!;
-    return Number(block) * BLOCK + parseInt(offset!, 16) + 0x1c;
-  }, (sys) => get(sys, `${V}/tiny`), /inode \d+: checksum is wrong/],
-  ['root of a tree of names', async (image) => Number(/\d+/.exec((await ask(image, 'bmap big 0')).split('\n')[0]!)![0]) * BLOCK + 0x24,
-    (sys) => sys.lstat(`${V}/big/${bigname(3)}`), /directory inode \d+, block 0: checksum is wrong/],
-  ['leaf of a directory', async (image) => Number(/\d+/.exec((await ask(image, 'bmap dir 0')).split('\n')[0]!)![0]) * BLOCK + 40,
-    (sys) => list(sys, `${V}/dir`), /directory inode \d+, block 0: checksum is wrong/],
+  [
+    'inode',
+    async (image) => {
+      const [, block, offset] = /block (\d+), offset 0x([0-9a-f]+)/.exec(await ask(image, 'imap tiny'))!;
+      return Number(block) * BLOCK + parseInt(offset!, 16) + 0x1c;
+    },
+    (sys) => get(sys, `${V}/tiny`),
+    /inode \d+: checksum is wrong/,
+  ],
+  [
+    'root of a tree of names',
+    async (image) => Number(/\d+/.exec((await ask(image, 'bmap big 0')).split('\n')[0]!)![0]) * BLOCK + 0x24,
+    (sys) => sys.lstat(`${V}/big/${bigname(3)}`),
+    /directory inode \d+, block 0: checksum is wrong/,
+  ],
+  [
+    'leaf of a directory',
+    async (image) => Number(/\d+/.exec((await ask(image, 'bmap dir 0')).split('\n')[0]!)![0]) * BLOCK + 40,
+    (sys) => list(sys, `${V}/dir`),
+    /directory inode \d+, block 0: checksum is wrong/,
+  ],
 ];
 
 const image = await mkfs(['-t', 'ext4', '-b', `${BLOCK}`, '-O', '^inline_data,dir_index']);

@@ -5,8 +5,15 @@ import { V, get, mkfs, mount, pattern, run, same, withFolder } from './volumes.j
 
 const BLOCK = 1024;
 
-/** A volume whose log debugfs has filled: blocks of a file, one of them escaped, one revoked; and what e2fsck makes of the log. */
-async function dirty(args: readonly string[], jo: string, revoking: boolean): Promise<{ image: Uint8Array; replayed: Uint8Array }> {
+/**
+ * A volume whose log debugfs has filled: blocks of a file, one of them escaped, one revoked; and what e2fsck makes of
+ * the log.
+ */
+async function dirty(
+  args: readonly string[],
+  jo: string,
+  revoking: boolean,
+): Promise<{ image: Uint8Array; replayed: Uint8Array }> {
   const clean = await mkfs(['-b', `${BLOCK}`, ...args]);
   return withFolder((folder) => {
     const path = join(folder, 'volume');
@@ -16,7 +23,8 @@ async function dirty(args: readonly string[], jo: string, revoking: boolean): Pr
     first.set([0xc0, 0x3b, 0x39, 0x98], BLOCK);
     writeFileSync(join(folder, 'first'), first);
     writeFileSync(join(folder, 'second'), pattern(51, BLOCK));
-    const write = (numbers: readonly string[], file: string): string => `jw -b ${numbers.join(',')} ${join(folder, file)}`;
+    const write = (numbers: readonly string[], file: string): string =>
+      `jw -b ${numbers.join(',')} ${join(folder, file)}`;
     const revoke = revoking ? [`jw -r ${blocks[0]}`] : [];
     const script = [`jo ${jo}`, write(blocks, 'first'), ...revoke, write([blocks[2]!], 'second'), 'jc'];
     run('debugfs', ['-w', '-f', '-', path], `${script.join('\n')}\n`);
@@ -33,7 +41,8 @@ for (const [args, jo] of [
   [['-t', 'ext4', '-O', '64bit,metadata_csum'], '-c -v 3'],
 ] as const) {
   await t.test(`a dirty log: mke2fs ${args.join(' ')}, jo ${jo}`, async (t) => {
-    // What debugfs says for a transaction of revokes alone is wrong in the first kind of checksums; e2fsck says so, too.
+    // What debugfs says for a transaction of revokes alone is wrong in the first kind of checksums; e2fsck says so,
+    // too.
     const revoking = !jo.endsWith('-v 1');
     const { image, replayed } = await dirty(args, jo, revoking);
     const before = Buffer.from(image);

@@ -11,9 +11,16 @@ await t.test('a volume mounted with --untrusted, found by looking', { skip: noMo
   writeFileSync(image, await mkfs(['-t', 'ext4', '-b', '4096', '-O', 'inline_data']));
   const before = readFileSync(image);
   const mnt = place.folder('mnt');
-  t.match(await rumpfuse('mount', image, mnt), { status: 0, stderr: /mounted read-only: writing ext2, ext3 and ext4 volumes is not there yet/ });
+  t.match(await rumpfuse('mount', image, mnt), {
+    status: 0,
+    stderr: /mounted read-only: writing ext2, ext3 and ext4 volumes is not there yet/,
+  });
   t.match(await rumpfuse('umount', mnt), { status: 0 });
-  t.match(await rumpfuse('mount', '--untrusted', image, mnt), { status: 0, stderr: '' }, 'which is read-only by itself');
+  t.match(
+    await rumpfuse('mount', '--untrusted', image, mnt),
+    { status: 0, stderr: '' },
+    'which is read-only by itself',
+  );
   t.ok(same(readFileSync(`${mnt}/large`), pattern(1, MIB + 17)));
   t.ok(same(readFileSync(`${mnt}/inline`), pattern(3, 120)));
   t.equal(readdirSync(`${mnt}/big`).length, BIG_NAMES);
@@ -22,7 +29,10 @@ await t.test('a volume mounted with --untrusted, found by looking', { skip: noMo
   t.throws(() => writeFileSync(`${mnt}/new`, ''), { code: 'EROFS' });
   t.match(await rumpfuse('umount', mnt), { status: 0 });
   t.ok(same(readFileSync(image), before), 'nothing was written');
-  t.match(await rumpfuse('mount', '-t', 'ext4', '-o', 'rw', image, mnt), { status: 32, stderr: /cannot be mounted read-write/ });
+  t.match(await rumpfuse('mount', '-t', 'ext4', '-o', 'rw', image, mnt), {
+    status: 32,
+    stderr: /cannot be mounted read-write/,
+  });
   t.match(await rumpfuse('info', image), { status: 0, stdout: /ext4/ });
   t.match(await rumpfuse('dumpfs', image), { status: 0, stdout: /group 0: blocks 0-/ });
 });

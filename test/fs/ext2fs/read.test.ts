@@ -22,7 +22,18 @@ const COMBINATIONS: readonly (readonly string[])[] = [
 ];
 
 async function everything(t: Test, sys: RumpSys): Promise<void> {
-  t.same((await list(sys, V)).sort(), ['big', 'dir', 'empty', 'inline', 'large', 'long', 'lost+found', 'short', 'sparse', 'tiny']);
+  t.same((await list(sys, V)).sort(), [
+    'big',
+    'dir',
+    'empty',
+    'inline',
+    'large',
+    'long',
+    'lost+found',
+    'short',
+    'sparse',
+    'tiny',
+  ]);
   t.ok(same(await get(sys, `${V}/tiny`), Buffer.from('tiny\n')));
   t.ok(same(await get(sys, `${V}/inline`), pattern(3, 120)));
   t.ok(same(await get(sys, `${V}/large`), pattern(1, MIB + 17)));

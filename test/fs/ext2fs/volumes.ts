@@ -1,6 +1,16 @@
 /** For the tests of ext2fs: volumes made by e2fsprogs, and mounting them in a kernel of its own. */
 import { spawnSync } from 'node:child_process';
-import { closeSync, ftruncateSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  ftruncateSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { MemoryDevice } from '../../../src/blockdev/memory.js';
@@ -17,7 +27,12 @@ export const V = MOUNTPOINT;
 /** Runs a program of e2fsprogs; throws what it says if it fails. */
 export function run(program: string, args: readonly string[], input?: string): string {
   const PATH = `${process.env['PATH']}:/usr/sbin:/sbin`;
-  const done = spawnSync(program, args, { encoding: 'utf8', input, env: { ...process.env, PATH }, maxBuffer: 64 * MIB });
+  const done = spawnSync(program, args, {
+    encoding: 'utf8',
+    input,
+    env: { ...process.env, PATH },
+    maxBuffer: 64 * MIB,
+  });
   if (done.status !== 0) throw new Error(`${program} ${args.join(' ')}: ${done.stdout}${done.stderr}`);
   return `${done.stdout}${done.stderr}`;
 }
@@ -85,7 +100,10 @@ export const MNT_RDONLY = 1;
 
 /** Boots a kernel and mounts a volume on /vol. */
 export function mount(
-  content: Uint8Array | BlockDevice, options: Record<string, string | true> = {}, flags = MNT_RDONLY, journal?: Uint8Array,
+  content: Uint8Array | BlockDevice,
+  options: Record<string, string | true> = {},
+  flags = MNT_RDONLY,
+  journal?: Uint8Array,
 ): Promise<MountedVolume> {
   const fspec = content instanceof Uint8Array ? new MemoryDevice({ content, readonly: true }) : content;
   const disks = new Map<string, BlockDevice>();

@@ -11,7 +11,10 @@ t.test('times go there and back', (t) => {
     fc.assert(
       fc.property(fc.integer({ min: 315_619_200, max: 4_354_700_000 }), fc.nat(999_999_999), (sec, nsec) => {
         unixToDos(sec, nsec, zone, out);
-        return dosToUnix(out.date, out.time, zone) + Math.floor(out.hundredths / 100) === sec && out.hundredths % 100 === Math.floor(nsec / 10_000_000);
+        return (
+          dosToUnix(out.date, out.time, zone) + Math.floor(out.hundredths / 100) === sec &&
+          out.hundredths % 100 === Math.floor(nsec / 10_000_000)
+        );
       }),
     );
   }

@@ -4,10 +4,18 @@ import { FileNumbers } from '../../../src/fs/lib/filenumbers.js';
 
 const PLACES = 6;
 
-type Step = { readonly op: 'see' | 'create' | 'move' | 'remove' | 'close' | 'die'; readonly a: number; readonly b: number };
+type Step = {
+  readonly op: 'see' | 'create' | 'move' | 'remove' | 'close' | 'die';
+  readonly a: number;
+  readonly b: number;
+};
 
 const steps = fc.array(
-  fc.record<Step>({ op: fc.constantFrom('see', 'create', 'move', 'remove', 'close', 'die'), a: fc.nat(PLACES - 1), b: fc.nat(PLACES - 1) }),
+  fc.record<Step>({
+    op: fc.constantFrom('see', 'create', 'move', 'remove', 'close', 'die'),
+    a: fc.nat(PLACES - 1),
+    b: fc.nat(PLACES - 1),
+  }),
   { maxLength: 60 },
 );
 
@@ -25,7 +33,9 @@ t.test('numbers are unique, stay what they were, and are found again by place an
     fc.property(steps, (all) => {
       const rows = new Map<number, readonly number[]>();
       let numbers = successor(rows);
-      /** What is at each place, and what is open without a place; a file is its number and generation once it was seen. */
+      /**
+       * What is at each place, and what is open without a place; a file is its number and generation once it was seen.
+       */
       const at = new Map<number, { number?: number; generation?: number }>();
       const orphans: number[] = [];
       const dead = new Set<string>();
@@ -57,11 +67,20 @@ t.test('numbers are unique, stay what they were, and are found again by place an
           const now = numbers.numberAt(place);
           if (given.has(now)) throw new Error(`number ${now} is given twice`);
           given.add(now);
-          if (number !== undefined && (number !== now || generation !== numbers.generation(now))) throw new Error(`number ${number} became ${now}`);
-          if (number === undefined && dead.has(`${now} ${numbers.generation(now)}`)) throw new Error('a dead file is back');
-          if (numbers.placeOf(now) !== place) throw new Error(`number ${now} leads to ${numbers.placeOf(now)}, not ${place}`);
+          if (number !== undefined && (number !== now || generation !== numbers.generation(now))) {
+            throw new Error(`number ${number} became ${now}`);
+          }
+          if (number === undefined && dead.has(`${now} ${numbers.generation(now)}`)) {
+            throw new Error('a dead file is back');
+          }
+          if (numbers.placeOf(now) !== place) {
+            throw new Error(`number ${now} leads to ${numbers.placeOf(now)}, not ${place}`);
+          }
         }
-        for (const orphan of orphans) if (numbers.placeOf(orphan) !== undefined) throw new Error('a file without entry has a place');
+        for (const orphan of orphans)
+          if (numbers.placeOf(orphan) !== undefined) {
+            throw new Error('a file without entry has a place');
+          }
       }
     }),
   );

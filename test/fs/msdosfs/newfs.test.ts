@@ -30,7 +30,10 @@ for (const [name, size, options] of CASES) {
     if (options.align !== undefined) t.equal(g.dataOffset % options.align, 0);
     let file = await save(dev);
     t.equal(fsckImage(file), '');
-    t.match(run('mdir', ['-i', file, '::']).out, options.label === undefined ? /has no label/ : options.label.toUpperCase());
+    t.match(
+      run('mdir', ['-i', file, '::']).out,
+      options.label === undefined ? /has no label/ : options.label.toUpperCase(),
+    );
     const m = await mountFat(dev);
     await writeFile(m.sys, `${VOL}/file`, pattern(10_000, 1));
     t.ok((await readFile(m.sys, `${VOL}/file`)).equals(pattern(10_000, 1)));
@@ -43,7 +46,18 @@ for (const [name, size, options] of CASES) {
 
 t.test('what cannot be is refused, and what is made is legal', async (t) => {
   const small = new MemoryDevice({ size_bytes: 20 * MIB });
-  for (const options of [{ type: 32 }, { sectorBytes: 300 }, { clusterBytes: 3000 }, { fats: 3 }, { label: 'a*b' }, { label: 'gr\xc3\xbcn' }, { label: 'much too long' }, { media: 1 }, { type: 12, clusterBytes: 512 }, { rootEntries: 10 }] as NewfsOptions[]) {
+  for (const options of [
+    { type: 32 },
+    { sectorBytes: 300 },
+    { clusterBytes: 3000 },
+    { fats: 3 },
+    { label: 'a*b' },
+    { label: 'gr\xc3\xbcn' },
+    { label: 'much too long' },
+    { media: 1 },
+    { type: 12, clusterBytes: 512 },
+    { rootEntries: 10 },
+  ] as NewfsOptions[]) {
     await t.rejects(newfs(small, options), { code: 'EINVAL' }, JSON.stringify(options));
   }
   await t.rejects(newfs(new MemoryDevice({ size_bytes: 2048 }), {}), { code: 'ENOSPC' });
@@ -54,7 +68,12 @@ t.test('what cannot be is refused, and what is made is legal', async (t) => {
       const dev = new MemoryDevice({ size_bytes });
       const { layout } = await newfs(dev, { sectorBytes, fats });
       const g = await readGeometry(dev);
-      return g.type === layout.type && g.clusters === layout.clusters && g.oddities.length === 0 && g.dataOffset + g.clusters * g.clusterBytes <= size_bytes;
+      return (
+        g.type === layout.type &&
+        g.clusters === layout.clusters &&
+        g.oddities.length === 0 &&
+        g.dataOffset + g.clusters * g.clusterBytes <= size_bytes
+      );
     }),
     { numRuns: 60 },
   );

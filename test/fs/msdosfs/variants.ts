@@ -5,7 +5,18 @@ import type { Feature } from '../../../testing/matrix/fs.js';
 import type { Variant } from '../../../testing/variants/variant.js';
 import { fsckFat } from './volumes.js';
 
-const FEATURES: readonly Feature[] = ['fallocate', 'filehandles', 'flock', 'recordlocks', 'limited', 'readonly', 'update', 'remount', 'processes', 'birthtime'];
+const FEATURES: readonly Feature[] = [
+  'fallocate',
+  'filehandles',
+  'flock',
+  'recordlocks',
+  'limited',
+  'readonly',
+  'update',
+  'remount',
+  'processes',
+  'birthtime',
+];
 
 /** What files without owners and modes, names that fold, and times from 1980 on make impossible. */
 const EXPECTED = {
@@ -23,13 +34,28 @@ async function stranger(dev: MemoryDevice): Promise<string | undefined> {
 }
 
 /** `options`: for volumes of `size_bytes` at the least; smaller ones are what their size suits. */
-function fat(name: string, size_bytes: number, options: NewfsOptions, more: Pick<Variant, 'harnesses'> & Partial<Variant>): Variant {
+function fat(
+  name: string,
+  size_bytes: number,
+  options: NewfsOptions,
+  more: Pick<Variant, 'harnesses'> & Partial<Variant>,
+): Variant {
   const disk = async (wanted: number): Promise<MemoryDevice> => {
     const dev = new MemoryDevice({ size_bytes: wanted });
     await newfs(dev, wanted < size_bytes ? { fats: options.fats ?? 2 } : options);
     return dev;
   };
-  return { name, type: 'msdosfs', disk, size_bytes, mount: () => ({ tz: 'UTC' }), features: FEATURES, expected: EXPECTED, stranger, ...more };
+  return {
+    name,
+    type: 'msdosfs',
+    disk,
+    size_bytes,
+    mount: () => ({ tz: 'UTC' }),
+    features: FEATURES,
+    expected: EXPECTED,
+    stranger,
+    ...more,
+  };
 }
 
 function cut(name: string, size_bytes: number, options: NewfsOptions): Variant {
@@ -37,7 +63,12 @@ function cut(name: string, size_bytes: number, options: NewfsOptions): Variant {
 }
 
 export const variants: readonly Variant[] = [
-  fat('fat16', 16 * MIB, { type: 16, clusterBytes: 2048, rootEntries: 2048 }, { harnesses: ['matrix', 'mount', 'model', 'fsx', 'faults'] }),
+  fat(
+    'fat16',
+    16 * MIB,
+    { type: 16, clusterBytes: 2048, rootEntries: 2048 },
+    { harnesses: ['matrix', 'mount', 'model', 'fsx', 'faults'] },
+  ),
   fat('fat12', 16 * MIB, { type: 12, clusterBytes: 32768 }, { harnesses: ['model', 'fsx'] }),
   fat('fat32', 34 * MIB, { type: 32, clusterBytes: 512 }, { harnesses: ['model', 'fsx'] }),
   cut('fat12-cut', 1_900_000, { type: 12, clusterBytes: 1024 }),

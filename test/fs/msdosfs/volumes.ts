@@ -39,8 +39,16 @@ export const GEOMETRIES: readonly Geometry[] = [
   { name: 'fat32-s2048', size: 300 * MIB, args: ['-F', '32', '-S', '2048', '-s', '2', '-f', '1'] },
 ];
 
-export function run(program: string, args: readonly string[], input?: Uint8Array): { status: number; out: string; bytes: Buffer } {
-  const { status, stdout, stderr, error } = spawnSync(program, args, { maxBuffer: 64 * MIB, env: { ...process.env, MTOOLS_SKIP_CHECK: '1', TZ: 'UTC', LC_ALL: 'C.UTF-8' }, ...(input === undefined ? {} : { input }) });
+export function run(
+  program: string,
+  args: readonly string[],
+  input?: Uint8Array,
+): { status: number; out: string; bytes: Buffer } {
+  const { status, stdout, stderr, error } = spawnSync(program, args, {
+    maxBuffer: 64 * MIB,
+    env: { ...process.env, MTOOLS_SKIP_CHECK: '1', TZ: 'UTC', LC_ALL: 'C.UTF-8' },
+    ...(input === undefined ? {} : { input }),
+  });
   if (error !== undefined) throw error;
   return { status: status ?? -1, out: `${String(stdout)}${String(stderr)}`, bytes: stdout };
 }
@@ -101,7 +109,10 @@ export async function names(sys: RumpSys, dir: string): Promise<string[]> {
   for (;;) {
     const entries = await sys.getdents(fd);
     if (entries.length === 0) break;
-    for (const e of entries) if (e.d_name !== '.' && e.d_name !== '..') all.push(Buffer.from(e.d_name, 'latin1').toString());
+    for (const e of entries)
+      if (e.d_name !== '.' && e.d_name !== '..') {
+        all.push(Buffer.from(e.d_name, 'latin1').toString());
+      }
   }
   await sys.close(fd);
   return all.sort();

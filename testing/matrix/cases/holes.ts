@@ -50,7 +50,9 @@ export const holeCases: readonly Case[] = [
     async run({ fs }) {
       const fd = await fs.open('file', O_RDWR | O_CREAT);
       const wanted = pattern(400_000);
-      for (let at = wanted.length; at > 0; at -= 12_500) await writeAll(fs, fd, wanted.subarray(Math.max(0, at - 12_500), at), Math.max(0, at - 12_500));
+      for (let at = wanted.length; at > 0; at -= 12_500) {
+        await writeAll(fs, fd, wanted.subarray(Math.max(0, at - 12_500), at), Math.max(0, at - 12_500));
+      }
       await fs.close(fd);
       same(await get(fs, 'file'), wanted);
     },
@@ -91,7 +93,13 @@ export const holeCases: readonly Case[] = [
       await put(fs, 'file', wanted);
       const fd = await fs.open('file', O_RDWR);
       const before = (await fs.fstat(fd)).blocks;
-      for (const [at, length] of [[10, 100], [60_000, 10_000], [MIB - 1, MIB + 2], [3 * MIB - 100, 100], [5 * MIB, 10]] as const) {
+      for (const [at, length] of [
+        [10, 100],
+        [60_000, 10_000],
+        [MIB - 1, MIB + 2],
+        [3 * MIB - 100, 100],
+        [5 * MIB, 10],
+      ] as const) {
         await fs.fdiscard(fd, at, length);
         wanted.fill(0, at, Math.min(wanted.length, at + length));
       }

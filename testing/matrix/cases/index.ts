@@ -15,6 +15,6 @@ import { volumeCases } from './volume.js';
 
 /** The whole matrix. */
 export const cases: readonly Case[] = [
-  ...lookupCases, ...renameCases, ...linkCases, ...attributeCases, ...timeCases, ...ioCases, ...holeCases, ...readdirCases, ...lockCases,
-  ...unprivCases, ...volumeCases, ...remountCases, ...raceCases,
+  ...lookupCases, ...renameCases, ...linkCases, ...attributeCases, ...timeCases, ...ioCases, ...holeCases,
+  ...readdirCases, ...lockCases, ...unprivCases, ...volumeCases, ...remountCases, ...raceCases,
 ];

@@ -1,5 +1,16 @@
 import assert from 'node:assert/strict';
-import { O_APPEND, O_CREAT, O_RDONLY, O_RDWR, O_SYNC, O_TRUNC, O_WRONLY, SEEK_CUR, SEEK_END, SEEK_SET } from '../../../src/kernel/fcntl.js';
+import {
+  O_APPEND,
+  O_CREAT,
+  O_RDONLY,
+  O_RDWR,
+  O_SYNC,
+  O_TRUNC,
+  O_WRONLY,
+  SEEK_CUR,
+  SEEK_END,
+  SEEK_SET,
+} from '../../../src/kernel/fcntl.js';
 import { fails, get, joined, pattern, put, same, writeAll } from '../check.js';
 import type { Case } from '../matrix.js';
 
@@ -10,7 +21,10 @@ export const ioCases: readonly Case[] = [
   {
     name: 'io: sizes around every boundary',
     async run({ fs }) {
-      for (const size of [0, 1, 511, 512, 513, 1023, 1024, 4095, 4096, 4097, 8191, 8192, 8193, 16384, 32767, 65535, 65536, 65537, 98304, 131073, 262144]) {
+      for (const size of [
+        0, 1, 511, 512, 513, 1023, 1024, 4095, 4096, 4097, 8191, 8192, 8193, 16384, 32767, 65535, 65536, 65537, 98304,
+        131073, 262144,
+      ]) {
         await put(fs, 'file', pattern(size, size));
         same(await get(fs, 'file'), pattern(size, size), `size ${size}`);
       }
@@ -61,7 +75,10 @@ export const ioCases: readonly Case[] = [
   {
     name: 'io: two appenders',
     async run({ fs }) {
-      const [a, b] = [await fs.open('file', O_WRONLY | O_APPEND | O_CREAT), await fs.open('file', O_WRONLY | O_APPEND | O_CREAT)];
+      const [a, b] = [
+        await fs.open('file', O_WRONLY | O_APPEND | O_CREAT),
+        await fs.open('file', O_WRONLY | O_APPEND | O_CREAT),
+      ];
       const line = new Uint8Array(100).fill(7);
       for (let i = 0; i < 20; i++) await Promise.all([fs.write(a, line), fs.write(b, line)]);
       await fs.close(a);
@@ -114,12 +131,23 @@ export const ioCases: readonly Case[] = [
   {
     name: 'io: shrink, and zeros when it grows again',
     async run({ fs }) {
-      for (const [from, to] of [[100_000, 1], [100_000, 512], [70_000, 65_536], [8192, 8000], [200_000, 0], [3 * MIB, 100_001]] as const) {
+      for (const [from, to] of [
+        [100_000, 1],
+        [100_000, 512],
+        [70_000, 65_536],
+        [8192, 8000],
+        [200_000, 0],
+        [3 * MIB, 100_001],
+      ] as const) {
         await put(fs, 'file', pattern(from));
         await fs.truncate('file', to);
         same(await get(fs, 'file'), pattern(from).subarray(0, to), `${from} to ${to}`);
         await fs.truncate('file', from);
-        same(await get(fs, 'file'), joined(pattern(from).subarray(0, to), new Uint8Array(from - to)), `${from} to ${to} and back`);
+        same(
+          await get(fs, 'file'),
+          joined(pattern(from).subarray(0, to), new Uint8Array(from - to)),
+          `${from} to ${to} and back`,
+        );
       }
     },
   },
@@ -199,7 +227,9 @@ export const ioCases: readonly Case[] = [
     async run({ fs }) {
       const fd = await fs.open('file', O_RDWR | O_CREAT);
       await writeAll(fs, fd, Uint8Array.of(9), 1_000_000);
-      for (const at of [0, 4095, 4096, 500_000, 999_990]) same(await fs.pread(fd, 10, at), new Uint8Array(10), `at ${at}`);
+      for (const at of [0, 4095, 4096, 500_000, 999_990]) {
+        same(await fs.pread(fd, 10, at), new Uint8Array(10), `at ${at}`);
+      }
       same(await fs.pread(fd, 20, 999_990), joined(new Uint8Array(10), Uint8Array.of(9)));
       await fs.close(fd);
     },

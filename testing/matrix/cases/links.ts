@@ -86,7 +86,9 @@ export const linkCases: readonly Case[] = [
     needs: ['symlinks'],
     async run({ fs }) {
       // Lengths around those at which formats change where they keep the target.
-      for (const length of [1, 2, 58, 59, 60, 61, 62, 63, 64, 118, 119, 120, 121, 122, 123, 127, 128, 255, 256, 511, 512, 513, 1022, 1023]) {
+      for (const length of [
+        1, 2, 58, 59, 60, 61, 62, 63, 64, 118, 119, 120, 121, 122, 123, 127, 128, 255, 256, 511, 512, 513, 1022, 1023,
+      ]) {
         const target = 't'.repeat(length);
         await fs.symlink(target, `l${length}`);
         assert.equal(bytestrFromBytes(await fs.readlink(`l${length}`)), target, `length ${length}`);

@@ -1,5 +1,15 @@
 import assert from 'node:assert/strict';
-import { F_RDLCK, F_UNLCK, F_WRLCK, LOCK_EX, LOCK_NB, LOCK_SH, LOCK_UN, O_CREAT, O_RDWR } from '../../../src/kernel/fcntl.js';
+import {
+  F_RDLCK,
+  F_UNLCK,
+  F_WRLCK,
+  LOCK_EX,
+  LOCK_NB,
+  LOCK_SH,
+  LOCK_UN,
+  O_CREAT,
+  O_RDWR,
+} from '../../../src/kernel/fcntl.js';
 import { fails, put } from '../check.js';
 import type { Case } from '../matrix.js';
 
@@ -37,13 +47,21 @@ export const lockCases: readonly Case[] = [
       await fails(['EAGAIN', 'EACCES'], other.setlk(b, { type: F_RDLCK, start: 0, length: 0 }), 'over all');
       await other.setlk(b, { type: F_WRLCK, start: 0, length: 100 });
       await other.setlk(b, { type: F_WRLCK, start: 200, length: 0 });
-      assert.deepEqual(await other.getlk(b, { type: F_WRLCK, start: 150, length: 1 }), { type: F_WRLCK, start: 100, length: 100 });
+      assert.deepEqual(await other.getlk(b, { type: F_WRLCK, start: 150, length: 1 }), {
+        type: F_WRLCK,
+        start: 100,
+        length: 100,
+      });
       assert.equal(await other.getlk(b, { type: F_WRLCK, start: 0, length: 100 }), null);
       // Unlocking the middle splits the lock.
       await fs.setlk(a, { type: F_UNLCK, start: 120, length: 10 });
       await other.setlk(b, { type: F_WRLCK, start: 120, length: 10 });
       await fails(['EAGAIN', 'EACCES'], other.setlk(b, { type: F_WRLCK, start: 119, length: 1 }), 'left of the middle');
-      await fails(['EAGAIN', 'EACCES'], other.setlk(b, { type: F_WRLCK, start: 130, length: 1 }), 'right of the middle');
+      await fails(
+        ['EAGAIN', 'EACCES'],
+        other.setlk(b, { type: F_WRLCK, start: 130, length: 1 }),
+        'right of the middle',
+      );
       await fs.close(a);
       await other.setlk(b, { type: F_WRLCK, start: 0, length: 0 });
       await other.close(b);
@@ -59,7 +77,11 @@ export const lockCases: readonly Case[] = [
       const b = await other.open('file', O_RDWR);
       await fs.setlk(a, { type: F_RDLCK, start: 0, length: 50 });
       await other.setlk(b, { type: F_RDLCK, start: 25, length: 50 });
-      await fails(['EAGAIN', 'EACCES'], fs.setlk(a, { type: F_WRLCK, start: 0, length: 50 }), 'upgrade under a shared one');
+      await fails(
+        ['EAGAIN', 'EACCES'],
+        fs.setlk(a, { type: F_WRLCK, start: 0, length: 50 }),
+        'upgrade under a shared one',
+      );
       await fs.setlk(a, { type: F_WRLCK, start: 0, length: 25 });
       await fs.setlk(a, { type: F_RDLCK, start: 0, length: 25 });
       await other.setlk(b, { type: F_RDLCK, start: 0, length: 25 });

@@ -27,7 +27,14 @@ export const lookupCases: readonly Case[] = [
       await fs.mkdir('dir/sub');
       await put(fs, 'dir/file', 'x');
       const { ino } = await fs.stat('dir/file');
-      for (const path of ['dir//file', './dir/./file', 'dir/sub/../file', `../${fs.rootName}/dir/file`, 'dir/sub/../../dir/file', '////dir///./file']) {
+      for (const path of [
+        'dir//file',
+        './dir/./file',
+        'dir/sub/../file',
+        `../${fs.rootName}/dir/file`,
+        'dir/sub/../../dir/file',
+        '////dir///./file',
+      ]) {
         assert.equal((await fs.stat(path)).ino, ino, path);
       }
       await fails('ENOENT', fs.stat('dir/none/../file'), 'through a missing directory');
@@ -125,7 +132,9 @@ export const lookupCases: readonly Case[] = [
         wanted.push(`x${String.fromCharCode(byte)}`);
       }
       assert.deepEqual(await names(fs), wanted.sort());
-      for (const byte of [1, 0x20, 0x2e, 0x80, 0xc3, 0xff]) assert.equal(await getText(fs, Uint8Array.of(0x78, byte)), `${byte}`);
+      for (const byte of [1, 0x20, 0x2e, 0x80, 0xc3, 0xff]) {
+        assert.equal(await getText(fs, Uint8Array.of(0x78, byte)), `${byte}`);
+      }
     },
   },
   {

@@ -142,7 +142,12 @@ export const raceCases: readonly Case[] = [
       await fs.close(fd);
       const data = await get(fs, 'file');
       assert.equal(data.length, 160_000);
-      for (let i = 0; i < 16; i++) assert(data.subarray(i * 10_000, (i + 1) * 10_000).every((byte) => byte === i + 1), `part ${i}`);
+      for (let i = 0; i < 16; i++) {
+        assert(
+          data.subarray(i * 10_000, (i + 1) * 10_000).every((byte) => byte === i + 1),
+          `part ${i}`,
+        );
+      }
     },
   },
   {

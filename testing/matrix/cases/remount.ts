@@ -113,7 +113,10 @@ export const remountCases: readonly Case[] = [
       if (features.has('symlinks')) assert.equal((await fs.readlink('link')).length, 200);
       if (features.has('hardlinks')) assert.equal((await fs.stat('hard')).ino, (await fs.stat('dir/f1')).ino);
       const after = await fs.stat('dir/f2');
-      assert.deepEqual([after.ino, after.mode, after.size, after.mtime, after.nlink], [before.ino, before.mode, before.size, before.mtime, before.nlink]);
+      assert.deepEqual(
+        [after.ino, after.mode, after.size, after.mtime, after.nlink],
+        [before.ino, before.mode, before.size, before.mtime, before.nlink],
+      );
       await fs.unlink('dir/f3');
       await put(fs, 'new', 'x');
     },

@@ -83,7 +83,14 @@ export const renameCases: readonly Case[] = [
     async run({ fs }) {
       await fs.mkdir('a');
       await fs.mkdir('a/b');
-      for (const [from, to] of [['a/.', 'x'], ['a/b/..', 'x'], ['a/b', 'a/.'], ['a/b', 'a/b/..'], ['.', 'x'], ['..', 'x']] as const) {
+      for (const [from, to] of [
+        ['a/.', 'x'],
+        ['a/b/..', 'x'],
+        ['a/b', 'a/.'],
+        ['a/b', 'a/b/..'],
+        ['.', 'x'],
+        ['..', 'x'],
+      ] as const) {
         await fails(['EINVAL', 'EBUSY', 'ENOTEMPTY', 'EEXIST', 'EISDIR'], fs.rename(from, to), `${from} to ${to}`);
       }
       assert.deepEqual(await names(fs), ['a']);

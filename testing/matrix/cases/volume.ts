@@ -153,7 +153,9 @@ export const volumeCases: readonly Case[] = [
         if ((error as { code?: string }).code !== 'ENOSPC') throw error;
       }
       assert(made > 500, `${made} files`);
-      for (let i = 0; i < made; i += 97) same(await get(fs, `d${Math.floor(i / 500)}/f${i}`), pattern(1500, i), `file ${i}`);
+      for (let i = 0; i < made; i += 97) {
+        same(await get(fs, `d${Math.floor(i / 500)}/f${i}`), pattern(1500, i), `file ${i}`);
+      }
       for (let i = 0; i < Math.min(made, 500); i++) await fs.unlink(`d0/f${i}`);
       await fs.sync();
       for (let i = 0; i < 100; i++) await put(fs, `d0/n${i}`, pattern(1500));

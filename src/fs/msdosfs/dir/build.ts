@@ -17,7 +17,9 @@ export function dir_clusters(dir: Denode): MaybePromise<void> {
   const most = dir.pmp.clustersOf(DIRENTS_MAX * DIRENT_BYTES);
   const wait = chain_learn(dir, most + 1);
   const check = (): void => {
-    if (dir.chain.length > most) dir.pmp.pm_damage.note(`${dir.what}: more than ${DIRENTS_MAX} entries; the others are not looked at`);
+    if (dir.chain.length > most) {
+      dir.pmp.pm_damage.note(`${dir.what}: more than ${DIRENTS_MAX} entries; the others are not looked at`);
+    }
   };
   return wait instanceof Promise ? wait.then(check) : check();
 }
@@ -50,7 +52,12 @@ export function dir_piece(dir: Denode): number {
 }
 
 /** What an entry is called, and found by. */
-export function entry_names(dir: Denode, short: string, lowerCase: number, long: string | null): Pick<DirEnt, 'name' | 'key' | 'shortkey'> {
+export function entry_names(
+  dir: Denode,
+  short: string,
+  lowerCase: number,
+  long: string | null,
+): Pick<DirEnt, 'name' | 'key' | 'shortkey'> {
   const { names } = dir.pmp.pm_options;
   const shown = names.fromShort(short, lowerCase);
   const shortkey = shown === null ? null : names.fold(shown);
@@ -86,7 +93,9 @@ function fill(dir: Denode, table: DirTable, parser: EntryParser, slot: number): 
     const got = dir_block(dir, slot);
     if (got instanceof Promise) {
       const from = slot;
-      return got.then((bp) => (take(dir, table, parser, from, bp) ? finish(dir, table) : fill(dir, table, parser, from + piece)));
+      return got.then((bp) =>
+        take(dir, table, parser, from, bp) ? finish(dir, table) : fill(dir, table, parser, from + piece),
+      );
     }
     if (take(dir, table, parser, slot, got)) break;
     slot += piece;
@@ -123,7 +132,13 @@ function take(dir: Denode, table: DirTable, parser: EntryParser, slot: number, b
     const place = dir_place(dir, slot + i);
     if (removals !== undefined && removals.size > 0 && removals.has(place)) continue;
     const short = shortName(bytes, at);
-    table.add({ slot: slot + i, parts: parser.parts, place, short, ...entry_names(dir, short, bytes[at + D.lowerCase]!, parser.long) });
+    table.add({
+      slot: slot + i,
+      parts: parser.parts,
+      place,
+      short,
+      ...entry_names(dir, short, bytes[at + D.lowerCase]!, parser.long),
+    });
   }
   pmp.pm_bufcache.brelse(bp);
   return ended;

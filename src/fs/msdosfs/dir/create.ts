@@ -5,7 +5,16 @@ import type { Vattr } from '../../../kernel/vfs/vattr.js';
 import { VREG } from '../../../kernel/vfs/vattr.js';
 import type { Vnode } from '../../../kernel/vfs/vnode.js';
 import { DIRENT_BYTES } from '../disk/bpb.js';
-import { ATTR_ARCHIVE, ATTR_DIRECTORY, ATTR_READONLY, D, setAtime, setCrtime, setMtime, setStart } from '../disk/direntry.js';
+import {
+  ATTR_ARCHIVE,
+  ATTR_DIRECTORY,
+  ATTR_READONLY,
+  D,
+  setAtime,
+  setCrtime,
+  setMtime,
+  setStart,
+} from '../disk/direntry.js';
 import { VTODE, denode_update, entry_store } from '../file/denode.js';
 import type { Denode } from '../file/denode.js';
 import type { Order } from '../order/order.js';
@@ -15,8 +24,8 @@ import { enter_name, newcluster, newname, uncluster } from './enter.js';
 import type { FillEntry } from './enter.js';
 
 /**
- * Runs a change in a transaction. Where there is no room but clusters wait to be freed, these are freed and it is tried once
- * more.
+ * Runs a change in a transaction. Where there is no room but clusters wait to be freed, these are freed and it is tried
+ * once more.
  */
 export async function withroom<T>(order: Order, body: () => Promise<T>): Promise<T> {
   try {

@@ -30,12 +30,15 @@ function dice(pmp: MsdosMount): number {
 
 /**
  * What `name` becomes in a directory; `own`: the short name of the file that is to be called so, which is free for it.
- * @throws EINVAL characters that cannot be; ENAMETOOLONG; ENOENT nothing but dots; EEXIST its short name is another file's
+ * @throws EINVAL characters that cannot be; ENAMETOOLONG; ENOENT nothing but dots; EEXIST its short name is another
+ *   file's
  */
 export function newname(pmp: MsdosMount, table: DirTable, name: string, own?: string): NewName {
   const { names } = pmp.pm_options;
   const checked = names.check(name);
-  if ('bad' in checked) throw errno(checked.bad === 'long' ? E.ENAMETOOLONG : checked.bad === 'none' ? E.ENOENT : E.EINVAL);
+  if ('bad' in checked) {
+    throw errno(checked.bad === 'long' ? E.ENAMETOOLONG : checked.bad === 'none' ? E.ENOENT : E.EINVAL);
+  }
   const { units } = checked;
   const short = names.short(units, (candidate) => candidate !== own && table.hasShort(candidate), () => dice(pmp));
   if (short === null) throw errno(E.EEXIST);
@@ -51,12 +54,19 @@ export async function freeslots(dir: Denode, table: DirTable, count: number): Pr
   }
 }
 
-/** Another cluster for a directory: empty on the device before the FAT says that it is the directory's. @throws ENOSPC EIO */
+/**
+ * Another cluster for a directory: empty on the device before the FAT says that it is the directory's.
+ * @throws ENOSPC EIO
+ */
 async function grow(dir: Denode, table: DirTable): Promise<void> {
   const { pmp } = dir;
   const { pm_geometry: g, pm_fat: fat } = pmp;
-  if (dir.isroot && g.rootBytes > 0) throw errno(E.ENOSPC, `the root directory has room for ${table.capacity} entries only`);
-  if (table.capacity + g.clusterBytes / DIRENT_BYTES > DIRENTS_MAX) throw errno(E.ENOSPC, `a directory has at most ${DIRENTS_MAX} entries`);
+  if (dir.isroot && g.rootBytes > 0) {
+    throw errno(E.ENOSPC, `the root directory has room for ${table.capacity} entries only`);
+  }
+  if (table.capacity + g.clusterBytes / DIRENT_BYTES > DIRENTS_MAX) {
+    throw errno(E.ENOSPC, `a directory has at most ${DIRENTS_MAX} entries`);
+  }
   if (dir.chain.broken) throw pmp.pm_damage.error(`${dir.what}: it cannot grow, for the end of its chain is damaged`);
   const { last } = dir.chain;
   const cluster = await newcluster(pmp, last + 1, () => new Uint8Array(g.clusterBytes));
@@ -72,9 +82,15 @@ async function grow(dir: Denode, table: DirTable): Promise<void> {
 }
 
 /** A free cluster; `contentOf`: what it holds, on the device already, given its number. @throws ENOSPC EIO */
-export async function newcluster(pmp: MsdosMount, near: number, contentOf: (cluster: number) => Uint8Array): Promise<number> {
+export async function newcluster(
+  pmp: MsdosMount,
+  near: number,
+  contentOf: (cluster: number) => Uint8Array,
+): Promise<number> {
   const { mnt_dev } = pmp.pm_mountp;
-  if (mnt_dev !== null && mnt_dev.spare(pmp.pm_geometry.clusterBytes) < pmp.pm_geometry.clusterBytes) throw errno(E.ENOSPC);
+  if (mnt_dev !== null && mnt_dev.spare(pmp.pm_geometry.clusterBytes) < pmp.pm_geometry.clusterBytes) {
+    throw errno(E.ENOSPC);
+  }
   const run = await pmp.pm_space.alloc(1, near);
   if (run === null) throw errno(E.ENOSPC);
   const content = contentOf(run.first);
@@ -128,8 +144,16 @@ class Blocks {
   }
 }
 
-/** Holds the blocks with entries first..last of a directory and changes them at one go. @throws EIO before anything is changed */
-export async function change_entries(dir: Denode, first: number, last: number, change: (entry: (slot: number) => { bytes: Uint8Array; view: DataView; at: number }) => void): Promise<void> {
+/**
+ * Holds the blocks with entries first..last of a directory and changes them at one go.
+ * @throws EIO before anything is changed
+ */
+export async function change_entries(
+  dir: Denode,
+  first: number,
+  last: number,
+  change: (entry: (slot: number) => { bytes: Uint8Array; view: DataView; at: number }) => void,
+): Promise<void> {
   const blocks = new Blocks(dir);
   let changed = false;
   try {
@@ -144,7 +168,12 @@ export async function change_entries(dir: Denode, first: number, last: number, c
 }
 
 /** Writes a name, long and short, so that the short entry is at `slot`. */
-export function put_name(entry: (slot: number) => { bytes: Uint8Array; view: DataView; at: number }, slot: number, name: NewName, fill: FillEntry): void {
+export function put_name(
+  entry: (slot: number) => { bytes: Uint8Array; view: DataView; at: number },
+  slot: number,
+  name: NewName,
+  fill: FillEntry,
+): void {
   const { bytes, view, at } = entry(slot);
   for (let i = 0; i < 11; i++) bytes[at + i] = name.name.charCodeAt(i);
   fill(bytes, view, at);
@@ -179,7 +208,13 @@ export async function enter_name(dir: Denode, name: NewName, fill: FillEntry): P
     }
   });
   table.occupy(first, count);
-  const made: DirEnt = { slot, parts: name.parts, place: dir_place(dir, slot), short: name.name, ...entry_names(dir, name.name, name.lowerCase, name.long ? name.units : null) };
+  const made: DirEnt = {
+    slot,
+    parts: name.parts,
+    place: dir_place(dir, slot),
+    short: name.name,
+    ...entry_names(dir, name.name, name.lowerCase, name.long ? name.units : null),
+  };
   table.add(made);
   return made;
 }

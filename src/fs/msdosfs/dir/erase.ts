@@ -12,7 +12,11 @@ import type { DirEnt, DirTable } from './table.js';
 const ATOMIC_BYTES = 512;
 
 /** The entry of a directory that `name` finds and that is the file's. @throws ENOENT */
-export async function entry_of_file(dir: Denode, dep: Denode, name: string): Promise<{ table: DirTable; entry: DirEnt }> {
+export async function entry_of_file(
+  dir: Denode,
+  dep: Denode,
+  name: string,
+): Promise<{ table: DirTable; entry: DirEnt }> {
   const { pmp } = dir;
   const table = await dir_table(dir);
   const entry = table.get(pmp.pm_options.names.fold(name));
@@ -27,8 +31,8 @@ export function onesector(dir: Denode, first: number, last: number): boolean {
 }
 
 /**
- * The entry leaves its directory. Parts of the long name in other sectors than the short entry go later: a file that shows under
- * its short name all of a sudden is not what it was, nor is it gone.
+ * The entry leaves its directory. Parts of the long name in other sectors than the short entry go later: a file that
+ * shows under its short name all of a sudden is not what it was, nor is it gone.
  */
 export async function erase(dir: Denode, table: DirTable, entry: DirEnt): Promise<void> {
   const first = entry.slot - entry.parts;

@@ -72,7 +72,11 @@ export function msdosfs_readdir(vp: Vnode, cookie: Cookie, _ctx: Context, emit: 
 function fromdotdot(dir: Denode, emit: ReaddirEmit): MaybePromise<boolean> {
   const parent = dir.isroot ? ROOT_NUMBER : parent_number(dir);
   // A ".." that leads nowhere is found when somebody goes there.
-  if (parent instanceof Promise) return parent.catch(() => dir.number).then((number) => (emit(number, DT_DIR, '..', DOTS) ? list(dir, 0, emit) : false));
+  if (parent instanceof Promise) {
+    return parent
+      .catch(() => dir.number)
+      .then((number) => (emit(number, DT_DIR, '..', DOTS) ? list(dir, 0, emit) : false));
+  }
   return emit(parent, DT_DIR, '..', DOTS) ? list(dir, 0, emit) : false;
 }
 
@@ -82,13 +86,21 @@ function list(dir: Denode, slot: number, emit: ReaddirEmit): MaybePromise<boolea
   const piece = dir_piece(dir);
   const begin = Math.floor(Math.max(0, slot - LFN_SLOTS_MAX) / piece) * piece;
   const parser = new EntryParser();
-  return known instanceof Promise ? known.then(() => listfrom(dir, begin, slot, parser, emit)) : listfrom(dir, begin, slot, parser, emit);
+  return known instanceof Promise
+    ? known.then(() => listfrom(dir, begin, slot, parser, emit))
+    : listfrom(dir, begin, slot, parser, emit);
 }
 
 /** What came of a block: go on, the caller has no room, the directory ends here. */
 type Listed = 'on' | 'full' | 'end';
 
-function listfrom(dir: Denode, at: number, slot: number, parser: EntryParser, emit: ReaddirEmit): MaybePromise<boolean> {
+function listfrom(
+  dir: Denode,
+  at: number,
+  slot: number,
+  parser: EntryParser,
+  emit: ReaddirEmit,
+): MaybePromise<boolean> {
   const piece = dir_piece(dir);
   const capacity = dir_capacity(dir);
   while (at < capacity) {
@@ -108,7 +120,15 @@ function listfrom(dir: Denode, at: number, slot: number, parser: EntryParser, em
 }
 
 /** Takes the reference to `bp`. */
-function block(dir: Denode, bp: Buf, first: number, slot: number, capacity: number, parser: EntryParser, emit: ReaddirEmit): Listed {
+function block(
+  dir: Denode,
+  bp: Buf,
+  first: number,
+  slot: number,
+  capacity: number,
+  parser: EntryParser,
+  emit: ReaddirEmit,
+): Listed {
   const { pmp } = dir;
   const { b_data: bytes, b_view: view } = bp;
   const removals = pmp.pm_order?.removals;

@@ -8,7 +8,10 @@ import type { MsdosMount } from '../volume/msdosmount.js';
 import { dir_block, dir_capacity, dir_clusters, dir_piece, dir_place } from './build.js';
 import { isdot } from './parse.js';
 
-/** The number of the directory above one. It has no pointer upwards but the first cluster that ".." names. @throws EIO */
+/**
+ * The number of the directory above one. It has no pointer upwards but the first cluster that ".." names.
+ * @throws EIO
+ */
 export function parent_number(dir: Denode): MaybePromise<number> {
   if (dir.isroot || dir.parentStart === 0) return ROOT_NUMBER;
   const loaded = dir.parentStart > 0 ? dir.pmp.pm_dirs.get(dir.parentStart) : undefined;
@@ -28,7 +31,9 @@ async function search(dir: Denode): Promise<number> {
   grandparent.attr = ATTR_DIRECTORY;
   grandparent.start = above === 0 ? pmp.pm_geometry.rootCluster : above;
   const place = await entry_of(grandparent, start);
-  if (place === undefined) throw pmp.pm_damage.error(`${dir.what}: ".." names cluster ${start}, which no directory begins with`);
+  if (place === undefined) {
+    throw pmp.pm_damage.error(`${dir.what}: ".." names cluster ${start}, which no directory begins with`);
+  }
   return pmp.pm_numbers.numberAt(place);
 }
 
@@ -40,7 +45,9 @@ export async function dotdot_start(pmp: MsdosMount, start: number, what: string)
   const bp = got instanceof Promise ? await got : got;
   try {
     const at = DIRENT_BYTES;
-    if (!isdot(bp.b_data, at) || bp.b_data[at + 1] !== 46) throw pmp.pm_damage.error(`${what}: the directory at cluster ${start} has no ".."`);
+    if (!isdot(bp.b_data, at) || bp.b_data[at + 1] !== 46) {
+      throw pmp.pm_damage.error(`${what}: the directory at cluster ${start} has no ".."`);
+    }
     const above = pmp.dirStart(getStart(bp.b_view, at, pmp.fat32));
     if (above !== 0 && !validCluster(g, above)) throw pmp.pm_damage.error(`${what}: ".." names cluster ${above}`);
     return above;
@@ -69,7 +76,14 @@ async function entry_of(dir: Denode, start: number): Promise<number | undefined>
 
 function names(pmp: MsdosMount, { b_data, b_view }: Buf, at: number, start: number): boolean {
   const attr = b_data[at + D.attr]!;
-  if (b_data[at] === SLOT_DELETED || isLong(b_data, at) || (attr & (ATTR_DIRECTORY | ATTR_VOLUME)) !== ATTR_DIRECTORY || isdot(b_data, at)) return false;
+  if (
+    b_data[at] === SLOT_DELETED ||
+    isLong(b_data, at) ||
+    (attr & (ATTR_DIRECTORY | ATTR_VOLUME)) !== ATTR_DIRECTORY ||
+    isdot(b_data, at)
+  ) {
+    return false;
+  }
   return getStart(b_view, at, pmp.fat32) === start;
 }
 

@@ -1,8 +1,20 @@
-import { ATTR_DIRECTORY, ATTR_VOLUME, D, LFN_LAST, LFN_SLOTS_MAX, LFN_UNITS, SLOT_DELETED, isLong, lfnChecksum, lfnSum, lfnUnits } from '../disk/direntry.js';
+import {
+  ATTR_DIRECTORY,
+  ATTR_VOLUME,
+  D,
+  LFN_LAST,
+  LFN_SLOTS_MAX,
+  LFN_UNITS,
+  SLOT_DELETED,
+  isLong,
+  lfnChecksum,
+  lfnSum,
+  lfnUnits,
+} from '../disk/direntry.js';
 
 /**
- * Takes the entries of a directory one by one and puts long names together. After `feed` has answered true the entry is that of a
- * file, and `long` and `parts` say whether a long name belongs to it.
+ * Takes the entries of a directory one by one and puts long names together. After `feed` has answered true the entry is
+ * that of a file, and `long` and `parts` say whether a long name belongs to it.
  */
 export class EntryParser {
   /** UTF-16; null: the file has no long name, or what stands there is not its. */
@@ -74,7 +86,16 @@ export function isdot(bytes: Uint8Array, at: number): boolean {
 /** The 11 bytes of a short name as a byte string. */
 export function shortName(bytes: Uint8Array, at: number): string {
   return String.fromCharCode(
-    bytes[at]!, bytes[at + 1]!, bytes[at + 2]!, bytes[at + 3]!, bytes[at + 4]!, bytes[at + 5]!, bytes[at + 6]!, bytes[at + 7]!,
-    bytes[at + 8]!, bytes[at + 9]!, bytes[at + 10]!,
+    bytes[at]!,
+    bytes[at + 1]!,
+    bytes[at + 2]!,
+    bytes[at + 3]!,
+    bytes[at + 4]!,
+    bytes[at + 5]!,
+    bytes[at + 6]!,
+    bytes[at + 7]!,
+    bytes[at + 8]!,
+    bytes[at + 9]!,
+    bytes[at + 10]!,
   );
 }

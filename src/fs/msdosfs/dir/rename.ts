@@ -15,11 +15,19 @@ import { dirupdate, mustbeempty, unlinked } from './remove.js';
 import type { DirEnt, DirTable } from './table.js';
 
 /**
- * A file that is renamed gets its new entry first; the old one leaves the disk when that one is there (order/flush.ts). Between
- * the two a power cut leaves two names of one file, which a check knows from two files with the same clusters. Where both
- * entries are in one sector, which a disk writes wholly or not at all, one takes the place of the other.
+ * A file that is renamed gets its new entry first; the old one leaves the disk when that one is there (order/flush.ts).
+ * Between the two a power cut leaves two names of one file, which a check knows from two files with the same clusters.
+ * Where both entries are in one sector, which a disk writes wholly or not at all, one takes the place of the other.
  */
-export async function msdosfs_rename(fdvp: Vnode, fvp: Vnode, fname: string, tdvp: Vnode, tvp: Vnode | null, tname: string, _ctx: Context): Promise<void> {
+export async function msdosfs_rename(
+  fdvp: Vnode,
+  fvp: Vnode,
+  fname: string,
+  tdvp: Vnode,
+  tvp: Vnode | null,
+  tname: string,
+  _ctx: Context,
+): Promise<void> {
   const fdir = VTODE(fdvp);
   const tdir = VTODE(tdvp);
   const dep = VTODE(fvp);
@@ -59,7 +67,15 @@ async function bodyof(dir: Denode, entry: DirEnt): Promise<FillEntry> {
 }
 
 /** The file takes the entry of another, under the name that this one has. */
-async function replace(fdir: Denode, table: DirTable, entry: DirEnt, dep: Denode, tdir: Denode, target: Denode, tname: string): Promise<void> {
+async function replace(
+  fdir: Denode,
+  table: DirTable,
+  entry: DirEnt,
+  dep: Denode,
+  tdir: Denode,
+  target: Denode,
+  tname: string,
+): Promise<void> {
   const found = await entry_of_file(tdir, target, tname);
   const fill = await bodyof(fdir, entry);
   await change_entries(tdir, found.entry.slot, found.entry.slot, (at) => {
@@ -81,11 +97,20 @@ async function leave(dir: Denode, table: DirTable, entry: DirEnt): Promise<void>
   await erase(dir, table, entry);
 }
 
-async function move(fdir: Denode, table: DirTable, entry: DirEnt, dep: Denode, tdir: Denode, tname: string): Promise<void> {
+async function move(
+  fdir: Denode,
+  table: DirTable,
+  entry: DirEnt,
+  dep: Denode,
+  tdir: Denode,
+  tname: string,
+): Promise<void> {
   const { pmp } = dep;
   const plain = newname(pmp, await dir_table(tdir), tname, fdir === tdir ? entry.short : undefined);
   const fill = await bodyof(fdir, entry);
-  if (fdir === tdir && plain.parts <= entry.parts && onesector(fdir, entry.slot - entry.parts, entry.slot)) return inplace(fdir, table, entry, plain, fill);
+  if (fdir === tdir && plain.parts <= entry.parts && onesector(fdir, entry.slot - entry.parts, entry.slot)) {
+    return inplace(fdir, table, entry, plain, fill);
+  }
   const name = { ...plain, lowerCase: plain.lowerCase | MOVED_HERE };
   // Its own short name must not be in the way of the name that takes its place.
   table.remove(entry);
@@ -114,7 +139,13 @@ async function inplace(dir: Denode, table: DirTable, entry: DirEnt, name: NewNam
   });
   table.remove(entry);
   table.release(first, begin - first);
-  table.add({ slot: entry.slot, parts: name.parts, place: dir_place(dir, entry.slot), short: name.name, ...entry_names(dir, name.name, name.lowerCase, name.long ? name.units : null) });
+  table.add({
+    slot: entry.slot,
+    parts: name.parts,
+    place: dir_place(dir, entry.slot),
+    short: name.name,
+    ...entry_names(dir, name.name, name.lowerCase, name.long ? name.units : null),
+  });
 }
 
 /** The ".." of a directory, its block at hand until `release`. */

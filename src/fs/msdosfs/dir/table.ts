@@ -18,8 +18,8 @@ export interface DirEnt {
 const NAMES_MAX = 300_000;
 
 /**
- * All entries of a directory, so that names are found and free places known without a walk. Built by the first who wants to
- * know; kept right by whoever changes the directory, which has its lock.
+ * All entries of a directory, so that names are found and free places known without a walk. Built by the first who
+ * wants to know; kept right by whoever changes the directory, which has its lock.
  */
 export class DirTable {
   private readonly names = new Map<string, DirEnt>();
@@ -82,8 +82,8 @@ export class DirTable {
   }
 
   /**
-   * Where `count` free entries in a row begin, all of them in one piece of `piece` entries where that is possible (then they
-   * change in one write); -1: nowhere in `capacity`.
+   * Where `count` free entries in a row begin, all of them in one piece of `piece` entries where that is possible (then
+   * they change in one write); -1: nowhere in `capacity`.
    */
   findfree(count: number, piece: number): number {
     let crossing = -1;
@@ -103,7 +103,12 @@ export class DirTable {
       const next = Math.ceil(tail / piece) * piece;
       if (next + count <= this.capacity) return next;
     }
-    if (tail + count <= this.capacity && (count > piece || Math.floor(tail / piece) === Math.floor((tail + count - 1) / piece))) return tail;
+    if (
+      tail + count <= this.capacity &&
+      (count > piece || Math.floor(tail / piece) === Math.floor((tail + count - 1) / piece))
+    ) {
+      return tail;
+    }
     if (crossing >= 0) return crossing;
     return tail + count <= this.capacity ? tail : -1;
   }

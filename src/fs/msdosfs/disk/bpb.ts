@@ -3,8 +3,8 @@ import { bytestrFromBytes } from '../../../kernel/bytestr.js';
 import { E, errno } from '../../../kernel/errno.js';
 
 /**
- * The boot sector: where everything is. Sources: Microsoft FAT specification 1.03 (2000), facts of Linux fs/fat/inode.c for
- * what others write. All fields are little-endian.
+ * The boot sector: where everything is. Sources: Microsoft FAT specification 1.03 (2000), facts of Linux fs/fat/inode.c
+ * for what others write. All fields are little-endian.
  */
 
 export type FatType = 12 | 16 | 32;
@@ -14,11 +14,32 @@ export const MAX_CLUSTERS: Readonly<Record<FatType, number>> = { 12: 4084, 16: 6
 
 /** Offsets of fields. Behind 36 the two layouts differ. */
 export const B = {
-  oemName: 3, bytesPerSec: 11, secPerClust: 13, resSectors: 14, fats: 16, rootDirEnts: 17, sectors: 19, media: 21, fatSecs: 22, secPerTrack: 24, heads: 26,
-  hiddenSecs: 28, hugeSectors: 32,
-  bigFatSecs: 36, extFlags: 40, fsVers: 42, rootClust: 44, fsInfo: 48, backup: 50,
+  oemName: 3,
+  bytesPerSec: 11,
+  secPerClust: 13,
+  resSectors: 14,
+  fats: 16,
+  rootDirEnts: 17,
+  sectors: 19,
+  media: 21,
+  fatSecs: 22,
+  secPerTrack: 24,
+  heads: 26,
+  hiddenSecs: 28,
+  hugeSectors: 32,
+  bigFatSecs: 36,
+  extFlags: 40,
+  fsVers: 42,
+  rootClust: 44,
+  fsInfo: 48,
+  backup: 50,
   /** By type: the first is that of FAT12 and FAT16. */
-  driveNumber: [36, 64], state: [37, 65], bootSignature: [38, 66], volumeId: [39, 67], volumeLabel: [43, 71], fileSysType: [54, 82],
+  driveNumber: [36, 64],
+  state: [37, 65],
+  bootSignature: [38, 66],
+  volumeId: [39, 67],
+  volumeLabel: [43, 71],
+  fileSysType: [54, 82],
   signature: 510,
 } as const;
 
@@ -68,7 +89,10 @@ export interface Geometry {
   readonly oddities: readonly string[];
 }
 
-/** Floppies of DOS 1.x have no parameters in their boot sector: size in sectors of 512 bytes -> what DOS took for granted. */
+/**
+ * Floppies of DOS 1.x have no parameters in their boot sector: size in sectors of 512 bytes -> what DOS took for
+ * granted.
+ */
 const DOS1 = new Map([
   [320, { media: 0xfe, secPerClust: 1, rootDirEnts: 64, fatSecs: 1 }],
   [360, { media: 0xfc, secPerClust: 1, rootDirEnts: 64, fatSecs: 2 }],
@@ -84,7 +108,10 @@ function powerOfTwo(n: number): boolean {
   return n > 0 && (n & (n - 1)) === 0;
 }
 
-/** Reads and checks the boot sector. @throws EFTYPE it is no FAT volume: the message says which field contradicts it; EIO */
+/**
+ * Reads and checks the boot sector.
+ * @throws EFTYPE it is no FAT volume: the message says which field contradicts it; EIO
+ */
 export async function readGeometry(dev: BlockDevice): Promise<Geometry> {
   const bytes = new Uint8Array(1024);
   const there = Math.min(bytes.length, dev.size_bytes);
@@ -112,13 +139,19 @@ function dos1Geometry(bytes: Uint8Array, view: DataView, size: number): Geometry
   made.setUint16(B.sectors, size / 512, true);
   boot[B.media] = known.media;
   made.setUint16(B.fatSecs, known.fatSecs, true);
-  return { ...decodeGeometry(boot, made, size), stateOffset: -1, oemName: bytestrFromBytes(bytes, B.oemName, B.oemName + 8) };
+  return {
+    ...decodeGeometry(boot, made, size),
+    stateOffset: -1,
+    oemName: bytestrFromBytes(bytes, B.oemName, B.oemName + 8),
+  };
 }
 
 /** `deviceBytes`: how large the device is, which a volume may not exceed to be written. @throws EFTYPE */
 export function decodeGeometry(bytes: Uint8Array, view: DataView, deviceBytes: number): Geometry {
   const oemName = bytestrFromBytes(bytes, B.oemName, B.oemName + 8);
-  if (oemName === 'NTFS    ' || oemName === 'EXFAT   ' || oemName === '-FVE-FS-') refuse('the name of the format', oemName.trim());
+  if (oemName === 'NTFS    ' || oemName === 'EXFAT   ' || oemName === '-FVE-FS-') {
+    refuse('the name of the format', oemName.trim());
+  }
   const oddities: string[] = [];
   const sectorBytes = view.getUint16(B.bytesPerSec, true);
   if (!powerOfTwo(sectorBytes) || sectorBytes < 512 || sectorBytes > 4096) refuse('the sector size', sectorBytes);
@@ -147,16 +180,22 @@ export function decodeGeometry(bytes: Uint8Array, view: DataView, deviceBytes: n
   const holds = Math.floor((fatBytes * 8) / type) - CLUST_FIRST;
   const clusters = Math.min(counted, holds, MAX_CLUSTERS[type]);
   if (clusters < 1) refuse('the number of clusters', clusters);
-  if (counted > clusters) oddities.push(`the FAT has room for ${clusters} of ${counted} clusters; the others are not used`);
+  if (counted > clusters) {
+    oddities.push(`the FAT has room for ${clusters} of ${counted} clusters; the others are not used`);
+  }
   const totalBytes = sectors * sectorBytes;
-  if (totalBytes > deviceBytes) oddities.push(`the volume is larger (${totalBytes} bytes) than the device (${deviceBytes})`);
+  if (totalBytes > deviceBytes) {
+    oddities.push(`the volume is larger (${totalBytes} bytes) than the device (${deviceBytes})`);
+  }
   const version = fat32 ? view.getUint16(B.fsVers, true) : 0;
   if (version !== 0) refuse('the version', `${version >> 8}.${version & 255}`);
   const extFlags = fat32 ? view.getUint16(B.extFlags, true) : 0;
   const activeFat = (extFlags & FATMIRROR_OFF) !== 0 ? extFlags & FATNUM : -1;
   if (activeFat >= fats) refuse('the number of the FAT in use', activeFat);
   const rootCluster = fat32 ? view.getUint32(B.rootClust, true) & 0x0fffffff : 0;
-  if (fat32 && (rootCluster < CLUST_FIRST || rootCluster > clusters + 1)) refuse('the first cluster of the root directory', rootCluster);
+  if (fat32 && (rootCluster < CLUST_FIRST || rootCluster > clusters + 1)) {
+    refuse('the first cluster of the root directory', rootCluster);
+  }
   const layout = fat32 ? 1 : 0;
   const extended = (bytes[B.bootSignature[layout]]! & 0xfe) === 0x28;
   const fsInfo = view.getUint16(B.fsInfo, true);
@@ -173,8 +212,12 @@ export function decodeGeometry(bytes: Uint8Array, view: DataView, deviceBytes: n
     media, totalBytes,
     stateOffset: B.state[layout],
     volumeId: extended ? view.getUint32(B.volumeId[layout], true) : undefined,
-    bootLabel: bytes[B.bootSignature[layout]] === 0x29 ? bytestrFromBytes(bytes, B.volumeLabel[layout], B.volumeLabel[layout] + 11) : undefined,
-    oemName, oddities,
+    bootLabel:
+      bytes[B.bootSignature[layout]] === 0x29
+        ? bytestrFromBytes(bytes, B.volumeLabel[layout], B.volumeLabel[layout] + 11)
+        : undefined,
+    oemName,
+    oddities,
   };
 }
 

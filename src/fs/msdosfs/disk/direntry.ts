@@ -1,7 +1,10 @@
 import type { DosTime, DosZone } from '../../lib/dostime.js';
 import { dosToUnix, unixToDos } from '../../lib/dostime.js';
 
-/** Directory entries of 32 bytes. Source: Microsoft FAT specification 1.03, "FAT Directory Structure" and "Long Directory Entries". */
+/**
+ * Directory entries of 32 bytes. Source: Microsoft FAT specification 1.03, "FAT Directory Structure" and "Long
+ * Directory Entries".
+ */
 
 export const ATTR_READONLY = 0x01;
 export const ATTR_HIDDEN = 0x02;
@@ -22,13 +25,26 @@ export const SLOT_E5 = 0x05;
 export const LOWER_BASE = 0x08;
 export const LOWER_EXT = 0x10;
 /**
- * In the same byte, in which nobody else uses it: a renamed file came here, and its old entry may still be there. Set from the flush
- * that writes the new entry until the one that follows the removal of the old one; a check knows by it which of two to keep.
+ * In the same byte, in which nobody else uses it: a renamed file came here, and its old entry may still be there. Set
+ * from the flush that writes the new entry until the one that follows the removal of the old one; a check knows by it
+ * which of two to keep.
  */
 export const MOVED_HERE = 0x80;
 
 /** Offsets of fields. */
-export const D = { attr: 11, lowerCase: 12, chundredth: 13, ctime: 14, cdate: 16, adate: 18, highClust: 20, mtime: 22, mdate: 24, startCluster: 26, fileSize: 28 } as const;
+export const D = {
+  attr: 11,
+  lowerCase: 12,
+  chundredth: 13,
+  ctime: 14,
+  cdate: 16,
+  adate: 18,
+  highClust: 20,
+  mtime: 22,
+  mdate: 24,
+  startCluster: 26,
+  fileSize: 28,
+} as const;
 
 /** Units of a long name in one entry, and where they are. */
 export const LFN_UNITS = 13;
@@ -78,7 +94,15 @@ export function lfnSum(bytes: Uint8Array, at: number): number {
 }
 
 /** Fills part `n` (from 1) of `parts` of a long name. */
-export function putLfn(bytes: Uint8Array, view: DataView, at: number, name: string, n: number, parts: number, checksum: number): void {
+export function putLfn(
+  bytes: Uint8Array,
+  view: DataView,
+  at: number,
+  name: string,
+  n: number,
+  parts: number,
+  checksum: number,
+): void {
   bytes.fill(0, at, at + 32);
   bytes[at] = n === parts ? n | LFN_LAST : n;
   bytes[at + D.attr] = ATTR_LONG;
@@ -105,7 +129,8 @@ export function getTimes(view: DataView, at: number, zone: DosZone, out: EntryTi
   const adate = view.getUint16(at + D.adate, true);
   const hundredths = Math.min(199, view.getUint8(at + D.chundredth));
   out.mtime = dosToUnix(mdate, view.getUint16(at + D.mtime, true), zone);
-  out.crtime = cdate === 0 ? 0 : dosToUnix(cdate, view.getUint16(at + D.ctime, true), zone) + Math.floor(hundredths / 100);
+  out.crtime =
+    cdate === 0 ? 0 : dosToUnix(cdate, view.getUint16(at + D.ctime, true), zone) + Math.floor(hundredths / 100);
   out.crtimensec = cdate === 0 ? 0 : (hundredths % 100) * 10_000_000;
   out.atime = adate === 0 ? out.mtime : dosToUnix(adate, 0, zone);
 }

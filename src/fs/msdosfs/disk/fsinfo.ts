@@ -1,4 +1,7 @@
-/** The FSInfo sector of FAT32: hints, which may be wrong. Source: Microsoft FAT specification 1.03, "FAT32 FSInfo Sector Structure". */
+/**
+ * The FSInfo sector of FAT32: hints, which may be wrong. Source: Microsoft FAT specification 1.03, "FAT32 FSInfo Sector
+ * Structure".
+ */
 const LEAD = 0x41615252;
 const STRUCT = 0x61417272;
 const TRAIL = 0xaa550000;
@@ -13,7 +16,13 @@ export interface FsInfo {
 
 /** null: no FSInfo sector. */
 export function decodeFsInfo(view: DataView): FsInfo | null {
-  if (view.getUint32(0, true) !== LEAD || view.getUint32(484, true) !== STRUCT || view.getUint16(510, true) !== TRAIL >>> 16) return null;
+  if (
+    view.getUint32(0, true) !== LEAD ||
+    view.getUint32(484, true) !== STRUCT ||
+    view.getUint16(510, true) !== TRAIL >>> 16
+  ) {
+    return null;
+  }
   return { free: view.getUint32(488, true), next: view.getUint32(492, true) };
 }
 

@@ -3,8 +3,8 @@ import type { Charset } from '../../lib/names/charset.js';
 import { LFN_MAX, LOWER_BASE, LOWER_EXT, SLOT_E5 } from './direntry.js';
 
 /**
- * What names mean on a volume: between byte strings, UTF-16 and short names, and which are the same. The rules are those of
- * Linux's vfat (fs/fat/namei_vfat.c, dir.c), so that a volume behaves here as it does there.
+ * What names mean on a volume: between byte strings, UTF-16 and short names, and which are the same. The rules are
+ * those of Linux's vfat (fs/fat/namei_vfat.c, dir.c), so that a volume behaves here as it does there.
  */
 
 /** -o shortname: how short names without a long one are shown, and which new names need a long one. */
@@ -87,9 +87,20 @@ export class Names {
     return { units };
   }
 
-  /** A long name from the disk as a byte string; null if it cannot be given to anybody, so that the short one must do. */
+  /**
+   * A long name from the disk as a byte string; null if it cannot be given to anybody, so that the short one must do.
+   */
   fromLong(units: string): string | null {
-    if (units === '' || units.length > LFN_MAX || units === '.' || units === '..' || units.includes('/') || units.includes('\0')) return null;
+    if (
+      units === '' ||
+      units.length > LFN_MAX ||
+      units === '.' ||
+      units === '..' ||
+      units.includes('/') ||
+      units.includes('\0')
+    ) {
+      return null;
+    }
     const { iocharset } = this.options;
     if (iocharset === null) return loneSurrogate(units) ? null : bytestrFromUtf16(units);
     return this.encoded(iocharset, units);
@@ -113,7 +124,9 @@ export class Names {
     const units = extension === '' ? base : `${base}.${extension}`;
     if (base === '' || units.includes('/') || base === '.' || base === '..') return null;
     const { iocharset } = this.options;
-    return iocharset === null ? bytestrFromUtf16(units) : this.encoded(iocharset, units) ?? [...units].map((unit) => iocharset.encode(unit) || '?').join('');
+    return iocharset === null
+      ? bytestrFromUtf16(units)
+      : (this.encoded(iocharset, units) ?? [...units].map((unit) => iocharset.encode(unit) || '?').join(''));
   }
 
   /** One half as it is shown: up to a NUL, without the blanks behind. */
@@ -170,7 +183,10 @@ export class Names {
     return { lowerCase: (base.upper ? 0 : LOWER_BASE) | (extension.upper ? 0 : LOWER_EXT), long: false };
   }
 
-  /** Base and extension in the code page, upper case; `exact`: nothing had to be cut off. `tail2`, `tail6`: how much of the base stays before a tail. */
+  /**
+   * Base and extension in the code page, upper case; `exact`: nothing had to be cut off. `tail2`, `tail6`: how much of
+   * the base stays before a tail.
+   */
   private halves(units: string): { base: Half; extension: Half; exact: boolean; tail2: number; tail6: number } {
     const dot = units.lastIndexOf('.');
     // "...test": dots and blanks alone in front of the last dot are no base.

@@ -3,7 +3,10 @@ import { E, Errno } from '../../../kernel/errno.js';
 import { readGeometry } from './bpb.js';
 import type { Geometry } from './bpb.js';
 
-/** A boot sector whose fields agree with each other; besides that a FAT whose first cell repeats the media byte; and that on a device as large. */
+/**
+ * A boot sector whose fields agree with each other; besides that a FAT whose first cell repeats the media byte; and
+ * that on a device as large.
+ */
 const SIGNED = 40;
 const SOUND = 80;
 const AGREES = 95;
@@ -20,12 +23,17 @@ export async function msdosfs_probe(dev: BlockDevice): Promise<number> {
     g = await readGeometry(dev);
   } catch (error) {
     if (!(error instanceof Errno) || error.errno !== E.EFTYPE) throw error;
-    return /^FAT(?:12|16|32) {3}$/.test(String.fromCharCode(...boot.subarray(54, 62))) || /^FAT32 {3}$/.test(String.fromCharCode(...boot.subarray(82, 90))) ? DAMAGED : 0;
+    return /^FAT(?:12|16|32) {3}$/.test(String.fromCharCode(...boot.subarray(54, 62))) ||
+      /^FAT32 {3}$/.test(String.fromCharCode(...boot.subarray(82, 90)))
+      ? DAMAGED
+      : 0;
   }
   const jump = (boot[0] === 0xeb && boot[2] === 0x90) || boot[0] === 0xe9;
   const signature = boot[510] === 0x55 && boot[511] === 0xaa;
   const fat = new Uint8Array(4);
-  if (g.fatOffset + fat.length <= dev.size_bytes) await dev.read(fat, 0, fat.length, g.fatOffset + Math.max(0, g.activeFat) * g.fatBytes);
+  if (g.fatOffset + fat.length <= dev.size_bytes) {
+    await dev.read(fat, 0, fat.length, g.fatOffset + Math.max(0, g.activeFat) * g.fatBytes);
+  }
   const begins = fat[0] === g.media && fat[1] === 0xff;
   if (begins) return g.totalBytes <= dev.size_bytes && (jump || signature) ? AGREES : SOUND;
   return jump && signature ? SIGNED : 0;

@@ -36,7 +36,11 @@ export function modeof(dep: Denode): number {
 export function fillattr(dep: Denode, vap: Vattr): void {
   const { pmp } = dep;
   const { pm_geometry: g, pm_options: options } = pmp;
-  const size = !dep.isdir ? dep.size : dep.isroot && g.rootBytes > 0 ? pmp.rootRegion : dep.chain.length * g.clusterBytes;
+  const size = !dep.isdir
+    ? dep.size
+    : dep.isroot && g.rootBytes > 0
+      ? pmp.rootRegion
+      : dep.chain.length * g.clusterBytes;
   vap.va_type = dep.isdir ? VDIR : VREG;
   vap.va_mode = modeof(dep);
   vap.va_nlink = dep.nlink;
@@ -70,7 +74,9 @@ export function msdosfs_attributes(mp: Mount, fileno: number, vap: Vattr): Maybe
   const place = pmp.pm_numbers.placeOf(fileno);
   const got = place === undefined ? undefined : entry_block(pmp, place);
   if (place === undefined || got === undefined) return false;
-  return got instanceof Promise ? got.then((bp) => fromblock(pmp, fileno, place, bp, vap)) : fromblock(pmp, fileno, place, got, vap);
+  return got instanceof Promise
+    ? got.then((bp) => fromblock(pmp, fileno, place, bp, vap))
+    : fromblock(pmp, fileno, place, got, vap);
 }
 
 /** Takes the reference to `bp`. */
@@ -89,10 +95,21 @@ function fromblock(pmp: MsdosMount, fileno: number, place: number, bp: Buf, vap:
   return known instanceof Promise ? known.then(filled) : filled();
 }
 
-/** A file was read: notes the day, as noatime and read-only say. The format keeps no more than the day, so once a day is enough. */
+/**
+ * A file was read: notes the day, as noatime and read-only say. The format keeps no more than the day, so once a day is
+ * enough.
+ */
 export function accessed(dep: Denode): MaybePromise<void> {
   const { pmp } = dep;
-  if ((pmp.pm_mountp.mnt_flag & (MNT_NOATIME | MNT_RDONLY)) !== 0 || pmp.pm_order === null || pmp.pm_stopped || dep.nlink === 0 || dep.isroot) return undefined;
+  if (
+    (pmp.pm_mountp.mnt_flag & (MNT_NOATIME | MNT_RDONLY)) !== 0 ||
+    pmp.pm_order === null ||
+    pmp.pm_stopped ||
+    dep.nlink === 0 ||
+    dep.isroot
+  ) {
+    return undefined;
+  }
   const today = dayof(pmp, pmp.pm_kernel.now().sec);
   if (dep.atime >= today) return undefined;
   dep.atime = today;

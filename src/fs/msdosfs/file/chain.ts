@@ -3,8 +3,8 @@ import type { MsdosMount } from '../volume/msdosmount.js';
 import { validCluster } from '../disk/bpb.js';
 
 /**
- * The clusters of a file, as far as they are known: runs of clusters in a row, found by file cluster without a walk. The
- * FAT is read the first time that a part is needed.
+ * The clusters of a file, as far as they are known: runs of clusters in a row, found by file cluster without a walk.
+ * The FAT is read the first time that a part is needed.
  */
 export class Chain {
   /** By run: its first cluster counted from the start of the file, and on the disk. */
@@ -116,7 +116,9 @@ export function chain_learn(owner: Chained, length: number): MaybePromise<void> 
     if (wait) return wait.then(() => chain_learn(owner, length));
     const next = fat.next(last);
     if (next > 0) {
-      if (chain.length > pmp.pm_geometry.clusters) throw pmp.pm_damage.error(`${owner.what}: the clusters from ${owner.start} on form a loop`);
+      if (chain.length > pmp.pm_geometry.clusters) {
+        throw pmp.pm_damage.error(`${owner.what}: the clusters from ${owner.start} on form a loop`);
+      }
       chain.push(next);
     } else if (next === 0) {
       chain.whole = true;

@@ -9,7 +9,10 @@ import type { MsdosMount } from '../volume/msdosmount.js';
 import { Chain } from './chain.js';
 import type { Chained } from './chain.js';
 
-/** A file in memory (NetBSD's struct denode): v_data. What it says its directory entry says, too: see {@link entry_store}. */
+/**
+ * A file in memory (NetBSD's struct denode): v_data. What it says its directory entry says, too: see {@link
+ * entry_store}.
+ */
 export class Denode implements Chained, EntryTimes {
   readonly chain = new Chain();
   start = 0;
@@ -29,7 +32,10 @@ export class Denode implements Chained, EntryTimes {
   /** Of a directory: its entries, while they are remembered. */
   table: DirTable | null = null;
   building: Promise<DirTable> | null = null;
-  /** The flush (Order.epoch) before which the file got its first cluster: until that one the disk does not know its chain. */
+  /**
+   * The flush (Order.epoch) before which the file got its first cluster: until that one the disk does not know its
+   * chain.
+   */
   freshepoch = -1;
   /** Something beside the access time was changed since the last flush. */
   dirty = false;
@@ -66,7 +72,9 @@ export function entry_load(dep: Denode, bp: Buf, at: number): void {
   dep.extension = String.fromCharCode(bytes[at + 8]!, bytes[at + 9]!, bytes[at + 10]!);
   getTimes(view, at, pmp.pm_options.zone, dep);
   // Size without clusters is damage that reading finds; clusters without size are everyday damage and stay the file's.
-  if (dep.start !== 0 && !validCluster(pmp.pm_geometry, dep.start)) pmp.pm_damage.note(`${dep.what}: its first cluster is ${dep.start}`);
+  if (dep.start !== 0 && !validCluster(pmp.pm_geometry, dep.start)) {
+    pmp.pm_damage.note(`${dep.what}: its first cluster is ${dep.start}`);
+  }
 }
 
 /** The block of the buffer cache that holds an entry, referenced. undefined: there can be no entry at that place. */

@@ -49,7 +49,9 @@ function freeclusters(dep: Denode): boolean {
   const { pmp, chain } = dep;
   const { order, pm_geometry: g } = pmp;
   if (dep.isdir) {
-    for (let fc = 0; fc < chain.length; fc += chain.count(fc)) pmp.pm_bufcache.binval(pmp.pm_dev, clusterOffset(g, chain.at(fc)), chain.count(fc) * g.clusterBytes);
+    for (let fc = 0; fc < chain.length; fc += chain.count(fc)) {
+      pmp.pm_bufcache.binval(pmp.pm_dev, clusterOffset(g, chain.at(fc)), chain.count(fc) * g.clusterBytes);
+    }
   }
   if (dep.start !== 0) order.free(dep.start, Math.max(1, dep.isdir ? chain.length : pmp.clustersOf(dep.size)));
   if (dep.isdir && pmp.pm_dirs.get(dep.start) === dep) pmp.pm_dirs.delete(dep.start);

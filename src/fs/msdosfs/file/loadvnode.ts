@@ -25,7 +25,9 @@ export function msdosfs_loadvnode(mp: Mount, vp: Vnode, key: number): MaybePromi
   const place = pmp.pm_numbers.placeOf(key);
   const got = place === undefined ? undefined : entry_block(pmp, place);
   if (place === undefined || got === undefined) throw errno(E.ESTALE);
-  return got instanceof Promise ? got.then((bp) => fromblock(pmp, vp, key, place, bp)) : fromblock(pmp, vp, key, place, got);
+  return got instanceof Promise
+    ? got.then((bp) => fromblock(pmp, vp, key, place, bp))
+    : fromblock(pmp, vp, key, place, got);
 }
 
 function rootnode(pmp: MsdosMount): Denode {
@@ -38,7 +40,11 @@ function rootnode(pmp: MsdosMount): Denode {
 }
 
 /** A file without an entry, as a predecessor recorded it (order/rows.ts). */
-function adopted(pmp: MsdosMount, key: number, [start = 0, size = 0, attr = 0, mtime = 0, atime = 0, crtime = 0]: readonly number[]): Denode {
+function adopted(
+  pmp: MsdosMount,
+  key: number,
+  [start = 0, size = 0, attr = 0, mtime = 0, atime = 0, crtime = 0]: readonly number[],
+): Denode {
   const dep = new Denode(pmp, key, false);
   Object.assign(dep, { start, size, attr, mtime, atime, crtime, nlink: 0 });
   return dep;
@@ -68,8 +74,12 @@ function loaded(vp: Vnode, dep: Denode): void {
 /** Each directory has clusters, and no other has them: a walk would never end otherwise. @throws EIO */
 function checkdir(dep: Denode): void {
   const { pmp } = dep;
-  if (!validCluster(pmp.pm_geometry, dep.start)) throw pmp.pm_damage.error(`${dep.what}: a directory that begins with cluster ${dep.start}`);
+  if (!validCluster(pmp.pm_geometry, dep.start)) {
+    throw pmp.pm_damage.error(`${dep.what}: a directory that begins with cluster ${dep.start}`);
+  }
   if (dep.isroot) return;
   const other = pmp.dirStart(dep.start) === 0 ? ROOT_NUMBER : pmp.pm_dirs.get(dep.start)?.number;
-  if (other !== undefined && other !== dep.number) throw pmp.pm_damage.error(`${dep.what}: cluster ${dep.start} begins another directory, too`);
+  if (other !== undefined && other !== dep.number) {
+    throw pmp.pm_damage.error(`${dep.what}: cluster ${dep.start} begins another directory, too`);
+  }
 }

@@ -30,11 +30,17 @@ function readruns(dep: Denode, uio: Uio): MaybePromise<void> {
     const end = Math.min(uio.uio_offset + uio.uio_resid, dep.size, uio.uio_offset + MAXPHYS);
     const learned = chain_learn(dep, Math.ceil(end / clusterBytes));
     if (learned instanceof Promise) return learned.then(() => readruns(dep, uio));
-    if (fc >= chain.length) throw pmp.pm_damage.error(`${dep.what}: it has ${dep.size} bytes, but clusters for ${chain.length * clusterBytes} only`);
+    if (fc >= chain.length) {
+      throw pmp.pm_damage.error(
+        `${dep.what}: it has ${dep.size} bytes, but clusters for ${chain.length * clusterBytes} only`,
+      );
+    }
     const within = uio.uio_offset - fc * clusterBytes;
     const bytes = Math.min(end - uio.uio_offset, chain.count(fc) * clusterBytes - within);
     const at = clusterOffset(pmp.pm_geometry, chain.at(fc)) + within;
-    if (at + bytes > pmp.pm_dev.size_bytes) throw errno(E.EIO, `${dep.what}: cluster ${chain.at(fc)} lies beyond the end of the device`);
+    if (at + bytes > pmp.pm_dev.size_bytes) {
+      throw errno(E.EIO, `${dep.what}: cluster ${chain.at(fc)} lies beyond the end of the device`);
+    }
     const reading = pmp.pm_dev.read(uio.uio_buf, uio.uio_bufoff, bytes, at);
     if (reading instanceof Promise) {
       return reading.then(() => {

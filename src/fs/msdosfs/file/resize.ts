@@ -10,7 +10,9 @@ import { chain_learn } from './chain.js';
 import type { Denode } from './denode.js';
 import { denode_update, entry_store } from './denode.js';
 
-/** Clusters for files, and lengths of files. The format knows no holes: what lies between is zeros, which are written. */
+/**
+ * Clusters for files, and lengths of files. The format knows no holes: what lies between is zeros, which are written.
+ */
 
 /** Growing goes piece by piece, with a pause after each in which others get on and the caller may give up; bytes. */
 const PIECE_BYTES = 16 << 20;
@@ -18,8 +20,8 @@ const ZEROS_BYTES = 1 << 20;
 let zeros: Uint8Array | null = null;
 
 /**
- * Before a transaction in which the file may get clusters: where its end was cut off and the disk does not know it yet, the disk
- * must know first. A new tail behind the old size would be a wrong one if the power went.
+ * Before a transaction in which the file may get clusters: where its end was cut off and the disk does not know it yet,
+ * the disk must know first. A new tail behind the old size would be a wrong one if the power went.
  */
 export function settlecut(dep: Denode, length: number): MaybePromise<void> {
   const { pmp, chain } = dep;
@@ -31,7 +33,8 @@ export function settlecut(dep: Denode, length: number): MaybePromise<void> {
 }
 
 /**
- * Gives the file clusters for `length` bytes, as many as there are. Inside of a transaction. @returns clusters that it has then;
+ * Gives the file clusters for `length` bytes, as many as there are. Inside of a transaction. @returns clusters that it
+ * has then;
  * @throws EIO
  */
 export function allocate(dep: Denode, length: number): MaybePromise<number> {
@@ -97,7 +100,10 @@ export async function zero(dep: Denode, from: number, to: number): Promise<void>
   }
 }
 
-/** Makes a file longer: zeros up to `length`. Not inside of a transaction. @throws EFBIG ENOSPC EIO EINTR; its size is then as before */
+/**
+ * Makes a file longer: zeros up to `length`. Not inside of a transaction.
+ * @throws EFBIG ENOSPC EIO EINTR; its size is then as before
+ */
 export async function extend(dep: Denode, length: number, ctx: Context): Promise<void> {
   const { pmp } = dep;
   const osize = dep.size;
@@ -124,7 +130,10 @@ export async function extend(dep: Denode, length: number, ctx: Context): Promise
   }
 }
 
-/** Makes from..to-1 zeros; what lies behind the end extends the file. Not inside of a transaction. @throws EFBIG ENOSPC EIO EINTR */
+/**
+ * Makes from..to-1 zeros; what lies behind the end extends the file. Not inside of a transaction.
+ * @throws EFBIG ENOSPC EIO EINTR
+ */
 export async function zerorange(dep: Denode, from: number, to: number, ctx: Context): Promise<void> {
   const { pmp } = dep;
   const order = pmp.writable();
@@ -134,7 +143,9 @@ export async function zerorange(dep: Denode, from: number, to: number, ctx: Cont
     await order.run(async () => {
       const learned = chain_learn(dep, pmp.clustersOf(dep.size));
       if (learned) await learned;
-      if (dep.chain.length < pmp.clustersOf(dep.size)) throw pmp.pm_damage.error(`${dep.what}: it has fewer clusters than its size needs`);
+      if (dep.chain.length < pmp.clustersOf(dep.size)) {
+        throw pmp.pm_damage.error(`${dep.what}: it has fewer clusters than its size needs`);
+      }
       await zero(dep, at, Math.min(end, at + PIECE_BYTES));
       denode_update(dep);
       const wait = entry_store(dep);
@@ -149,7 +160,10 @@ async function pause(pmp: MsdosMount, signal: AbortSignal | undefined): Promise<
   if (signal?.aborted === true) throw errno(E.EINTR);
 }
 
-/** Makes a file shorter; with its own size, takes back clusters that it got and does not need. Inside of a transaction. @throws EIO */
+/**
+ * Makes a file shorter; with its own size, takes back clusters that it got and does not need. Inside of a transaction.
+ * @throws EIO
+ */
 export async function shrink(dep: Denode, length: number): Promise<void> {
   const { pmp, chain } = dep;
   const { order } = pmp;

@@ -18,7 +18,9 @@ export async function msdosfs_setattr(vp: Vnode, vap: Vattr, ctx: Context): Prom
   const { pm_options: options } = pmp;
   const uid = vap.va_uid !== VNOVAL && vap.va_uid !== options.uid;
   const gid = vap.va_gid !== VNOVAL && vap.va_gid !== options.gid;
-  if ((uid || gid) && !options.quiet) throw errno(E.EPERM, 'FAT keeps no owners: they are those of the mount (-o uid, gid)');
+  if ((uid || gid) && !options.quiet) {
+    throw errno(E.EPERM, 'FAT keeps no owners: they are those of the mount (-o uid, gid)');
+  }
   if (vap.va_flags !== VNOVAL) checkflags(dep, vap.va_flags);
   if (vap.va_size !== VNOVAL) {
     if (vp.v_type !== VREG) throw errno(vp.v_type === VDIR ? E.EISDIR : E.EINVAL);
@@ -47,8 +49,8 @@ function even(sec: number): number {
 }
 
 /**
- * Of all the bits of a mode the format can keep one: nobody may write. What else is asked for is passed over in silence, as
- * Linux does: programs that set modes on every file could not be used otherwise.
+ * Of all the bits of a mode the format can keep one: nobody may write. What else is asked for is passed over in
+ * silence, as Linux does: programs that set modes on every file could not be used otherwise.
  */
 function setmode(dep: Denode, mode: number): void {
   const { pm_options: options } = dep.pmp;

@@ -20,7 +20,15 @@ import { msdosfs_write } from './write.js';
 import { msdosfs_deleteextattr, msdosfs_getextattr, msdosfs_listextattr, msdosfs_setextattr } from './xattr.js';
 
 /** Names of pathconf(2); values of NetBSD sys/sys/unistd.h. */
-const PC = { LINK_MAX: 1, NAME_MAX: 4, PATH_MAX: 5, CHOWN_RESTRICTED: 7, NO_TRUNC: 8, SYNC_IO: 10, FILESIZEBITS: 11 } as const;
+const PC = {
+  LINK_MAX: 1,
+  NAME_MAX: 4,
+  PATH_MAX: 5,
+  CHOWN_RESTRICTED: 7,
+  NO_TRUNC: 8,
+  SYNC_IO: 10,
+  FILESIZEBITS: 11,
+} as const;
 
 /** The format has no such files. */
 function cannot(): never {

@@ -97,7 +97,10 @@ function runs(dep: Denode, uio: Uio): MaybePromise<void> {
     const bytes = Math.min(uio.uio_resid, chain.count(fc) * clusterBytes - within);
     const at = clusterOffset(pmp.pm_geometry, chain.at(fc)) + within;
     order.newdata = order.unflushed = true;
-    const wait = pmp.pm_posting !== null ? pmp.pm_posting.post(uio.uio_buf, uio.uio_bufoff, bytes, at, dep.number) : pmp.pm_dev.write(uio.uio_buf, uio.uio_bufoff, bytes, at);
+    const wait =
+      pmp.pm_posting !== null
+        ? pmp.pm_posting.post(uio.uio_buf, uio.uio_bufoff, bytes, at, dep.number)
+        : pmp.pm_dev.write(uio.uio_buf, uio.uio_bufoff, bytes, at);
     if (wait instanceof Promise) {
       return wait.then(() => {
         uio.advance(bytes);

@@ -22,7 +22,9 @@ const SYSTEM = ['dos_attrib', 'ntfs_attrib', 'ntfs_attrib_be'];
 const USER = 'DOSATTRIB';
 
 function known(namespace: number, name: string): boolean {
-  return namespace === EXTATTR_NAMESPACE_USER ? name === USER : namespace === EXTATTR_NAMESPACE_SYSTEM && SYSTEM.includes(name);
+  return namespace === EXTATTR_NAMESPACE_USER
+    ? name === USER
+    : namespace === EXTATTR_NAMESPACE_SYSTEM && SYSTEM.includes(name);
 }
 
 export function msdosfs_getextattr(vp: Vnode, namespace: number, name: string, _ctx: Context): Uint8Array {
@@ -45,8 +47,19 @@ function parse(name: string, value: Uint8Array): number {
   return new DataView(value.buffer, value.byteOffset, 4).getUint32(0, name === 'ntfs_attrib');
 }
 
-export function msdosfs_setextattr(vp: Vnode, namespace: number, name: string, value: Uint8Array, _ctx: Context): MaybePromise<void> {
-  if (!known(namespace, name)) throw errno(E.EOPNOTSUPP, 'FAT keeps no extended attributes but its own: user.DOSATTRIB, system.dos_attrib, system.ntfs_attrib');
+export function msdosfs_setextattr(
+  vp: Vnode,
+  namespace: number,
+  name: string,
+  value: Uint8Array,
+  _ctx: Context,
+): MaybePromise<void> {
+  if (!known(namespace, name)) {
+    throw errno(
+      E.EOPNOTSUPP,
+      'FAT keeps no extended attributes but its own: user.DOSATTRIB, system.dos_attrib, system.ntfs_attrib',
+    );
+  }
   const dep = VTODE(vp);
   const order = dep.pmp.writable();
   const wanted = parse(name, value);

@@ -7,11 +7,11 @@ import { CELL_FREE } from '../space/fat.js';
 import type { Order } from './order.js';
 
 /**
- * The phases of a flush. No operation is open while it runs. After an error what was not written stays dirty, and the next
- * flush begins from the front, which is always right: each phase only relies on those before it.
+ * The phases of a flush. No operation is open while it runs. After an error what was not written stays dirty, and the
+ * next flush begins from the front, which is always right: each phase only relies on those before it.
  *
- *   1  the FAT: clusters that files got, then the links to them from chains that the disk knows. File data and empty clusters of
- *      directories are on the device already
+ *   1  the FAT: clusters that files got, then the links to them from chains that the disk knows. File data and empty
+ *      clusters of directories are on the device already
  *   2  directories: entries that are new or have changed, and those of files that were removed
  *   3  the old entries of renamed files
  *      -> an fsync ends here
@@ -67,7 +67,10 @@ async function write(order: Order, set: Set<Buf>): Promise<void> {
   set.clear();
 }
 
-/** The copies first: the one that is read is right whenever the power goes, and a successor, who knows of it alone, makes them equal. */
+/**
+ * The copies first: the one that is read is right whenever the power goes, and a successor, who knows of it alone,
+ * makes them equal.
+ */
 async function writefat(order: Order): Promise<void> {
   const { pmp, fatdirty } = order;
   if (fatdirty.size === 0) return;

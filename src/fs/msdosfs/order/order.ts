@@ -17,12 +17,13 @@ export interface Removal {
 }
 
 /**
- * The order in which changes reach the disk, which has no journal: whenever the power goes, nothing that an entry names is
- * free or another file's, and at worst clusters are lost that no entry names.
+ * The order in which changes reach the disk, which has no journal: whenever the power goes, nothing that an entry names
+ * is free or another file's, and at worst clusters are lost that no entry names.
  *
- * What an operation changes is in buffers when it returns; flush.ts writes them in phases. What must not even be in a buffer before
- * an earlier phase is on the disk waits here: clusters to be freed, the new ends of files that were cut, and the old
- * entries of renamed files. File data goes to the device when it is written, and so do new clusters of directories.
+ * What an operation changes is in buffers when it returns; flush.ts writes them in phases. What must not even be in a
+ * buffer before an earlier phase is on the disk waits here: clusters to be freed, the new ends of files that were cut,
+ * and the old entries of renamed files. File data goes to the device when it is written, and so do new clusters of
+ * directories.
  */
 export class Order {
   readonly pmp: MsdosMount;
@@ -111,8 +112,9 @@ export class Order {
   }
 
   /**
-   * `next` comes behind `last` in a chain. Where the disk knows the chain and the cell of `next` is in another sector than that of `last`,
-   * only one of which may be there when the power goes, `last` is written when `next` is on the disk. `last` is pinned.
+   * `next` comes behind `last` in a chain. Where the disk knows the chain and the cell of `next` is in another sector
+   * than that of `last`, only one of which may be there when the power goes, `last` is written when `next` is on the
+   * disk. `last` is pinned.
    */
   link(last: number, next: number, fresh: boolean): void {
     const { pm_fat: fat } = this.pmp;
@@ -183,7 +185,8 @@ export class Order {
   }
 
   /**
-   * Brings everything to the disk; `full`: what was let go of is free there, too, and the counts are right. Not inside `run`.
+   * Brings everything to the disk; `full`: what was let go of is free there, too, and the counts are right. Not inside
+   * `run`.
    * @throws EIO; what was not written is written by the next flush
    */
   async flush(full: boolean): Promise<void> {

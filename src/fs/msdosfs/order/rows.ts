@@ -5,8 +5,8 @@ import type { FileNumbers } from '../../lib/filenumbers.js';
 import type { Removal } from './order.js';
 
 /**
- * What a successor must know beside the dirty buffers (kernel/keep/state.ts): a row a thing. The key of a row is a number
- * (cluster, place, file number) times {@link KINDS} and its kind.
+ * What a successor must know beside the dirty buffers (kernel/keep/state.ts): a row a thing. The key of a row is a
+ * number (cluster, place, file number) times {@link KINDS} and its kind.
  */
 const KINDS = 8;
 const STATE = 0;
@@ -48,7 +48,16 @@ export class KeptRows {
   /** What a predecessor put; undefined: there was none, or it had nothing to say. */
   inherited(): Inherited | undefined {
     if (this.kept === null || this.kept.inherited.size === 0) return undefined;
-    const all: Inherited = { state: undefined, frees: [], cuts: [], links: [], marks: [], removals: [], numbers: [], orphans: [] };
+    const all: Inherited = {
+      state: undefined,
+      frees: [],
+      cuts: [],
+      links: [],
+      marks: [],
+      removals: [],
+      numbers: [],
+      orphans: [],
+    };
     for (const [key, words] of this.kept.inherited) {
       const kind = key % KINDS;
       const what = (key - kind) / KINDS;

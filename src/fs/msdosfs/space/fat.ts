@@ -6,7 +6,10 @@ import type { MsdosMount } from '../volume/msdosmount.js';
 /** What a cell may say beside a cluster number. */
 export const CELL_FREE = 0;
 
-/** The FAT is read and written in pieces of this size, bytes. (FAT12 has cells across their borders: there it is one piece.) */
+/**
+ * The FAT is read and written in pieces of this size, bytes. (FAT12 has cells across their borders: there it is one
+ * piece.)
+ */
 const PIECE_BYTES = 4096;
 
 /** Bits of a cell, and of the cells 1 of FAT16 and FAT32 those that say "unmounted" and "no errors". */
@@ -37,8 +40,9 @@ export function setCell(view: DataView, type: 12 | 16 | 32, cluster: number, bas
 }
 
 /**
- * The file allocation table, piece by piece through the buffer cache. Who wants a cell first has its piece pinned: `pin` answers
- * undefined if it is at hand, else a promise after which he asks again, for somebody else may have pinned another meanwhile.
+ * The file allocation table, piece by piece through the buffer cache. Who wants a cell first has its piece pinned:
+ * `pin` answers undefined if it is at hand, else a promise after which he asks again, for somebody else may have pinned
+ * another meanwhile.
  */
 export class Fat {
   readonly g: Geometry;
@@ -87,7 +91,11 @@ export class Fat {
     if (cluster >= this.first && cluster <= this.last) return undefined;
     const piece = this.pieceOf(cluster);
     const at = piece * this.pieceBytes;
-    const got = this.pmp.pm_bufcache.bread(this.pmp.pm_dev, this.offset + at, Math.min(this.pieceBytes, this.bytes - at));
+    const got = this.pmp.pm_bufcache.bread(
+      this.pmp.pm_dev,
+      this.offset + at,
+      Math.min(this.pieceBytes, this.bytes - at),
+    );
     // Kept from the moment it is there: a cache full of what is dirty would not keep it.
     if (got instanceof Promise) return got.then((bp) => this.hold(bp, piece));
     this.hold(got, piece);
@@ -126,7 +134,9 @@ export class Fat {
     const old = this.cell(cluster);
     if (old === value) return;
     setCell(bp.b_view, this.g.type, cluster, this.base, value);
-    if (cluster >= CLUST_FIRST && (old === CELL_FREE || value === CELL_FREE)) this.pmp.pm_space.counted(cluster, value === CELL_FREE ? 1 : -1);
+    if (cluster >= CLUST_FIRST && (old === CELL_FREE || value === CELL_FREE)) {
+      this.pmp.pm_space.counted(cluster, value === CELL_FREE ? 1 : -1);
+    }
     this.pmp.order.dirtyFat(bp);
   }
 
@@ -156,7 +166,8 @@ export class Fat {
 
   /** For damage reports. */
   describe(cluster: number, cell: number): string {
-    return `the FAT cell of cluster ${cluster} is ${cell === CELL_FREE ? 'free' : cell === this.bad ? 'marked bad' : `0x${cell.toString(16)}`}`;
+    return `the FAT cell of cluster ${cluster} is ` +
+      `${cell === CELL_FREE ? 'free' : cell === this.bad ? 'marked bad' : `0x${cell.toString(16)}`}`;
   }
 
   /** Offsets of the copies of a piece (its own offset is in the FAT that is read). */

@@ -14,8 +14,9 @@ export interface ClusterRun {
 const SCAN_BYTES = 1 << 20;
 
 /**
- * Free clusters: where the next ones are looked for, and how many there are. The count comes from the FSInfo sector where that can
- * be believed, else from a scan of the FAT the first time that somebody asks; allocation goes by the FAT alone.
+ * Free clusters: where the next ones are looked for, and how many there are. The count comes from the FSInfo sector
+ * where that can be believed, else from a scan of the FAT the first time that somebody asks; allocation goes by the FAT
+ * alone.
  */
 export class Space {
   /** What the search begins with. */
@@ -57,8 +58,8 @@ export class Space {
   }
 
   /**
-   * Takes up to `want` free clusters in a row, from `near` on where that is free, else from where the last search ended, and
-   * chains them; the last one ends the chain. null: there are none. @throws EIO
+   * Takes up to `want` free clusters in a row, from `near` on where that is free, else from where the last search
+   * ended, and chains them; the last one ends the chain. null: there are none. @throws EIO
    */
   alloc(want: number, near: number): MaybePromise<ClusterRun | null> {
     if (validCluster(this.pmp.pm_geometry, near)) {
@@ -159,7 +160,10 @@ export class Space {
     }
   }
 
-  /** A piece of the FAT as it is now: from the device, with what is changed and not yet written over it. No await behind the last read. */
+  /**
+   * A piece of the FAT as it is now: from the device, with what is changed and not yet written over it. No await behind
+   * the last read.
+   */
   private async piece(into: Uint8Array, at: number, length: number): Promise<void> {
     const { pmp, fat } = this;
     const offset = fat.range.offset + at;
@@ -173,7 +177,9 @@ export class Space {
       order?.lock.exit(false);
     }
     for (const bp of order?.fatdirty ?? []) {
-      if (bp.b_offset >= offset && bp.b_offset < offset + length) into.set(bp.b_data.subarray(0, Math.min(bp.b_bcount, offset + length - bp.b_offset)), bp.b_offset - offset);
+      if (bp.b_offset >= offset && bp.b_offset < offset + length) {
+        into.set(bp.b_data.subarray(0, Math.min(bp.b_bcount, offset + length - bp.b_offset)), bp.b_offset - offset);
+      }
     }
   }
 }

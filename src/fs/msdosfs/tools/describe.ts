@@ -42,10 +42,22 @@ export const msdosfs_describe: Describe = async (dev): Promise<Description> => {
   const label = decodeLabel(root?.label ?? g.bootLabel ?? '');
   const format = `FAT${g.type}`;
   const facts: MsdosFacts = {
-    format, label, size: g.totalBytes, clean: !dirty && !errors, errors,
-    sector_size: g.sectorBytes, cluster_size: g.clusterBytes, clusters: g.clusters, fats: g.fats, active_fat: g.activeFat < 0 ? undefined : g.activeFat,
-    volume_id: g.volumeId === undefined ? undefined : volumeIdText(g.volumeId), oem_name: g.oemName.trim(), media: g.media,
-    root_entries: g.type === 32 ? undefined : g.rootBytes / 32, data_offset: g.dataOffset, free_clusters: free,
+    format,
+    label,
+    size: g.totalBytes,
+    clean: !dirty && !errors,
+    errors,
+    sector_size: g.sectorBytes,
+    cluster_size: g.clusterBytes,
+    clusters: g.clusters,
+    fats: g.fats,
+    active_fat: g.activeFat < 0 ? undefined : g.activeFat,
+    volume_id: g.volumeId === undefined ? undefined : volumeIdText(g.volumeId),
+    oem_name: g.oemName.trim(),
+    media: g.media,
+    root_entries: g.type === 32 ? undefined : g.rootBytes / 32,
+    data_offset: g.dataOffset,
+    free_clusters: free,
     readonly_because: g.totalBytes > dev.size_bytes ? 'the volume is larger than the device' : undefined,
   };
   const lines: [string, string][] = [
@@ -56,8 +68,12 @@ export const msdosfs_describe: Describe = async (dev): Promise<Description> => {
     ['sectors', `${g.sectorBytes} bytes`],
     ['clusters', `${g.clusters} of ${sizeInWords(g.clusterBytes)}, the first at byte ${g.dataOffset}`],
     ['FATs', `${g.fats} of ${sizeInWords(g.fatBytes)}`],
-    ...(facts.root_entries === undefined ? [] : [['root directory', `${facts.root_entries} entries`] as [string, string]]),
-    ...(free === undefined ? [] : [['free', `${sizeInWords(free * g.clusterBytes)} (as the FSInfo sector has it)`] as [string, string]]),
+    ...(facts.root_entries === undefined
+      ? []
+      : [['root directory', `${facts.root_entries} entries`] as [string, string]]),
+    ...(free === undefined
+      ? []
+      : [['free', `${sizeInWords(free * g.clusterBytes)} (as the FSInfo sector has it)`] as [string, string]]),
     ['made by', g.oemName.trim()],
     ['state', errors ? 'the disk gave errors; run a check' : dirty ? 'not unmounted properly' : 'clean'],
     ...g.oddities.map((oddity) => ['oddity', oddity] as [string, string]),

@@ -14,7 +14,10 @@ export function encodeLabel(label: string): string {
   const units = utf16FromBytestr(label);
   const upper = units?.toUpperCase() ?? '';
   if (upper === '' || FORBIDDEN.test(upper) || upper.startsWith(' ')) {
-    throw errno(E.EINVAL, 'a label is 1 to 11 characters, none of " * + , . / : ; < = > ? [ \\ ] |, and does not begin with a blank');
+    throw errno(
+      E.EINVAL,
+      'a label is 1 to 11 characters, none of " * + , . / : ; < = > ? [ \\ ] |, and does not begin with a blank',
+    );
   }
   // Other systems disagree about the code page of labels, and checkers take what is not ASCII for damage.
   // eslint-disable-next-line no-control-regex -- the ASCII test is the point

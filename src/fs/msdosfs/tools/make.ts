@@ -9,7 +9,9 @@ import type { NewfsOptions } from './newfs.js';
 /** A number in hexadecimal, with or without 0x or a dash in the middle. @throws EINVAL */
 export function hexadecimal(given: string, digits: number, what: string): number {
   const text = given.replace(/^0x/i, '').replace('-', '');
-  if (!new RegExp(`^[0-9a-f]{1,${digits}}$`, 'i').test(text)) throw errno(E.EINVAL, `${what} is a number of up to ${digits} hexadecimal digits, not ${given}`);
+  if (!new RegExp(`^[0-9a-f]{1,${digits}}$`, 'i').test(text)) {
+    throw errno(E.EINVAL, `${what} is a number of up to ${digits} hexadecimal digits, not ${given}`);
+  }
   return parseInt(text, 16);
 }
 
@@ -23,7 +25,8 @@ function optionsOf(values: OptionValues): NewfsOptions {
     reserved: values['reserved'],
     align: values['align'],
     label: values['label'] === undefined ? undefined : bytestrFromPath(values['label'] as string),
-    volumeId: values['volume-id'] === undefined ? undefined : hexadecimal(values['volume-id'] as string, 8, 'the volume id'),
+    volumeId:
+      values['volume-id'] === undefined ? undefined : hexadecimal(values['volume-id'] as string, 8, 'the volume id'),
     media: values['media'] === undefined ? undefined : hexadecimal(values['media'] as string, 2, 'the media byte'),
     hidden: values['hidden'],
   };
@@ -32,10 +35,14 @@ function optionsOf(values: OptionValues): NewfsOptions {
 
 /** newfs by the options of the command line. */
 export const msdosfs_make: Make = async (dev, values, { size_bytes }) => {
-  const { layout, warnings } = await newfs(dev, { ...optionsOf(values), ...(size_bytes === undefined ? {} : { size: size_bytes }) });
+  const { layout, warnings } = await newfs(dev, {
+    ...optionsOf(values),
+    ...(size_bytes === undefined ? {} : { size: size_bytes }),
+  });
   const { type, sectors, sectorBytes, secPerClust, clusters, fats } = layout;
   return {
-    summary: `${sizeInWords(sectors * sectorBytes)} of FAT${type}, ${clusters} clusters of ${secPerClust * sectorBytes} bytes, sectors of ${sectorBytes}, ${fats === 1 ? 'one FAT' : `${fats} FATs`}`,
+    summary: `${sizeInWords(sectors * sectorBytes)} of FAT${type}, ${clusters} clusters of ` +
+      `${secPerClust * sectorBytes} bytes, sectors of ${sectorBytes}, ${fats === 1 ? 'one FAT' : `${fats} FATs`}`,
     warnings,
     unmake: () => unmake(dev, layout),
   };

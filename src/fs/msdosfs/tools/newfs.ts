@@ -22,7 +22,10 @@ export interface NewfsOptions {
   readonly rootEntries?: number;
   /** Sectors in front of the first FAT, at the least. */
   readonly reserved?: number;
-  /** The first cluster begins at a multiple of it, bytes; 0: where it comes to lie. Default: what suits flash memory, for FAT32. */
+  /**
+   * The first cluster begins at a multiple of it, bytes; 0: where it comes to lie. Default: what suits flash memory,
+   * for FAT32.
+   */
   readonly align?: number;
   /** Byte string (UTF-8). */
   readonly label?: string;
@@ -77,7 +80,9 @@ function invalid(what: string): never {
 }
 
 function powerOfTwo(n: number, min: number, max: number, what: string): number {
-  if (!(n >= min && n <= max) || (n & (n - 1)) !== 0) invalid(`${what} is a power of two from ${min} to ${max}, not ${n}`);
+  if (!(n >= min && n <= max) || (n & (n - 1)) !== 0) {
+    invalid(`${what} is a power of two from ${min} to ${max}, not ${n}`);
+  }
   return n;
 }
 
@@ -86,9 +91,17 @@ function defaultType(bytes: number, sectorBytes: number): FatType {
   return bytes < Math.max(8 * MIB, 4200 * sectorBytes) ? 12 : bytes < 512 * MIB ? 16 : 32;
 }
 
-/** The cluster size that Windows and the SD Association use for the size, or the next one with which the type is legal; bytes. */
+/**
+ * The cluster size that Windows and the SD Association use for the size, or the next one with which the type is legal;
+ * bytes.
+ */
 function defaultCluster(type: FatType, bytes: number, sectorBytes: number): number {
-  if (type === 32) return Math.max(sectorBytes, bytes <= 260 * MIB ? 512 : bytes <= 8 * GIB ? 4096 : bytes <= 16 * GIB ? 8192 : bytes <= 32 * GIB ? 16384 : 32768);
+  if (type === 32) {
+    return Math.max(
+      sectorBytes,
+      bytes <= 260 * MIB ? 512 : bytes <= 8 * GIB ? 4096 : bytes <= 16 * GIB ? 8192 : bytes <= 32 * GIB ? 16384 : 32768,
+    );
+  }
   let cluster = Math.max(sectorBytes, type === 12 ? 512 : 2048);
   while (bytes / cluster > MAX_CLUSTERS[type] && cluster < PORTABLE_CLUSTER_BYTES) cluster *= 2;
   while (type === 16 && bytes / cluster < MIN_CLUSTERS[16] + 64 && cluster > sectorBytes) cluster /= 2;
@@ -103,34 +116,68 @@ function defaultAlign(type: FatType, bytes: number): number {
 
 /** @throws EINVAL options that do not go together; ENOSPC the device is too small */
 export function layoutOf(deviceBytes: number, deviceSectorBytes: number, options: NewfsOptions): Layout {
-  const sectorBytes = powerOfTwo(options.sectorBytes ?? Math.min(4096, Math.max(512, deviceSectorBytes)), 512, 4096, 'the sector size');
+  const sectorBytes = powerOfTwo(
+    options.sectorBytes ?? Math.min(4096, Math.max(512, deviceSectorBytes)),
+    512,
+    4096,
+    'the sector size',
+  );
   const bytes = options.size ?? deviceBytes;
   if (bytes > deviceBytes) invalid(`the device has ${deviceBytes} bytes, not ${bytes}`);
   const sectors = Math.min(Math.floor(bytes / sectorBytes), MAX_SECTORS);
   const floppy = sectorBytes === 512 ? FLOPPIES.get(bytes / 1024) : undefined;
   const type = options.type ?? (floppy !== undefined ? 12 : defaultType(bytes, sectorBytes));
   const floppyCluster = floppy !== undefined && type === 12 ? floppy.secPerClust * sectorBytes : undefined;
-  const clusterBytes = powerOfTwo(options.clusterBytes ?? floppyCluster ?? defaultCluster(type, bytes, sectorBytes), sectorBytes, MAX_CLUSTER_SECTORS * sectorBytes, 'the cluster size');
+  const clusterBytes = powerOfTwo(
+    options.clusterBytes ?? floppyCluster ?? defaultCluster(type, bytes, sectorBytes),
+    sectorBytes,
+    MAX_CLUSTER_SECTORS * sectorBytes,
+    'the cluster size',
+  );
   const fats = options.fats ?? 2;
   if (fats !== 1 && fats !== 2) invalid(`there are 1 or 2 FATs, not ${fats}`);
   const rootEntries = type === 32 ? 0 : options.rootEntries ?? floppy?.rootEntries ?? 512;
   if (type === 32 && (options.rootEntries ?? 0) > 0) invalid('the root directory of FAT32 has no fixed size');
-  if (type !== 32 && !(rootEntries >= 1 && rootEntries <= 65535) || (rootEntries * DIRENT_BYTES) % sectorBytes !== 0) invalid(`the entries of the root directory fill whole sectors: multiples of ${sectorBytes / DIRENT_BYTES}, up to 65535`);
+  if (
+    (type !== 32 && !(rootEntries >= 1 && rootEntries <= 65535)) ||
+    (rootEntries * DIRENT_BYTES) % sectorBytes !== 0
+  ) {
+    invalid(
+      `the entries of the root directory fill whole sectors: multiples of ${sectorBytes / DIRENT_BYTES}, up to 65535`,
+    );
+  }
   const secPerClust = clusterBytes / sectorBytes;
   const least = options.reserved ?? (type === 32 ? RESERVED_FAT32 : 1);
-  if (!(least >= (type === 32 ? BACKUP_SECTOR + 3 : 1) && least <= 65535)) invalid(`from ${type === 32 ? BACKUP_SECTOR + 3 : 1} to 65535 sectors can be reserved, not ${least}`);
+  if (!(least >= (type === 32 ? BACKUP_SECTOR + 3 : 1) && least <= 65535)) {
+    invalid(`from ${type === 32 ? BACKUP_SECTOR + 3 : 1} to 65535 sectors can be reserved, not ${least}`);
+  }
   const fixed = { type, sectorBytes, secPerClust, fats, rootEntries, sectors };
   const layout = aligned(fixed, least, options.align ?? defaultAlign(type, bytes), options.align !== undefined);
   const { clusters } = layout;
-  if (clusters < MIN_CLUSTERS[type] && clusters < 1) throw errno(E.ENOSPC, `newfs: ${bytes} bytes are too few for a FAT volume`);
-  if (clusters < MIN_CLUSTERS[type]) invalid(`FAT${type} needs at least ${MIN_CLUSTERS[type]} clusters, these are ${clusters}: use smaller clusters or FAT${type === 32 ? 16 : 12}`);
-  if (clusters > MAX_CLUSTERS[type]) invalid(`FAT${type} has at most ${MAX_CLUSTERS[type]} clusters, these are ${clusters}: use larger clusters${type === 32 ? '' : ` or FAT${type === 12 ? 16 : 32}`}`);
+  if (clusters < MIN_CLUSTERS[type] && clusters < 1) {
+    throw errno(E.ENOSPC, `newfs: ${bytes} bytes are too few for a FAT volume`);
+  }
+  if (clusters < MIN_CLUSTERS[type]) {
+    invalid(
+      `FAT${type} needs at least ${MIN_CLUSTERS[type]} clusters, these are ${clusters}: use smaller clusters or ` +
+        `FAT${type === 32 ? 16 : 12}`,
+    );
+  }
+  if (clusters > MAX_CLUSTERS[type]) {
+    invalid(
+      `FAT${type} has at most ${MAX_CLUSTERS[type]} clusters, these are ${clusters}: use larger ` +
+        `clusters${type === 32 ? '' : ` or FAT${type === 12 ? 16 : 32}`}`,
+    );
+  }
   return layout;
 }
 
 type Fixed = Omit<Layout, 'reserved' | 'fatSecs' | 'clusters'>;
 
-/** Finds the smallest FAT that has a cell for each cluster behind it, and so many reserved sectors that the clusters are aligned. */
+/**
+ * Finds the smallest FAT that has a cell for each cluster behind it, and so many reserved sectors that the clusters are
+ * aligned.
+ */
 function aligned(fixed: Fixed, least: number, align: number, asked: boolean): Layout {
   const { sectorBytes, secPerClust, fats, rootEntries, sectors, type } = fixed;
   const rootSecs = (rootEntries * DIRENT_BYTES) / sectorBytes;
@@ -213,7 +260,9 @@ export async function newfs(dev: BlockDevice, options: NewfsOptions = {}): Promi
   const volumeId = (options.volumeId ?? Math.imul(now, 2654435761)) >>> 0;
   const floppy = FLOPPIES.get((layout.sectors * layout.sectorBytes) / 1024);
   const media = options.media ?? (layout.type === 12 && floppy !== undefined ? floppy.media : 0xf8);
-  if (media !== 0xf0 && !(media >= 0xf8 && media <= 0xff)) invalid(`the media byte is 0xf0 or 0xf8 to 0xff, not ${media}`);
+  if (media !== 0xf0 && !(media >= 0xf8 && media <= 0xff)) {
+    invalid(`the media byte is 0xf0 or 0xf8 to 0xff, not ${media}`);
+  }
   const { sectorBytes, type } = layout;
   const fatAt = layout.reserved * sectorBytes;
   const rootAt = fatAt + layout.fats * layout.fatSecs * sectorBytes;
@@ -238,19 +287,28 @@ export async function newfs(dev: BlockDevice, options: NewfsOptions = {}): Promi
   await dev.write(boot, 0, sectorBytes, 0);
   await dev.flush();
   const warnings: string[] = [];
-  if (layout.secPerClust * sectorBytes > PORTABLE_CLUSTER_BYTES) warnings.push('clusters of more than 64 KiB are not read by all systems');
+  if (layout.secPerClust * sectorBytes > PORTABLE_CLUSTER_BYTES) {
+    warnings.push('clusters of more than 64 KiB are not read by all systems');
+  }
   return { layout, volumeId, warnings };
 }
 
 /** Takes the volume away again: what it is recognised by, and the backup of that. @throws EIO */
 export async function unmake(dev: BlockDevice, { type, sectorBytes, reserved }: Layout): Promise<void> {
   const zeros = new Uint8Array(sectorBytes);
-  for (const sector of type === 32 ? [BACKUP_SECTOR, reserved, 0] : [reserved, 0]) await dev.write(zeros, 0, sectorBytes, sector * sectorBytes);
+  for (const sector of type === 32 ? [BACKUP_SECTOR, reserved, 0] : [reserved, 0]) {
+    await dev.write(zeros, 0, sectorBytes, sector * sectorBytes);
+  }
   await dev.flush();
 }
 
 /** Cells 0 and 1 of all FATs, and that of FAT32's root directory. */
-async function writeFats(dev: BlockDevice, { type, fats, fatSecs, sectorBytes }: Layout, media: number, at: number): Promise<void> {
+async function writeFats(
+  dev: BlockDevice,
+  { type, fats, fatSecs, sectorBytes }: Layout,
+  media: number,
+  at: number,
+): Promise<void> {
   const first = new Uint8Array(sectorBytes);
   const view = new DataView(first.buffer);
   const mask = CELL_MASK[type];

@@ -38,7 +38,9 @@ export async function findLabel(dev: BlockDevice, g: Geometry): Promise<RootLabe
     const bytes = new Uint8Array(length);
     await dev.read(bytes, 0, length, offset);
     for (let at = 0; at < length; at += DIRENT_BYTES) {
-      if (bytes[at] === SLOT_EMPTY) return { label: undefined, offset: undefined, free: free ?? offset + at, freeIsEnd: free === undefined };
+      if (bytes[at] === SLOT_EMPTY) {
+        return { label: undefined, offset: undefined, free: free ?? offset + at, freeIsEnd: free === undefined };
+      }
       if (bytes[at] === SLOT_DELETED) free ??= offset + at;
       else if (!isLong(bytes, at) && (bytes[at + D.attr]! & (ATTR_VOLUME | ATTR_DIRECTORY)) === ATTR_VOLUME) {
         return { label: shortName(bytes, at), offset: offset + at, free, freeIsEnd: false };

@@ -12,7 +12,11 @@ import { hexadecimal } from './make.js';
 import { findLabel } from './rootlabel.js';
 
 /** Changes bytes of the boot sector and of its backup. */
-async function changeBoot(dev: BlockDevice, g: Geometry, change: (bytes: Uint8Array, view: DataView) => void): Promise<void> {
+async function changeBoot(
+  dev: BlockDevice,
+  g: Geometry,
+  change: (bytes: Uint8Array, view: DataView) => void,
+): Promise<void> {
   for (const offset of g.backupOffset > 0 ? [g.backupOffset, 0] : [0]) {
     const bytes = new Uint8Array(512);
     await dev.read(bytes, 0, bytes.length, offset);
@@ -36,7 +40,14 @@ async function setLabel(dev: BlockDevice, g: Geometry, label: string): Promise<v
     setMtime(new DataView(entry.buffer), 0, HOST_ZONE, Math.floor(Date.now() / 1000));
     await dev.write(entry, 0, DIRENT_BYTES, at);
   }
-  if (g.bootLabel !== undefined) await changeBoot(dev, g, (bytes) => bytes.set(Uint8Array.from(label, (c) => c.charCodeAt(0)), B.volumeLabel[k]));
+  if (g.bootLabel !== undefined) {
+    await changeBoot(dev, g, (bytes) =>
+      bytes.set(
+        Uint8Array.from(label, (c) => c.charCodeAt(0)),
+        B.volumeLabel[k],
+      ),
+    );
+  }
 }
 
 /** Label and volume id. */
@@ -52,8 +63,12 @@ export const msdosfs_tune: Tune = async (dev, values, { dryRun }) => {
   const id = values['volume-id'];
   if (typeof id === 'string') {
     const number = hexadecimal(id, 8, 'the volume id');
-    if (g.volumeId === undefined) throw errno(E.EOPNOTSUPP, 'the boot sector of this volume has no place for a volume id');
-    if (!dryRun) await changeBoot(dev, g, (_bytes, view) => view.setUint32(B.volumeId[g.type === 32 ? 1 : 0], number, true));
+    if (g.volumeId === undefined) {
+      throw errno(E.EOPNOTSUPP, 'the boot sector of this volume has no place for a volume id');
+    }
+    if (!dryRun) {
+      await changeBoot(dev, g, (_bytes, view) => view.setUint32(B.volumeId[g.type === 32 ? 1 : 0], number, true));
+    }
     lines.push(`volume id ${volumeIdText(number)}`);
   }
   if (lines.length === 0) throw errno(E.EINVAL, 'what is to change: the label, or the volume id?');

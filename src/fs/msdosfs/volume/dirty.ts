@@ -4,8 +4,8 @@ import type { Geometry } from '../disk/bpb.js';
 import { CLEAN_BIT, NOERROR_BIT, getCell, setCell } from '../space/fat.js';
 
 /**
- * What says that a volume was not unmounted. Two places, for systems disagree: a bit of FAT cell 1 (Windows; FAT16 and FAT32)
- * and one of the state byte in the boot sector (Windows NT, Linux). Both are read, and both are written.
+ * What says that a volume was not unmounted. Two places, for systems disagree: a bit of FAT cell 1 (Windows; FAT16 and
+ * FAT32) and one of the state byte in the boot sector (Windows NT, Linux). Both are read, and both are written.
  */
 export interface VolumeState {
   readonly dirty: boolean;
@@ -17,7 +17,11 @@ function activeFat(g: Geometry): number {
   return g.fatOffset + Math.max(0, g.activeFat) * g.fatBytes;
 }
 
-async function sector(dev: BlockDevice, offset: number, length: number): Promise<{ bytes: Uint8Array; view: DataView }> {
+async function sector(
+  dev: BlockDevice,
+  offset: number,
+  length: number,
+): Promise<{ bytes: Uint8Array; view: DataView }> {
   const bytes = new Uint8Array(length);
   await dev.read(bytes, 0, length, offset);
   return { bytes, view: new DataView(bytes.buffer) };
@@ -34,7 +38,10 @@ export async function volumeState(dev: BlockDevice, g: Geometry): Promise<Volume
   return { dirty: (state & STATE_DIRTY) !== 0 || unclean, errors: (state & STATE_ERRORS) !== 0 || failed };
 }
 
-/** Says that the volume is in use, or that it is not any more. Its FAT has no dirty piece with cell 1. No barrier. @throws EIO */
+/**
+ * Says that the volume is in use, or that it is not any more. Its FAT has no dirty piece with cell 1. No barrier.
+ * @throws EIO
+ */
 export async function markState(dev: BlockDevice, g: Geometry, dirty: boolean): Promise<void> {
   if (g.stateOffset >= 0) {
     const boot = await sector(dev, 0, 512);

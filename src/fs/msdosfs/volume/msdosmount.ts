@@ -43,7 +43,10 @@ export class MsdosMount {
   readonly pm_tables = new DirTables();
   /** Directories in memory by their first cluster; 0: the root. */
   readonly pm_dirs = new Map<number, Denode>();
-  /** Files without an entry that a predecessor's users have open, until they are loaded: what was recorded of them (order/rows.ts). */
+  /**
+   * Files without an entry that a predecessor's users have open, until they are loaded: what was recorded of them
+   * (order/rows.ts).
+   */
   readonly pm_adopting = new Map<number, readonly number[]>();
   /** The write side; null: the volume is only read. */
   pm_order: Order | null = null;
@@ -83,7 +86,13 @@ export class MsdosMount {
 
   /** Before an operation changes something. @throws EROFS */
   writable(): Order {
-    if (this.pm_stopped) throw errno(E.EROFS, `${this.pm_mountp.mnt_mntfromname}: not changed any more, for it is damaged; unmount it and run a check (rumpfuse fsck)`);
+    if (this.pm_stopped) {
+      throw errno(
+        E.EROFS,
+        `${this.pm_mountp.mnt_mntfromname}: not changed any more, for it is damaged; unmount it and run a check ` +
+          '(rumpfuse fsck)',
+      );
+    }
     return this.order;
   }
 
@@ -91,7 +100,11 @@ export class MsdosMount {
   private damaged(): void {
     if (this.pm_order === null || this.pm_stopped || this.pm_options.errors === 'continue') return;
     this.pm_stopped = true;
-    this.pm_kernel.log('warn', `${this.pm_mountp.mnt_mntfromname}: nothing is changed any more, because of the damage (-o errors=continue would go on)`);
+    this.pm_kernel.log(
+      'warn',
+      `${this.pm_mountp.mnt_mntfromname}: nothing is changed any more, because of the damage (-o errors=continue ` +
+        'would go on)',
+    );
   }
 
   /** Clusters that so many bytes take. */
@@ -108,7 +121,9 @@ export class MsdosMount {
   entryPlace(place: number): EntryPlace | undefined {
     const g = this.pm_geometry;
     const at = place * DIRENT_BYTES;
-    if (at >= g.rootOffset && at < g.rootOffset + g.rootBytes) return this.piece(g.rootOffset, this.rootRegion, at - g.rootOffset);
+    if (at >= g.rootOffset && at < g.rootOffset + g.rootBytes) {
+      return this.piece(g.rootOffset, this.rootRegion, at - g.rootOffset);
+    }
     if (at < g.dataOffset) return undefined;
     const cluster = CLUST_FIRST + Math.floor((at - g.dataOffset) / g.clusterBytes);
     if (!validCluster(g, cluster)) return undefined;
@@ -123,7 +138,8 @@ export class MsdosMount {
   }
 
   private piece(base: number, length: number, at: number): EntryPlace {
-    const block = this.pm_geometry.rootBytes > 0 && base === this.pm_geometry.rootOffset ? DIRBLOCK_BYTES : this.pm_dirblock;
+    const block =
+      this.pm_geometry.rootBytes > 0 && base === this.pm_geometry.rootOffset ? DIRBLOCK_BYTES : this.pm_dirblock;
     const from = Math.floor(at / block) * block;
     return { offset: base + from, bytes: Math.min(block, length - from), at: at - from };
   }

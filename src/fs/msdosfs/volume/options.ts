@@ -9,7 +9,10 @@ import type { ShortnameMode } from '../disk/names.js';
 /** What to do when damage is found while the volume is written. */
 export type OnErrors = 'continue' | 'remount-ro';
 
-/** The options of a mount, which are those of Linux's vfat (Documentation/filesystems/vfat.rst) and of NetBSD's mount_msdos where those differ. */
+/**
+ * The options of a mount, which are those of Linux's vfat (Documentation/filesystems/vfat.rst) and of NetBSD's
+ * mount_msdos where those differ.
+ */
 export interface MountOptions {
   readonly uid: number;
   readonly gid: number;
@@ -37,7 +40,26 @@ export interface MountOptions {
 }
 
 /** Options of others that mean nothing here, or are always so. */
-const IGNORED = new Set(['check', 'nfs', 'allow_utime', 'dos1xfloppy', 'dotsOK', 'dots', 'nodots', 'posix', 'uni_xlate', 'nocase', 'long', 'longnames', 'conv', 'fat', 'blocksize', 'debug', 'cvf_format', 'cvf_options']);
+const IGNORED = new Set([
+  'check',
+  'nfs',
+  'allow_utime',
+  'dos1xfloppy',
+  'dotsOK',
+  'dots',
+  'nodots',
+  'posix',
+  'uni_xlate',
+  'nocase',
+  'long',
+  'longnames',
+  'conv',
+  'fat',
+  'blocksize',
+  'debug',
+  'cvf_format',
+  'cvf_options',
+]);
 const SHORTNAMES: readonly string[] = ['lower', 'win95', 'winnt', 'mixed'];
 
 function bad(what: string): never {
@@ -69,7 +91,9 @@ function charsetNamed(name: string, given: string): Charset {
 function zoneOf(given: ReadonlyMap<string, string | true>): DosZone {
   const tz = given.get('tz');
   const offset = given.get('time_offset');
-  if (tz !== undefined && value('tz', tz).toUpperCase() !== 'UTC') bad(`tz=${String(tz)}: only UTC can be named; time_offset=MINUTES gives another zone`);
+  if (tz !== undefined && value('tz', tz).toUpperCase() !== 'UTC') {
+    bad(`tz=${String(tz)}: only UTC can be named; time_offset=MINUTES gives another zone`);
+  }
   if (offset !== undefined) {
     const text = value('time_offset', offset);
     const minutes = /^-?\d{1,4}$/.test(text) ? Number(text) : NaN;
@@ -86,7 +110,10 @@ function namesOf(given: ReadonlyMap<string, string | true>): Names {
   const iocharset = given.get('iocharset');
   const named = iocharset === undefined ? 'utf8' : value('iocharset', iocharset).toLowerCase();
   const wantsutf8 = given.get('utf8');
-  const utf8 = named === 'utf8' || named === 'utf-8' ? wantsutf8 === undefined || flag('utf8', wantsutf8) : wantsutf8 !== undefined && flag('utf8', wantsutf8);
+  const utf8 =
+    named === 'utf8' || named === 'utf-8'
+      ? wantsutf8 === undefined || flag('utf8', wantsutf8)
+      : wantsutf8 !== undefined && flag('utf8', wantsutf8);
   return new Names({
     codepage: charsetNamed('codepage', codepage === undefined ? '437' : value('codepage', codepage)),
     iocharset: utf8 ? null : charsetNamed('iocharset', named.startsWith('utf') ? 'iso8859-1' : named),
@@ -96,24 +123,38 @@ function namesOf(given: ReadonlyMap<string, string | true>): Names {
 }
 
 const KNOWN = new Set([
-  'uid', 'gid', 'umask', 'fmask', 'dmask', 'quiet', 'tz', 'time_offset', 'codepage', 'iocharset', 'utf8', 'shortname', 'nonumtail', 'showexec', 'rodir',
-  'sys_immutable', 'flush', 'discard', 'errors', 'usefree', 'force-rw',
+  'uid', 'gid', 'umask', 'fmask', 'dmask', 'quiet', 'tz', 'time_offset', 'codepage', 'iocharset', 'utf8', 'shortname',
+  'nonumtail', 'showexec', 'rodir', 'sys_immutable', 'flush', 'discard', 'errors', 'usefree', 'force-rw',
 ]);
 
 /** @throws EINVAL */
 export function mountOptions(given: ReadonlyMap<string, string | true>): MountOptions {
   for (const name of given.keys()) if (!KNOWN.has(name) && !IGNORED.has(name)) bad(`unknown option ${name}`);
   const ids = (name: string) => (given.has(name) ? number(name, given.get(name)!, 10, 0xfffffffe) : 0);
-  const mask = (name: string, otherwise: number) => (given.has(name) ? number(name, given.get(name)!, 8, 0o7777) & 0o777 : otherwise);
+  const mask = (name: string, otherwise: number) =>
+    given.has(name) ? number(name, given.get(name)!, 8, 0o7777) & 0o777 : otherwise;
   const on = (name: string) => given.has(name) && flag(name, given.get(name)!);
   const umask = mask('umask', 0o022);
   const errors = given.get('errors') ?? 'remount-ro';
   // There is no kernel to be stopped: a panic would take nothing but this volume away, and read-only does less harm.
-  if (errors !== 'continue' && errors !== 'remount-ro' && errors !== 'panic') bad('errors is continue, remount-ro or panic');
+  if (errors !== 'continue' && errors !== 'remount-ro' && errors !== 'panic') {
+    bad('errors is continue, remount-ro or panic');
+  }
   return {
-    uid: ids('uid'), gid: ids('gid'), fmask: mask('fmask', umask), dmask: mask('dmask', umask),
-    quiet: on('quiet'), zone: zoneOf(given), names: namesOf(given),
-    showexec: on('showexec'), rodir: on('rodir'), sysImmutable: on('sys_immutable'), flush: on('flush'), discard: on('discard'),
-    errors: errors === 'continue' ? 'continue' : 'remount-ro', usefree: on('usefree'), forcerw: given.has('force-rw'),
+    uid: ids('uid'),
+    gid: ids('gid'),
+    fmask: mask('fmask', umask),
+    dmask: mask('dmask', umask),
+    quiet: on('quiet'),
+    zone: zoneOf(given),
+    names: namesOf(given),
+    showexec: on('showexec'),
+    rodir: on('rodir'),
+    sysImmutable: on('sys_immutable'),
+    flush: on('flush'),
+    discard: on('discard'),
+    errors: errors === 'continue' ? 'continue' : 'remount-ro',
+    usefree: on('usefree'),
+    forcerw: given.has('force-rw'),
   };
 }

@@ -28,8 +28,15 @@ const FLUSH_DELAY_MS = 300;
 function traits({ names }: MountOptions): MountTraits {
   return {
     ...UNIX_TRAITS,
-    foldname: names.fold, aliases: true, unicode: names.options.iocharset === null, namemax: LFN_MAX, namelength: names.length,
-    hardlinks: false, symlinks: false, specials: false, wideids: true,
+    foldname: names.fold,
+    aliases: true,
+    unicode: names.options.iocharset === null,
+    namemax: LFN_MAX,
+    namelength: names.length,
+    hardlinks: false,
+    symlinks: false,
+    specials: false,
+    wideids: true,
   };
 }
 
@@ -43,7 +50,10 @@ function downgrade(mp: Mount, options: MountOptions, why: string): void {
 /** Why the volume is not written; undefined: it can be. */
 async function whyreadonly(dev: BlockDevice, g: Geometry): Promise<string | undefined> {
   if (dev.readonly) return 'the device cannot be written';
-  if (g.totalBytes > dev.size_bytes || clusterOffset(g, g.clusters + 2) > dev.size_bytes) return `the volume is larger than the device (${g.totalBytes} and ${dev.size_bytes} bytes): a part of it is missing`;
+  if (g.totalBytes > dev.size_bytes || clusterOffset(g, g.clusters + 2) > dev.size_bytes) {
+    return `the volume is larger than the device (${g.totalBytes} and ${dev.size_bytes} bytes): a part of it is ` +
+      'missing';
+  }
   const state = await volumeState(dev, g);
   if (!state.dirty && !state.errors) return undefined;
   const found = await quickcheck(dev, g);
@@ -95,7 +105,9 @@ async function update(mp: Mount, flags: number, args: MountArgs): Promise<void> 
   if (was && !will) {
     await stopwriting(pmp);
   } else if (!was && will) {
-    if (pmp.pm_stopped) throw errno(E.EROFS, `${mp.mnt_mntfromname}: it is damaged; unmount it and run a check (rumpfuse fsck)`);
+    if (pmp.pm_stopped) {
+      throw errno(E.EROFS, `${mp.mnt_mntfromname}: it is damaged; unmount it and run a check (rumpfuse fsck)`);
+    }
     const why = await whyreadonly(pmp.pm_dev, pmp.pm_geometry);
     if (why !== undefined) throw errno(E.EROFS, `${mp.mnt_mntfromname} cannot be mounted read-write: ${why}`);
     const state = await volumeState(pmp.pm_dev, pmp.pm_geometry);
@@ -149,7 +161,13 @@ function vptofh(vp: Vnode): Fid {
 
 function fhtovp(mp: Mount, fid: Fid): MaybePromise<Vnode> {
   const { pm_numbers } = VFSTOMSDOSFS(mp);
-  if (!Number.isSafeInteger(fid.fid_ino) || fid.fid_ino < ROOT_NUMBER || pm_numbers.generation(fid.fid_ino) !== fid.fid_gen) throw errno(E.ESTALE);
+  if (
+    !Number.isSafeInteger(fid.fid_ino) ||
+    fid.fid_ino < ROOT_NUMBER ||
+    pm_numbers.generation(fid.fid_ino) !== fid.fid_gen
+  ) {
+    throw errno(E.ESTALE);
+  }
   const vp = mp.mnt_kernel.vcache_get(mp, fid.fid_ino);
   return vp instanceof Promise ? vp.then(inuse) : inuse(vp);
 }
@@ -170,6 +188,17 @@ function lostwrite(mp: Mount, owner: number): void {
 }
 
 export const msdosfs_vfsops: Vfsops = {
-  vfs_name: 'msdosfs', vfs_survives: 'buffers', mount, update, unmount, root, statvfs, sync, loadvnode: msdosfs_loadvnode, attributes: msdosfs_attributes, lostwrite,
-  vptofh, fhtovp,
+  vfs_name: 'msdosfs',
+  vfs_survives: 'buffers',
+  mount,
+  update,
+  unmount,
+  root,
+  statvfs,
+  sync,
+  loadvnode: msdosfs_loadvnode,
+  attributes: msdosfs_attributes,
+  lostwrite,
+  vptofh,
+  fhtovp,
 };

@@ -20,8 +20,8 @@ export function predecessor(mp: Mount, dev: BlockDevice): Inherited | undefined 
 }
 
 /**
- * Called at the end of a read-write mount or update. Marks the volume dirty on the disk before anything else can change.
- * `clean`: it is now. `from`: what a predecessor left.
+ * Called at the end of a read-write mount or update. Marks the volume dirty on the disk before anything else can
+ * change. `clean`: it is now. `from`: what a predecessor left.
  */
 export async function startwriting(pmp: MsdosMount, from: Inherited | undefined, clean: boolean): Promise<void> {
   const { pm_geometry: g, pm_dev: dev } = pmp;
@@ -70,7 +70,9 @@ async function inherit(pmp: MsdosMount, order: Order, from: Inherited): Promise<
   });
 }
 
-/** The pieces of the FAT that a predecessor left dirty are on the disk in the FAT that is read; the copies may be older. */
+/**
+ * The pieces of the FAT that a predecessor left dirty are on the disk in the FAT that is read; the copies may be older.
+ */
 async function mirror(pmp: MsdosMount): Promise<void> {
   const left = pmp.pm_kernel.keep?.inherit();
   for (const { offset_bytes, bytes } of left?.blocks ?? []) {

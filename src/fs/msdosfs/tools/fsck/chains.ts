@@ -26,7 +26,10 @@ export async function removeEntry(ctx: FsckContext, file: Found): Promise<void> 
   file.removed = true;
 }
 
-/** The file ends with `last`, or has no clusters (0). What came behind is nobody's: it is found as a lost chain, or free. */
+/**
+ * The file ends with `last`, or has no clusters (0). What came behind is nobody's: it is found as a lost chain, or
+ * free.
+ */
 function cutAt(ctx: FsckContext, file: Found, last: number): void {
   if (last === 0) file.start = 0;
   else ctx.set(last, ctx.mask);
@@ -58,18 +61,23 @@ export async function claim(ctx: FsckContext, files: Found[], index: number, mos
   while (c !== 0) {
     const where = last === 0 ? `its first cluster is ${c}` : `cluster ${last} is followed by ${c}`;
     if (!ctx.valid(c)) return cut(ctx, file, last, `${where}, which does not exist`);
-    if (owner[c] === index + 1) return cut(ctx, file, last, `${where}, which it has already: the chain runs in a circle`);
+    if (owner[c] === index + 1) {
+      return cut(ctx, file, last, `${where}, which it has already: the chain runs in a circle`);
+    }
     if (owner[c] !== 0) {
       const other = files[owner[c]! - 1]!;
       if (last === 0 && other.start === c && file.isdir && other.isdir) return twins(ctx, files, index, owner[c]! - 1);
       return cut(ctx, file, last, `${where}, which ${pathOf(other)} has, too`);
     }
     const cell = ctx.get(c);
-    if (cell === CELL_FREE || cell === ctx.bad) return cut(ctx, file, last, `${where}, which is ${cell === CELL_FREE ? 'free' : 'marked bad'}`);
+    if (cell === CELL_FREE || cell === ctx.bad) {
+      return cut(ctx, file, last, `${where}, which is ${cell === CELL_FREE ? 'free' : 'marked bad'}`);
+    }
     if (file.clusters >= most) {
       const from = c;
       const end = last;
-      await ctx.problem(`${pathOf(file)}: it has more clusters than its ${file.isdir ? 'entries' : `${file.size} bytes`} need`, {
+      await ctx.problem(`${pathOf(file)}: it has more clusters than its ` +
+        `${file.isdir ? 'entries' : `${file.size} bytes`} need`, {
         preen: true,
         fix: async () => {
           cutAt(ctx, file, end);
@@ -78,7 +86,9 @@ export async function claim(ctx: FsckContext, files: Found[], index: number, mos
         },
       });
       // Where nothing is mended they are its all the same, and not lost.
-      for (let rest = c; ctx.mode === 'check' && ctx.valid(rest) && owner[rest] === 0; rest = ctx.get(rest)) owner[rest] = index + 1;
+      for (let rest = c; ctx.mode === 'check' && ctx.valid(rest) && owner[rest] === 0; rest = ctx.get(rest)) {
+        owner[rest] = index + 1;
+      }
       return true;
     }
     owner[c] = index + 1;
@@ -110,7 +120,11 @@ async function cut(ctx: FsckContext, file: Found, last: number, why: string): Pr
 async function fits(ctx: FsckContext, file: Found): Promise<boolean> {
   if (file.isdir) {
     if (file.clusters > 0 || file.offset < 0) return true;
-    await ctx.problem(`${pathOf(file)}: a directory without clusters`, { preen: false, serious: true, fix: async () => (await removeEntry(ctx, file), 'removed') });
+    await ctx.problem(`${pathOf(file)}: a directory without clusters`, {
+      preen: false,
+      serious: true,
+      fix: async () => (await removeEntry(ctx, file), 'removed'),
+    });
     return false;
   }
   const bytes = file.clusters * ctx.g.clusterBytes;
@@ -128,9 +142,9 @@ async function fits(ctx: FsckContext, file: Found): Promise<boolean> {
 }
 
 /**
- * Two entries with the same first cluster: a rename that was not finished leaves them. One of them goes: whose name another
- * entry has, or (of directories) the one that ".." does not point back to, or the one with the smaller size; where one of them is
- * marked as the new one, the other.
+ * Two entries with the same first cluster: a rename that was not finished leaves them. One of them goes: whose name
+ * another entry has, or (of directories) the one that ".." does not point back to, or the one with the smaller size;
+ * where one of them is marked as the new one, the other.
  * @returns the one that stays; null: nothing was mended
  */
 async function mendTwins(ctx: FsckContext, a: Found, b: Found): Promise<Found | null> {
@@ -178,7 +192,8 @@ async function chooseLoser(ctx: FsckContext, a: Found, b: Found): Promise<Found>
     const entry = new Uint8Array(32);
     await ctx.dev.read(entry, 0, 32, clusterOffset(ctx.g, a.start) + 32);
     const view = new DataView(entry.buffer);
-    const above = view.getUint16(D.startCluster, true) + (ctx.g.type === 32 ? view.getUint16(D.highClust, true) * 65536 : 0);
+    const above =
+      view.getUint16(D.startCluster, true) + (ctx.g.type === 32 ? view.getUint16(D.highClust, true) * 65536 : 0);
     const startOf = (file: Found) => (file.dir === null || file.dir.offset < 0 ? 0 : file.dir.start);
     if (startOf(a) !== startOf(b)) return startOf(a) === above ? b : a;
   }
@@ -188,7 +203,8 @@ async function chooseLoser(ctx: FsckContext, a: Found, b: Found): Promise<Found>
 /** Clusters that are in use and nobody's, as chains. */
 export function lostChains(ctx: FsckContext): number[] {
   const { owner } = ctx;
-  const lost = (c: number): boolean => ctx.valid(c) && owner[c] === 0 && ctx.get(c) !== CELL_FREE && ctx.get(c) !== ctx.bad;
+  const lost = (c: number): boolean =>
+    ctx.valid(c) && owner[c] === 0 && ctx.get(c) !== CELL_FREE && ctx.get(c) !== ctx.bad;
   const pointed = new Uint8Array(ctx.lastCluster + 1);
   for (let c = 2; c <= ctx.lastCluster; c++) {
     if (!lost(c)) continue;
@@ -220,7 +236,8 @@ export function settleLost(ctx: FsckContext, head: number, index: number, change
     owner[c] = index;
     n++;
     const next = ctx.get(c);
-    const on = ctx.valid(next) && owner[next] === 0 && ctx.get(next) !== CELL_FREE && ctx.get(next) !== ctx.bad && n < most;
+    const on =
+      ctx.valid(next) && owner[next] === 0 && ctx.get(next) !== CELL_FREE && ctx.get(next) !== ctx.bad && n < most;
     if (!on) {
       if (change && !ctx.endOf(next)) ctx.set(c, ctx.mask);
       return n;

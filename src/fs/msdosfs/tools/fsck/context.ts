@@ -20,7 +20,10 @@ export interface Budget {
 /** Thrown when the budget is used up. */
 export class TooMuch extends Error {}
 
-/** What a check knows, has found, and has changed. Changes of entries go to the device at once, those of the FAT in the end. */
+/**
+ * What a check knows, has found, and has changed. Changes of entries go to the device at once, those of the FAT in the
+ * end.
+ */
 export class FsckContext {
   readonly problems: { message: string; fixed?: string }[] = [];
   problemCount = 0;
@@ -67,10 +70,13 @@ export class FsckContext {
   }
 
   /**
-   * Something is wrong. `preen`: mending it harms nobody. `serious`: a volume with it must not be written. `fix` mends it, and says
-   * in a word what it did. @returns whether it was mended
+   * Something is wrong. `preen`: mending it harms nobody. `serious`: a volume with it must not be written. `fix` mends
+   * it, and says in a word what it did. @returns whether it was mended
    */
-  async problem(message: string, how: { readonly preen: boolean; readonly serious?: boolean; readonly fix?: () => Promise<string> | string }): Promise<boolean> {
+  async problem(
+    message: string,
+    how: { readonly preen: boolean; readonly serious?: boolean; readonly fix?: () => Promise<string> | string },
+  ): Promise<boolean> {
     this.problemCount++;
     if (how.serious === true && this.serious++ === 0) this.worst = message;
     let fixed: string | undefined;
@@ -92,11 +98,17 @@ export class FsckContext {
 
   private async readFat(i: number): Promise<Uint8Array> {
     const bytes = new Uint8Array(this.fatBytes);
-    for (let at = 0; at < bytes.length; at += READ_BYTES) await this.dev.read(bytes, at, Math.min(READ_BYTES, bytes.length - at), this.fatAt(i) + at);
+    for (let at = 0; at < bytes.length; at += READ_BYTES) {
+      await this.dev.read(bytes, at, Math.min(READ_BYTES, bytes.length - at), this.fatAt(i) + at);
+    }
     return bytes;
   }
 
-  /** Reads the FAT in use; the others are compared with it. Where the first does not begin as a FAT does, another one is taken. @throws EIO */
+  /**
+   * Reads the FAT in use; the others are compared with it. Where the first does not begin as a FAT does, another one is
+   * taken.
+   * @throws EIO
+   */
   async loadFat(): Promise<void> {
     const { g } = this;
     const all: (Uint8Array | undefined)[] = [];
@@ -105,7 +117,8 @@ export class FsckContext {
       else all.push(await this.readFat(i).catch(() => undefined));
     }
     const ones = g.type === 12 ? 0x0f : 0xff;
-    const sound = (fat: Uint8Array | undefined): boolean => fat !== undefined && fat[0] === g.media && (fat[1]! & ones) === ones;
+    const sound = (fat: Uint8Array | undefined): boolean =>
+      fat !== undefined && fat[0] === g.media && (fat[1]! & ones) === ones;
     const chosen = all.find(sound) ?? all.find((fat) => fat !== undefined);
     if (chosen === undefined) throw errno(E.EIO, 'no FAT can be read');
     this.use(chosen);
@@ -116,9 +129,19 @@ export class FsckContext {
       if (different === 0) continue;
       const which = all.indexOf(chosen) + 1;
       const others = { preen: true, fix: async () => (await this.writeCopy(i), `copied from FAT ${which}`) };
-      await this.problem(fat === undefined ? `FAT ${i + 1} cannot be read` : `FAT ${i + 1} differs from FAT ${which} in ${different} bytes`, others);
+      await this.problem(
+        fat === undefined
+          ? `FAT ${i + 1} cannot be read`
+          : `FAT ${i + 1} differs from FAT ${which} in ${different} bytes`,
+        others,
+      );
     }
-    if (!sound(chosen)) await this.problem('the FAT does not begin with the media byte', { preen: false, fix: () => (this.set(0, (this.mask & ~0xff) | g.media), 'set') });
+    if (!sound(chosen)) {
+      await this.problem('the FAT does not begin with the media byte', {
+        preen: false,
+        fix: () => (this.set(0, (this.mask & ~0xff) | g.media), 'set'),
+      });
+    }
   }
 
   private use(fat: Uint8Array): void {
@@ -127,7 +150,9 @@ export class FsckContext {
   }
 
   private async writeCopy(i: number): Promise<void> {
-    for (let at = 0; at < this.fat.length; at += READ_BYTES) await this.dev.write(this.fat, at, Math.min(READ_BYTES, this.fat.length - at), this.fatAt(i) + at);
+    for (let at = 0; at < this.fat.length; at += READ_BYTES) {
+      await this.dev.write(this.fat, at, Math.min(READ_BYTES, this.fat.length - at), this.fatAt(i) + at);
+    }
   }
 
   get(cluster: number): number {
@@ -155,7 +180,10 @@ export class FsckContext {
     for (const piece of this.dirty) {
       const at = piece * PIECE_BYTES;
       const length = Math.min(PIECE_BYTES, this.fat.length - at);
-      for (let i = 0; i < g.fats; i++) if (g.activeFat < 0 || i === g.activeFat) await this.dev.write(this.fat, at, length, this.fatAt(i) + at);
+      for (let i = 0; i < g.fats; i++)
+        if (g.activeFat < 0 || i === g.activeFat) {
+          await this.dev.write(this.fat, at, length, this.fatAt(i) + at);
+        }
     }
     this.dirty.clear();
   }

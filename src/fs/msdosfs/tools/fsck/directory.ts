@@ -32,12 +32,18 @@ export async function readDirectory(ctx: FsckContext, file: Found): Promise<Dire
   for (const [i, offset] of offsets.entries()) await ctx.dev.read(bytes, i * piece, piece, offset);
   let end = 0;
   while (end < bytes.length / DIRENT_BYTES && bytes[end * DIRENT_BYTES] !== SLOT_EMPTY) end++;
-  const offsetOf = (slot: number): number => offsets[Math.floor((slot * DIRENT_BYTES) / piece)]! + ((slot * DIRENT_BYTES) % piece);
+  const offsetOf = (slot: number): number =>
+    offsets[Math.floor((slot * DIRENT_BYTES) / piece)]! + ((slot * DIRENT_BYTES) % piece);
   return { file, bytes, view: new DataView(bytes.buffer), renamed: 0, end, offsetOf };
 }
 
 /** Changes bytes of an entry, here and on the device. */
-export async function patchEntry(ctx: FsckContext, dir: Directory, slot: number, change: (at: number) => void): Promise<void> {
+export async function patchEntry(
+  ctx: FsckContext,
+  dir: Directory,
+  slot: number,
+  change: (at: number) => void,
+): Promise<void> {
   const at = slot * DIRENT_BYTES;
   change(at);
   await ctx.patch(dir.offsetOf(slot), dir.bytes.subarray(at, at + DIRENT_BYTES));

@@ -28,6 +28,8 @@ export interface Found {
 /** For messages. */
 export function pathOf(file: Found): string {
   const names: string[] = [];
-  for (let one: Found | null = file, depth = 0; one !== null && one.offset >= 0 && depth < 64; one = one.dir, depth++) names.unshift(one.name);
+  for (let one: Found | null = file, depth = 0; one !== null && one.offset >= 0 && depth < 64; one = one.dir, depth++) {
+    names.unshift(one.name);
+  }
   return printable(`/${bytestrToUnicode(names.join('/'))}`);
 }

@@ -32,7 +32,16 @@ export async function fsck(dev: BlockDevice, { mode, skipClean }: FsckOptions): 
   }
   try {
     const state = await volumeState(dev, g);
-    if (skipClean === true && !state.dirty && !state.errors) return { clean: true, exitStatus: CHECK_OK, problems: [], problemCount: 0, notes: ['marked clean: not checked'], modified: false };
+    if (skipClean === true && !state.dirty && !state.errors) {
+      return {
+        clean: true,
+        exitStatus: CHECK_OK,
+        problems: [],
+        problemCount: 0,
+        notes: ['marked clean: not checked'],
+        modified: false,
+      };
+    }
     return await check(dev, g, mode, state.dirty || state.errors);
   } catch (error) {
     return failed(error);
@@ -60,19 +69,36 @@ async function check(dev: BlockDevice, g: Geometry, mode: CheckMode, dirty: bool
   }
   const notes = [...ctx.notes];
   if (dirty && (mode === 'check' || !consistent)) notes.push('the volume was not unmounted properly');
-  return { clean: consistent && (!dirty || mode !== 'check'), exitStatus: consistent ? CHECK_OK : CHECK_UNRESOLVED, problems, problemCount, notes, modified };
+  return {
+    clean: consistent && (!dirty || mode !== 'check'),
+    exitStatus: consistent ? CHECK_OK : CHECK_UNRESOLVED,
+    problems,
+    problemCount,
+    notes,
+    modified,
+  };
 }
 
 function failed(error: unknown): CheckReport {
   if (!(error instanceof Errno)) throw error;
-  return { clean: false, exitStatus: CHECK_FAILED, problems: [{ message: `cannot be checked: ${errnoName(error.errno)}: ${error.message}` }], problemCount: 1, notes: [], modified: false };
+  return {
+    clean: false,
+    exitStatus: CHECK_FAILED,
+    problems: [{ message: `cannot be checked: ${errnoName(error.errno)}: ${error.message}` }],
+    problemCount: 1,
+    notes: [],
+    modified: false,
+  };
 }
 
 /** One run over everything. @throws EIO; TooMuch where a budget is given and used up */
 export async function run(dev: BlockDevice, g: Geometry, mode: CheckMode, budget?: Budget): Promise<FsckContext> {
   const ctx = new FsckContext(dev, g, mode, budget);
   if (g.totalBytes > dev.size_bytes || clusterOffset(g, g.clusters + 2) > dev.size_bytes) {
-    await ctx.problem(`the volume has ${g.totalBytes} bytes, but the device only ${dev.size_bytes}: a part of it is missing`, { preen: false, serious: true });
+    await ctx.problem(
+      `the volume has ${g.totalBytes} bytes, but the device only ${dev.size_bytes}: a part of it is missing`,
+      { preen: false, serious: true },
+    );
   }
   await ctx.loadFat();
   const files = await walk(ctx);
@@ -101,7 +127,10 @@ async function checkInfo(ctx: FsckContext): Promise<void> {
   const info = decodeFsInfo(view);
   const free = g.clusters - countUsed(ctx);
   if (info !== null && (info.free === free || info.free === 0xffffffff)) return;
-  const what = info === null ? 'the FSInfo sector has no signature' : `the FSInfo sector says that ${info.free} clusters are free, but ${free} are`;
+  const what =
+    info === null
+      ? 'the FSInfo sector has no signature'
+      : `the FSInfo sector says that ${info.free} clusters are free, but ${free} are`;
   await ctx.problem(what, {
     preen: true,
     fix: async () => {
@@ -123,5 +152,8 @@ async function checkBackup(ctx: FsckContext): Promise<void> {
   boot[g.stateOffset] = backup[g.stateOffset]!;
   const different = boot.findIndex((byte, i) => byte !== backup[i]);
   if (different < 0) return;
-  await ctx.problem(`the backup of the boot sector differs from it, first at byte ${different}`, { preen: true, fix: async () => (await ctx.patch(g.backupOffset, boot), 'copied') });
+  await ctx.problem(`the backup of the boot sector differs from it, first at byte ${different}`, {
+    preen: true,
+    fix: async () => (await ctx.patch(g.backupOffset, boot), 'copied'),
+  });
 }

@@ -1,6 +1,15 @@
 import { HOST_ZONE } from '../../../lib/dostime.js';
 import { DIRENT_BYTES, clusterOffset } from '../../disk/bpb.js';
-import { ATTR_ARCHIVE, D, SLOT_DELETED, SLOT_EMPTY, setAtime, setCrtime, setMtime, setStart } from '../../disk/direntry.js';
+import {
+  ATTR_ARCHIVE,
+  D,
+  SLOT_DELETED,
+  SLOT_EMPTY,
+  setAtime,
+  setCrtime,
+  setMtime,
+  setStart,
+} from '../../disk/direntry.js';
 import { CELL_FREE } from '../../space/fat.js';
 import { lostChains, settleLost } from './chains.js';
 import type { FsckContext } from './context.js';
@@ -47,7 +56,9 @@ class Keeper {
     const { bytes, view } = this.root!;
     const now = Math.floor(Date.now() / 1000);
     const ended = bytes[slot * DIRENT_BYTES] === SLOT_EMPTY;
-    if (ended && (slot + 1) * DIRENT_BYTES < bytes.length) await patchEntry(ctx, this.root!, slot + 1, (at) => (bytes[at] = SLOT_EMPTY));
+    if (ended && (slot + 1) * DIRENT_BYTES < bytes.length) {
+      await patchEntry(ctx, this.root!, slot + 1, (at) => (bytes[at] = SLOT_EMPTY));
+    }
     await patchEntry(ctx, this.root!, slot, (at) => {
       bytes.fill(0, at, at + DIRENT_BYTES);
       for (let i = 0; i < 11; i++) bytes[at + i] = name.charCodeAt(i);
@@ -88,7 +99,9 @@ class Keeper {
   /** Another cluster for the root directory of FAT32. */
   private async grow(): Promise<boolean> {
     const { ctx, file } = this;
-    if (ctx.g.type !== 32 || file.clusters === 0 || (file.clusters + 1) * ctx.g.clusterBytes > 65536 * DIRENT_BYTES) return false;
+    if (ctx.g.type !== 32 || file.clusters === 0 || (file.clusters + 1) * ctx.g.clusterBytes > 65536 * DIRENT_BYTES) {
+      return false;
+    }
     let last = file.start;
     for (let n = 1; n < file.clusters; n++) last = ctx.get(last);
     const cluster = ctx.take();

@@ -12,8 +12,18 @@ export async function dropLong(ctx: FsckContext, dir: Directory, slots: readonly
 }
 
 /** Gives an entry the next short name FSCKnnnn.REN that is free; its long name, if it has one, stays. @returns it */
-export async function renameEntry(ctx: FsckContext, dir: Directory, slot: number, parts: readonly number[], taken: ReadonlyMap<string, Found>): Promise<string> {
-  const name = (): string => `FSCK${String(dir.renamed % 10_000).padStart(4, '0')}RE${String.fromCharCode(78 + Math.floor(dir.renamed / 10_000))}`;
+export async function renameEntry(
+  ctx: FsckContext,
+  dir: Directory,
+  slot: number,
+  parts: readonly number[],
+  taken: ReadonlyMap<string, Found>,
+): Promise<string> {
+  const name = (): string => {
+    const digits = String(dir.renamed % 10_000).padStart(4, '0');
+    // The extension's last letter counts on: REN, REO, REP...
+    return `FSCK${digits}RE${String.fromCharCode(78 + Math.floor(dir.renamed / 10_000))}`;
+  };
   while (taken.has(name()) && dir.renamed < 99_999) dir.renamed++;
   const short = name();
   await patchEntry(ctx, dir, slot, (at) => {

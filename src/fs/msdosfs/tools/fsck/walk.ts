@@ -28,7 +28,21 @@ const ATTR_UNUSED = 0xc0;
 /** Walks the tree. @returns all that was found, the root directory first */
 export async function walk(ctx: FsckContext): Promise<Found[]> {
   const { g } = ctx;
-  const root: Found = { offset: -1, parts: [], name: '', dir: null, isdir: true, start: g.rootCluster, size: 0, born: '', namesake: false, clusters: 0, removed: false, walked: false, moved: false };
+  const root: Found = {
+    offset: -1,
+    parts: [],
+    name: '',
+    dir: null,
+    isdir: true,
+    start: g.rootCluster,
+    size: 0,
+    born: '',
+    namesake: false,
+    clusters: 0,
+    removed: false,
+    walked: false,
+    moved: false,
+  };
   const files: Found[] = [root];
   if (g.type === 32) await claim(ctx, files, 0, Math.ceil((DIRENTS_MAX * DIRENT_BYTES) / g.clusterBytes));
   const pending = [root];
@@ -65,12 +79,15 @@ async function unmark(ctx: FsckContext, file: Found): Promise<void> {
 }
 
 /**
- * Entries behind the end of a directory: not there for us, but for systems that do not stop at the end. A power cut leaves them
- * where a later piece of a directory reached the disk and an earlier one did not.
+ * Entries behind the end of a directory: not there for us, but for systems that do not stop at the end. A power cut
+ * leaves them where a later piece of a directory reached the disk and an earlier one did not.
  */
 async function leftovers(ctx: FsckContext, dir: Directory): Promise<void> {
   const slots: number[] = [];
-  for (let slot = dir.end; slot < dir.bytes.length / DIRENT_BYTES; slot++) if (dir.bytes[slot * DIRENT_BYTES] !== 0) slots.push(slot);
+  for (let slot = dir.end; slot < dir.bytes.length / DIRENT_BYTES; slot++)
+    if (dir.bytes[slot * DIRENT_BYTES] !== 0) {
+      slots.push(slot);
+    }
   if (slots.length === 0) return;
   await ctx.problem(`${pathOf(dir.file)}: ${slots.length} entries behind its end`, {
     preen: true,
@@ -86,13 +103,21 @@ async function checkFile(ctx: FsckContext, files: Found[], index: number): Promi
   const file = files[index]!;
   const { g } = ctx;
   if (file.isdir && file.size !== 0) {
-    await ctx.problem(`${pathOf(file)}: a directory with a size, ${file.size}`, { preen: true, fix: async () => ((file.size = 0), await writeEntry(ctx, file), 'set to 0') });
+    await ctx.problem(`${pathOf(file)}: a directory with a size, ${file.size}`, {
+      preen: true,
+      fix: async () => ((file.size = 0), await writeEntry(ctx, file), 'set to 0'),
+    });
   }
-  const most = file.isdir ? Math.ceil((DIRENTS_MAX * DIRENT_BYTES) / g.clusterBytes) : Math.ceil(file.size / g.clusterBytes);
+  const most = file.isdir
+    ? Math.ceil((DIRENTS_MAX * DIRENT_BYTES) / g.clusterBytes)
+    : Math.ceil(file.size / g.clusterBytes);
   return (await claim(ctx, files, index, most)) && file.isdir && files[index] === file && !file.removed;
 }
 
-/** A directory that holds something else altogether becomes a file, so that nothing of it is lost. @returns whether it is one */
+/**
+ * A directory that holds something else altogether becomes a file, so that nothing of it is lost.
+ * @returns whether it is one
+ */
 async function garbage(ctx: FsckContext, dir: Directory): Promise<boolean> {
   const { file, bytes, end } = dir;
   if (isdot(bytes, 0) && isdot(bytes, DIRENT_BYTES)) return false;
@@ -150,24 +175,45 @@ async function entriesOf(ctx: FsckContext, dir: Directory): Promise<Found[]> {
 /** Parts of long names that belong to no file: a power cut leaves them, and systems that do not know long names. */
 async function orphans(ctx: FsckContext, dir: Directory, slots: readonly number[]): Promise<void> {
   if (slots.length === 0) return;
-  await ctx.problem(`${pathOf(dir.file)}: ${slots.length} entries at ${slots[0]} are of a long name that belongs to no file`, { preen: true, fix: async () => (await dropLong(ctx, dir, slots), 'removed') });
+  await ctx.problem(
+    `${pathOf(dir.file)}: ${slots.length} entries at ${slots[0]} are of a long name that belongs to no file`,
+    { preen: true, fix: async () => (await dropLong(ctx, dir, slots), 'removed') },
+  );
 }
 
-async function entry(ctx: FsckContext, dir: Directory, slot: number, own: readonly number[], long: string | null, keys: Map<string, Found>, shorts: Map<string, Found>): Promise<Found> {
+async function entry(
+  ctx: FsckContext,
+  dir: Directory,
+  slot: number,
+  own: readonly number[],
+  long: string | null,
+  keys: Map<string, Found>,
+  shorts: Map<string, Found>,
+): Promise<Found> {
   const { bytes, view, file: above } = dir;
   const at = slot * DIRENT_BYTES;
   let short = shortName(bytes, at);
   let parts = own;
   const where = pathOf(above) === '/' ? '/' : `${pathOf(above)}/`;
   if (long !== null && (BAD_LONG.test(long) || loneSurrogate(long) || long.length > 255)) {
-    if (await ctx.problem(`${where}: the long name of ${short.trim()} has characters that no name has`, { preen: false, fix: async () => (await dropLong(ctx, dir, parts), 'it has its short name only') })) {
+    if (
+      await ctx.problem(`${where}: the long name of ${short.trim()} has characters that no name has`, {
+        preen: false,
+        fix: async () => (await dropLong(ctx, dir, parts), 'it has its short name only'),
+      })
+    ) {
       parts = [];
       long = null;
     }
   }
   if (badShort(short) || shorts.has(short)) {
     const why = badShort(short) ? 'is no name' : 'is the name of two files';
-    if (await ctx.problem(`${where}: the short name ${JSON.stringify(short)} ${why}`, { preen: false, fix: async () => `renamed ${(short = await renameEntry(ctx, dir, slot, parts, shorts))}` })) {
+    if (
+      await ctx.problem(`${where}: the short name ${JSON.stringify(short)} ${why}`, {
+        preen: false,
+        fix: async () => `renamed ${(short = await renameEntry(ctx, dir, slot, parts, shorts))}`,
+      })
+    ) {
       short = shortName(bytes, at);
     }
   }
@@ -176,13 +222,21 @@ async function entry(ctx: FsckContext, dir: Directory, slot: number, own: readon
   if (name !== null && keys.has(NAMES.fold(name)) && !twinOf(keys.get(NAMES.fold(name))!, dir, at, ctx)) {
     keys.get(NAMES.fold(name))!.namesake = true;
     const taken = name;
-    if (await ctx.problem(`${where}${bytestrFromUtf16(taken)}: two files have this name`, { preen: false, fix: async () => (await dropLong(ctx, dir, parts), 'one has its short name only') })) {
+    if (
+      await ctx.problem(`${where}${bytestrFromUtf16(taken)}: two files have this name`, {
+        preen: false,
+        fix: async () => (await dropLong(ctx, dir, parts), 'one has its short name only'),
+      })
+    ) {
       parts = [];
       name = null;
     }
   }
   const made: Found = {
-    offset: dir.offsetOf(slot), parts: parts.map((part) => dir.offsetOf(part)), name: name ?? shown ?? short, dir: above,
+    offset: dir.offsetOf(slot),
+    parts: parts.map((part) => dir.offsetOf(part)),
+    name: name ?? shown ?? short,
+    dir: above,
     isdir: (bytes[at + D.attr]! & ATTR_DIRECTORY) !== 0,
     start: getStart(view, at, ctx.g.type === 32),
     size: view.getUint32(at + D.fileSize, true),
@@ -192,7 +246,13 @@ async function entry(ctx: FsckContext, dir: Directory, slot: number, own: readon
   for (const key of [name, shown]) if (key !== null && !keys.has(NAMES.fold(key))) keys.set(NAMES.fold(key), made);
   shorts.set(short, made);
   if ((bytes[at + D.attr]! & ATTR_UNUSED) !== 0) {
-    await ctx.problem(`${pathOf(made)}: attributes 0x${bytes[at + D.attr]!.toString(16)}`, { preen: true, fix: async () => (await patchEntry(ctx, dir, slot, (a) => (bytes[a + D.attr] = bytes[a + D.attr]! & ~ATTR_UNUSED)), 'set') });
+    await ctx.problem(`${pathOf(made)}: attributes 0x${bytes[at + D.attr]!.toString(16)}`, {
+      preen: true,
+      fix: async () => (
+        await patchEntry(ctx, dir, slot, (a) => (bytes[a + D.attr] = bytes[a + D.attr]! & ~ATTR_UNUSED)),
+        'set'
+      ),
+    });
   }
   return made;
 }
