@@ -16,7 +16,7 @@ import {
 } from 'node:fs';
 import path from 'node:path';
 import { printable } from '../kernel/printable.js';
-import { readMountinfo } from '../fuse/mount/mountinfo.js';
+import { readMountinfo, type MountInfo } from '../fuse/mount/mountinfo.js';
 import type { MountStanding } from '../fuse/messages.js';
 import { FSTYPE } from '../fuse/mount/options.js';
 import type { Layer } from '../fuse/sandbox/layers.js';
@@ -67,7 +67,7 @@ function outerUid(): number {
   return process.getuid?.() ?? 0;
 }
 
-/** Where the records are: one file a mount, named after its device number. */
+/** Where the records are: a file of each mount, see {@link RECORD_NAME}. */
 export function recordDirectory(): string {
   const uid = outerUid();
   if (uid === 0) return '/run/rumpfuse';
@@ -114,37 +114,29 @@ function makeRecordDirectory(): void {
   }
 }
 
-function recordFile(device: string): string {
-  return path.join(recordDirectory(), `${device.replace(':', '-')}.json`);
-}
+/**
+ * How the record of a mount is called: after its device number and its supervisor. The host gives device numbers out
+ * again at once, so that two mounts may have had one number; a file of its own for each needs no lock.
+ */
+const RECORD_NAME = /^(\d+)-(\d+)-(\d+)\.json$/;
 
-/** Where the record of a mount lies when another mount has been given its device number. */
-function besideFile(device: string, pid: number): string {
-  return recordFile(device).replace(/\.json$/, `-${pid}.json`);
+function recordFile(device: string, pid: number): string {
+  return path.join(recordDirectory(), `${device.replace(':', '-')}-${pid}.json`);
 }
 
 export function writeRecord(device: string, record: MountRecord): void {
   makeRecordDirectory();
-  const file = recordFile(device);
-  // The host gives device numbers out again: what is on record of the mount that had this one before stays, beside.
-  const before = readRecord(device);
-  if (before !== undefined && before.pid !== record.pid) renameSync(file, besideFile(device, before.pid));
+  const file = recordFile(device, record.pid);
   writeFileSync(`${file}.new`, JSON.stringify(record), { mode: 0o600 });
   renameSync(`${file}.new`, file);
 }
 
-/**
- * Removes the record of a mount that has ended, and its log; a newer mount that was given the same device number keeps
- * its own.
- */
+/** Removes the record of a mount that has ended, and its log; others that had its device number keep theirs. */
 export function removeRecord(device: string, pid: number): void {
   if (!ours()) return;
-  for (const file of [recordFile(device), besideFile(device, pid)]) {
-    const record = readRecordFile(file);
-    if (record?.pid !== pid) continue;
-    for (const name of [file, record.log, record.standing]) if (name !== undefined) rmSync(name, { force: true });
-    return;
-  }
+  const file = recordFile(device, pid);
+  const record = readRecordFile(file);
+  for (const name of [file, record?.log, record?.standing]) if (name !== undefined) rmSync(name, { force: true });
 }
 
 /** What a mount writes while it lives. */
@@ -213,15 +205,19 @@ export function dropStaleRecords(mounts: readonly HostMount[], target?: string):
   const keep = (...files: (string | undefined)[]): void => {
     for (const file of files) if (file !== undefined) live.add(path.basename(file));
   };
-  for (const { device, details } of mounts) keep(recordFile(device), details?.log, details?.standing);
+  for (const { device, details } of mounts) {
+    if (details !== undefined) keep(recordFile(device, details.pid), details.log, details.standing);
+  }
   const stale: string[] = [];
   for (const name of readdirSync(recordDirectory())) {
     const file = path.join(recordDirectory(), name);
     const record = name.endsWith('.json') ? readRecordFile(file) : undefined;
-    // The log of a mount that is being made bears the number of the process that makes it. A mount that is not to be
-    // seen here may be in another mount namespace: its process tells.
-    const owner = /^(\d+)-\d+\.(?:log|standing)$/.exec(name)?.[1] ?? record?.pid;
-    if (live.has(name) || (owner !== undefined && alive(Number(owner)))) {
+    // The log of a mount that is being made bears the number of the process that makes it, a record that is being
+    // written that of the supervisor. A mount that is not to be seen here may be in another mount namespace: its
+    // process tells.
+    const owner = /^(\d+)-\d+\.(?:log|standing)$|^\d+-\d+-(\d+)\.json\.new$/.exec(name);
+    const pid = owner?.[1] ?? owner?.[2] ?? record?.pid;
+    if (live.has(name) || (pid !== undefined && alive(Number(pid)))) {
       keep(record?.log, record?.standing);
       continue;
     }
@@ -231,7 +227,7 @@ export function dropStaleRecords(mounts: readonly HostMount[], target?: string):
       if (
         target !== record.mountpoint &&
         target !== record.image &&
-        Date.now() - statSync(record.log).mtimeMs < TOLD_MS
+        Date.now() - (statSync(record.log, { throwIfNoEntry: false })?.mtimeMs ?? 0) < TOLD_MS
       ) {
         keep(record.log);
         continue;
@@ -260,8 +256,23 @@ function readStanding(file: string | undefined): MountStanding | undefined {
   }
 }
 
-function readRecord(device: string): MountRecord | undefined {
-  return ours() ? readRecordFile(recordFile(device)) : undefined;
+/** All records, with the device number that each mount had. */
+function readRecords(): { readonly device: string; readonly record: MountRecord }[] {
+  if (!ours()) return [];
+  return readdirSync(recordDirectory()).flatMap((name) => {
+    const parts = RECORD_NAME.exec(name);
+    const record = parts === null ? undefined : readRecordFile(path.join(recordDirectory(), name));
+    return record === undefined ? [] : [{ device: `${parts![1]}:${parts![2]}`, record }];
+  });
+}
+
+/** What is on record of a mount: of all that had its device number the newest, but none that has ended elsewhere. */
+function recordOf(mount: MountInfo, records: ReturnType<typeof readRecords>): MountRecord | undefined {
+  return records
+    .filter(({ device }) => device === mount.device)
+    .map(({ record }) => record)
+    .filter(({ mountpoint, pid }) => mountpoint === mount.mountpoint || alive(pid))
+    .sort((one, other) => (one.since < other.since ? 1 : -1))[0];
 }
 
 /**
@@ -275,29 +286,33 @@ export function finishing(image: string): number | undefined {
       .filter((mount) => mount.fstype === FSTYPE)
       .map((mount) => `${mount.device} ${mount.mountpoint}`),
   );
-  for (const name of readdirSync(recordDirectory())) {
-    const device = /^(\d+)-(\d+)(?:-\d+)?\.json$/.exec(name);
-    const record = device === null ? undefined : readRecordFile(path.join(recordDirectory(), name));
-    if (record === undefined || record.image !== image) continue;
-    if (!mounted.has(`${device![1]}:${device![2]} ${record.mountpoint}`)) return record.pid;
+  for (const { device, record } of readRecords()) {
+    if (record.image === image && !mounted.has(`${device} ${record.mountpoint}`)) return record.pid;
   }
   return undefined;
 }
 
+/** As much of a process's title as Linux may show (the length of what the process was started with is the limit). */
+const TITLE_BEGINS = 'rumpfuse: supervisor of /';
+
 /**
- * The supervisor of a mount that nothing is on record about (its launcher was killed at the last moment): by its title.
+ * The supervisor of a mount that nothing is on record about (its launcher was killed at the last moment): by its title,
+ * which Linux may have cut off. undefined: there is none, or there are several that may be meant.
  */
 function findSupervisor(mountpoint: string): number | undefined {
   const title = `rumpfuse: supervisor of ${mountpoint}`;
+  const found: number[] = [];
   for (const pid of readdirSync('/proc')) {
     if (!/^\d+$/.test(pid)) continue;
     try {
-      if (readFileSync(`/proc/${pid}/cmdline`, 'utf8').replace(/\0+$/, '') === title) return Number(pid);
+      const shown = readFileSync(`/proc/${pid}/cmdline`, 'utf8').replace(/\0+$/, '');
+      if (shown === title) return Number(pid);
+      if (shown.startsWith(TITLE_BEGINS) && title.startsWith(shown)) found.push(Number(pid));
     } catch {
       // Ended meanwhile.
     }
   }
-  return undefined;
+  return found.length === 1 ? found[0] : undefined;
 }
 
 /** Is the process at work? One that has ended and only waits for its parent to notice is not. */
@@ -312,10 +327,12 @@ export function alive(pid: number): boolean {
 
 /** All mounts of rumpfuse, in the order in which they were made. */
 export function listMounts(): HostMount[] {
+  const records = readRecords();
   return readMountinfo()
     .filter((mount) => mount.fstype === FSTYPE)
-    .map(({ device, mountpoint, source, options }) => {
-      const record = readRecord(device);
+    .map((mount) => {
+      const { device, mountpoint, source, options } = mount;
+      const record = recordOf(mount, records);
       const standing = readStanding(record?.standing);
       const server_pid = standing?.server_pid ?? record?.server_pid;
       const details =

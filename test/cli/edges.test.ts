@@ -330,7 +330,7 @@ t.test('the record of a mount whose device number is another one\'s by now', rea
   writeRecord(device, { ...record, pid: 2 });
   t.equal(files().length, 2);
   removeRecord(device, 1);
-  t.same(files(), [`${device.replace(':', '-')}.json`], 'the newer one keeps its own');
+  t.same(files(), [`${device.replace(':', '-')}-2.json`], 'the newer one keeps its own');
   removeRecord(device, 2);
   t.same(files(), []);
   t.end();
