@@ -152,3 +152,11 @@ export function dinode_sealed(fs: Ext2fs, bytes: Uint8Array, view: DataView, at:
   if (low !== (crc & 0xffff)) return false;
   return !wide || view.getUint16(at + I_CHECKSUM_HI, true) === crc >>> 16;
 }
+
+/** Makes the checksum of inode `ino` at byte `at` right, where the volume keeps them. */
+export function dinode_seal(fs: Ext2fs, bytes: Uint8Array, view: DataView, at: number, ino: number): void {
+  if (!fs.metadata_csum) return;
+  const { crc, wide } = dinode_checksum(fs, bytes, view, at, ino);
+  view.setUint16(at + I_CHECKSUM_LO, crc & 0xffff, true);
+  if (wide) view.setUint16(at + I_CHECKSUM_HI, crc >>> 16, true);
+}

@@ -80,3 +80,34 @@ export function dirent_sealed(seed: number, data: Uint8Array, view: DataView): b
     return undefined;
   return crc32c(seed, data, 0, tail) === view.getUint32(tail + 8, true);
 }
+
+/** Puts the length of an entry, which is at most a block of 64 KiB. */
+export function dirent_putlen(view: DataView, at: number, length: number, bsize: number): void {
+  if (bsize < WIDE_BLOCK) view.setUint16(at + 4, length, true);
+  else view.setUint16(at + 4, length === WIDE_BLOCK ? 65535 : (length & 65532) | (length >>> 16), true);
+}
+
+/** file_type of DT_*, 0 of what has none. */
+export function dirent_filetype(type: number): number {
+  return Math.max(0, TYPES.indexOf(type));
+}
+
+/** Bytes that an entry with a name of `namelen` bytes takes at least. */
+export function dirent_room(namelen: number): number {
+  return (DIRENT_HEADER + namelen + 3) & ~3;
+}
+
+/** Puts the entry that holds the checksum at the end of a leaf (a whole block), without the checksum. */
+export function dirent_puttail(data: Uint8Array, view: DataView): void {
+  const tail = data.length - TAIL_BYTES;
+  view.setUint32(tail, 0, true);
+  view.setUint16(tail + 4, TAIL_BYTES, true);
+  data[tail + 6] = 0;
+  data[tail + 7] = TAIL_TYPE;
+}
+
+/** Makes the checksum of a leaf right, whose tail is there. @param seed of the directory's inode */
+export function dirent_seal(seed: number, data: Uint8Array, view: DataView): void {
+  const tail = data.length - TAIL_BYTES;
+  view.setUint32(tail + 8, crc32c(seed, data, 0, tail), true);
+}

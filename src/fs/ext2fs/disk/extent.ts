@@ -1,3 +1,5 @@
+import { crc32c } from '../../lib/crc32c.js';
+
 /**
  * Nodes of extent trees: a header of 12 bytes and entries of 12 bytes each. Names and offsets: Linux
  * fs/ext4/ext4_extents.h.
@@ -57,4 +59,47 @@ export function ext_search(view: DataView, at: number, lbn: number): number {
     else high = middle;
   }
   return low - 1;
+}
+
+/** Byte of the checksum of a node of a block of its own: behind the last entry that there is room for. */
+export function extent_tail(view: DataView): number {
+  return EXT_HEADER + eh_max(view, 0) * EXT_ENTRY;
+}
+
+/** Entries that a node of `room` bytes has room for. In a block the checksum fits behind them, whatever its size. */
+export function eh_room(room: number): number {
+  return Math.floor((room - EXT_HEADER) / EXT_ENTRY);
+}
+
+/** Puts the header of a node. */
+export function eh_put(view: DataView, at: number, entries: number, max: number, depth: number): void {
+  view.setUint16(at, EXT_MAGIC, true);
+  view.setUint16(at + 2, entries, true);
+  view.setUint16(at + 4, max, true);
+  view.setUint16(at + 6, depth, true);
+  view.setUint32(at + 8, 0, true);
+}
+
+/** Puts entry `i` of a leaf. `length`: as on the disk, with 32768 added for one that is unwritten. */
+export function ee_put(view: DataView, at: number, i: number, lbn: number, length: number, start: number): void {
+  const e = at + EXT_HEADER + i * EXT_ENTRY;
+  view.setUint32(e, lbn, true);
+  view.setUint16(e + 4, length, true);
+  view.setUint16(e + 6, Math.floor(start / 2 ** 32), true);
+  view.setUint32(e + 8, start % 2 ** 32, true);
+}
+
+/** Puts entry `i` of an inner node. */
+export function ei_put(view: DataView, at: number, i: number, lbn: number, block: number): void {
+  const e = at + EXT_HEADER + i * EXT_ENTRY;
+  view.setUint32(e, lbn, true);
+  view.setUint32(e + 4, block % 2 ** 32, true);
+  view.setUint16(e + 8, Math.floor(block / 2 ** 32), true);
+  view.setUint16(e + 10, 0, true);
+}
+
+/** Makes the checksum of a node of a block of its own right. @param seed of its inode */
+export function extent_seal(seed: number, data: Uint8Array, view: DataView): void {
+  const tail = extent_tail(view);
+  view.setUint32(tail, crc32c(seed, data, 0, tail), true);
 }

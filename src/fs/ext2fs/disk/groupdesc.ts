@@ -55,3 +55,29 @@ export function groupdesc_checksum(fs: Ext2fs, bytes: Uint8Array, at: number, g:
   crc = crc16(crc, bytes, at, at + BG_CHECKSUM);
   return crc16(crc, bytes, at + BG_CHECKSUM + 2, at + fs.desc_size);
 }
+
+/** Writes a descriptor, all but its checksums and the place of snapshots. @param desc as {@link groupdesc} reads it */
+export function groupdesc_put(fs: Ext2fs, view: DataView, at: number, desc: Omit<GroupDesc, 'bg_checksum'>): void {
+  const wide = fs.desc_size >= 64;
+  const block = (low: number, high: number, value: number): void => {
+    view.setUint32(at + low, value % 2 ** 32, true);
+    if (wide) view.setUint32(at + high, Math.floor(value / 2 ** 32), true);
+  };
+  const count = (low: number, high: number, value: number): void => {
+    view.setUint16(at + low, value & 0xffff, true);
+    if (wide) view.setUint16(at + high, value >>> 16, true);
+  };
+  block(0, 0x20, desc.bg_block_bitmap);
+  block(4, 0x24, desc.bg_inode_bitmap);
+  block(8, 0x28, desc.bg_inode_table);
+  count(0xc, 0x2c, desc.bg_free_blocks_count);
+  count(0xe, 0x2e, desc.bg_free_inodes_count);
+  count(0x10, 0x30, desc.bg_used_dirs_count);
+  view.setUint16(at + 0x12, desc.bg_flags, true);
+  count(0x1c, 0x32, desc.bg_itable_unused);
+}
+
+/** Makes the checksum of the descriptor of group `g` right; where the volume keeps none it is 0. */
+export function groupdesc_seal(fs: Ext2fs, bytes: Uint8Array, view: DataView, at: number, g: number): void {
+  view.setUint16(at + BG_CHECKSUM, groupdesc_checksum(fs, bytes, at, g) ?? 0, true);
+}

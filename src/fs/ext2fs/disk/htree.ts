@@ -33,7 +33,18 @@ export function dx_problem(seed: number, data: Uint8Array, view: DataView, count
   const tail = countat + limit * DX_ENTRY;
   if (count > limit || tail + DX_TAIL > data.length)
     return `${count} of ${limit} entries leave no room for the checksum`;
-  // Of the tail only the first half, reserved, counts; the checksum stands for four zeros.
-  const crc = crc32c(crc32c(crc32c(seed, data, 0, countat + count * DX_ENTRY), data, tail, tail + 4), ZERO, 0, 4);
-  return crc === view.getUint32(tail + 4, true) ? undefined : 'checksum is wrong';
+  return dx_checksum(seed, data, countat, count, tail) === view.getUint32(tail + 4, true)
+    ? undefined
+    : 'checksum is wrong';
+}
+
+/** Of the tail only the first half, reserved, counts; the checksum stands for four zeros. */
+function dx_checksum(seed: number, data: Uint8Array, countat: number, count: number, tail: number): number {
+  return crc32c(crc32c(crc32c(seed, data, 0, countat + count * DX_ENTRY), data, tail, tail + 4), ZERO, 0, 4);
+}
+
+/** Makes the checksum of a block of the tree right, whose count and limit leave room for it. */
+export function dx_seal(seed: number, data: Uint8Array, view: DataView, countat: number): void {
+  const tail = countat + view.getUint16(countat, true) * DX_ENTRY;
+  view.setUint32(tail + 4, dx_checksum(seed, data, countat, view.getUint16(countat + 2, true), tail), true);
 }

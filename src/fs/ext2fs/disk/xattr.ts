@@ -1,4 +1,6 @@
 import { bytestrFromBytes } from '../../../kernel/bytestr.js';
+import { crc32c } from '../../lib/crc32c.js';
+import { Ext2fs } from './superblock.js';
 
 /**
  * Extended attributes: a row of entries, and their values, which lie at the end of the same area or in inodes of their
@@ -73,4 +75,40 @@ export function xattr_entries(area: Uint8Array, first: number): { entries: Xattr
     entries.push(entry);
     at += (ENTRY + namelen + 3) & ~3;
   }
+}
+
+const le64 = new Uint8Array(8);
+
+/** The checksum of a block of attributes, which lies at block `block` of the volume, as it should be. */
+export function xattr_checksum(fs: Ext2fs, data: Uint8Array, block: number): number {
+  const number = new DataView(le64.buffer);
+  number.setUint32(0, block % 2 ** 32, true);
+  number.setUint32(4, Math.floor(block / 2 ** 32), true);
+  return Ext2fs.crc_with_hole(crc32c(fs.csum_seed, le64, 0, 8), data, 0, data.length, H_CHECKSUM, 4);
+}
+
+/**
+ * e_hash of an entry whose value is `value` (in the area; of one in an inode, the four bytes of its hash). Source:
+ * Linux fs/ext4/xattr.c, ext4_xattr_hash_entry.
+ * @param signed characters count as signed, as they did on some machines; both are accepted
+ */
+export function xattr_entry_hash(name: Uint8Array, value: Uint8Array, signed = false): number {
+  let hash = 0;
+  for (const byte of name) hash = ((hash << 5) ^ (hash >>> 27) ^ (signed ? (byte << 24) >> 24 : byte)) | 0;
+  const padded = new Uint8Array((value.length + 3) & ~3);
+  padded.set(value);
+  const view = new DataView(padded.buffer);
+  for (let i = 0; i < padded.length; i += 4)
+    hash = ((hash << 16) ^ (hash >>> 16) ^ view.getUint32(i, true)) | 0;
+  return hash >>> 0;
+}
+
+/** h_hash of a block of attributes: of the hashes of its entries; 0 if one of them has none. */
+export function xattr_block_hash(entries: readonly XattrEntry[]): number {
+  let hash = 0;
+  for (const entry of entries) {
+    if (entry.hash === 0) return 0;
+    hash = ((hash << 16) ^ (hash >>> 16) ^ entry.hash) | 0;
+  }
+  return hash >>> 0;
 }

@@ -1,10 +1,8 @@
 import { E, errno } from '../../../kernel/errno.js';
 import { EXTATTR_NAMESPACE_SYSTEM, EXTATTR_NAMESPACE_USER } from '../../../kernel/fcntl.js';
-import { crc32c } from '../../lib/crc32c.js';
 import { acl_from_disk } from '../disk/acl.js';
-import { Ext2fs } from '../disk/superblock.js';
 import type { XattrEntry } from '../disk/xattr.js';
-import { H_CHECKSUM, XATTR_BLOCK_HEADER, XATTR_MAGIC, XI, xattr_entries } from '../disk/xattr.js';
+import { H_CHECKSUM, XATTR_BLOCK_HEADER, XATTR_MAGIC, XI, xattr_checksum, xattr_entries } from '../disk/xattr.js';
 import { BLOCK_XATTR, verified } from '../volume/verified.js';
 import { ea_inode_value } from './eainode.js';
 import { ibody } from './ibody.js';
@@ -39,7 +37,7 @@ async function load(ip: Inode): Promise<Found[]> {
       throw em.em_damage.error(
         `inode ${ip.i_number}: block of extended attributes ${ip.i_file_acl}: h_magic 0x${magic.toString(16)}`,
       );
-    if (em.em_csum && checksum(ip.i_fs, bp.b_data, ip.i_file_acl) !== bp.b_view.getUint32(H_CHECKSUM, true)) {
+    if (em.em_csum && xattr_checksum(ip.i_fs, bp.b_data, ip.i_file_acl) !== bp.b_view.getUint32(H_CHECKSUM, true)) {
       throw em.em_damage.error(
         `inode ${ip.i_number}: block of extended attributes ${ip.i_file_acl}: checksum is wrong`,
       );
@@ -48,20 +46,6 @@ async function load(ip: Inode): Promise<Found[]> {
   }
   take(bp.b_data.slice(), XATTR_BLOCK_HEADER, `block ${ip.i_file_acl}`);
   return found;
-}
-
-function checksum(fs: Ext2fs, data: Uint8Array, block: number): number {
-  const number = new DataView(new ArrayBuffer(8));
-  number.setUint32(0, block % 2 ** 32, true);
-  number.setUint32(4, Math.floor(block / 2 ** 32), true);
-  return Ext2fs.crc_with_hole(
-    crc32c(fs.csum_seed, new Uint8Array(number.buffer), 0, 8),
-    data,
-    0,
-    data.length,
-    H_CHECKSUM,
-    4,
-  );
 }
 
 /**
