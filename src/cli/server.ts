@@ -38,6 +38,8 @@ export interface ServerArguments {
   readonly mountpoint: string;
   /** The file for what is written, for messages; it comes as a descriptor, too. */
   readonly overlay?: string;
+  /** Further disks of the volume, which come as descriptors behind those; what each is to it, and its name. */
+  readonly further?: readonly { readonly role: string; readonly image: string }[];
   /** Whom every file is shown to belong to. */
   readonly owner?: { readonly uid: number; readonly gid: number };
   /** Who mounts: whose files they are on volumes that keep no owners. */
@@ -58,22 +60,35 @@ export interface ServerArguments {
 interface Disks {
   readonly disk: BlockDevice;
   readonly overlay?: BlockDevice;
+  readonly further: ReadonlyMap<string, BlockDevice>;
   /** Of the largest plain file among them. */
   readonly file_bytes: number;
 }
 
+/** Descriptors: the disk, the overlay if there is one, further disks. */
 const OVERLAY_FD = DEVICE_FD + 1;
+const furtherFd = ({ overlay }: { readonly overlay?: unknown }, nth: number): number =>
+  (overlay === undefined ? OVERLAY_FD : OVERLAY_FD + 1) + nth;
 /** Half of the kernel's default: what falls out is in the host's page cache, and a server is to stay below 150 MB. */
 const BUFCACHE_BYTES = 32 * 1024 * 1024;
 
 /** Nothing of the disks is read. */
 async function openDisks(ru: Rumpuser, args: ServerArguments, readonly: boolean): Promise<Disks> {
-  const { type } = await ru.rumpuser_getfileinfo(DEVICE_FD);
-  const disk = await imageFromFd(ru, DEVICE_FD, args.image, { readonly: readonly || args.overlay !== undefined });
-  const disk_bytes = type === 'file' ? disk.size_bytes : 0;
-  if (args.overlay === undefined) return { disk, file_bytes: disk_bytes };
-  const overlay = await imageFromFd(ru, OVERLAY_FD, args.overlay);
-  return { disk, overlay, file_bytes: Math.max(disk_bytes, overlay.size_bytes) };
+  let file_bytes = 0;
+  const openOne = async (fd: number, image: string, how: { readonly: boolean }): Promise<BlockDevice> => {
+    const device = await imageFromFd(ru, fd, image, how);
+    if ((await ru.rumpuser_getfileinfo(fd)).type === 'file') file_bytes = Math.max(file_bytes, device.size_bytes);
+    return device;
+  };
+  const only = { readonly: readonly || args.overlay !== undefined };
+  const disk = await openOne(DEVICE_FD, args.image, only);
+  const overlay =
+    args.overlay === undefined ? undefined : await openOne(OVERLAY_FD, args.overlay, { readonly: false });
+  const further = new Map<string, BlockDevice>();
+  for (const [nth, { role, image }] of (args.further ?? []).entries()) {
+    further.set(role, await openOne(furtherFd(args, nth), image, only));
+  }
+  return { disk, further, file_bytes, ...(overlay === undefined ? {} : { overlay }) };
 }
 
 /**
@@ -101,15 +116,21 @@ async function volumeOf(ru: Rumpuser, { disk, overlay }: Disks, place: BlockDevi
 }
 
 /** What of the disks it takes to serve the volume at `place`. */
-function reaches({ disk, overlay }: Disks, place: BlockDevice, readonly: boolean): Reach[] {
+function reaches(disks: Disks, place: BlockDevice, readonly: boolean): Reach[] {
+  const { disk, overlay } = disks;
+  const more = [...disks.further.values()].map(({ size_bytes }, nth): Reach => {
+    const write = !readonly && overlay === undefined;
+    return { fd: furtherFd(disks, nth), start: 0, end: size_bytes, write, discard: false };
+  });
   const { start, end } = placeOf(place);
-  if (overlay === undefined) return [{ fd: DEVICE_FD, start, end, write: !readonly, discard: place === disk }];
+  if (overlay === undefined) return [{ fd: DEVICE_FD, start, end, write: !readonly, discard: place === disk }, ...more];
   // What is copied up begins and ends with the overlay's blocks.
   const from = start - (start % OVERLAY_BLOCK_BYTES);
   const to = Math.min(disk.size_bytes, Math.ceil(end / OVERLAY_BLOCK_BYTES) * OVERLAY_BLOCK_BYTES);
   return [
     { fd: DEVICE_FD, start: from, end: to, write: false, discard: false },
     { fd: OVERLAY_FD, start: 0, end: overlay.size_bytes, write: true, discard: false },
+    ...more,
   ];
 }
 
@@ -203,10 +224,15 @@ const open: OpenVolume = async (raw, how) => {
   try {
     const { format } = await choose(loaded, device);
     ({ name } = format);
-    checkOptions(format, options);
+    checkOptions(format, [...options.keys(), ...(disks?.further.keys() ?? [])]);
     if (args.asker !== undefined) askersOwn(format, options, args.asker);
     if (args.mustWrite && !how.readonly && args.disk) options.set('force-rw', true);
-    await rump.sys.mount(name, args.mountpoint, flags, device !== undefined ? { fspec: device, options } : { options });
+    await rump.sys.mount(name, args.mountpoint, flags, {
+      options,
+      ...(device !== undefined ? { fspec: device } : {}),
+      ...(disks !== undefined && disks.further.size > 0 ? { disks: disks.further } : {}),
+      ...(format.source === 'endpoint' ? { endpoint: args.image } : {}),
+    });
   } catch (error) {
     throw await whatInstead(error, args, device, identify);
   }

@@ -49,8 +49,8 @@ export async function choose(loaded: readonly Loaded[], device: BlockDevice | un
 }
 
 /** @throws EINVAL an option that the format does not have */
-export function checkOptions({ name, options }: Format, given: ReadonlyMap<string, string | true>): void {
-  for (const option of given.keys()) {
+export function checkOptions({ name, options }: Format, given: readonly string[]): void {
+  for (const option of given) {
     if (!options.some((known) => known.name === option)) {
       throw errno(E.EINVAL, `-o ${option}: ${name} has no such option (rumpfuse mount -t ${name} --help lists them)`);
     }

@@ -111,6 +111,44 @@ async function openImage(argv: MountArguments, options: MountOptions): Promise<I
   }
 }
 
+/** A further disk of the volume, and what it is to it: see FormatOption's kind `disk`. */
+interface FurtherDisk {
+  readonly role: string;
+  readonly device: ImageDevice;
+}
+
+/**
+ * Takes the options that name further disks out of those for the driver, and opens the disks. Where the format is not
+ * known yet, an option names one if it does so for any format.
+ * @throws Failure
+ */
+async function openFurther(
+  argv: MountArguments,
+  { options, format }: Asked,
+  readonly: boolean,
+): Promise<FurtherDisk[]> {
+  const formats = format !== undefined ? [format] : await allFormats();
+  const roles = new Set(
+    formats.flatMap((one) => one.options.filter(({ kind }) => kind === 'disk').map(({ name }) => name)),
+  );
+  const named = [...options.driver].filter(([name]) => roles.has(name));
+  for (const [role, image] of named) {
+    if (image === true) throw new Failure(`-o ${role}: needs an image or a device, as ${role}=FILE`);
+    options.driver.delete(role);
+  }
+  const further: FurtherDisk[] = [];
+  try {
+    for (const [role, image] of named) {
+      const ru = nodeRumpuser({ log: openLog(argv.logLevel, argv.logJson) });
+      further.push({ role, device: await openDisk(ru, { image: image as string }, { readonly }) });
+    }
+    return further;
+  } catch (error) {
+    for (const { device } of further) await device.close();
+    throw error instanceof Failure ? new Failure(error.message, EXIT_MOUNT) : error;
+  }
+}
+
 /** Of a name that may lead on to another one: the file itself. */
 function removeFile(name: string): void {
   try {
@@ -148,12 +186,22 @@ function confinement(argv: MountArguments, asked: Asked): SandboxOptions {
   return { mode, ...(onDisk(asked) ? {} : { memory_bytes: null }) };
 }
 
+/** In the order in which the server expects them (server.ts). */
+function fdsOf(
+  disk: ImageDevice | undefined,
+  overlay: ImageDevice | undefined,
+  further: readonly FurtherDisk[],
+): number[] {
+  return [disk, overlay, ...further.map(({ device }) => device)].flatMap((device) => device?.fd ?? []);
+}
+
 function plan(
   argv: MountArguments,
   asked: Asked,
   image: string,
   disk: ImageDevice | undefined,
   overlay: ImageDevice | undefined,
+  further: readonly FurtherDisk[],
 ): SuperviseOptions {
   const { options, format } = asked;
   const readonly = (options.flags & MNT_RDONLY) !== 0 || (overlay === undefined && disk?.readonly === true);
@@ -163,6 +211,7 @@ function plan(
     ...(options.partition !== undefined ? { partition: options.partition } : {}),
     ...(options.offset !== undefined ? { offset: options.offset } : {}),
     ...(overlay !== undefined ? { overlay: overlay.name } : {}),
+    further: further.map(({ role, device }) => ({ role, image: device.name })),
     asker: { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0, umask: process.umask() },
     ...(argv.untrusted ? { owner: { uid: process.getuid!(), gid: process.getgid!() } } : {}),
     flags: options.flags | (readonly ? MNT_RDONLY : 0),
@@ -185,7 +234,7 @@ function plan(
       survey: disk !== undefined && (options.partition !== undefined || format === undefined),
       execArgv: SERVER_FLAGS,
     },
-    ...(disk !== undefined ? { descriptors: overlay === undefined ? [disk.fd] : [disk.fd, overlay.fd] } : {}),
+    descriptors: fdsOf(disk, overlay, further),
     sandbox: confinement(argv, asked),
     survive: options.survive, standby: options.standby,
     ...(options.watchdog_s !== undefined ? { watchdog_s: options.watchdog_s } : {}),
@@ -231,6 +280,7 @@ export async function mount(argv: MountArguments): Promise<number> {
   // Before anything is mounted: a name that does not begin at the root may lead into the mount afterwards.
   const image = disk === undefined ? argv.image : realpathSync(argv.image);
   let overlay: { device: ImageDevice; made: boolean } | undefined;
+  let further: FurtherDisk[] = [];
   let mounted = false;
   const log = openLog(argv.logLevel, argv.logJson);
   const up = (ready: MountReady, files: Partial<RecordFiles>) => {
@@ -252,8 +302,10 @@ export async function mount(argv: MountArguments): Promise<number> {
   try {
     overlay = await openOverlay(argv, options, disk);
     if (disk !== undefined) checkFileSize(overlay?.device ?? disk, disk);
-    closeForeign([disk, overlay?.device].flatMap((device) => device?.fd ?? []));
-    const superviseOptions = plan(argv, asked, image, disk, overlay?.device);
+    const readonly = (options.flags & MNT_RDONLY) !== 0 || options.overlay !== undefined || disk?.readonly === true;
+    if (disk !== undefined) further = await openFurther(argv, asked, readonly);
+    closeForeign(fdsOf(disk, overlay?.device, further));
+    const superviseOptions = plan(argv, asked, image, disk, overlay?.device, further);
     if (!argv.foreground && !argv.trace) {
       await inBackground(superviseOptions, up);
       return 0;
@@ -275,6 +327,7 @@ export async function mount(argv: MountArguments): Promise<number> {
     throw error;
   } finally {
     await overlay?.device.close();
+    for (const { device } of further) await device.close();
     // Nothing was written to it: a file that only looks as if there were something to keep.
     if (overlay?.made === true && !mounted) removeFile(options.overlay!);
     await disk?.close();

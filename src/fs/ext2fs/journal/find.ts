@@ -13,15 +13,21 @@ import type { Ext2Mount } from '../volume/ext2mount.js';
 export class Log {
   readonly dev: BlockDevice;
   readonly bsize: number;
+  /**
+   * The block that the journal's superblock is in: the first of a journal in the volume. On a device of its own the log
+   * counts the device's blocks, among which those of the device's own superblock come first.
+   */
+  readonly start: number;
   /** First block of each run, where it lies (bytes), in order. */
   private readonly first: number[] = [];
   private readonly at: number[] = [];
   /** Blocks that are known. */
   blocks = 0;
 
-  constructor(dev: BlockDevice, bsize: number) {
+  constructor(dev: BlockDevice, bsize: number, start = 0) {
     this.dev = dev;
     this.bsize = bsize;
+    this.start = start;
   }
 
   add(at: number, blocks: number): void {
@@ -94,17 +100,15 @@ export async function external_log(em: Ext2Mount, dev: BlockDevice): Promise<Log
     throw errno(E.EINVAL, `${dev.name}: the blocks of the journal are not as large as the volume's`);
   if (s_journal_uuid.some((byte, i) => byte !== sb[0x68 + i]))
     throw errno(E.EINVAL, `${dev.name}: this is the journal of another volume (UUID)`);
-  const log = new Log(dev, bsize);
-  const start = Math.floor(SBOFF / bsize) + 1;
-  const blocks = Math.min(view.getUint32(4, true), Math.floor(dev.size_bytes / bsize)) - start;
-  if (blocks > 0) log.add(start * bsize, blocks);
+  const log = new Log(dev, bsize, Math.floor(SBOFF / bsize) + 1);
+  log.add(0, Math.min(view.getUint32(4, true), Math.floor(dev.size_bytes / bsize)));
   return log;
 }
 
 /** Reads the superblock of a journal. @throws EIO */
 export async function log_super(em: Ext2Mount, log: Log): Promise<JournalSuper> {
-  if (log.blocks === 0) throw em.em_damage.error('journal: it has no blocks');
-  const sb = journal_super(await log.read(0));
+  if (log.blocks <= log.start) throw em.em_damage.error('journal: it has no blocks');
+  const sb = journal_super(await log.read(log.start));
   if (typeof sb === 'string') throw em.em_damage.error(`journal: superblock: ${sb}`);
   if (sb.s_blocksize !== log.bsize) throw em.em_damage.error(`journal: superblock: s_blocksize ${sb.s_blocksize}`);
   if (sb.s_maxlen > log.blocks)
