@@ -3,8 +3,9 @@ import { closeSync, openSync } from 'node:fs';
 import type { Place, ServeOrder, ToServer, ToSupervisor } from './messages.js';
 import { MountFailure } from './mount/failure.js';
 import { isSuperuser, mountAsSuperuser, mountAsUser, mounted, openDevFuse, setReadAhead } from './mount/mount.js';
-import { readMountinfo } from './mount/mountinfo.js';
+import { readMountinfo, topMount } from './mount/mountinfo.js';
 import type { MountInfo } from './mount/mountinfo.js';
+import { FSTYPE } from './mount/options.js';
 import type { HostMount } from './mount/options.js';
 import { connectionState, unmount, unmountDead } from './mount/unmount.js';
 import type { Layer } from './sandbox/layers.js';
@@ -201,7 +202,7 @@ export interface Up {
   readonly order: ServeOrder;
   readonly sandbox: readonly Layer[];
   /** Unmounts when this process dies. */
-  readonly keeper: Keeper | undefined;
+  readonly keeper: Keeper;
 }
 
 /** Starts and mounts. @throws MountFailure; what was started or mounted has been ended again then */
@@ -222,6 +223,20 @@ async function dismiss(server: Server, inOrder: boolean): Promise<void> {
   clearTimeout(late);
 }
 
+/** By fusermount3, which may have mounted although it says that it has not. @throws MountFailure */
+function mountEarly(mount: HostMount, keeper: Keeper): ReturnType<typeof mountAsUser> {
+  const top = () => topMount(readMountinfo(), mount.mountpoint);
+  const before = top();
+  try {
+    return mountAsUser(mount, keeper.pipe);
+  } catch (error) {
+    const left = top();
+    if (left !== undefined && left.id !== before?.id && left.fstype === FSTYPE) unmount(left.device, { lazy: true });
+    keeper.dismiss();
+    throw error;
+  }
+}
+
 /** undefined: the volume can only be read, but the host has it mounted for writing. Nothing is left of the attempt. */
 async function attempt(options: SuperviseOptions, mount: HostMount): Promise<Up | undefined> {
   const superuser = isSuperuser();
@@ -231,14 +246,8 @@ async function attempt(options: SuperviseOptions, mount: HostMount): Promise<Up 
   }
   // The superuser mounts when the volume is known; fusermount3 makes descriptor and mount in one; fuse-native mounts in
   // the server.
-  const keeper = native || (options.sandbox?.mode ?? 'off') === 'off' ? undefined : startKeeper(mount.mountpoint);
-  let early: ReturnType<typeof mountAsUser> | undefined;
-  try {
-    early = superuser || native ? undefined : mountAsUser(mount);
-  } catch (error) {
-    keeper?.dismiss();
-    throw error;
-  }
+  const keeper = startKeeper(mount.mountpoint);
+  const early = superuser || native ? undefined : mountEarly(mount, keeper);
   const fuse = early?.fd ?? (native ? openSync('/dev/null', 'r+') : openDevFuse());
   const memory =
     native || !mount.default_permissions || options.survive === false
@@ -246,7 +255,7 @@ async function attempt(options: SuperviseOptions, mount: HostMount): Promise<Up 
       : MemoryFile.make(options.memory_bytes);
   const servers = new Servers(options, mount, fuse, memory);
   let info = early?.info;
-  if (info !== undefined) keeper?.mounted(info.device);
+  if (info !== undefined) keeper.mounted(info.device);
   let server: Server | undefined;
   let up: Up | undefined;
   let open = false;
@@ -272,10 +281,11 @@ async function attempt(options: SuperviseOptions, mount: HostMount): Promise<Up 
       server.send({ type: 'serve-native', mount: { ...mount, readonly } });
       await ready;
       info = mounted(mount.mountpoint);
+      keeper.mounted(info.device);
     } else {
       if (info === undefined) {
-        info = mountAsSuperuser(fuse, { ...mount, readonly });
-        keeper?.mounted(info.device);
+        info = mountAsSuperuser(fuse, { ...mount, readonly }, keeper.pipe);
+        keeper.mounted(info.device);
       }
       server.send(order);
       await ready;
@@ -286,7 +296,7 @@ async function attempt(options: SuperviseOptions, mount: HostMount): Promise<Up 
     if (up === undefined) {
       if (server !== undefined) await dismiss(server, open);
       if (info !== undefined) clearAway(options, fuse, info);
-      keeper?.dismiss();
+      keeper.dismiss();
       memory?.close();
       closeSync(fuse);
     }

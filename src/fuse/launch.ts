@@ -15,7 +15,7 @@ import { readMountinfo, topMount } from './mount/mountinfo.js';
 import { FSTYPE } from './mount/options.js';
 import { unmountDead } from './mount/unmount.js';
 import { closeForeign } from './sandbox/descriptors.js';
-import { disinherit, endOrphans, inheritOrphans, isOurs } from './sandbox/orphans.js';
+import { alone, disinherit, endOrphans, inheritOrphans, isOurs } from './sandbox/orphans.js';
 import { supervise } from './supervisor.js';
 import type { SuperviseOptions } from './supervisor.js';
 
@@ -43,18 +43,18 @@ export function writeStanding(file: string, standing: MountStanding): void {
   renameSync(`${file}.new`, file);
 }
 
-/** The keeper of a dead supervisor is given so long to unmount, milliseconds. */
-const KEEPER_MS = 5000;
-const LOOK_MS = 10;
+/** What a dead supervisor has left (its keeper, fusermount3 at work) is given so long to end, milliseconds. */
+const LEFT_MS = 60_000;
 
-/** What a supervisor that was killed has left: processes on their way up, and a mount without a server. */
+/**
+ * What a supervisor that was killed has left: processes on their way up, and a mount without a server, which its keeper
+ * takes away; this process has inherited both.
+ */
 async function cleanUp(directory: string): Promise<void> {
   await endOrphans();
-  for (const late = performance.now() + KEEPER_MS; ; await new Promise((resolve) => setTimeout(resolve, LOOK_MS))) {
-    const left = topMount(readMountinfo(), path.resolve(directory));
-    if (left?.fstype !== FSTYPE) return;
-    if (performance.now() > late) return void unmountDead(left);
-  }
+  await alone(LEFT_MS);
+  const left = topMount(readMountinfo(), path.resolve(directory));
+  if (left?.fstype === FSTYPE) unmountDead(left);
 }
 
 /** @throws MountFailure */

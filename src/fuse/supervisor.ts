@@ -104,7 +104,7 @@ export async function supervise(options: SuperviseOptions, watcher: Watcher): Pr
   clearAway(options, fuse, info);
   memory?.close();
   closeSync(fuse);
-  keeper?.dismiss();
+  keeper.dismiss();
   if (how === 0) return 0;
   const why = how === 'SIGSYS' ? 'SIGSYS: it tried what its confinement forbids' : how;
   watcher.say(

@@ -1,32 +1,6 @@
-import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
-import { whyNoMounts } from './fixtures/mounted.js';
-
-const NOBODY = '65534';
-const skip =
-  whyNoMounts() ||
-  (['/usr/bin/fusermount3', '/bin/fusermount3', '/usr/bin/setpriv', '/usr/bin/unshare'].filter(existsSync).length < 3
-    ? 'fusermount3, setpriv or unshare is missing'
-    : false);
-
-/**
- * Runs a program as nobody in a mount namespace of its own, in which /dev/fuse is open to all, as udev makes it on a
- * normal host. `prepare`: shell commands for the namespace.
- */
-function asNobody(args: readonly string[], prepare = ''): { status: number | null; stdout: string; stderr: string } {
-  const script = `
-    set -e
-    mount -t tmpfs rumpfuse-test /mnt && mknod -m 666 /mnt/fuse c 10 229 && mount --bind /mnt/fuse /dev/fuse
-    ${prepare}
-    exec setpriv --reuid ${NOBODY} --regid ${NOBODY} --clear-groups --inh-caps=-all -- "$@"`;
-  return spawnSync('unshare', ['-m', 'sh', '-c', script, 'sh', ...args], {
-    encoding: 'utf8',
-    timeout: 900_000,
-    env: { ...process.env, HOME: '/tmp' },
-  });
-}
+import { asNobody, skip } from './fixtures/nobody.js';
 
 function run(args: object = {}, host: object = {}, how = '', prepare = ''): Record<string, unknown> {
   const { status, stdout, stderr } = asNobody(

@@ -84,10 +84,13 @@ function said(stderr: string, program: string): string {
   return line.startsWith(program) ? line : `${program}: ${line}`;
 }
 
-/** Mounts an open FUSE device. For the superuser. @throws MountFailure */
-export function mountAsSuperuser(fd: number, mount: HostMount): MountInfo {
+/**
+ * Mounts an open FUSE device. For the superuser. `held`: a descriptor that a program that does it is to have open as
+ * long as it runs. @throws MountFailure
+ */
+export function mountAsSuperuser(fd: number, mount: HostMount, held?: number): MountInfo {
   const lib = libc();
-  if (lib === null) return mountByProgram(fd, mount);
+  if (lib === null) return mountByProgram(fd, mount, held);
   try {
     // At once, and by this process: whoever kills it kills it before or after.
     lib.mount(
@@ -117,22 +120,29 @@ const MOUNT_ERRORS: Readonly<Record<string, string>> = {
   ENOMEM: 'there is no memory',
 };
 
-function mountByProgram(fd: number, mount: HostMount): MountInfo {
+function mountByProgram(fd: number, mount: HostMount, held: number | undefined): MountInfo {
   const options = mountOptions(mount, 3, process.getuid!(), process.getgid!());
   // What looks like a tag (LABEL=...) would be searched for among the disks.
   const source = /^[A-Z]+=/.test(mount.source) ? `./${mount.source}` : mount.source;
   const { status, stderr, error } = spawnSync(
     'mount',
     ['-i', '-t', FSTYPE, '-o', options, '--', source, mount.mountpoint],
-    { stdio: ['ignore', 'ignore', 'pipe', fd], encoding: 'utf8', env: { ...process.env, LC_ALL: 'C' } },
+    {
+      stdio: ['ignore', 'ignore', 'pipe', fd, ...(held === undefined ? [] : [held])],
+      encoding: 'utf8',
+      env: { ...process.env, LC_ALL: 'C' },
+    },
   );
   if (error !== undefined) throw new MountFailure(`mount(8) cannot be run: ${error.message}`, codeOf(error));
   if (status !== 0) throw new MountFailure(`cannot mount on ${mount.mountpoint}: ${said(stderr, 'mount')}`, 'EPERM');
   return mounted(mount.mountpoint);
 }
 
-/** Mounts with the help of fusermount3; returns the descriptor that it opened. @throws MountFailure */
-export function mountAsUser(mount: HostMount): { fd: number; info: MountInfo } {
+/**
+ * Mounts with the help of fusermount3; returns the descriptor that it opened. `held`: as for mountAsSuperuser.
+ * @throws MountFailure
+ */
+export function mountAsUser(mount: HostMount, held?: number): { fd: number; info: MountInfo } {
   if (mount.allow_other && !userAllowOther()) {
     throw new MountFailure(
       'allow_other is not permitted to ordinary users here (root must put the line user_allow_other into ' +
@@ -156,7 +166,7 @@ export function mountAsUser(mount: HostMount): { fd: number; info: MountInfo } {
   try {
     let run;
     try {
-      run = fusermount(['-o', fusermountOptions(mount), '--', mount.mountpoint], theirs);
+      run = fusermount(['-o', fusermountOptions(mount), '--', mount.mountpoint], theirs, held);
     } finally {
       closeSync(theirs);
     }
@@ -172,13 +182,18 @@ export function mountAsUser(mount: HostMount): { fd: number; info: MountInfo } {
 }
 
 /**
- * Runs fusermount3, or under its old name fusermount. `socket`: where it sends the descriptor.
- * @throws MountFailure when there is none
+ * Runs fusermount3, or under its old name fusermount. `socket`: where it sends the descriptor. `held`: as for
+ * mountAsSuperuser. @throws MountFailure when there is none
  */
-export function fusermount(args: readonly string[], socket?: number): { status: number | null; stderr: string } {
+export function fusermount(
+  args: readonly string[],
+  socket?: number,
+  held?: number,
+): { status: number | null; stderr: string } {
+  const given = [socket, held].filter((fd) => fd !== undefined);
   for (const program of ['fusermount3', 'fusermount']) {
     const { status, stderr, error } = spawnSync(program, args, {
-      stdio: socket === undefined ? ['ignore', 'ignore', 'pipe'] : ['ignore', 'ignore', 'pipe', socket],
+      stdio: ['ignore', 'ignore', 'pipe', ...given],
       encoding: 'utf8',
       env: { ...process.env, LC_ALL: 'C', ...(socket === undefined ? {} : { _FUSE_COMMFD: '3' }) },
     });

@@ -5,8 +5,8 @@ import { FSTYPE } from '../mount/options.js';
 import { isOurs } from './orphans.js';
 
 /**
- * Waits for a line with the mount's number (a dash: there is none), and for a second one, or for the end of whoever
- * should write them; then, if the mount is still there, detaches it. Without a number it is the one of our type on that
+ * Waits for a line with the mount's number (a dash: there is none), and for a second one, or for the end of everybody
+ * who has the pipe; then, if the mount is still there, detaches it. Without a number it is the one of our type on that
  * directory: nobody else mounts there while a supervisor is about to.
  */
 const SCRIPT = `
@@ -31,6 +31,11 @@ function escaped(directory: string): string {
 }
 
 export interface Keeper {
+  /**
+   * The descriptor of its pipe, for a program that makes the mount (fusermount3, mount(8)) and may go on when this
+   * process has died: the keeper waits for both. undefined: there is no keeper.
+   */
+  readonly pipe: number | undefined;
   /** The mount has been made. `device`: its number. */
   mounted(device: string): void;
   /** There is nothing to be unmounted any more, or there never was. */
@@ -54,6 +59,8 @@ export function startKeeper(mountpoint: string): Keeper {
   child.unref();
   let told = false;
   return {
+    // Node has no public name for it.
+    pipe: (child.stdin as unknown as { _handle: { fd: number } | null })._handle?.fd,
     mounted(device) {
       told = true;
       child.stdin.write(`${device}\n`);

@@ -11,15 +11,15 @@ import { libc } from '../mount/libc.js';
 const LOOK_MS = 2;
 
 /**
- * State and parent of a process (proc(5)), and since when it is, in the host's ticks, which tells it from a later one
- * of the same number. undefined: it is gone, and reaped.
+ * State, parent and session of a process (proc(5)), and since when it is, in the host's ticks, which tells it from a
+ * later one of the same number. undefined: it is gone, and reaped.
  */
-export function statOf(pid: number): { state: string; parent: number; start: string } | undefined {
+export function statOf(pid: number): { state: string; parent: number; session: number; start: string } | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    // pid (comm) state ppid ... starttime is the 22nd field.
+    // pid (comm) state ppid pgrp session ... starttime is the 22nd field.
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    return { state: fields[0]!, parent: Number(fields[1]), start: fields[19]! };
+    return { state: fields[0]!, parent: Number(fields[1]), session: Number(fields[3]), start: fields[19]! };
   } catch {
     return undefined;
   }
@@ -100,5 +100,19 @@ export async function endOrphans(): Promise<void> {
       const stat = statOf(pid);
       if (stat !== undefined) await surelyGone(pid, stat.start);
     }
+  }
+}
+
+/**
+ * Waits until nothing is left to this process of what a supervisor had, or so many milliseconds have gone by. A
+ * supervisor, and whatever it starts, is in sessions of its own.
+ */
+export async function alone(within_ms: number): Promise<void> {
+  const session = statOf(process.pid)?.session;
+  for (const late = performance.now() + within_ms; performance.now() < late; ) {
+    const left = childrenOf(process.pid).filter((pid) => !known.has(pid) && statOf(pid)?.session !== session);
+    if (left.length === 0) return;
+    for (const pid of left) if (statOf(pid)?.state === 'Z') libc()?.reap(pid);
+    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
   }
 }
