@@ -1,5 +1,6 @@
 /** Formats as the command line has them: by name, by the options they take, by what is on a device. */
 import type { BlockDevice } from '../kernel/blkdev.js';
+import type { Partition } from '../blockdev/label/partition-table.js';
 import { SCORE_PRESENT, detect, type Detected } from '../fs/detect.js';
 import type { Format, Make, OptionValues } from '../fs/format.js';
 import { FORMATS, formatNamed } from '../fs/registry.js';
@@ -33,6 +34,12 @@ function implying(format: Format, implied: OptionValues): Format {
 /** Every format, loaded: for --help and what else is about all of them. */
 export async function allFormats(): Promise<Format[]> {
   return Promise.all(FORMATS.map((format) => format.load()));
+}
+
+/** The formats that a partition of that type usually holds: Format.partitionTypes. */
+export async function usualFormats({ scheme, type }: Pick<Partition, 'scheme' | 'type'>): Promise<Format[]> {
+  const wanted = `${scheme}:${type.toLowerCase()}`;
+  return (await allFormats()).filter(({ partitionTypes }) => partitionTypes.includes(wanted));
 }
 
 /** Of several that are there to the same degree, none is the one that is meant. @throws Failure */

@@ -176,7 +176,12 @@ async function whatInstead(
     }
   }
   const other = await identify?.notMountable(device);
-  return other === undefined ? error : errno(E.EFTYPE, `${device.name} ${identify!.holds(other)}`);
+  if (other !== undefined) return errno(E.EFTYPE, `${device.name} ${identify!.holds(other)}`);
+  if (args.type === undefined) return error;
+  const said = error.message.includes(device.name) ? error.message : `${device.name}: ${error.message}`;
+  const likely = (await candidates(device)).filter(({ name }) => name !== args.type).map(({ name }) => name);
+  if (likely.length === 0) return errno(E.EFTYPE, said);
+  return errno(E.EFTYPE, `${said}; try it without -t ${args.type} (${likely.join(', ')}?)`);
 }
 
 async function makePath(sys: RumpSys, path: string): Promise<void> {

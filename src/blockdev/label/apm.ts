@@ -9,12 +9,6 @@ const APPLE_DRVR_MAP_MAGIC = 0x4552;
 const APPLE_PART_MAP_ENTRY_MAGIC = 0x504d;
 const ENTRIES_MAX = 256;
 
-/** Lower case: the map's readers do not distinguish it. */
-const HINTS = new Map([
-  ['apple_hfs', 'hfs'], ['apple_hfsx', 'hfs'], ['apple_ufs', 'ffs'], ['apple_unix_svr2', 'ffs'], ['netbsd', 'ffs'],
-  ['freebsd-ufs', 'ffs'], ['openbsd', 'ffs'],
-]);
-
 export interface ApplePartitionMap {
   readonly entries: TableEntry[];
   readonly remarks: string[];
@@ -55,7 +49,6 @@ async function readEntries(dev: BlockDevice, block_bytes: number, claimed: numbe
       scheme: 'apm',
       type,
       type_name: type,
-      fs_hint: HINTS.get(type.toLowerCase()),
       label: asciiField(view, 16, 32),
       offset_bytes: view.getUint32(8, false) * block_bytes,
       size_bytes: size * block_bytes,

@@ -24,15 +24,15 @@ const RAW_PART_FREEBSD = 2;
 export type DisklabelFlavour = 'netbsd' | 'freebsd' | 'openbsd';
 
 const FS_UNUSED = 0;
-const COMMON_TYPES: readonly (readonly [name: string, fs_hint?: string])[] = [
-  ['unused'], ['swap'], ['Version 6', 'v7fs'], ['Version 7', 'v7fs'], ['System V'], ['4.1BSD'], ['Eighth Edition'],
-  ['4.2BSD', 'ffs'], ['MSDOS', 'msdos'], ['4.4LFS', 'lfs'], ['unknown'], ['HPFS'], ['ISO9660', 'cd9660'], ['boot'],
-  ['ADOS', 'ados'], ['HFS', 'hfs'], ['FILECORE', 'filecore'], ['Linux Ext2', 'ext2fs'], ['NTFS', 'ntfs'], ['RAID'],
-  ['ccd'], ['jfs'], ['Apple UFS', 'ffs'], ['vinum'], ['UDF', 'udf'], ['SysVBFS', 'sysvbfs'], ['EFS', 'efs'],
-  ['NiLFS', 'nilfs'], ['cgd'],
+const COMMON_TYPES: readonly string[] = [
+  'unused', 'swap', 'Version 6', 'Version 7', 'System V', '4.1BSD', 'Eighth Edition',
+  '4.2BSD', 'MSDOS', '4.4LFS', 'unknown', 'HPFS', 'ISO9660', 'boot',
+  'ADOS', 'HFS', 'FILECORE', 'Linux Ext2', 'NTFS', 'RAID',
+  'ccd', 'jfs', 'Apple UFS', 'vinum', 'UDF', 'SysVBFS', 'EFS',
+  'NiLFS', 'cgd',
 ];
-const FREEBSD_TYPES = new Map<number, readonly [name: string, fs_hint?: string]>([
-  [14, ['vinum']], [15, ['RAID']], [22, ['HAMMER']], [23, ['HAMMER2']], [27, ['ZFS']], [30, ['nandfs']],
+const FREEBSD_TYPES = new Map<number, string>([
+  [14, 'vinum'], [15, 'RAID'], [22, 'HAMMER'], [23, 'HAMMER2'], [27, 'ZFS'], [30, 'nandfs'],
 ]);
 
 export interface Disklabel {
@@ -125,13 +125,12 @@ export async function readDisklabel(
     if (size === 0) continue;
     const fstype = view.getUint8(p + 12);
     const known = (flavour === 'freebsd' ? FREEBSD_TYPES.get(fstype) : undefined) ??
-      COMMON_TYPES[fstype] ?? ['unknown'];
+      COMMON_TYPES[fstype] ?? 'unknown';
     entries.push({
       path: container + letterOf(i),
       scheme: 'bsd',
       type: String(fstype),
-      type_name: fstype === FS_UNUSED && (i === 2 || i === 3) ? 'unused (the whole disk or container)' : known[0],
-      fs_hint: known[1],
+      type_name: fstype === FS_UNUSED && (i === 2 || i === 3) ? 'unused (the whole disk or container)' : known,
       label: i === 0 ? packname(view, at) : undefined,
       offset_bytes: origin + offset * secsize,
       size_bytes: size * secsize,

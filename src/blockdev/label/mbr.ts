@@ -26,19 +26,19 @@ const MBR_BSD_TYPES = new Set([MBR_PTYPE_386BSD, MBR_PTYPE_OPENBSD, MBR_PTYPE_NE
 /** More logical partitions than any system numbers; a longer chain is a loop or damage. */
 const LOGICAL_MAX = 128;
 
-const TYPES = new Map<number, [name: string, fs_hint?: string]>([
-  [0x01, ['FAT12', 'msdos']], [0x04, ['FAT16 below 32 MB', 'msdos']], [0x06, ['FAT16', 'msdos']],
-  [0x0b, ['FAT32', 'msdos']], [0x0c, ['FAT32, LBA', 'msdos']], [0x0e, ['FAT16, LBA', 'msdos']],
-  [0x11, ['hidden FAT12', 'msdos']], [0x14, ['hidden FAT16 below 32 MB', 'msdos']], [0x16, ['hidden FAT16', 'msdos']],
-  [0x1b, ['hidden FAT32', 'msdos']], [0x1c, ['hidden FAT32, LBA', 'msdos']], [0x1e, ['hidden FAT16, LBA', 'msdos']],
-  [0x05, ['extended']], [0x0f, ['extended, LBA']], [0x85, ['Linux extended']], [0x07, ['NTFS, exFAT or HPFS']],
-  [0x17, ['hidden NTFS or HPFS']], [0x27, ['Windows recovery']], [0x39, ['Plan 9']], [0x41, ['PReP boot']],
-  [0x42, ['Windows dynamic disk']], [0x4d, ['QNX 4']], [0x63, ['System V or Hurd']], [0x80, ['Minix']],
-  [0x81, ['Minix']], [0x82, ['Linux swap or Solaris']], [0x83, ['Linux']], [0x8e, ['Linux LVM']], [0x9f, ['BSDI']],
-  [0xa5, ['FreeBSD']], [0xa6, ['OpenBSD']], [0xa7, ['NeXTSTEP']], [0xa8, ['Apple UFS', 'ffs']], [0xa9, ['NetBSD']],
-  [0xab, ['Apple boot']], [0xaf, ['Apple HFS', 'hfs']], [0xb7, ['BSDI']], [0xb8, ['BSDI swap']],
-  [0xbe, ['Solaris boot']], [0xbf, ['Solaris']], [0xda, ['no file system']], [0xee, ['GPT protective']],
-  [0xef, ['EFI system', 'msdos']], [0xfb, ['VMware VMFS']], [0xfd, ['Linux RAID']],
+const TYPES = new Map<number, string>([
+  [0x01, 'FAT12'], [0x04, 'FAT16 below 32 MB'], [0x06, 'FAT16'],
+  [0x0b, 'FAT32'], [0x0c, 'FAT32, LBA'], [0x0e, 'FAT16, LBA'],
+  [0x11, 'hidden FAT12'], [0x14, 'hidden FAT16 below 32 MB'], [0x16, 'hidden FAT16'],
+  [0x1b, 'hidden FAT32'], [0x1c, 'hidden FAT32, LBA'], [0x1e, 'hidden FAT16, LBA'],
+  [0x05, 'extended'], [0x0f, 'extended, LBA'], [0x85, 'Linux extended'], [0x07, 'NTFS, exFAT or HPFS'],
+  [0x17, 'hidden NTFS or HPFS'], [0x27, 'Windows recovery'], [0x39, 'Plan 9'], [0x41, 'PReP boot'],
+  [0x42, 'Windows dynamic disk'], [0x4d, 'QNX 4'], [0x63, 'System V or Hurd'], [0x80, 'Minix'],
+  [0x81, 'Minix'], [0x82, 'Linux swap or Solaris'], [0x83, 'Linux'], [0x8e, 'Linux LVM'], [0x9f, 'BSDI'],
+  [0xa5, 'FreeBSD'], [0xa6, 'OpenBSD'], [0xa7, 'NeXTSTEP'], [0xa8, 'Apple UFS'], [0xa9, 'NetBSD'],
+  [0xab, 'Apple boot'], [0xaf, 'Apple HFS'], [0xb7, 'BSDI'], [0xb8, 'BSDI swap'],
+  [0xbe, 'Solaris boot'], [0xbf, 'Solaris'], [0xda, 'no file system'], [0xee, 'GPT protective'],
+  [0xef, 'EFI system'], [0xfb, 'VMware VMFS'], [0xfd, 'Linux RAID'],
 ]);
 
 export interface MbrEntry extends TableEntry {
@@ -50,9 +50,8 @@ export interface Mbr {
   readonly remarks: string[];
 }
 
-function typeOf(type: number): { type: string; type_name: string; fs_hint: string | undefined } {
-  const known = TYPES.get(type);
-  return { type: `0x${type.toString(16).padStart(2, '0')}`, type_name: known?.[0] ?? 'unknown', fs_hint: known?.[1] };
+function typeOf(type: number): { type: string; type_name: string } {
+  return { type: `0x${type.toString(16).padStart(2, '0')}`, type_name: TYPES.get(type) ?? 'unknown' };
 }
 
 interface RawEntry {

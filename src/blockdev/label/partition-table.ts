@@ -21,10 +21,6 @@ export interface Partition {
   /** What its maker called it; free of control characters. */
   readonly label?: string;
   readonly guid?: string;
-  /**
-   * The driver, as mount -t takes it, that the type stands for; undefined where it says nothing or more than one thing.
-   */
-  readonly fs_hint?: string;
   /** Why it cannot be used. */
   readonly problem?: string;
 }
@@ -41,7 +37,6 @@ export interface TableEntry {
   readonly scheme: LabelScheme;
   readonly type: string;
   readonly type_name: string;
-  readonly fs_hint?: string | undefined;
   readonly label?: string | undefined;
   readonly guid?: string | undefined;
   readonly offset_bytes: number;
@@ -70,7 +65,6 @@ export function checkedPartition(dev: BlockDevice, entry: TableEntry): Partition
   };
   if (entry.label !== undefined && entry.label !== '') partition.label = entry.label;
   if (entry.guid !== undefined) partition.guid = entry.guid;
-  if (entry.fs_hint !== undefined) partition.fs_hint = entry.fs_hint;
   if (problem !== undefined) partition.problem = problem;
   return partition;
 }

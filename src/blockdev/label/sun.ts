@@ -13,9 +13,9 @@ const SECTOR_BYTES = 512;
 const V_UNASSIGNED = 0;
 const V_BACKUP = 5;
 
-const TAGS: readonly (readonly [name: string, fs_hint?: string])[] = [
-  ['unassigned'], ['boot'], ['root', 'ffs'], ['swap'], ['usr', 'ffs'], ['backup (the whole disk)'], ['stand'],
-  ['var', 'ffs'], ['home', 'ffs'], ['alternate sectors'], ['cache'],
+const TAGS: readonly string[] = [
+  'unassigned', 'boot', 'root', 'swap', 'usr', 'backup (the whole disk)', 'stand',
+  'var', 'home', 'alternate sectors', 'cache',
 ];
 
 export interface SunLabel {
@@ -37,13 +37,12 @@ function slice(
   size_bytes: number,
   label: string,
 ): TableEntry {
-  const known = tag === undefined ? undefined : (TAGS[tag] ?? ['unknown']);
+  const known = tag === undefined ? undefined : (TAGS[tag] ?? 'unknown');
   return {
     path: container + String.fromCharCode(97 + index),
     scheme: 'sun',
     type: tag === undefined ? '-' : String(tag),
-    type_name: known?.[0] ?? (index === 2 ? TAGS[V_BACKUP]![0] : TAGS[V_UNASSIGNED]![0]),
-    fs_hint: known?.[1],
+    type_name: known ?? TAGS[index === 2 ? V_BACKUP : V_UNASSIGNED]!,
     label: index === 0 ? label : undefined,
     offset_bytes,
     size_bytes,

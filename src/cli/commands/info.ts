@@ -10,7 +10,7 @@ import type { Recognised } from '../../fs/recognise/index.js';
 import type { Layer } from '../../fuse/sandbox/layers.js';
 import { openDisk, selectVolume, type Where } from '../device.js';
 import { Failure, words } from '../failure.js';
-import { formatOn } from '../formats.js';
+import { formatOn, usualFormats } from '../formats.js';
 import { listMounts, type HostMount } from '../mounts.js';
 import { say, sayJson } from '../say.js';
 import { formatBytes } from '../units.js';
@@ -25,6 +25,8 @@ interface Content {
   readonly volume?: Description;
   readonly other?: Recognised;
   readonly trouble?: string;
+  /** Nothing was recognised. */
+  readonly unknown?: true;
 }
 
 async function lookAt(dev: BlockDevice): Promise<Content> {
@@ -33,7 +35,7 @@ async function lookAt(dev: BlockDevice): Promise<Content> {
     if (format === undefined) {
       const other = await notMountable(dev);
       return other === undefined
-        ? { trouble: `${dev.name}: no file system that rumpfuse knows` }
+        ? { unknown: true, trouble: `${dev.name}: no file system that rumpfuse knows` }
         : { other, trouble: `${dev.name} ${holds(other)}` };
     }
     const describe = await format.tools.describe!.load();
@@ -68,7 +70,16 @@ function printVolume({ volume, trouble }: Content, indent: string, mounts: reado
   }
 }
 
-function printPartition(partition: Partition, content: Content | undefined, mounts: readonly HostMount[]): void {
+/** A partition of the table. */
+interface Part {
+  readonly partition: Partition;
+  /** undefined: it cannot be looked at. */
+  readonly content: Content | undefined;
+  /** Names of the formats that partitions of its type usually hold. */
+  readonly usual: readonly string[];
+}
+
+function printPartition({ partition, content, usual }: Part, mounts: readonly HostMount[]): void {
   const label = partition.label === undefined ? '' : ` "${partition.label}"`;
   say(
     `  ${partition.path.padEnd(5)}${formatBytes(partition.size_bytes)} at ${partition.offset_bytes}  ` +
@@ -77,6 +88,8 @@ function printPartition(partition: Partition, content: Content | undefined, moun
   if (partition.problem !== undefined) say(`       cannot be used: ${partition.problem}`);
   else if (content?.volume !== undefined) printVolume(content, '       ', mounts);
   else if (content?.other !== undefined) say(`       ${holds(content.other)}`);
+  else if (content?.unknown !== true) say(`       ${content?.trouble ?? ''}`);
+  else if (usual.length > 0) say(`       nothing that rumpfuse knows; usually it is ${usual.join(' or ')}`);
 }
 
 function printSandbox(layers: readonly Layer[]): void {
@@ -126,11 +139,12 @@ export async function info(argv: InfoArguments): Promise<void> {
     const device = await selectVolume(disk, argv);
     const whole = await lookAt(device);
     const table = device === disk ? await scan(disk) : { partitions: [], remarks: [] };
-    const parts: { partition: Partition; content: Content | undefined }[] = [];
+    const parts: Part[] = [];
     for (const partition of table.partitions) {
       parts.push({
         partition,
         content: partition.problem === undefined ? await lookAt(partitionDevice(disk, partition)) : undefined,
+        usual: (await usualFormats(partition)).map(({ name }) => name),
       });
     }
     const image = realpathSync(argv.image);
@@ -143,14 +157,18 @@ export async function info(argv: InfoArguments): Promise<void> {
       sayJson({
         image: argv.image, size_bytes: device.size_bytes, sector_bytes: device.sector_bytes, ...volume(whole),
         mounted_on: mounts.map(({ mountpoint }) => mountpoint),
-        partitions: parts.map(({ partition, content }) => ({ ...partition, ...volume(content) })),
+        partitions: parts.map(({ partition, content, usual }) => ({
+          ...partition,
+          usual_types: usual,
+          ...volume(content),
+        })),
         remarks: table.remarks,
       });
       return;
     }
     say(`${device.name}: ${formatBytes(device.size_bytes)}, sectors of ${device.sector_bytes} bytes`);
     if (whole.volume !== undefined || parts.length === 0) printVolume(whole, '  ', mounts);
-    for (const { partition, content } of parts) printPartition(partition, content, mounts);
+    for (const part of parts) printPartition(part, mounts);
     for (const remark of table.remarks) say(`  note: ${remark}`);
     if (whole.volume === undefined && parts.length === 0) {
       throw new Failure(`${argv.image}: nothing here that rumpfuse can mount`);

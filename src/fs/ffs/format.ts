@@ -3,7 +3,7 @@ import { DUMPFS_OPTIONS, FSCK_OPTIONS, MOUNT_OPTIONS, NEWFS_OPTIONS, TUNEFS_OPTI
 
 /** Partitions of NetBSD, FreeBSD, OpenBSD, NeXT, Apple and Solaris that usually hold FFS. */
 const PARTITION_TYPES = [
-  'bsd:7', 'bsd:22', 'mbr:0xa8', 'sun:2', 'sun:4', 'sun:7', 'sun:8', 'apm:apple_ufs', 'apm:apple_unix_svr2',
+  'bsd:7', 'mbr:0xa8', 'sun:2', 'sun:4', 'sun:7', 'sun:8', 'apm:apple_ufs', 'apm:apple_unix_svr2',
   'apm:netbsd', 'apm:freebsd-ufs', 'apm:openbsd', 'gpt:49f48d5a-b10e-11dc-b99b-0019d1879648',
   'gpt:516e7cb6-6ecf-11d6-8ff8-00022d09712b', 'gpt:55465300-0000-11aa-aa11-00306543ecac',
 ];
