@@ -140,3 +140,22 @@ export async function list(sys: RumpSys, path: string): Promise<string[]> {
     await sys.close(fd);
   }
 }
+
+/** All that is on a device. */
+export async function bytesOf(dev: BlockDevice): Promise<Uint8Array> {
+  const bytes = new Uint8Array(dev.size_bytes);
+  await dev.read(bytes, 0, bytes.length, 0);
+  return bytes;
+}
+
+/** What e2fsck -fn has to say against a volume; undefined: nothing. */
+export async function strangerSays(dev: BlockDevice | Uint8Array): Promise<string | undefined> {
+  const bytes = dev instanceof Uint8Array ? dev : await bytesOf(dev);
+  return withFolder((folder) => {
+    const path = join(folder, 'volume');
+    writeFileSync(path, bytes);
+    const PATH = `${process.env['PATH']}:/usr/sbin:/sbin`;
+    const done = spawnSync('e2fsck', ['-fn', path], { encoding: 'utf8', env: { ...process.env, PATH } });
+    return done.status === 0 ? undefined : `${done.stdout}${done.stderr}`;
+  });
+}

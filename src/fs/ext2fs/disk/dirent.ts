@@ -111,3 +111,22 @@ export function dirent_seal(seed: number, data: Uint8Array, view: DataView): voi
   const tail = data.length - TAIL_BYTES;
   view.setUint32(tail + 8, crc32c(seed, data, 0, tail), true);
 }
+
+/** An entry to be written. */
+export interface NewDirent {
+  /** 0: nothing is named. */
+  readonly ino: number;
+  readonly name: Uint8Array;
+  /** file_type, 0 on volumes that keep none. */
+  readonly type: number;
+  /** rec_len. */
+  readonly length: number;
+}
+
+export function dirent_put(data: Uint8Array, view: DataView, at: number, entry: NewDirent, bsize: number): void {
+  view.setUint32(at, entry.ino, true);
+  dirent_putlen(view, at, entry.length, bsize);
+  data[at + 6] = entry.name.length;
+  data[at + 7] = entry.type;
+  data.set(entry.name, at + DIRENT_HEADER);
+}

@@ -174,3 +174,26 @@ export function revoked_blocks(sb: JournalSuper, view: DataView): number[] {
     blocks.push(size === 8 ? view.getUint32(at) * 2 ** 32 + view.getUint32(at + 4) : view.getUint32(at));
   return blocks;
 }
+
+/** The superblock of an empty journal of `blocks` blocks inside of a volume, as a whole block. */
+export function new_journal_super(bsize: number, blocks: number, uuid: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(bsize);
+  const view = new DataView(bytes.buffer);
+  view.setUint32(0, JBD2_MAGIC);
+  view.setUint32(4, JBD2_SUPERBLOCK_V2);
+  view.setUint32(0xc, bsize);
+  view.setUint32(0x10, blocks);
+  view.setUint32(0x14, 1);
+  view.setUint32(0x18, 1);
+  bytes.set(uuid, 0x30);
+  view.setUint32(0x40, 1);
+  return bytes;
+}
+
+/** Makes the checksum of a journal's superblock right, where its features say that it has one. */
+export function journal_super_seal(bytes: Uint8Array): void {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (view.getUint32(4) !== JBD2_SUPERBLOCK_V2) return;
+  if ((view.getUint32(0x28) & (JBD2_INCOMPAT.csum_v2 | JBD2_INCOMPAT.csum_v3)) === 0) return;
+  view.setUint32(S_CHECKSUM, Ext2fs.crc_with_hole(ALL_ONES, bytes, 0, SUPERBLOCK_BYTES, S_CHECKSUM, 4));
+}

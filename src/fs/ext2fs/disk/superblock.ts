@@ -17,7 +17,8 @@ export const EXT2_ROOTINO = 2;
 /** s_state */
 export const STATE_VALID = 1;
 export const STATE_ERROR = 2;
-/** s_flags: hashes of names take characters as unsigned. */
+/** s_flags: hashes of names take characters as signed, or as unsigned. */
+export const FLAGS_SIGNED_HASH = 1;
 export const FLAGS_UNSIGNED_HASH = 2;
 const GOOD_OLD_INODE_SIZE = 128;
 const GOOD_OLD_FIRST_INO = 11;
