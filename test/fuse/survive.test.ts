@@ -105,7 +105,7 @@ t.test('a host that does not send requests again', { skip }, async (t) => {
 
 t.test('more changes than the memory holds', { skip }, async (t) => {
   // Less than any mount gets: the buffer cache writes early enough for that.
-  const m = await mortal({ memory_bytes: 40 << 20 }, {}, 256 << 20);
+  const m = await mortal({ memory_bytes: 40 << 20 }, { RUMP_LATE: '1' }, 256 << 20);
   const made = (count: number): string => path.join(m.dir, `directory-${count}`);
   let count = 0;
   // Each is a block of its own and an inode; written are they only when it is time.
