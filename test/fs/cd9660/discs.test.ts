@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import t from 'tap';
 import { mkdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -12,7 +13,7 @@ import type { Seen } from './support.js';
  * Discs that others' programs made, held against the files that they were made of, and against what others' readers
  * make of them.
  */
-const skip = missing('genisoimage', 'xorriso', 'bsdtar', '7z');
+const skip = missing('genisoimage', 'xorriso', 'bsdtar', '7z', 'iso-info', 'iso-read', 'isoinfo');
 const dir = scratch(t);
 const src = path.join(dir, 'src');
 mkdirSync(src);
@@ -88,6 +89,48 @@ for (const [writer, make] of Object.entries(WRITERS)) {
     t.match(facts, { rock_ridge: true, joliet: writer.includes('-J'), udf: writer.includes('udf') });
   });
 }
+
+/** Files as libcdio lists them: path, size. It does not follow directories that were moved. */
+function byLibcdio(image: string): Map<string, number> {
+  const found = new Map<string, number>();
+  let folder = '/';
+  for (const line of run('iso-info', ['-l', '-i', image]).split('\n')) {
+    const entry = /^ *-.*\[LSN +\d+\] +(\d+) .{20} {2}(.+)$/.exec(line);
+    if (entry !== null) found.set(folder + entry[2]!, Number(entry[1]));
+    else if (/^\/.*:$/.test(line)) folder = line.slice(0, -1);
+  }
+  return found;
+}
+
+await t.test('as libcdio and isoinfo read them', { skip }, async (t) => {
+  const from = at('flat');
+  mkdirSync(path.join(from, 'Some Folder/in it'), { recursive: true });
+  for (let i = 0; i < 40; i++) writeFileSync(path.join(from, 'Some Folder', `file number ${i}.data`), noise(i * 977, i));
+  writeFileSync(path.join(from, 'Some Folder/in it/last'), noise(100_000, 99));
+  const writers = {
+    rr: (image: string) => run('xorriso', ['-as', 'mkisofs', '-quiet', '-R', '-o', image, from]),
+    plain: (image: string) => run('genisoimage', ['-quiet', '-o', image, from]),
+  };
+  for (const [name, make] of Object.entries(writers)) {
+    const image = at(`libcdio-${name}.iso`);
+    make(image);
+    const found = await seen(image);
+    const files = [...found].filter(([, { sha }]) => sha !== undefined);
+    t.same(
+      files.map(([file, { size }]) => [file, size]).sort(),
+      [...byLibcdio(image)].sort(),
+      `${name}: names and sizes`,
+    );
+    for (const [file, { sha }] of files.slice(0, 8)) {
+      run('iso-read', ['-i', image, '-e', file, '-o', at('extracted')]);
+      const extracted = createHash('sha1').update(readFileSync(at('extracted'))).digest('hex');
+      t.equal(extracted, sha, `${name}: ${file}`);
+    }
+    const listed = run('isoinfo', [...(name === 'rr' ? ['-R'] : []), '-f', '-i', image]).trim().split('\n');
+    const plainly = (file: string): string => (name === 'rr' ? file : file.toLowerCase().replace(/\.?;1$/, ''));
+    t.same(listed.map(plainly).sort(), [...found.keys()].sort(), `${name}: as isoinfo -f`);
+  }
+});
 
 await t.test('names without Rock Ridge', { skip }, async (t) => {
   const plain = at('plain.iso');
