@@ -39,6 +39,11 @@ export async function check(variant: Variant, dev: BlockDevice, mode: CheckMode 
 
 /** For the driver's checker, and another's. @throws Error what they find */
 async function mustBeClean(variant: Variant, dev: MemoryDevice): Promise<void> {
+  if ((await formatOf(variant)).tools.check === undefined) {
+    const said = await variant.stranger?.(dev);
+    if (said !== undefined) throw new Error(`another's checker: ${said}`);
+    return;
+  }
   const report = await check(variant, dev);
   const said = report.clean ? await variant.stranger?.(dev) : undefined;
   if (said !== undefined) throw new Error(`another's checker: ${said}`);
@@ -72,7 +77,9 @@ export function targetOf(variant: Variant): Target {
       return rumpVolume({
         component: await format.load(), options,
         ...(dev === undefined ? {} : { dev }),
-        ...(dev === undefined || format.tools.check === undefined ? {} : { check: () => mustBeClean(variant, dev) }),
+        ...(dev === undefined || (format.tools.check ?? variant.stranger) === undefined
+          ? {}
+          : { check: () => mustBeClean(variant, dev) }),
       });
     },
   };

@@ -3,7 +3,7 @@ import { MOUNT_OPTIONS, NEWFS_OPTIONS } from './options.js';
 
 export const ext2fsFormat: Format = {
   name: 'ext2fs',
-  title: 'ext2, ext3 and ext4 of Linux (for reading)',
+  title: 'ext2, ext3 and ext4 of Linux',
   source: 'disks',
   implied: { ext2: { kind: 'ext2' }, ext3: { kind: 'ext3' }, ext4: { kind: 'ext4' } },
   options: MOUNT_OPTIONS,

@@ -2,6 +2,11 @@
 import type { FormatOption } from '../format.js';
 
 export const MOUNT_OPTIONS: readonly FormatOption[] = [
+  { name: 'commit', kind: 'number', describe: 'seconds that changes may stay in memory' },
+  {
+    name: 'data', kind: 'text', choices: ['ordered', 'writeback'],
+    describe: 'file data are on the disk before what leads to them; writeback is taken for ordered',
+  },
   { name: 'journal', kind: 'disk', describe: 'where the journal is, if it is not in the volume' },
   { name: 'nocheck', kind: 'flag', describe: 'read on where a checksum is wrong' },
   { name: 'noload', kind: 'flag', describe: 'do not replay the journal; norecovery is the same' },

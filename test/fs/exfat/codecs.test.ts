@@ -6,7 +6,7 @@ import { Timestamp } from '../../../src/fs/exfat/disk/timestamp.js';
 import { upcase_decode, upcase_default, upcase_encode } from '../../../src/fs/exfat/disk/upcase.js';
 import { FileSet } from '../../../src/fs/exfat/dir/fileset.js';
 import { NameRules } from '../../../src/fs/exfat/dir/name.js';
-import { bits_clear, bits_count, bits_free_run, bits_set, bits_used_run } from '../../../src/fs/exfat/space/bits.js';
+import { bits_clear, bits_count, bits_free_run, bits_set, bits_used_run } from '../../../src/fs/lib/bits.js';
 import { exfat_layout } from '../../../src/fs/exfat/tools/layout.js';
 import { fixedZone } from '../../../src/fs/lib/dostime.js';
 

@@ -159,3 +159,24 @@ export async function strangerSays(dev: BlockDevice | Uint8Array): Promise<strin
     return done.status === 0 ? undefined : `${done.stdout}${done.stderr}`;
   });
 }
+
+/** Later than the clocks of the tests. */
+const E2FSCK_TIME = '1900000000';
+
+/** What e2fsck -fn says of a volume; '' if it finds nothing. */
+export async function e2fsck(dev: MemoryDevice, options = '-fn'): Promise<string> {
+  return withFolder((folder) => {
+    const path = join(folder, 'volume');
+    const bytes = new Uint8Array(dev.size_bytes);
+    dev.read(bytes, 0, bytes.length, 0);
+    writeFileSync(path, bytes);
+    const PATH = `${process.env['PATH']}:/usr/sbin:/sbin`;
+    const done = spawnSync('e2fsck', [options, path], { encoding: 'utf8', env: { ...process.env, PATH, E2FSCK_TIME } });
+    if (done.status === 0) return '';
+    if (options !== '-fn') {
+      const mended = readFileSync(path);
+      dev.write(mended, 0, mended.length, 0);
+    }
+    return `${done.status}: ${done.stdout}${done.stderr}`;
+  });
+}

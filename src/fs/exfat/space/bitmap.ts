@@ -4,7 +4,7 @@ import { FIRST_CLUSTER } from '../disk/boot.js';
 import type { ExfatMount } from '../volume/exfatmount.js';
 import type { Chain } from './chain.js';
 import { Run } from './chain.js';
-import { bits_clear, bits_count, bits_free_run, bits_set, bits_used_run } from './bits.js';
+import { bits_clear, bits_count, bits_free_run, bits_set, bits_used_run } from '../../lib/bits.js';
 
 const BLOCK_BYTES = 4096;
 /** Read at a time where all of it is counted, bytes. */

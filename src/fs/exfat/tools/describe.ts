@@ -3,7 +3,7 @@ import type { Description, VolumeFacts } from '../../format.js';
 import { sizeInWords } from '../../lib/words.js';
 import { MEDIA_FAILURE, PERCENT_UNKNOWN, VOLUME_DIRTY } from '../disk/boot.js';
 import { S_DATA_LENGTH, S_FIRST_CLUSTER, T_BITMAP, T_GUID, T_LABEL, get_length } from '../disk/entry.js';
-import { bits_count } from '../space/bits.js';
+import { bits_count } from '../../lib/bits.js';
 import { find_boot } from '../volume/openvolume.js';
 import { guid_text } from './guid.js';
 import { Volume } from './volume.js';

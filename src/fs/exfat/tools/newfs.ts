@@ -7,7 +7,7 @@ import type { BlockDevice } from '../../../kernel/blkdev.js';
 import { BOOT_REGION_SECTORS, FIRST_CLUSTER, boot_region } from '../disk/boot.js';
 import { ENTRY_BYTES, T_LABEL, table_checksum } from '../disk/entry.js';
 import { upcase_default, upcase_encode } from '../disk/upcase.js';
-import { bits_set } from '../space/bits.js';
+import { bits_set } from '../../lib/bits.js';
 import { CHAIN_END } from '../space/fat.js';
 import { bitmap_entry, guid_entry, label_entry, upcase_entry } from './entries.js';
 import type { Layout, LayoutOptions } from './layout.js';

@@ -1,4 +1,5 @@
-/** 0 is a slot that was never used. */
+/** 0 is a slot that was never used; this one is used no more. */
+const GONE = 0xffffffff;
 const FIRST = 1;
 const MIN_SLOTS = 256;
 /** Offsets are multiples of 4. */
@@ -19,8 +20,9 @@ export function dirhash_bytes(bytes: Uint8Array, start: number, length: number):
 }
 
 /**
- * Index of a directory that is only read: an open hash table from names to the byte offsets of their entries, at most
- * three quarters full. Names are not kept: whoever looks up compares the name in the entry.
+ * Index of a directory: an open hash table from names to the byte offsets of their entries, at most three quarters
+ * full.
+ * Names are not kept: whoever looks up compares the name in the entry.
  */
 export class DirIndex {
   private hashes = new Uint32Array(MIN_SLOTS);
@@ -33,7 +35,7 @@ export class DirIndex {
     this.drop = drop;
   }
 
-  /** Memory. */
+  /** Memory, bytes. */
   get bytes(): number {
     return this.slots.length * 8;
   }
@@ -42,7 +44,7 @@ export class DirIndex {
   next(hash: number, slot: number): number {
     const { slots, hashes, mask } = this;
     for (let i = slot < 0 ? hash & mask : (slot + 1) & mask; slots[i] !== 0; i = (i + 1) & mask)
-      if (hashes[i] === hash) return i;
+      if (hashes[i] === hash && slots[i] !== GONE) return i;
     return -1;
   }
 
@@ -55,6 +57,14 @@ export class DirIndex {
     if ((this.filled + 1) * 4 > this.slots.length * 3) this.grow();
     this.put(hash, offset / UNIT + FIRST);
     this.filled++;
+  }
+
+  remove(hash: number, offset: number): void {
+    for (let slot = this.next(hash, -1); slot >= 0; slot = this.next(hash, slot)) {
+      if (this.offset(slot) !== offset) continue;
+      this.slots[slot] = GONE;
+      return;
+    }
   }
 
   private put(hash: number, value: number): void {
@@ -70,6 +80,11 @@ export class DirIndex {
     this.slots = new Uint32Array(slots.length * 2);
     this.hashes = new Uint32Array(slots.length * 2);
     this.mask = slots.length * 2 - 1;
-    for (let i = 0; i < slots.length; i++) if (slots[i] !== 0) this.put(hashes[i], slots[i]);
+    this.filled = 0;
+    for (let i = 0; i < slots.length; i++) {
+      if (slots[i] === 0 || slots[i] === GONE) continue;
+      this.put(hashes[i], slots[i]);
+      this.filled++;
+    }
   }
 }

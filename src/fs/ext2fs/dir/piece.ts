@@ -94,13 +94,17 @@ function walkrun(
 /** Takes the reference to `bp`. @throws EIO its checksum is wrong */
 export function piece_of(ip: Inode, lbn: number, bp: Buf): Piece {
   ip.i_em.em_bufcache.brelse(bp);
-  if (ip.i_em.em_csum && !verified(bp, BLOCK_DIR, ip.i_number)) {
-    const problem = checksum(ip, lbn, bp);
-    if (problem !== undefined)
-      throw ip.i_em.em_damage.error(`directory inode ${ip.i_number}, block ${lbn}: ${problem}`);
-    bp.b_private = ip.i_number * 8 + BLOCK_DIR;
-  }
+  dirblock_verify(ip, lbn, bp);
   return { data: bp.b_data, view: bp.b_view, from: 0, to: bp.b_bcount, base: lbn * ip.i_fs.bsize };
+}
+
+/** @throws EIO the checksum of block `lbn` of a directory is wrong */
+export function dirblock_verify(ip: Inode, lbn: number, bp: Buf): void {
+  if (!ip.i_em.em_csum || verified(bp, BLOCK_DIR, ip.i_number)) return;
+  const problem = checksum(ip, lbn, bp);
+  if (problem !== undefined)
+    throw ip.i_em.em_damage.error(`directory inode ${ip.i_number}, block ${lbn}: ${problem}`);
+  bp.b_private = ip.i_number * 8 + BLOCK_DIR;
 }
 
 function checksum(ip: Inode, lbn: number, bp: Buf): string | undefined {

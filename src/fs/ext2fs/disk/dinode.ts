@@ -153,6 +153,69 @@ export function dinode_sealed(fs: Ext2fs, bytes: Uint8Array, view: DataView, at:
   return !wide || view.getUint16(at + I_CHECKSUM_HI, true) === crc >>> 16;
 }
 
+/** Seconds that fit into 32 bits, or 34 with the extra field: 1901 to 2038, or to 2446. */
+const SEC_MIN = -(2 ** 31);
+const SEC_MAX = 2 ** 31 - 1;
+const SEC_MAX_EXTRA = 2 ** 31 - 1 + 3 * 2 ** 32;
+/** Of i_blocks, which then counts blocks. */
+const I_BLOCKS_MAX = 2 ** 48;
+
+function put_time(view: DataView, at: number, extraat: number, extra: boolean, sec: number, nsec: number): void {
+  const held = Math.min(Math.max(sec, SEC_MIN), extra ? SEC_MAX_EXTRA : SEC_MAX);
+  view.setInt32(at, held | 0, true);
+  if (!extra) return;
+  const epoch = Math.floor((held - SEC_MIN) / 2 ** 32) & 3;
+  view.setUint32(extraat, (((nsec << 2) | epoch) >>> 0), true);
+}
+
+/** The seconds that an inode can keep instead of `sec`. */
+export function dinode_seconds(fs: Ext2fs, sec: number): number {
+  return Math.min(Math.max(sec, SEC_MIN), fs.s_inode_size > OLD_SIZE ? SEC_MAX_EXTRA : SEC_MAX);
+}
+
+/**
+ * Writes what {@link dinode_load} reads to the inode at byte `at`; what lies behind the extra fields (attributes), and
+ * fields that nothing here knows, stay. `links`: what the disk is to count. The checksum is made right.
+ */
+export function dinode_store(
+  d: Dinode, fs: Ext2fs, bytes: Uint8Array, view: DataView, at: number, ino: number, links: number,
+): void {
+  const put16 = (offset: number, value: number): void => view.setUint16(at + offset, value, true);
+  const put32 = (offset: number, value: number): void => view.setUint32(at + offset, value, true);
+  const has = (end: number): boolean => OLD_SIZE + d.i_extra_isize >= end;
+  if (fs.s_inode_size > OLD_SIZE) put16(I_EXTRA_ISIZE, d.i_extra_isize);
+  put16(0, d.i_mode);
+  put16(2, d.i_uid % 65536);
+  put16(0x78, Math.floor(d.i_uid / 65536));
+  put16(0x18, d.i_gid % 65536);
+  put16(0x7a, Math.floor(d.i_gid / 65536));
+  put32(4, d.i_size % 2 ** 32);
+  const type = d.i_mode & 0xf000;
+  if (type === 0x8000 || (type === 0x4000 && fs.incompat(INCOMPAT.large_dir)))
+    put32(0x6c, Math.floor(d.i_size / 2 ** 32));
+  put16(0x1a, links);
+  let blocks = d.i_blocks;
+  if (fs.ro_compat(RO_COMPAT.huge_file)) {
+    const huge = blocks >= I_BLOCKS_MAX;
+    if (huge) blocks = Math.ceil(blocks / (fs.bsize / 512));
+    d.i_flags = huge ? d.i_flags | FL.HUGE_FILE : d.i_flags & ~FL.HUGE_FILE;
+    put16(0x74, Math.floor(blocks / 2 ** 32));
+  }
+  put32(0x1c, blocks % 2 ** 32);
+  put32(0x20, d.i_flags);
+  put32(0x64, d.i_generation);
+  put32(0x68, d.i_file_acl % 2 ** 32);
+  if (fs.incompat(INCOMPAT['64bit'])) put16(0x76, Math.floor(d.i_file_acl / 2 ** 32));
+  put32(0x14, d.i_dtime);
+  put_time(view, at + 0xc, at + 0x84, has(0x88), d.i_ctime, d.i_ctimensec);
+  put_time(view, at + 0x10, at + 0x88, has(0x8c), d.i_mtime, d.i_mtimensec);
+  put_time(view, at + 8, at + 0x8c, has(0x90), d.i_atime, d.i_atimensec);
+  if (has(0x94)) put_time(view, at + 0x90, at + 0x94, has(0x98), d.i_crtime, d.i_crtimensec);
+  if (has(0xa0)) put32(0x9c, d.i_projid);
+  bytes.set(d.i_block, at + I_BLOCK);
+  dinode_seal(fs, bytes, view, at, ino);
+}
+
 /** Makes the checksum of inode `ino` at byte `at` right, where the volume keeps them. */
 export function dinode_seal(fs: Ext2fs, bytes: Uint8Array, view: DataView, at: number, ino: number): void {
   if (!fs.metadata_csum) return;

@@ -103,3 +103,7 @@ export function extent_seal(seed: number, data: Uint8Array, view: DataView): voi
   const tail = extent_tail(view);
   view.setUint32(tail, crc32c(seed, data, 0, tail), true);
 }
+
+export function eh_putentries(view: DataView, at: number, entries: number): void {
+  view.setUint16(at + 2, entries, true);
+}

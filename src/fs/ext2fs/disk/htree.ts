@@ -5,10 +5,10 @@ import { dirent_reclen } from './dirent.js';
  * Blocks of a directory's hash tree, which look like blocks without a name to whoever does not know them. Names: Linux
  * fs/ext4/namei.c, struct dx_root, dx_node, dx_countlimit, dx_tail.
  */
-const ROOT_COUNT = 0x20;
-const NODE_COUNT = 8;
-const DX_ENTRY = 8;
-const DX_TAIL = 8;
+export const ROOT_COUNT = 0x20;
+export const NODE_COUNT = 8;
+export const DX_ENTRY = 8;
+export const DX_TAIL = 8;
 
 /** Byte of the count and limit of a block of the tree; undefined: it is a leaf. */
 export function dx_countat(view: DataView, lbn: number, bsize: number): number | undefined {

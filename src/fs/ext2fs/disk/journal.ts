@@ -99,7 +99,7 @@ export interface JournalTag {
 }
 
 /** Bytes of a tag, without the UUID that may follow it. */
-function tag_bytes(sb: JournalSuper): number {
+export function tag_bytes(sb: JournalSuper): number {
   const { s_feature_incompat: f } = sb;
   if ((f & JBD2_INCOMPAT.csum_v3) !== 0) return 16;
   return 8 + ((f & JBD2_INCOMPAT['64bit']) !== 0 ? 4 : 0) + ((f & JBD2_INCOMPAT.csum_v2) !== 0 ? 2 : 0);
@@ -196,4 +196,86 @@ export function journal_super_seal(bytes: Uint8Array): void {
   if (view.getUint32(4) !== JBD2_SUPERBLOCK_V2) return;
   if ((view.getUint32(0x28) & (JBD2_INCOMPAT.csum_v2 | JBD2_INCOMPAT.csum_v3)) === 0) return;
   view.setUint32(S_CHECKSUM, Ext2fs.crc_with_hole(ALL_ONES, bytes, 0, SUPERBLOCK_BYTES, S_CHECKSUM, 4));
+}
+
+/** Fields of the journal's superblock that change; byte offsets. */
+export const JS = {
+  blocktype: 4, sequence: 0x18, start: 0x1c, compat: 0x24, incompat: 0x28, checksum_type: 0x50,
+} as const;
+const CHECKSUM_CRC32 = 1;
+const CHECKSUM_CRC32C = 4;
+
+export function journal_header(view: DataView, type: number, sequence: number): void {
+  view.setUint32(0, JBD2_MAGIC);
+  view.setUint32(4, type);
+  view.setUint32(8, sequence);
+}
+
+/**
+ * Gives the superblock of an empty journal the features with which the volume `fs` is written, as Linux does: block
+ * numbers of 64 bits and checksums of the third kind where the volume has them; revokes always; commit blocks are never
+ * written before what they commit. What other checksums it has, stay.
+ */
+export function journal_super_upgrade(bytes: Uint8Array, fs: Ext2fs): void {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (view.getUint32(JS.blocktype) === JBD2_SUPERBLOCK_V1) {
+    view.setUint32(JS.blocktype, JBD2_SUPERBLOCK_V2);
+    bytes.fill(0, JS.compat, SUPERBLOCK_BYTES);
+  }
+  let incompat = view.getUint32(JS.incompat) | JBD2_INCOMPAT.revoke;
+  incompat &= ~JBD2_INCOMPAT.async_commit;
+  if (fs.has64) incompat |= JBD2_INCOMPAT['64bit'];
+  if (fs.metadata_csum) {
+    incompat = (incompat & ~JBD2_INCOMPAT.csum_v2) | JBD2_INCOMPAT.csum_v3;
+    view.setUint32(JS.compat, view.getUint32(JS.compat) & ~JBD2_COMPAT_CHECKSUM);
+    view.setUint8(JS.checksum_type, CHECKSUM_CRC32C);
+  }
+  view.setUint32(JS.incompat, incompat);
+  journal_super_seal(bytes);
+}
+
+/** The checksum in a tag, of the block as it is logged. */
+export function block_chksum(sb: JournalSuper, sequence: number, block: Uint8Array): number {
+  new DataView(word.buffer).setUint32(0, sequence);
+  return crc32c(crc32c(sb.seed, word, 0, 4), block, 0, block.length);
+}
+
+/** Writes a tag. `checksum` as {@link block_chksum} gives it. */
+export function tag_put(
+  view: DataView, at: number, sb: JournalSuper, blocknr: number, flags: number, checksum: number,
+): void {
+  const { s_feature_incompat: f } = sb;
+  const wide = (f & JBD2_INCOMPAT['64bit']) !== 0;
+  view.setUint32(at, blocknr % 2 ** 32);
+  if ((f & JBD2_INCOMPAT.csum_v3) !== 0) {
+    view.setUint32(at + 4, flags);
+    view.setUint32(at + 8, wide ? Math.floor(blocknr / 2 ** 32) : 0);
+    view.setUint32(at + 12, checksum);
+    return;
+  }
+  view.setUint16(at + 4, (f & JBD2_INCOMPAT.csum_v2) !== 0 ? checksum & 0xffff : 0);
+  view.setUint16(at + 6, flags);
+  if (wide) view.setUint32(at + 8, Math.floor(blocknr / 2 ** 32));
+}
+
+/** Makes the checksum at the end of a descriptor or revoke block right, if it has one. */
+export function tail_seal(sb: JournalSuper, block: Uint8Array, view: DataView): void {
+  const tail = block.length - 4;
+  if (sb.csum) view.setUint32(tail, Ext2fs.crc_with_hole(sb.seed, block, 0, block.length, tail, 4));
+}
+
+/** Writes time and checksum of a commit block. `crc`: of the first kind, over all that it commits. */
+export function commit_seal(
+  sb: JournalSuper, block: Uint8Array, view: DataView, now: { sec: number; nsec: number }, crc: number,
+): void {
+  view.setUint32(48, Math.floor(now.sec / 2 ** 32));
+  view.setUint32(52, now.sec >>> 0);
+  view.setUint32(56, now.nsec);
+  if (sb.csum) {
+    view.setUint32(H_CHKSUM, Ext2fs.crc_with_hole(sb.seed, block, 0, block.length, H_CHKSUM, 4));
+  } else if ((sb.s_feature_compat & JBD2_COMPAT_CHECKSUM) !== 0) {
+    view.setUint8(12, CHECKSUM_CRC32);
+    view.setUint8(13, 4);
+    view.setUint32(H_CHKSUM, crc);
+  }
 }

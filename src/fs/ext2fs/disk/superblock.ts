@@ -195,7 +195,7 @@ export class Ext2fs {
     if (problem !== undefined) throw errno(E.EFTYPE, `${name}: superblock: ${problem}`);
   }
 
-  private get has64(): boolean {
+  get has64(): boolean {
     return (this.s_feature_incompat & INCOMPAT['64bit']) !== 0;
   }
 
@@ -207,6 +207,9 @@ export class Ext2fs {
   }
   ro_compat(bit: number): boolean {
     return (this.s_feature_ro_compat & bit) !== 0;
+  }
+  get hugefile(): boolean {
+    return this.ro_compat(RO_COMPAT.huge_file);
   }
   get metadata_csum(): boolean {
     return this.ro_compat(RO_COMPAT.metadata_csum);
@@ -230,6 +233,12 @@ export class Ext2fs {
       while (power < g) power *= base;
       return power === g;
     });
+  }
+
+  /** Are the descriptors of group `g` kept in its own meta group only (meta_bg)? Then it has no reserved blocks. */
+  onlymeta(g: number): boolean {
+    const perblock = this.bsize / this.desc_size;
+    return this.incompat(INCOMPAT.meta_bg) && Math.floor(g / perblock) >= this.s_first_meta_bg;
   }
 
   /** First block of a group. */

@@ -112,3 +112,8 @@ export function xattr_block_hash(entries: readonly XattrEntry[]): number {
   }
   return hash >>> 0;
 }
+
+/** Makes the checksum of a block of attributes, which lies at block `block`, right. */
+export function xattr_seal(fs: Ext2fs, data: Uint8Array, view: DataView, block: number): void {
+  view.setUint32(H_CHECKSUM, xattr_checksum(fs, data, block), true);
+}

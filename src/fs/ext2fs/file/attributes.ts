@@ -76,6 +76,7 @@ function fromblock(em: Ext2Mount, ino: number, bp: Buf, vap: Vattr): boolean {
   em.em_bufcache.brelse(bp);
   dinode_load(scratch, em.em_fs, bp.b_view, at);
   const type = iftovt(scratch.i_mode);
+  scratch.i_nlink = Math.max(0, scratch.i_nlink - (em.em_write?.order.linksgone(ino) ?? 0));
   if (scratch.i_mode === 0 || scratch.i_nlink === 0 || (scratch.i_flags & FL.EA_INODE) !== 0) return false;
   if (em.em_csum && !dinode_sealed(em.em_fs, bp.b_data, bp.b_view, at, ino)) return false;
   if (inode_problem(em, scratch, type) !== undefined) return false;

@@ -69,6 +69,12 @@ function below(
   max: number,
 ): MaybePromise<Run> {
   ip.i_em.em_bufcache.brelse(bp);
+  ext_verify(ip, bp, depth);
+  return descend(ip, { view: bp.b_view, depth, first, end }, `block ${bp.b_offset / ip.i_fs.bsize}`, lbn, max);
+}
+
+/** @throws EIO the block is no node of the tree of `ip`, `depth` levels above the leaves */
+export function ext_verify(ip: Inode, bp: Buf, depth: number): void {
   const view = bp.b_view;
   const where = `block ${bp.b_offset / ip.i_fs.bsize}`;
   if (!verified(bp, BLOCK_EXTENT, ip.i_number)) {
@@ -77,7 +83,6 @@ function below(
     bp.b_private = ip.i_number * 8 + BLOCK_EXTENT;
   }
   if (eh_depth(view, 0) !== depth) throw bad(ip, where, `eh_depth ${eh_depth(view, 0)} should be ${depth}`);
-  return descend(ip, { view, depth, first, end }, where, lbn, max);
 }
 
 /** The tail lies behind the last entry that there is room for. */
@@ -102,7 +107,7 @@ function leaf(ip: Inode, node: Node, where: string, i: number, next: number, lbn
     throw bad(ip, where, `extent ${i} lies at blocks ${start} to ${start + blocks - 1}, outside of the volume`);
   if (lbn >= first + blocks) return new Run(0, Math.min(max, next - lbn));
   const left = first + blocks - lbn;
-  if (unwritten) return new Run(0, Math.min(max, left));
+  if (unwritten) return new Run(0, Math.min(max, left), start + lbn - first);
   return new Run(
     start + lbn - first,
     Math.min(max, left + following(ip, view, i, left, start + blocks, first + blocks, max)),

@@ -7,8 +7,8 @@ import { Run } from './run.js';
  * Files without extents: 12 block numbers in the inode, and the roots of trees of one, two and three levels of blocks
  * full of numbers of 32 bits. 0 is a hole. Each step goes down one level, of three at most, whatever the numbers are.
  */
-const NDADDR = 12;
-const NIADDR = 3;
+export const NDADDR = 12;
+export const NIADDR = 3;
 
 /** As ext_run. @throws EIO */
 export function indir_run(ip: Inode, lbn: number, max: number): MaybePromise<Run> {

@@ -4,7 +4,9 @@ import { Dinode, FL, inode_seed } from '../disk/dinode.js';
 import type { Ext2fs } from '../disk/superblock.js';
 import type { Ext2Mount } from '../volume/ext2mount.js';
 
-/** An inode in memory: vp.v_data. Lives from loadvnode to reclaim, and changes only in its caches. */
+/**
+ * An inode in memory: vp.v_data. Lives from loadvnode to reclaim; what of it changes is brought to its block at once.
+ */
 export class Inode extends Dinode {
   readonly i_em: Ext2Mount;
   readonly i_fs: Ext2fs;
@@ -14,6 +16,15 @@ export class Inode extends Dinode {
   i_inline: Uint8Array | null = null;
   /** Index of a large directory, or null. */
   i_dirindex: DirIndex | null = null;
+  /** Where the blocks end that the file was given last, in the file and on the disk; -1: not known. */
+  i_nextlbn = -1;
+  i_nextblock = 0;
+  /** Blocks of a directory before this one have no room for a name of the usual length. */
+  i_dirhint = 0;
+  /** The flush before which it was made: until then the disk does not know it. */
+  i_newepoch = 0;
+  /** It is free: a stale vnode. */
+  i_gone = false;
   private seed = -1;
 
   constructor(em: Ext2Mount, ino: number) {

@@ -20,8 +20,10 @@ export function ext2_loadvnode(mp: Mount, vp: Vnode, ino: number): MaybePromise<
 }
 
 function become(vp: Vnode, ip: Inode): void {
-  // What has no name is on its way out: whoever had it open is gone.
-  if (ip.i_nlink === 0) throw errno(E.ESTALE);
+  // What has no name is on its way out: whoever had it open is gone. What a flush has yet to take away counts no more.
+  const { em_write: state } = ip.i_em;
+  if (state !== null) ip.i_nlink = Math.max(0, ip.i_nlink - state.order.linksgone(ip.i_number));
+  if (ip.i_nlink === 0 && state?.adopting !== ip.i_number) throw errno(E.ESTALE);
   if (ip.has(FL.EA_INODE))
     throw ip.i_em.em_damage.error(`inode ${ip.i_number}: a name leads to it, but it holds an extended attribute`);
   vp.v_type = iftovt(ip.i_mode);

@@ -4,10 +4,13 @@ export class Run {
   readonly block: number;
   /** At least 1. */
   readonly blocks: number;
+  /** First block on the disk of blocks that were never written; 0: there are none. */
+  readonly unwritten: number;
 
-  constructor(block: number, blocks: number) {
+  constructor(block: number, blocks: number, unwritten = 0) {
     this.block = block;
     this.blocks = blocks;
+    this.unwritten = unwritten;
   }
 }
 

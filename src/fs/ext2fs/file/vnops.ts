@@ -11,6 +11,13 @@ import type { DirHit } from '../dir/lookup.js';
 import { ext2_dirlookup } from '../dir/lookup.js';
 import { ext2_readdir } from '../dir/readdir.js';
 import { EXT2_ROOTINO } from '../disk/superblock.js';
+import { ext2_create, ext2_link, ext2_mkdir, ext2_mknod, ext2_symlink, ext2_tmpfile } from '../dir/create.js';
+import { ext2_remove, ext2_rmdir } from '../dir/remove.js';
+import { ext2_exchange, ext2_rename, ext2_renamewhiteout } from '../dir/rename.js';
+import { ext2_accessed, ext2_fsync, ext2_inactive, ext2_reclaim } from './lifecycle.js';
+import { ext2_fallocate, ext2_fdiscard } from './fallocate.js';
+import { ext2_setattr } from './setattr.js';
+import { ext2_write } from './write.js';
 import { ext2_fillattr } from './attributes.js';
 import { VTOI } from './inode.js';
 import { ext2_read, ext2_seek } from './read.js';
@@ -96,7 +103,9 @@ function read(vp: Vnode, uio: Uio, _ioflag: number, _ctx: Context): MaybePromise
   if (vp.v_type !== VREG) throw errno(vp.v_type === VDIR ? E.EISDIR : E.EINVAL);
   if (!(uio.uio_offset >= 0)) throw errno(E.EINVAL);
   unlocked(vp);
-  return ext2_read(VTOI(vp), uio);
+  const ip = VTOI(vp);
+  ext2_accessed(ip);
+  return ext2_read(ip, uio);
 }
 
 function pathconf(vp: Vnode, name: number): number | undefined {
@@ -124,11 +133,6 @@ function pathconf(vp: Vnode, name: number): number | undefined {
   }
 }
 
-/** The mount is read-only, so the VFS layer lets nobody get here. */
-function readonly(): never {
-  throw errno(E.EROFS);
-}
-
 export const ext2_vnodeops: Vnops = {
   lookup,
   getattr(vp: Vnode, vap: Vattr) {
@@ -139,9 +143,15 @@ export const ext2_vnodeops: Vnops = {
     unlocked(vp);
   },
   read,
-  readdir: (vp, cookie, _ctx, emit) => ext2_readdir(VTOI(vp), cookie, emit),
+  readdir(vp, cookie, _ctx, emit) {
+    const ip = VTOI(vp);
+    if (ip.i_nlink === 0) return true;
+    ext2_accessed(ip);
+    return ext2_readdir(ip, cookie, emit);
+  },
   readlink(vp) {
     if (vp.v_type !== VLNK) throw errno(E.EINVAL);
+    ext2_accessed(VTOI(vp));
     return ext2_readlink(VTOI(vp));
   },
   seek(vp, offset, whence) {
@@ -150,24 +160,23 @@ export const ext2_vnodeops: Vnops = {
   },
   getextattr: (vp, namespace, name) => ext2_getextattr(VTOI(vp), namespace, name),
   listextattr: (vp, namespace) => ext2_listextattr(VTOI(vp), namespace),
-  setextattr: readonly,
-  deleteextattr: readonly,
   pathconf,
-  create: readonly,
-  mknod: readonly,
-  mkdir: readonly,
-  symlink: readonly,
-  link: readonly,
-  remove: readonly,
-  rmdir: readonly,
-  rename: readonly,
-  setattr: readonly,
-  write: readonly,
-  fsync: () => undefined,
-  inactive: () => false,
-  reclaim(vp) {
-    const index = VTOI(vp).i_dirindex;
-    if (index !== null) VTOI(vp).i_em.em_indexes.remove(index);
-    vp.v_data = null;
-  },
+  create: ext2_create,
+  mknod: ext2_mknod,
+  mkdir: ext2_mkdir,
+  symlink: ext2_symlink,
+  link: ext2_link,
+  remove: ext2_remove,
+  rmdir: ext2_rmdir,
+  rename: ext2_rename,
+  renamewhiteout: ext2_renamewhiteout,
+  exchange: ext2_exchange,
+  tmpfile: ext2_tmpfile,
+  setattr: ext2_setattr,
+  write: ext2_write,
+  fsync: ext2_fsync,
+  inactive: ext2_inactive,
+  reclaim: ext2_reclaim,
+  fallocate: ext2_fallocate,
+  fdiscard: ext2_fdiscard,
 };

@@ -105,6 +105,11 @@ export async function external_log(em: Ext2Mount, dev: BlockDevice): Promise<Log
   return log;
 }
 
+/** The journal of the volume, in it or on `dev`. @throws EINVAL EIO */
+export function volume_log(em: Ext2Mount, dev: BlockDevice | null): Promise<Log> {
+  return em.em_fs.s_journal_inum === 0 && dev !== null ? external_log(em, dev) : internal_log(em);
+}
+
 /** Reads the superblock of a journal. @throws EIO */
 export async function log_super(em: Ext2Mount, log: Log): Promise<JournalSuper> {
   if (log.blocks <= log.start) throw em.em_damage.error('journal: it has no blocks');

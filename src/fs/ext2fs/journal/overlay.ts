@@ -7,14 +7,14 @@ import type { Copy } from './recover.js';
 
 /**
  * A device as its journal, replayed, would leave it: blocks that the log has copies of come from there. Nothing may be
- * written.
+ * written through it.
  */
 export class JournalOverlay implements BlockDevice {
   readonly name: string;
   readonly size_bytes: number;
   readonly sector_bytes: number;
   readonly readonly = true;
-  private readonly dev: BlockDevice;
+  readonly dev: BlockDevice;
   private readonly log: Log;
   private readonly copies: ReadonlyMap<number, Copy>;
 
@@ -54,6 +54,20 @@ export class JournalOverlay implements BlockDevice {
     const start = Math.max(from, block * bsize);
     const stop = Math.min(end, (block + 1) * bsize);
     into.set(bytes.subarray(start - block * bsize, stop - block * bsize), shift + start);
+  }
+
+  /**
+   * Brings the copies to their places on the device, with a barrier. May be repeated; the log stays as it is. @throws
+   * EIO
+   */
+  async settle(): Promise<void> {
+    const { bsize } = this.log;
+    for (const block of [...this.copies.keys()].sort((a, b) => a - b)) {
+      const bytes = new Uint8Array(bsize);
+      await this.patch(bytes, -block * bsize, block * bsize, (block + 1) * bsize, block);
+      await this.dev.write(bytes, 0, bsize, block * bsize);
+    }
+    await this.dev.flush();
   }
 
   write(): never {

@@ -9,25 +9,32 @@ import { DirIndexes } from '../../lib/dirindexes.js';
 import type { GroupDesc } from '../disk/groupdesc.js';
 import { groupdesc, groupdesc_checksum } from '../disk/groupdesc.js';
 import type { Ext2fs } from '../disk/superblock.js';
+import type { Ext2Options } from './options.js';
+import type { WriteState } from './writestate.js';
 
-/** A mounted volume: mp.mnt_data. Nothing of it changes after the mount but the caches. */
+/** A mounted volume: mp.mnt_data. What changes while it is written is in em_write. */
 export class Ext2Mount {
   readonly em_mountp: Mount;
   readonly em_kernel: Kernel;
   /** As the journal, replayed into memory, shows it. */
-  readonly em_dev: BlockDevice;
+  em_dev: BlockDevice;
   readonly em_bufcache: BufferCache;
-  readonly em_fs: Ext2fs;
+  em_fs: Ext2fs;
   /** Checksums of metadata (crc32c) are kept, and looked at. */
   readonly em_csum: boolean;
   /** The same of group descriptors, which have had crc16 before. */
   readonly em_groupcsum: boolean;
   readonly em_damage: DamageLog;
   readonly em_indexes = new DirIndexes<DirIndex>();
+  em_options: Ext2Options;
+  /** null: the volume is only read. */
+  em_write: WriteState | null = null;
   /** First block of the inode table of each group that has been asked for. */
   private readonly tables = new Map<number, number>();
 
-  constructor(mp: Mount, dev: BlockDevice, fs: Ext2fs, checks: boolean) {
+  constructor(mp: Mount, dev: BlockDevice, fs: Ext2fs, options: Ext2Options) {
+    const checks = options.check;
+    this.em_options = options;
     this.em_mountp = mp;
     this.em_kernel = mp.mnt_kernel;
     this.em_dev = dev;
@@ -53,6 +60,15 @@ export class Ext2Mount {
     return block > this.em_fs.s_first_data_block && block + count <= this.em_fs.s_blocks_count;
   }
 
+  /** Where to look for room for inode `ino`: in its group, and files of a directory not all at the same place. */
+  groupgoal(ino: number): number {
+    const { em_fs: fs } = this;
+    const g = Math.floor((ino - 1) / fs.s_inodes_per_group);
+    const first = fs.groupfirst(g);
+    const blocks = Math.min(fs.s_blocks_per_group, fs.s_blocks_count - first);
+    return first + Math.floor(blocks / 16) * (ino % 16);
+  }
+
   /** The descriptor of group `g`, which is below ngroups. @throws EIO its checksum is wrong */
   groupdesc(g: number): MaybePromise<GroupDesc> {
     const { block, at } = this.em_fs.descplace(g);
@@ -75,7 +91,7 @@ export class Ext2Mount {
 
   /** First block of the inode table of group `g`, of which all blocks lie in the volume. */
   inodetable(g: number): MaybePromise<number> {
-    const known = this.tables.get(g);
+    const known = this.em_write?.groups.inode_table[g] ?? this.tables.get(g);
     if (known !== undefined) return known;
     const desc = this.groupdesc(g);
     return desc instanceof Promise ? desc.then((d) => this.tablefrom(d, g)) : this.tablefrom(desc, g);

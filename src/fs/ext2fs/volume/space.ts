@@ -20,20 +20,29 @@ const RESERVED_SHARE = 50;
 
 const known = new WeakMap<Ext2Mount, Space>();
 
-/** Room of the volume as Linux counts it: from the group descriptors. Read once, for nothing changes. @throws EIO */
+/** Of each volume: what changes while it is mounted is not in it. */
+const overheads = new WeakMap<Ext2Mount, number>();
+
+/** Room of the volume as Linux counts it: from the group descriptors, which are read once. @throws EIO */
 export async function ext2_space(em: Ext2Mount): Promise<Space> {
-  const had = known.get(em);
-  if (had !== undefined) return had;
+  const { em_write: state } = em;
+  if (state === null) {
+    const had = known.get(em);
+    if (had !== undefined) return had;
+  }
   const fs = em.em_fs;
-  let clusters = 0;
-  let inodes = 0;
-  for (let g = 0; g < fs.ngroups; g++) {
+  let clusters = state?.groups.blocks ?? 0;
+  let inodes = state?.groups.inodes ?? 0;
+  for (let g = 0; state === null && g < fs.ngroups; g++) {
     const d = em.groupdesc(g);
     const desc = d instanceof Promise ? await d : d;
     clusters += desc.bg_free_blocks_count;
     inodes += desc.bg_free_inodes_count;
   }
-  const blocks = Math.max(0, fs.s_blocks_count - (await overhead(em)));
+  if (state !== null) clusters += Math.floor(state.frees.count / fs.clusterblocks);
+  const taken = overheads.get(em) ?? (await overhead(em));
+  overheads.set(em, taken);
+  const blocks = Math.max(0, fs.s_blocks_count - taken);
   const free = Math.min(clusters * fs.clusterblocks, fs.s_blocks_count);
   const reserved = fs.incompat(INCOMPAT.extents)
     ? Math.min(RESERVED_CLUSTERS, Math.floor(fs.s_blocks_count / fs.clusterblocks / RESERVED_SHARE)) * fs.clusterblocks
@@ -44,7 +53,7 @@ export async function ext2_space(em: Ext2Mount): Promise<Space> {
     available: Math.max(0, free - fs.s_r_blocks_count - reserved),
     inodes: Math.min(inodes, fs.s_inodes_count),
   };
-  known.set(em, space);
+  if (state === null) known.set(em, space);
   return space;
 }
 
@@ -60,7 +69,7 @@ async function overhead(em: Ext2Mount): Promise<number> {
 }
 
 /** Blocks of descriptors in group `g`. */
-function descblocks(fs: Ext2fs, g: number): number {
+export function descblocks(fs: Ext2fs, g: number): number {
   const perblock = fs.bsize / fs.desc_size;
   const all = Math.ceil(fs.ngroups / perblock);
   const meta = Math.floor(g / perblock);

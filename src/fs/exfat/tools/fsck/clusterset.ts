@@ -1,4 +1,4 @@
-import { bits_free_run, bits_set, bits_used_run } from '../../space/bits.js';
+import { bits_free_run, bits_set, bits_used_run } from '../../../lib/bits.js';
 
 const PAGE_BYTES = 4096;
 const PAGE_BITS = PAGE_BYTES * 8;
