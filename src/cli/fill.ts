@@ -2,13 +2,15 @@ import { createReadStream, lstatSync, readdirSync, readlinkSync, type BigIntStat
 import { lstat } from 'node:fs/promises';
 import path from 'node:path';
 import type { BlockDevice } from '../kernel/blkdev.js';
-import { O_CREAT, O_EXCL, O_WRONLY, AT_SYMLINK_NOFOLLOW, AT_FDCWD, MNT_ASYNC } from '../kernel/fcntl.js';
+import { O_CREAT, O_EXCL, O_PATH, O_WRONLY, AT_SYMLINK_NOFOLLOW, AT_FDCWD, MNT_ASYNC } from '../kernel/fcntl.js';
 import { RumpKernel } from '../kernel/rump.js';
 import type { Rumpuser } from '../kernel/rumpuser/rumpuser.js';
-import type { RumpSys, Timestamp } from '../kernel/sys/rumpsys.js';
+import { printable } from '../kernel/printable.js';
+import type { MountFacts, RumpSys, Timestamp } from '../kernel/sys/rumpsys.js';
 import { S_IFBLK, S_IFCHR, S_IFIFO, makedev } from '../kernel/stat.js';
 import type { Format } from '../fs/format.js';
 import { tmpfs } from '../fs/tmpfs/index.js';
+import { Failure, words } from './failure.js';
 
 const CHUNK_BYTES = 1 << 20;
 
@@ -18,8 +20,26 @@ interface Filler {
   readonly links: Map<string, Buffer>;
   /** Throws when who waits for it has given up. */
   readonly check: () => Promise<void>;
+  /** What the format can keep. */
+  readonly traits: MountFacts;
+  /** What it cannot, and what was done about it: how often, and the first such file. */
+  readonly departures: Map<string, { count: number; first: string }>;
   entries: number;
   bytes: number;
+}
+
+/** What a copy has become. */
+export interface Filled {
+  readonly entries: number;
+  readonly bytes: number;
+  /** For people: what the format could not keep, a line each. */
+  readonly departures: readonly string[];
+}
+
+function depart({ departures }: Filler, what: string, file: Buffer): void {
+  const known = departures.get(what);
+  if (known === undefined) departures.set(what, { count: 1, first: printable(file.toString()) });
+  else known.count++;
 }
 
 /** Linux's st_rdev as the kernel packs device numbers. */
@@ -64,15 +84,19 @@ async function copyEntry(filler: Filler, from: Buffer, to: Buffer, st: BigIntSta
   const { sys } = filler;
   const key = `${st.dev}:${st.ino}`;
   const twin = st.nlink > 1n ? filler.links.get(key) : undefined;
-  if (twin !== undefined) {
+  if (twin !== undefined && filler.traits.hardlinks) {
     await sys.link(twin, to);
     return;
   }
+  if (twin !== undefined && st.isFile()) depart(filler, 'further names of a file became files of their own', from);
   if (st.nlink > 1n) filler.links.set(key, to);
   if (st.isFile()) {
     await copyFile(filler, from, to);
   } else if (st.isSymbolicLink()) {
+    if (!filler.traits.symlinks) return depart(filler, 'symbolic links were left out', from);
     await sys.symlink(readlinkSync(from, { encoding: 'buffer' }), to);
+  } else if (!filler.traits.specials) {
+    return depart(filler, 'devices, fifos and sockets were left out', from);
   } else if (st.isFIFO()) {
     await sys.mknod(to, S_IFIFO | 0o600, 0n);
   } else if (st.isBlockDevice() || st.isCharacterDevice()) {
@@ -98,16 +122,35 @@ async function copyTree(filler: Filler, from: Buffer, to: Buffer): Promise<void>
       const target = join(dir.to, name);
       const st = lstatSync(source, { bigint: true });
       await filler.check();
-      if (st.isDirectory()) {
-        await filler.sys.mkdir(target, 0o700);
-        filler.entries++;
-        pending.push({ from: source, to: target });
-      } else {
-        await copyEntry(filler, source, target, st);
+      try {
+        if (st.isDirectory()) {
+          await filler.sys.mkdir(target, 0o700);
+          filler.entries++;
+          pending.push({ from: source, to: target });
+        } else {
+          await copyEntry(filler, source, target, st);
+        }
+      } catch (error) {
+        throw refused(error, source);
       }
     }
   }
   for (const dir of done.reverse()) await copyAttributes(filler.sys, dir.st, dir.to);
+}
+
+/** Names that the format does not take, or takes for one, in words that say which. */
+function refused(error: unknown, file: Buffer): unknown {
+  const name = printable(file.toString());
+  switch ((error as { code?: unknown }).code) {
+    case 'EEXIST':
+      return new Failure(`${name}: this file system takes that name for another one of the same folder`);
+    case 'EINVAL': case 'EILSEQ': case 'ENAMETOOLONG':
+      return new Failure(`${name}: this file system cannot have that name (${words(error)})`);
+    case 'EFBIG':
+      return new Failure(`${name}: too large for a file of this file system`);
+    default:
+      return error;
+  }
 }
 
 /** Unmounting closes the device that was mounted; this one's owner still needs it. */
@@ -151,16 +194,24 @@ export async function fill(
   format: Format,
   directory: string,
   check: () => Promise<void>,
-): Promise<{ entries: number; bytes: number }> {
+): Promise<Filled> {
   const rump = await RumpKernel.boot({ rumpuser: ru, components: [tmpfs, await format.load()] });
   rump.sys.umask(0);
   await rump.sys.mkdir('/volume', 0o755);
-  await rump.sys.mount(format.name, '/volume', MNT_ASYNC, { fspec: new LentDevice(volume) });
-  const filler: Filler = { sys: rump.sys, links: new Map(), check, entries: 0, bytes: 0 };
+  // Owners and modes that the format cannot keep are no reason to refuse a file.
+  const options = new Map(format.options.some(({ name }) => name === 'quiet') ? [['quiet', true as const]] : []);
+  await rump.sys.mount(format.name, '/volume', MNT_ASYNC, { fspec: new LentDevice(volume), options });
+  const root = await rump.sys.open('/volume', O_PATH);
+  const traits = rump.sys.fmounttraits(root);
+  await rump.sys.close(root);
+  const filler: Filler = {
+    sys: rump.sys, links: new Map(), check, traits, departures: new Map(), entries: 0, bytes: 0,
+  };
   try {
     await copyTree(filler, Buffer.from(path.resolve(directory)), Buffer.from('/volume'));
   } finally {
     await rump.halt();
   }
-  return { entries: filler.entries, bytes: filler.bytes };
+  const departures = [...filler.departures].map(([what, { count, first }]) => `${what}: ${count}, first ${first}`);
+  return { entries: filler.entries, bytes: filler.bytes, departures };
 }

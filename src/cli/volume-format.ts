@@ -5,6 +5,7 @@
 import type { BlockDevice } from '../kernel/blkdev.js';
 import { E, errno } from '../kernel/errno.js';
 import type { Component } from '../kernel/rump.js';
+import { MemoryDevice } from '../blockdev/memory.js';
 import { rank } from '../fs/detect.js';
 import type { Format, Make } from '../fs/format.js';
 import { formatNamed } from '../fs/registry.js';
@@ -18,7 +19,12 @@ export interface Loaded {
   readonly make?: Make | undefined;
 }
 
+/** Where nothing is. */
+const NOWHERE = new MemoryDevice({ size_bytes: 512, readonly: true });
+
 async function load(format: Format, rehearse: boolean): Promise<Loaded> {
+  // What it recognises volumes by is loaded with the first call, and cannot be once the server is locked down.
+  if (format.source === 'disk' || format.source === 'disks') await format.probe(NOWHERE);
   return { format, component: await format.load(), ...(rehearse ? { make: await format.tools.make?.load() } : {}) };
 }
 

@@ -31,11 +31,9 @@ t.test('every format', async (t) => {
       if (tool !== undefined) {
         t.type(await tool.load(), 'function');
       }
-    for (const options of [
-      format.options,
-      ...[tools.make, tools.check, tools.tune, tools.dump].map((tool) => tool?.options ?? []),
-    ]) {
-      checkOptions(t, options);
+    checkOptions(t, format.options, []);
+    for (const [tool, own] of Object.entries(OF_THE_TOOLS)) {
+      checkOptions(t, tools[tool as keyof typeof OF_THE_TOOLS]?.options ?? [], [...OF_ALL, ...own]);
     }
     for (const type of format.partitionTypes) t.match(type, /^(gpt|mbr|bsd|sun|apm):[^A-Z]+$/, type);
   }
@@ -62,9 +60,19 @@ t.test('every format has a list of variants', async (t) => {
   }
 });
 
-function checkOptions(t: Test, options: readonly FormatOption[]): void {
+/** Options that the commands have whatever the format. */
+const OF_ALL = ['type', 't', 'partition', 'offset', 'help', 'version'];
+const OF_THE_TOOLS = {
+  make: ['size', 's', 'from', 'force', 'F'],
+  check: ['n', 'p', 'y', 'f', 'force'],
+  tune: ['dry-run', 'N', 'force', 'F'],
+  dump: [],
+};
+
+function checkOptions(t: Test, options: readonly FormatOption[], taken: readonly string[]): void {
   const names = options.flatMap(({ name, alias = [] }) => [name, ...[alias].flat()]);
   t.equal(new Set(names).size, names.length, `no option twice: ${names.join(' ')}`);
+  t.same(names.filter((name) => taken.includes(name)), [], 'none that the command has itself');
   for (const { name, describe, choices, kind } of options) {
     t.ok(describe.length > 5, `${name} is described`);
     if (choices !== undefined) t.equal(kind, 'text', `${name} has choices`);

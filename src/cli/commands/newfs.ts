@@ -110,6 +110,7 @@ async function fillFrom(
         'them',
     );
   });
+  for (const line of copied.departures) complain(`rumpfuse: ${line}`);
   say(`copied ${copied.entries} entries, ${formatBytes(copied.bytes)}, from ${from}`);
 }
 

@@ -6,7 +6,8 @@ import type { MountArgs, Survives } from '../vfs/vfsops.js';
 
 /** The traits of a mount as plain data. */
 export interface MountFacts extends Pick<MountTraits,
-  'aliases' | 'unicode' | 'namemax' | 'shared' | 'timeouts' | 'interruptible' | 'access' | 'wideids'> {
+  'aliases' | 'unicode' | 'namemax' | 'shared' | 'timeouts' | 'hardlinks' | 'symlinks' | 'specials' | 'interruptible' |
+  'access' | 'wideids'> {
   /** Different names may be the same to the format. */
   readonly folds: boolean;
   readonly survives: Survives;

@@ -13,17 +13,10 @@ import { closef } from './close.js';
 /** The traits of the mount that holds the file which `fd` stands for, as plain data. */
 export function sys_fmounttraits(l: Lwp, fd: number): MountFacts {
   const { v_mount: mp } = l.p.p_fd.get(fd).f_vnode;
-  const { foldname, aliases, unicode, namemax, shared, timeouts, interruptible, access, wideids } = mp.mnt_traits;
+  const { foldname, namelength: _, ...facts } = mp.mnt_traits;
   return {
+    ...facts,
     folds: foldname !== null,
-    aliases,
-    unicode,
-    namemax,
-    shared,
-    timeouts,
-    interruptible,
-    access,
-    wideids,
     survives: mp.mnt_op.vfs_survives ?? 'no',
   };
 }
