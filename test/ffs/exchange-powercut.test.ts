@@ -223,3 +223,27 @@ t.test('what is left of an open directory that was removed is nothing that a che
     t.equal((await fsck(base)).clean, true, 'and unmounted it is clean');
   }
 });
+
+t.test('nor of one that the disk never knew by a name', async (t) => {
+  for (const log of [true, false]) {
+    const base = new MemoryDevice({ size_bytes: 8 << 20 });
+    await newfs(base, { format: 2, ...(log ? { log: true as const } : {}) });
+    const volume = await mountFfs(base, 0, log ? { log: true } : {});
+    const { sys } = volume;
+    await writeFile(sys, '/vol/other', 'content');
+    await sys.mkdir('/vol/d', 0o755);
+    const open = await sys.open('/vol/d', O_RDONLY);
+    await sys.rmdir('/vol/d');
+    // Its inode lies in the same block of inodes as the directory's.
+    const other = await sys.open('/vol/other', O_RDONLY);
+    await sys.fsync(other);
+    const report = await fsck(base.clone(), { mode: 'repair' });
+    t.notOk(
+      report.problems.some((p) => /RECONNECT|UNREF DIR/.test(p.message)),
+      `${log}: ${report.problems.map((p) => p.message).join('; ')}`,
+    );
+    for (const fd of [open, other]) await sys.close(fd);
+    await volume.close();
+    t.equal((await fsck(base)).clean, true, 'and unmounted it is clean');
+  }
+});

@@ -15,6 +15,7 @@ import { flushrun } from './flush.js';
 import { nameadded, namegoing, rankfloor } from './nameorder.js';
 import { BK_INODE } from './ordering.js';
 import type { Ordering } from './ordering.js';
+import { ffs_emptyremoved } from './removeddirs.js';
 import { ffs_update } from './update.js';
 
 /** Links of one inode that may be gone in memory but not on the disk: the sum must fit the format's 15 bits. */
@@ -157,8 +158,10 @@ export class OrderedWrites implements Ordering {
     this.state.kept?.orphan(ino, gen, mode);
   }
 
-  emptyremoved(ip: Inode): undefined {
-    if (!this.state.isnew(ip)) this.state.pending.toempty.add(ip);
+  /** One that the disk does not know is written as an empty one, if it is written at all. */
+  emptyremoved(ip: Inode): MaybePromise<void> {
+    if (this.state.isnew(ip)) return ffs_emptyremoved(ip);
+    this.state.pending.toempty.add(ip);
   }
 
   unorphan(ino: number): void {
