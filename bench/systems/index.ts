@@ -4,6 +4,7 @@ import { exfatFuseSystem } from './exfat-fuse.js';
 import { exfatSystem } from './exfat.js';
 import { ffsLogSystem } from './ffs-log.js';
 import { ffsNoSandboxSystem } from './ffs-no-sandbox.js';
+import { ffsOtherSystem } from './ffs-other.js';
 import { ffsSystem } from './ffs.js';
 import { fuseisoSystem } from './fuseiso.js';
 import { fuse2fsSystem } from './fuse2fs.js';
@@ -15,7 +16,7 @@ import { zerofsSystem } from './zerofs.js';
 /** In the order in which they take turns. */
 const LISTED: readonly System[] = [
   ffsSystem, ffsLogSystem, zerofsSystem, fuse2fsSystem, fuseNativeSystem, isoSystem, fuseisoSystem, ffsNoSandboxSystem,
-  exfatSystem, exfatFuseSystem,
+  ffsOtherSystem,   exfatSystem, exfatFuseSystem,
 ];
 
 /** A file system of the registry that no file here is about, with what its newfs makes by default. */
