@@ -36,8 +36,6 @@ interface File {
 
 /** Bytes that all files together may have: the disk is so small that what is freed is soon used again. */
 const ROOM = 250_000;
-/** Bytes that the disk has free for them and for directories. */
-const SPARE = 520_000;
 
 /** The names on the volume after an operation: a volume that logs has, after a cut, one of these. */
 export interface Namespace {
@@ -81,6 +79,8 @@ export async function workload(
     kindsOf(variant, options.orphans ?? false),
   );
   run.namespaces.push({ from: 0, at: 0, names: '', durable: true });
+  const { spare_bytes } = variant.powercut!;
+  if (spare_bytes !== undefined) await run.crowd(spare_bytes);
   for (let i = 0; i < steps; i++) await run.step();
   const { events } = dev;
   const counted = events.length;
@@ -208,11 +208,11 @@ class Run {
     }
   }
 
-  /** Fills the disk but for little more than the workload needs. */
-  async crowd(): Promise<void> {
+  /** Fills the disk but for so many bytes. */
+  async crowd(spare_bytes: number): Promise<void> {
     const st = await this.#sys.statvfs(V);
-    const spare = st.f_bavail * st.f_frsize - SPARE;
-    if (spare > 0) await this.#open('/crowd', (fd) => this.#sys.write(fd, new Uint8Array(spare).fill(1)));
+    const much = st.f_bavail * st.f_frsize - spare_bytes;
+    if (much > 0) await this.#open('/crowd', (fd) => this.#sys.write(fd, new Uint8Array(much).fill(1)));
     await this.#sys.sync();
   }
 

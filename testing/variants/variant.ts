@@ -32,6 +32,8 @@ export interface Powercut {
   readonly promise: 'log' | 'sound' | 'ordered' | 'async';
   /** Bytes; about 6 MiB. */
   readonly size_bytes: number;
+  /** A file fills the disk but for so many bytes; files that stay open without a name must fit, or be left out. */
+  readonly spare_bytes?: number;
   /**
    * Codes of problems that a check may find before the volume is recovered (log), or that it must not find (ordered).
    */

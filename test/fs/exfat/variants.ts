@@ -32,10 +32,18 @@ function exfat(name: string, options: NewfsOptions, more: Pick<Variant, 'harness
 /** Little more than the files take: space is used again as soon as it may be. */
 const CUT = { harnesses: ['powercut'], powercut: { promise: 'sound', size_bytes: 1_900_000 }, stranger } as const;
 
+/** So full that there is no room for a copy of every file. */
+const FULL = {
+  harnesses: ['powercut'],
+  powercut: { promise: 'sound', size_bytes: 1_900_000, spare_bytes: 330_000, orphans: false },
+  stranger,
+} as const;
+
 export const variants: readonly Variant[] = [
   exfat('exfat-4k', { clusterSize: 4096 }, { harnesses: ['matrix', 'model', 'fsx'], stranger }),
   exfat('exfat-512', { clusterSize: 512 }, { harnesses: ['model', 'fsx'] }),
   exfat('exfat-64k-4ks', { clusterSize: 65536, sectorSize: 4096, packBitmap: true }, { harnesses: ['model', 'fsx'] }),
   exfat('exfat-512-cut', { clusterSize: 512 }, CUT),
   exfat('exfat-4k-cut', { clusterSize: 4096 }, CUT),
+  exfat('exfat-512-full', { clusterSize: 512 }, FULL),
 ];

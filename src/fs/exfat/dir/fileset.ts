@@ -1,9 +1,12 @@
 /** The set of entries of one file, as it lies on the disk: up to 19 entries, one behind the other. */
+import type { DosZone } from '../../lib/dostime.js';
 import {
-  BENIGN, ENTRY_BYTES, F_ATTRIBUTES, F_CHECKSUM, F_SECONDARY_COUNT, IN_USE, NAME_UNITS, SECONDARIES_MAX,
-  SECONDARIES_MIN, S_DATA_LENGTH, S_FIRST_CLUSTER, S_FLAGS, S_NAME_HASH, S_NAME_LENGTH, S_VALID_LENGTH, T_FILE,
-  T_NAME, T_STREAM, get_length, name_entries, put_length, set_checksum,
+  BENIGN, ENTRY_BYTES, F_ACCESS, F_ACCESS_UTC, F_ATTRIBUTES, F_CHECKSUM, F_CREATE, F_CREATE_10MS, F_CREATE_UTC,
+  F_SECONDARY_COUNT, IN_USE, NAME_UNITS, SECONDARIES_MAX, SECONDARIES_MIN, S_DATA_LENGTH, S_FIRST_CLUSTER, S_FLAGS,
+  S_NAME_HASH, S_NAME_LENGTH, S_VALID_LENGTH, T_FILE, T_NAME, T_STREAM, get_length, name_entries, put_length,
+  set_checksum,
 } from '../disk/entry.js';
+import { Timestamp } from '../disk/timestamp.js';
 
 export const SET_BYTES_MAX = (SECONDARIES_MAX + 1) * ENTRY_BYTES;
 /** Where the stream extension and the first name entry of a set are. */
@@ -68,6 +71,44 @@ export class FileSet {
       }
     }
     return undefined;
+  }
+
+  /**
+   * Which turn the name is of, modulo 4. A rename that takes a file to another block of 512 bytes puts the new name on
+   * the disk before the old one goes; the new one has the turn behind that of the old one, so that a check knows which
+   * is which.
+   */
+  get turn(): number {
+    return this.accessed.turn;
+  }
+
+  setturn(turn: number, zone: DosZone): void {
+    const time = this.accessed;
+    time.setturn(turn, zone);
+    this.view.setUint32(F_ACCESS, time.stamp, true);
+    this.bytes[F_ACCESS_UTC] = time.utc;
+  }
+
+  private get accessed(): Timestamp {
+    const time = new Timestamp();
+    time.stamp = this.view.getUint32(F_ACCESS, true);
+    time.utc = this.bytes[F_ACCESS_UTC];
+    return time;
+  }
+
+  /**
+   * This set and `other` begin with one cluster: is that one file, and its newer name this one? Files made at different
+   * moments are different ones. undefined: nobody can tell.
+   */
+  newerthan(other: FileSet): boolean | undefined {
+    const { bytes, view } = this;
+    if (view.getUint32(F_CREATE, true) !== other.view.getUint32(F_CREATE, true)) return undefined;
+    if (bytes[F_CREATE_10MS] !== other.bytes[F_CREATE_10MS] || bytes[F_CREATE_UTC] !== other.bytes[F_CREATE_UTC]) {
+      return undefined;
+    }
+    // Two turns can lie between: the disk has names of the last flush, and of one that was written before its end.
+    const turns = (this.turn - other.turn) & 3;
+    return turns === 0 ? undefined : turns < 3;
   }
 
   /** Is SetChecksum right? */

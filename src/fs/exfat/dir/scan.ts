@@ -31,6 +31,8 @@ class Walk {
   private need = 0;
   private start = 0;
   private startat = 0;
+  /** Clusters of a chain that it has been in, by where they lie. */
+  private readonly seen = new Set<number>();
 
   constructor(
     private readonly dir: Directory,
@@ -56,6 +58,18 @@ class Walk {
     return dir.bytes;
   }
 
+  /** The first block of a cluster. @throws EIO it has been there: the chain leads in a circle */
+  private enter(bp: Buf): void {
+    const { em, number } = this.dir;
+    const at = bp.b_offset;
+    if (!this.seen.has(at)) {
+      this.seen.add(at);
+      return;
+    }
+    em.em_bufcache.brelse(bp);
+    throw em.em_damage.error(`directory ${number}: its chain leads back, at byte ${this.offset} of it`);
+  }
+
   private broken(problem: string): void {
     this.need = 0;
     this.visitor.bad?.(problem, this.start);
@@ -67,6 +81,7 @@ class Walk {
     const base = this.offset - (this.offset % DIRBLOCK_BYTES);
     const from = this.offset - base;
     const end = Math.min(DIRBLOCK_BYTES, dir.bytes - base);
+    if (base % dir.em.em_clbytes === 0 && !dir.chain.contiguous && dir.chain.count > 1) this.enter(bp);
     let into = from;
     try {
       for (; into < end; into += ENTRY_BYTES) {

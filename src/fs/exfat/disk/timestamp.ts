@@ -8,6 +8,7 @@ import { dosToUnix, fixedZone, unixToDos } from '../../lib/dostime.js';
 
 const QUARTER_MINUTES = 15;
 const OFFSET_VALID = 0x80;
+const TURN = 3;
 const UTC = fixedZone(0);
 /** Offsets have whole quarters of an hour between -16 and +15.75 hours. */
 const OFFSETS: (DosZone | undefined)[] = [];
@@ -44,12 +45,43 @@ export class Timestamp {
     return this.tens < 200 ? (this.tens % 100) * 10_000_000 : 0;
   }
 
-  /** @returns whether it has changed. `tens` false: the format keeps whole two seconds. */
-  set(sec: number, nsec: number, zone: DosZone, tens: boolean): boolean {
+  /** @returns whether it has changed */
+  set(sec: number, nsec: number, zone: DosZone): boolean {
     unixToDos(sec, nsec, zone, SCRATCH);
+    return this.put(SCRATCH.hundredths, utc_byte(zone.offset_s(sec)));
+  }
+
+  /** As {@link set}, for the time of access: whole two seconds, and the turn stays. */
+  setaccess(sec: number, zone: DosZone): boolean {
+    return this.ahead(sec, (utc_byte(zone.offset_s(sec)) & ~TURN) | this.turn);
+  }
+
+  /**
+   * The lowest two bits of OffsetFromUtc. Where a clock stood says nothing that a reader needs, as long as the moment
+   * is right: those of the time of access count the renames of a file (dir/fileset.ts).
+   */
+  get turn(): number {
+    return (this.utc & OFFSET_VALID) === 0 ? 0 : this.utc & TURN;
+  }
+
+  /** The same moment with another turn. A moment that the format has not in that offset keeps the turn that it has. */
+  setturn(turn: number, zone: DosZone): void {
+    const { stamp, utc } = this;
+    const sec = this.sec(zone);
+    const now = (utc & OFFSET_VALID) !== 0 ? utc : utc_byte(zone.offset_s(sec));
+    this.ahead(sec, (now & ~TURN) | (turn & TURN));
+    if (this.sec(zone) === sec) return;
+    this.stamp = stamp;
+    this.utc = utc;
+  }
+
+  private ahead(sec: number, utc: number): boolean {
+    unixToDos(sec, 0, zone_of(utc)!, SCRATCH);
+    return this.put(0, utc);
+  }
+
+  private put(hundredths: number, utc: number): boolean {
     const stamp = ((SCRATCH.date << 16) | SCRATCH.time) >>> 0;
-    const hundredths = tens ? SCRATCH.hundredths : 0;
-    const utc = utc_byte(zone.offset_s(sec));
     if (stamp === this.stamp && hundredths === this.tens && utc === this.utc) return false;
     this.stamp = stamp;
     this.tens = hundredths;

@@ -81,12 +81,12 @@ export async function node_setattr(vp: Vnode, vap: Vattr, ctx: Context): Promise
   if (vap.va_size !== VNOVAL) await file_resize(vp, vap.va_size, ctx);
   let changed = attributes !== node.en_attributes;
   node.en_attributes = (node.en_attributes & ~ATTR_READONLY) | (attributes & ATTR_READONLY);
-  if (vap.va_atimensec !== VNOTIME) changed = node.en_accessed.set(vap.va_atime, 0, zone, false) || changed;
+  if (vap.va_atimensec !== VNOTIME) changed = node.en_accessed.setaccess(vap.va_atime, zone) || changed;
   if (vap.va_mtimensec !== VNOTIME) {
-    changed = node.en_modified.set(vap.va_mtime, vap.va_mtimensec, zone, true) || changed;
+    changed = node.en_modified.set(vap.va_mtime, vap.va_mtimensec, zone) || changed;
   }
   if (vap.va_birthtimensec !== VNOTIME) {
-    changed = node.en_created.set(vap.va_birthtime, vap.va_birthtimensec, zone, true) || changed;
+    changed = node.en_created.set(vap.va_birthtime, vap.va_birthtimensec, zone) || changed;
   }
   if (!changed) return;
   node_touch(node, false);

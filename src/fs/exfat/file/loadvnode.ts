@@ -21,9 +21,9 @@ function root_node(em: ExfatMount): ExfatNode {
   node.en_size = node.en_valid = root.bytes;
   // The root has no entry that would keep them.
   const { sec, nsec } = em.em_kernel.now();
-  node.en_created.set(sec, nsec, em.em_options.zone, true);
-  node.en_modified.set(sec, nsec, em.em_options.zone, true);
-  node.en_accessed.set(sec, 0, em.em_options.zone, false);
+  node.en_created.set(sec, nsec, em.em_options.zone);
+  node.en_modified.set(sec, nsec, em.em_options.zone);
+  node.en_accessed.setaccess(sec, em.em_options.zone);
   node.en_ctime = sec;
   return node;
 }

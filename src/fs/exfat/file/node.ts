@@ -41,6 +41,8 @@ export class ExfatNode {
   /** In the count of flushes: when it was made, and when its chain was cut, last. */
   en_made = -1;
   en_cut = -1;
+  /** When its name got a turn of its own last (dir/fileset.ts). */
+  en_turned = -1;
 
   constructor(em: ExfatMount, number: number) {
     this.en_em = em;
@@ -76,7 +78,7 @@ function give_time(time: Timestamp, set: FileSet, stamp: number, tens: number, u
 /** Attributes and times of a file that is made now. */
 export function set_new_meta(set: FileSet, attributes: number, sec: number, nsec: number, zone: DosZone): void {
   const now = new Timestamp();
-  now.set(sec, nsec, zone, true);
+  now.set(sec, nsec, zone);
   set.view.setUint16(F_ATTRIBUTES, attributes, true);
   give_time(now, set, F_CREATE, F_CREATE_10MS, F_CREATE_UTC);
   give_time(now, set, F_MODIFY, F_MODIFY_10MS, F_MODIFY_UTC);

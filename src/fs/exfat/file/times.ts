@@ -18,7 +18,7 @@ export function node_touch(node: ExfatNode, content: boolean): boolean {
   if (!content) return false;
   const archive = node.isdir || (node.en_attributes & ATTR_ARCHIVE) !== 0;
   if (!archive) node.en_attributes |= ATTR_ARCHIVE;
-  return node.en_modified.set(sec, nsec, em.em_options.zone, true) || !archive;
+  return node.en_modified.set(sec, nsec, em.em_options.zone) || !archive;
 }
 
 /** The file was read: its time of access is kept up once a day, and after changes. */
@@ -30,5 +30,5 @@ export function node_accessed(node: ExfatNode): MaybePromise<void> {
   const accessed = node.en_accessed.sec(zone);
   // Two seconds are all that the format tells apart.
   if (accessed + 2 > Math.max(node.en_modified.sec(zone), node.en_ctime) && sec - accessed < DAY_SECONDS) return;
-  if (node.en_accessed.set(sec, 0, zone, false)) return node_store(node);
+  if (node.en_accessed.setaccess(sec, zone)) return node_store(node);
 }

@@ -70,6 +70,7 @@ async function grow_once(em: ExfatMount, order: Order, who: Grower, want: number
     chain.contiguous = true;
   } else if (!(chain.contiguous && next === last + 1)) {
     await fat.link(next, count, CHAIN_END);
+    if (chain.system) await end_first(order, next, count);
     if (chain.contiguous) {
       await fat.link(chain.first, chain.count, next);
       chain.chained();
@@ -79,6 +80,16 @@ async function grow_once(em: ExfatMount, order: Order, who: Grower, want: number
   }
   chain.grew(next, count);
   return count;
+}
+
+/** The root is as long as its chain: where that will end must be on the disk before what leads there. @throws EIO */
+async function end_first(order: Order, first: number, count: number): Promise<void> {
+  try {
+    await order.reopen();
+  } catch (thrown) {
+    await order.giveback(first, count);
+    throw thrown;
+  }
 }
 
 /**

@@ -114,17 +114,20 @@ async function claim_system(em: ExfatMount, chain: Chain, count: number): Promis
 /** The chain of the root directory, as long as it can be followed. */
 async function root_chain(em: ExfatMount): Promise<{ chain: Chain; broken: string | undefined }> {
   const first = em.em_boot.FirstClusterOfRootDirectory;
+  const seen = new Set([first]);
   let last = first;
-  let count = 1;
   let broken: string | undefined;
-  for (; ; count++) {
+  for (;;) {
     const next = await em.em_fat.get(last);
     if (next === CHAIN_END) break;
     if (!em.iscluster(next)) broken = `the chain of the root directory leads from cluster ${last} to ${next}`;
-    else if (count >= em.em_dirclusters) broken = 'the chain of the root directory has no end';
+    else if (seen.has(next)) broken = `the chain of the root directory leads from cluster ${last} back to ${next}`;
+    else if (seen.size >= em.em_dirclusters) broken = 'the chain of the root directory has no end';
     if (broken !== undefined) break;
+    seen.add(next);
     last = next;
   }
+  const count = seen.size;
   const chain = new Chain(first, count, false);
   await claim_system(em, chain, count);
   return { chain, broken };

@@ -9,6 +9,8 @@ import { ClusterSet } from './clusterset.js';
 
 /** FSCK0000.REC to FSCK9999.REC. */
 const FILES_MAX = 10_000;
+/** Entries of a file with such a name. */
+const RECORD_ENTRIES = 3;
 const PIECE_BYTES = 65536;
 
 /** Reads the bitmap piece by piece; `piece` may change it and says whether it has. */
@@ -110,26 +112,39 @@ export async function keep_lost(c: Checker, lost: ClusterSet): Promise<void> {
   if (fix === null) return;
   const files = await lost_files(c, lost);
   for (const { clusters } of files) for (const cluster of clusters) c.used.add(cluster, 1);
+  // More than there are names become one file.
+  if (files.length > FILES_MAX / 2) {
+    files.push({ clusters: files.splice(FILES_MAX / 2).flatMap(({ clusters }) => clusters) });
+  }
+  // Of a full volume the root gets what was lost last.
+  const spare = (): number | undefined => {
+    while (files.length > 0 && files[files.length - 1].clusters.length === 0) files.pop();
+    return files[files.length - 1]?.clusters.pop();
+  };
+  const names = await root_names(c);
   let number = 0;
   let kept = 0;
-  for (const file of files) {
-    if (number >= FILES_MAX) break;
-    number = await keep_file(c, file, number);
-    if (number < 0) break;
-    kept++;
+  for (let i = 0; i < files.length && number >= 0; i++) {
+    while (names.has(c.names.key(recname(number)))) number++;
+    number = await keep_file(c, files[i], number, spare);
+    if (number >= 0 && i < files.length) kept++;
   }
   fix.fixed = `KEPT IN ${kept} FILES`;
-  if (kept < files.length) c.unresolved = true;
+  if (number < 0) c.unresolved = true;
   c.again = true;
 }
 
 /** @returns the number behind that of the file; -1: the root has no room */
-async function keep_file(c: Checker, { clusters }: LostFile, number: number): Promise<number> {
+async function keep_file(
+  c: Checker, { clusters }: LostFile, number: number, spare: () => number | undefined,
+): Promise<number> {
   const { volume } = c;
+  const places = await root_room(c, RECORD_ENTRIES, spare);
+  if (places === undefined) return -1;
+  // It may have been what the root was given.
+  if (clusters.length === 0) return number;
   const inrow = clusters.every((cluster, i) => cluster === clusters[0] + i);
   if (!inrow) for (let i = 0; i < clusters.length; i++) await c.setcell(clusters[i], clusters[i + 1] ?? CHAIN_END);
-  const names = await root_names(c);
-  while (names.has(c.names.key(recname(number)))) number++;
   if (number >= FILES_MAX) return -1;
   const set = new FileSet();
   set.clear();
@@ -138,8 +153,6 @@ async function keep_file(c: Checker, { clusters }: LostFile, number: number): Pr
   const bytes = clusters.length * volume.clbytes;
   set.setstream(ALLOCATION_POSSIBLE | (inrow ? NO_FAT_CHAIN : 0), clusters[0], bytes, bytes);
   set.sum();
-  const places = await root_room(c, set.count);
-  if (places === undefined) return -1;
   for (let i = 0; i < set.count; i++) await c.write(set.bytes.slice(i * ENTRY_BYTES, (i + 1) * ENTRY_BYTES), places[i]);
   return number + 1;
 }
@@ -162,8 +175,11 @@ async function root_names(c: Checker): Promise<Set<string>> {
   return keys;
 }
 
-/** Places of `n` entries in a row that are not in use; the root becomes longer if it must. */
-async function root_room(c: Checker, n: number): Promise<number[] | undefined> {
+/**
+ * Places of `n` entries in a row that are not in use; the root becomes longer if it must, by a cluster that nobody has
+ * or one that `spare` gives.
+ */
+async function root_room(c: Checker, n: number, spare: () => number | undefined): Promise<number[] | undefined> {
   const { volume } = c;
   const { clusters, broken } = await volume.rootchain();
   if (broken !== undefined) return undefined;
@@ -187,11 +203,12 @@ async function root_room(c: Checker, n: number): Promise<number[] | undefined> {
       return row;
     }
   }
-  const vacant = c.vacant(1);
-  if (vacant === null || clusters.length >= volume.dirclusters) return undefined;
-  c.used.add(vacant.first, 1);
-  await c.write(new Uint8Array(volume.clbytes), volume.at(vacant.first));
-  await c.setcell(vacant.first, CHAIN_END);
-  await c.setcell(clusters[clusters.length - 1], vacant.first);
-  return root_room(c, n);
+  if (clusters.length >= volume.dirclusters) return undefined;
+  const more = c.vacant(1)?.first ?? spare();
+  if (more === undefined) return undefined;
+  c.used.add(more, 1);
+  await c.write(new Uint8Array(volume.clbytes), volume.at(more));
+  await c.setcell(more, CHAIN_END);
+  await c.setcell(clusters[clusters.length - 1], more);
+  return root_room(c, n, spare);
 }

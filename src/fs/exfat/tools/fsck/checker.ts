@@ -4,6 +4,7 @@ import type { CheckMode } from '../../../format.js';
 import type { NameRules } from '../../dir/name.js';
 import type { Volume } from '../volume.js';
 import { ClusterSet } from './clusterset.js';
+import { Met } from './rename.js';
 
 /**
  * How bad something is.
@@ -61,9 +62,10 @@ export class Checker {
   volume!: Volume;
   names!: NameRules;
   /** Cells of the FAT that are to end their chains, once nobody who shares these needs them any more. */
-  readonly ends: number[] = [];
+  readonly ends = new Set<number>();
   /** Clusters that somebody has. */
   readonly used = new ClusterSet();
+  readonly met = new Met();
 
   constructor(dev: BlockDevice, mode: CheckMode, budget?: Budget) {
     this.dev = dev;

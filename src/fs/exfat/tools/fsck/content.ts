@@ -98,18 +98,6 @@ async function remove(c: Checker, placed: PlacedSet, message: string, severity: 
   return null;
 }
 
-/** First clusters of files that have been met: what a rename that was cut off leaves has one that another file has. */
-const firsts = new WeakMap<Checker, Set<number>>();
-
-/** Has a file been met that begins with that cluster? From now on one has. */
-function twice(c: Checker, first: number): boolean {
-  let known = firsts.get(c);
-  if (known === undefined) firsts.set(c, (known = new Set()));
-  if (known.has(first)) return true;
-  known.add(first);
-  return false;
-}
-
 /** @returns null: the file is to be left out. */
 export async function check_content(
   c: Checker, placed: PlacedSet, isdir: boolean, shared: Copied[],
@@ -133,7 +121,8 @@ export async function check_content(
   const most = isdir ? Math.min(dirclusters, boot.ClusterCount) : boot.ClusterCount;
   const want = Math.min(Math.ceil(size / clbytes), most);
   const follower = new Follower(c);
-  const again = twice(c, first);
+  const again = c.met.has(first);
+  if (!again) c.met.put(placed);
   if (again && isdir) return remove(c, placed, `${path}: ${UNFINISHED}`, 'preen');
   if (contiguous) follower.row(first, want);
   else await follower.chain(first, want);
@@ -172,7 +161,7 @@ async function sized(
         good === 0 ? ALLOCATION_POSSIBLE : set.flags, good === 0 ? 0 : set.firstcluster,
         Math.min(set.validlength, bytes), bytes,
       );
-      if (good > 0 && !contiguous) c.ends.push(good === follower.count ? follower.last : follower.clusters[good - 1]);
+      if (good > 0 && !contiguous) c.ends.add(good === follower.count ? follower.last : follower.clusters[good - 1]);
       fix.fixed = `CUT TO ${bytes} BYTES`;
       changed = true;
     }
@@ -181,7 +170,7 @@ async function sized(
     if (next !== CHAIN_END) {
       const fix = c.problem('safe', `${path}: its chain is longer than the file`);
       if (fix !== null) {
-        c.ends.push(follower.last);
+        c.ends.add(follower.last);
         fix.fixed = 'CUT';
       }
     }
@@ -192,8 +181,8 @@ async function sized(
 }
 
 /**
- * A rename gives the new name before it takes the old one. Which is which nobody can tell, and the new one may have
- * replaced a file: both stay.
+ * A rename gives the new name before it takes the old one. Where nobody can tell which is which, both stay: the new one
+ * may have replaced a file.
  */
 const UNFINISHED = 'the same file goes by another name: a rename that was not finished';
 

@@ -28,7 +28,8 @@ export async function check_name(c: Checker, { set, path }: PlacedSet, keys: Set
     }
   }
   if (keys.has(c.names.key(now))) {
-    const fix = c.problem('damage', `${path}: another file has the same name`);
+    // So is a file and the one that takes its place, where that was cut off.
+    const fix = c.problem('preen', `${path}: another file has the same name`);
     if (fix !== null) {
       now = another(now, (made) => keys.has(c.names.key(made)));
       fix.fixed = `RENAMED TO ${now}`;

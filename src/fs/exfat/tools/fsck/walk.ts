@@ -10,6 +10,7 @@ import type { Copied } from './content.js';
 import { check_name } from './name.js';
 import type { PlacedSet } from './placed.js';
 import { set_away, set_back } from './placed.js';
+import { unfinished_rename } from './rename.js';
 
 interface Dir {
   readonly path: string;
@@ -105,6 +106,7 @@ class DirWalk {
     if (problem !== undefined) return this.broken(problem);
     const shown = JSON.stringify(set.name()).slice(1, -1);
     const placed: PlacedSet = { set, places, path: `${dir.path === '/' ? '' : dir.path}/${shown}` };
+    if (await unfinished_rename(c, placed)) return;
     let changed = await check_name(c, placed, keys);
     const isdir = (set.attributes & ATTR_DIRECTORY) !== 0;
     const content = await check_content(c, placed, isdir, this.walked.shared);
