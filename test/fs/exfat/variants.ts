@@ -40,7 +40,10 @@ const FULL = {
 } as const;
 
 export const variants: readonly Variant[] = [
-  exfat('exfat-4k', { clusterSize: 4096 }, { harnesses: ['matrix', 'model', 'fsx'], stranger }),
+  exfat(
+    'exfat-4k', { clusterSize: 4096 },
+    { harnesses: ['matrix', 'mount', 'model', 'fsx', 'faults', 'survive'], stranger, survive: { newfs: [] } },
+  ),
   exfat('exfat-512', { clusterSize: 512 }, { harnesses: ['model', 'fsx'] }),
   exfat('exfat-64k-4ks', { clusterSize: 65536, sectorSize: 4096, packBitmap: true }, { harnesses: ['model', 'fsx'] }),
   exfat('exfat-512-cut', { clusterSize: 512 }, CUT),

@@ -121,12 +121,13 @@ export async function keep_lost(c: Checker, lost: ClusterSet): Promise<void> {
     while (files.length > 0 && files[files.length - 1].clusters.length === 0) files.pop();
     return files[files.length - 1]?.clusters.pop();
   };
+  const room = new RootRoom(c, spare);
   const names = await root_names(c);
   let number = 0;
   let kept = 0;
   for (let i = 0; i < files.length && number >= 0; i++) {
     while (names.has(c.names.key(recname(number)))) number++;
-    number = await keep_file(c, files[i], number, spare);
+    number = await keep_file(c, files[i], number, room);
     if (number >= 0 && i < files.length) kept++;
   }
   fix.fixed = `KEPT IN ${kept} FILES`;
@@ -135,11 +136,9 @@ export async function keep_lost(c: Checker, lost: ClusterSet): Promise<void> {
 }
 
 /** @returns the number behind that of the file; -1: the root has no room */
-async function keep_file(
-  c: Checker, { clusters }: LostFile, number: number, spare: () => number | undefined,
-): Promise<number> {
+async function keep_file(c: Checker, { clusters }: LostFile, number: number, room: RootRoom): Promise<number> {
   const { volume } = c;
-  const places = await root_room(c, RECORD_ENTRIES, spare);
+  const places = await room.take(RECORD_ENTRIES);
   if (places === undefined) return -1;
   // It may have been what the root was given.
   if (clusters.length === 0) return number;
@@ -175,40 +174,64 @@ async function root_names(c: Checker): Promise<Set<string>> {
   return keys;
 }
 
-/**
- * Places of `n` entries in a row that are not in use; the root becomes longer if it must, by a cluster that nobody has
- * or one that `spare` gives.
- */
-async function root_room(c: Checker, n: number, spare: () => number | undefined): Promise<number[] | undefined> {
-  const { volume } = c;
-  const { clusters, broken } = await volume.rootchain();
-  if (broken !== undefined) return undefined;
-  let row: number[] = [];
-  let ended = false;
-  const content = new Uint8Array(volume.clbytes);
-  for (const cluster of clusters) {
-    await c.read(content, content.length, volume.at(cluster));
-    for (let into = 0; into < content.length; into += ENTRY_BYTES) {
-      ended ||= content[into] === T_END;
-      if (!ended && (content[into] & IN_USE) !== 0) {
-        row = [];
-        continue;
-      }
-      row.push(volume.at(cluster) + into);
-      if (row.length < n) continue;
-      // What was behind the end may be anything.
-      if (ended && into + ENTRY_BYTES < content.length) {
-        await c.write(new Uint8Array(content.length - into - ENTRY_BYTES), volume.at(cluster) + into + ENTRY_BYTES);
-      }
-      return row;
+/** Room in the root, from its beginning on; it becomes longer by a cluster that nobody has or that `spare` gives. */
+class RootRoom {
+  private readonly content: Uint8Array;
+  private clusters: number[] | undefined;
+  /** The next entry to be looked at: which cluster, and the byte in it. */
+  private index = 0;
+  private into = 0;
+  private ended = false;
+
+  constructor(private readonly c: Checker, private readonly spare: () => number | undefined) {
+    this.content = new Uint8Array(c.volume.clbytes);
+  }
+
+  /** Places of `n` entries in a row that are not in use; undefined: there is no room, and none can be made. */
+  async take(n: number): Promise<number[] | undefined> {
+    const { c, content } = this;
+    if (this.clusters === undefined) {
+      const { clusters, broken } = await c.volume.rootchain();
+      if (broken !== undefined) return undefined;
+      this.clusters = clusters;
+      await c.read(content, content.length, c.volume.at(clusters[0]));
+    }
+    for (let row: number[] = []; ; ) {
+      if (this.into === content.length && !(await this.next())) return undefined;
+      const at = c.volume.at(this.clusters[this.index]) + this.into;
+      // What is behind the end may be anything.
+      if (!this.ended && content[this.into] === T_END) await this.end(at);
+      row = (content[this.into] & IN_USE) === 0 ? [...row, at] : [];
+      this.into += ENTRY_BYTES;
+      if (row.length === n) return row;
     }
   }
-  if (clusters.length >= volume.dirclusters) return undefined;
-  const more = c.vacant(1)?.first ?? spare();
-  if (more === undefined) return undefined;
-  c.used.add(more, 1);
-  await c.write(new Uint8Array(volume.clbytes), volume.at(more));
-  await c.setcell(more, CHAIN_END);
-  await c.setcell(clusters[clusters.length - 1], more);
-  return root_room(c, n, spare);
+
+  private async end(at: number): Promise<void> {
+    this.ended = true;
+    this.content.fill(0, this.into);
+    await this.c.write(this.content.slice(this.into), at);
+  }
+
+  /** Goes on to the next cluster, or to a new one. */
+  private async next(): Promise<boolean> {
+    const { c, content } = this;
+    const clusters = this.clusters!;
+    if (this.index + 1 === clusters.length) {
+      const more = clusters.length < c.volume.dirclusters ? (c.vacant(1)?.first ?? this.spare()) : undefined;
+      if (more === undefined) return false;
+      c.used.add(more, 1);
+      await c.write(new Uint8Array(content.length), c.volume.at(more));
+      await c.setcell(more, CHAIN_END);
+      await c.setcell(clusters[this.index], more);
+      clusters.push(more);
+    }
+    this.index++;
+    this.into = 0;
+    if (this.ended) content.fill(0);
+    else await c.read(content, content.length, c.volume.at(clusters[this.index]));
+    // Old entries behind the end of the directory are in its clusters still.
+    if (this.ended) await c.write(content.slice(), c.volume.at(clusters[this.index]));
+    return true;
+  }
 }

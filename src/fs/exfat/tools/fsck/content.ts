@@ -119,7 +119,7 @@ export async function check_content(
     return { changed: fix !== null, clusters: [], bytes: 0 };
   }
   const most = isdir ? Math.min(dirclusters, boot.ClusterCount) : boot.ClusterCount;
-  const want = Math.min(Math.ceil(size / clbytes), most);
+  const want = clusters_wanted(set, clbytes, most, contiguous);
   const follower = new Follower(c);
   const again = c.met.has(first);
   if (!again) c.met.put(placed);
@@ -130,6 +130,14 @@ export async function check_content(
     return remove(c, placed, `${path}: the clusters of the directory belong to something else`, 'damage');
   }
   return sized(c, placed, follower, { size, want, contiguous, isdir, again, shared });
+}
+
+/** A row of a length that cannot be would have what others have: it counts as far as its data do. */
+function clusters_wanted(set: FileSet, clbytes: number, most: number, contiguous: boolean): number {
+  const want = Math.ceil(set.datalength / clbytes);
+  if (want <= most) return want;
+  const valid = Math.ceil(set.validlength / clbytes);
+  return !contiguous ? most : valid > 0 && valid <= most ? valid : 1;
 }
 
 interface Sized {

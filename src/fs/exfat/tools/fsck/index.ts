@@ -6,7 +6,7 @@
 import type { BlockDevice } from '../../../../kernel/blkdev.js';
 import type { CheckMode, CheckReport } from '../../../format.js';
 import { CHECK_FAILED, CHECK_OK, CHECK_UNRESOLVED } from '../../../format.js';
-import { PERCENT_IN_USE_AT, VOLUME_DIRTY, VOLUME_FLAGS_AT } from '../../disk/boot.js';
+import { MEDIA_FAILURE, PERCENT_IN_USE_AT, VOLUME_DIRTY, VOLUME_FLAGS_AT } from '../../disk/boot.js';
 import { CHAIN_END } from '../../space/fat.js';
 import { check_bitmap, keep_lost } from './bitmap.js';
 import type { Budget } from './checker.js';
@@ -40,6 +40,9 @@ async function run(dev: BlockDevice, mode: CheckMode, budget?: Budget): Promise<
     // Without a bitmap that is right nobody is known to be without a file.
     if (system.bitmap !== null && !c.again) await keep_lost(c, await check_bitmap(c, system.bitmap));
     const inuse = `${c.used.count} of ${c.volume.boot.ClusterCount} clusters in use`;
+    if ((c.volume.boot.VolumeFlags & MEDIA_FAILURE) !== 0) {
+      c.notes.push('MediaFailure is set: somebody met clusters that could not be read or written, and it stays so');
+    }
     c.notes.push(`${c.files} files, ${c.directories} directories, ${inuse}`);
     return { c, failed: undefined };
   } catch (thrown) {
