@@ -11,6 +11,9 @@ import type { Format, Make } from '../fs/format.js';
 import { formatNamed } from '../fs/registry.js';
 import { mostLikely } from './formats.js';
 
+/** Of a device on which nothing is. */
+const NOTHING_BYTES = 1 << 20;
+
 /** A format with its driver. */
 export interface Loaded {
   readonly format: Format;
@@ -39,6 +42,9 @@ export async function loadFormats(names: readonly string[], rehearse: boolean): 
     if (format === undefined) throw errno(E.ENODEV, `no file system ${name}`);
     loaded.push(await load(await format.load(), rehearse));
   }
+  // What a probe needs it loads when it is called first, and that must not be when nothing can be loaded any more.
+  const nothing = new MemoryDevice({ size_bytes: NOTHING_BYTES });
+  if (loaded.length > 1) await rank(nothing, loaded.map(({ format }) => format));
   return loaded;
 }
 

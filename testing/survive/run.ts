@@ -204,7 +204,7 @@ export async function survive(options: SurviveOptions): Promise<SurviveFigures> 
   };
   const clients: ChildProcess[] = [];
   try {
-    must(rumpfuse, 'newfs', '-t', variant.type, '-s', options.size ?? '256m', ...variant.survive!.newfs, image);
+    must(rumpfuse, 'newfs', '-t', variant.type, '--size', options.size ?? '256m', ...variant.survive!.newfs, image);
     must(rumpfuse, 'mount', ...(mountOptions === '' ? [] : ['-o', mountOptions]), image, mountpoint);
     const mounts = JSON.parse(must(rumpfuse, 'list', '--json')) as {
       mountpoint: string;

@@ -39,7 +39,7 @@ const GUID: FormatOption = {
 
 export const NEWFS_OPTIONS: readonly FormatOption[] = [
   { name: 'cluster-size', alias: 'c', kind: 'size', describe: 'one sector to 32m' },
-  { name: 'sector-size', kind: 'size', describe: '512 to 4096; that of the device' },
+  { name: 'sector-size', alias: 'S', kind: 'size', describe: '512 to 4096; that of the device' },
   { name: 'boundary-align', alias: 'b', kind: 'size', describe: 'FAT and clusters begin at multiples of this; 1m' },
   { name: 'sd', kind: 'flag', describe: 'clusters and alignment as the makers of SD cards have them' },
   { name: 'pack-bitmap', kind: 'flag', describe: 'the bitmap lies before the boundary that files begin at' },

@@ -45,8 +45,9 @@ async function moved(node: ExfatNode, dir: Directory, offset: number, { turn, ep
   node.en_entries = entries;
   if (node.en_dir !== null) node.en_dir.parent = dir.number;
   const at = await dir.at(offset);
-  node.en_em.em_where.numberOf(dir, offset, at);
   numbers.moved(node.en_number, at / ENTRY_BYTES);
+  // Notes whose cluster that is.
+  node.en_em.em_where.numberOf(dir, offset, at);
 }
 
 /** Are both byte offsets in one block, which the disk writes as one? */

@@ -77,6 +77,7 @@ export class Whereabouts {
   private async search(cluster: number): Promise<Place | undefined> {
     const { em } = this;
     const queue: Directory[] = [this.root];
+    const seen = new Set(queue);
     for (let i = 0; i < queue.length && i < SEARCH_MAX; i++) {
       const dir = queue[i];
       try {
@@ -87,10 +88,12 @@ export class Whereabouts {
         await dir_walk(dir, 0, {
           file: (set, offset, at) => {
             if ((set.attributes & ATTR_DIRECTORY) === 0) return true;
-            const number = this.numberOf(dir, offset, at);
-            const child = this.directories.get(number) ?? this.directory(number, dir.number, set);
+            // One that is known may be on its way to this place: it keeps its number.
+            const known = this.clusters.get(set.firstcluster)?.dir;
+            const child = known ?? this.directory(this.numberOf(dir, offset, at), dir.number, set);
             // One that leads back to what was seen is no way on.
-            if (child !== undefined && child !== this.root && !this.clusters.has(child.chain.first)) {
+            if (child !== undefined && !seen.has(child)) {
+              seen.add(child);
               children.push(child);
             }
             return true;
@@ -117,10 +120,10 @@ export class Whereabouts {
 
   /** The directory of that number, made of its set if need be; undefined: what the set says cannot be. */
   directory(number: number, parent: number, set: FileSet): Directory | undefined {
-    const known = this.directories.get(number);
-    if (known !== undefined) return known;
     const { em } = this;
     const first = set.firstcluster;
+    const known = this.directories.get(number);
+    if (known !== undefined && known.chain.first === first) return known;
     const bytes = set.datalength;
     const count = em.clustersof(bytes);
     const contiguous = (set.flags & NO_FAT_CHAIN) !== 0;
@@ -128,7 +131,9 @@ export class Whereabouts {
     if (contiguous && first + count > em.em_clend) return undefined;
     if (em.touches_system(first, contiguous ? count : 1)) return undefined;
     const dir = new Directory(em, number, parent, new Chain(first, count, contiguous), bytes - (bytes % ENTRY_BYTES));
+    if (known !== undefined) this.forget(known);
     this.directories.set(number, dir);
+    if (!this.clusters.has(first)) this.note(first, dir, 0);
     return dir;
   }
 
