@@ -75,7 +75,7 @@ async function contentOf(sys: RumpSys, path: string): Promise<Uint8Array | undef
 }
 
 /** The promises that a volume after a cut at event `at` does not keep. */
-async function broken(sys: RumpSys, claims: readonly Claim[], at: number): Promise<string[]> {
+export async function broken(sys: RumpSys, claims: readonly Claim[], at: number): Promise<string[]> {
   const bad: string[] = [];
   for (const claim of claims) {
     if (at < claim.since || at >= claim.until) continue;
@@ -90,7 +90,7 @@ async function broken(sys: RumpSys, claims: readonly Claim[], at: number): Promi
 }
 
 /** All paths of the volume, as the workload keeps them. */
-async function namespaceof(sys: RumpSys): Promise<string> {
+export async function namespaceof(sys: RumpSys): Promise<string> {
   const all: string[] = [];
   const pending = [''];
   for (let dir = pending.pop(); dir !== undefined; dir = pending.pop()) {
@@ -105,7 +105,7 @@ async function namespaceof(sys: RumpSys): Promise<string> {
 }
 
 /** A volume that logs is, after a cut, as it was after one of the operations since the last that was made durable. */
-function consistentnames(work: Workload, found: string, at: number): string | undefined {
+export function consistentnames(work: Workload, found: string, at: number): string | undefined {
   for (let i = work.namespaces.length - 1; i >= 0; i--) {
     const space = work.namespaces[i]!;
     if (space.from > at) continue;

@@ -42,8 +42,21 @@ function ext(name: string, args: readonly string[], more: Pick<Variant, 'harness
   return { name, type: 'ext2fs', disk, features: UNIX_FEATURES, expected: EXPECTED, stranger, ...more };
 }
 
+const LOG = { promise: 'log', size_bytes: 9 * 2 ** 20 } as const;
+const ORDERED = { promise: 'ordered', size_bytes: 5 * 2 ** 20 } as const;
+
+/** Volumes whose power is cut (powercut.test.ts). */
+export const cut: readonly Variant[] = [
+  ext('ext4-cut', ['-t', 'ext4', '-b', '1024', '-J', 'size=1'], { harnesses: [], powercut: LOG }),
+  ext('ext3-cut', ['-t', 'ext3', '-b', '1024', '-J', 'size=1'], { harnesses: [], powercut: LOG }),
+  ext('ext4-4k-cut', ['-t', 'ext4', '-b', '4096', '-J', 'size=4'], { harnesses: [], powercut: LOG }),
+  ext('ext2-cut', ['-t', 'ext2', '-b', '1024'], { harnesses: [], powercut: ORDERED }),
+  ext('ext4-nojournal-cut', ['-t', 'ext4', '-b', '1024', '-O', '^has_journal'], { harnesses: [], powercut: ORDERED }),
+];
+
 export const variants: readonly Variant[] = [
   ext('ext4', ['-t', 'ext4', '-b', '4096'], { harnesses: ['matrix', 'model', 'fsx'] }),
+  ext('ext4-survive', ['-t', 'ext4'], { harnesses: ['survive'], survive: { newfs: ['-t', 'ext4'] } }),
   ext('ext4-1k', ['-t', 'ext4', '-b', '1024'], { harnesses: ['model', 'fsx'] }),
   ext('ext3', ['-t', 'ext3', '-b', '1024'], { harnesses: ['model', 'fsx'] }),
   ext('ext2', ['-t', 'ext2', '-b', '1024'], { harnesses: ['matrix', 'model', 'fsx'] }),

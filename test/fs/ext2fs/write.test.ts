@@ -11,7 +11,9 @@ async function put(sys: RumpSys, path: string, bytes: Uint8Array): Promise<void>
   await sys.close(fd);
 }
 
-const NAMES = 600;
+const NAMES = 240;
+
+t.setTimeout(0); // the runner has a limit
 
 async function work(sys: RumpSys): Promise<void> {
   await sys.mkdir(`${V}/new`, 0o755);
@@ -61,7 +63,7 @@ const KINDS: readonly (readonly [string, ...string[]])[] = [
 ];
 
 for (const [name, ...args] of KINDS) {
-  t.test(name, async (t) => {
+  t.test(name, { timeout: 0 }, async (t) => {
     const dev = new MemoryDevice({ content: await mkfs(args, 24 * MIB) });
     const first = await mount(dev, {}, 0);
     t.same(first.log.filter((line) => line.startsWith('warn')), []);

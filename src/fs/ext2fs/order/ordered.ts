@@ -17,7 +17,7 @@ import { flush_frees, flush_seal } from './prepare.js';
 /** Links of one inode that may be gone in memory but not on the disk: the sum must fit into 16 bits. */
 const LINKS_GONE_MAX = 400;
 /** Rounds of a flush: names go, then inodes and their blocks, then bits of the bitmaps. */
-const ROUNDS = 3;
+const ROUNDS = 4;
 
 /**
  * Ordered writes: how a volume without a journal survives a power cut, so that e2fsck repairs it without losing what
@@ -139,7 +139,9 @@ export class Ordered implements Ordering {
     const ip = new Inode(this.state.em, ino);
     await inode_fill(ip);
     ip.i_gone = true;
-    this.dead.push(ip);
+    // The predecessor may have cleared it already.
+    if (ip.i_dtime !== 0) this.cleared.push({ ino, isdir: (ip.i_mode & 0xf000) === 0x4000 });
+    else this.dead.push(ip);
   }
 
   // ---- flushes
@@ -161,7 +163,7 @@ export class Ordered implements Ordering {
 
   /** More is to be written. */
   private get pending(): boolean {
-    return this.kinds.some((set) => set.size > 0) || this.dead.length > 0 || this.state.frees.count > 0;
+    return this.kinds.some((set) => set.size > 0) || this.dead.length + this.cleared.length + this.state.frees.count > 0;
   }
 
   private async round(): Promise<void> {
@@ -222,7 +224,10 @@ export class Ordered implements Ordering {
     const { cleared, dead } = this;
     this.cleared = [];
     this.dead = [];
-    for (const { ino, isdir } of cleared) await ext2_ifree(state, ino, isdir, state.inheriting);
+    for (const { ino, isdir } of cleared) {
+      await ext2_ifree(state, ino, isdir, state.inheriting);
+      state.rows?.deadgone(ino);
+    }
     for (const [ino, n] of [...this.gone]) {
       this.gone.delete(ino);
       state.rows?.links(ino, 0);
@@ -230,7 +235,6 @@ export class Ordered implements Ordering {
     }
     for (const ip of dead) {
       await discard_cleared(state, ip);
-      state.rows?.deadgone(ip.i_number);
       this.cleared.push({ ino: ip.i_number, isdir: (ip.i_mode & 0xf000) === 0x4000 });
     }
   }

@@ -4,6 +4,7 @@ import { extent_seal } from '../disk/extent.js';
 import { NODE_COUNT, ROOT_COUNT, dx_seal } from '../disk/htree.js';
 import { xattr_seal } from '../disk/xattr.js';
 import type { Ext2fs } from '../disk/superblock.js';
+import type { Ext2Mount } from '../volume/ext2mount.js';
 import type { Rows } from './rows.js';
 
 /** What a block holds, which says where its checksum is. */
@@ -26,10 +27,14 @@ interface Seal {
 export class Seals {
   private readonly open = new Map<Buf, Seal>();
 
+  private readonly fs: Ext2fs;
+
   constructor(
-    private readonly fs: Ext2fs,
+    private readonly em: Ext2Mount,
     private readonly rows: Rows | null,
-  ) {}
+  ) {
+    this.fs = em.em_fs;
+  }
 
   mark(bp: Buf, kind: number, seed: number): void {
     if (!this.fs.metadata_csum) return;
@@ -44,11 +49,17 @@ export class Seals {
     if (this.open.delete(bp)) this.rows?.sealed(bp.b_offset / this.fs.bsize);
   }
 
-  /** Makes them all right. */
+  /** Makes them all right. They are dirty, and a successor is to have them as they are now. */
   close(): void {
+    const { em_bufcache, em_dev } = this.em;
     for (const [bp, { kind, seed }] of this.open) {
       seal(this.fs, bp.b_data, bp.b_view, bp.b_offset / this.fs.bsize, kind, seed);
-      this.rows?.sealed(bp.b_offset / this.fs.bsize);
+      if (this.rows === null) continue;
+      this.rows.sealed(bp.b_offset / this.fs.bsize);
+      const held = em_bufcache.incore(em_dev, bp.b_offset);
+      if (held === undefined) continue;
+      em_bufcache.bdwrite(held);
+      em_bufcache.brelse(held);
     }
     this.open.clear();
   }

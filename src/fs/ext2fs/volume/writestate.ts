@@ -51,7 +51,7 @@ export class WriteState {
     this.sb = new SbWriter(this);
     const { s_first_data_block: first, s_blocks_per_group: per } = em.em_fs;
     this.frees = new FreeList(this.rows, (block) => Math.floor((block - first) / per));
-    this.seals = new Seals(em.em_fs, this.rows);
+    this.seals = new Seals(em, this.rows);
     this.orphans = new Orphans(this);
     const { sec, nsec } = em.em_kernel.now();
     this.seed = (sec ^ nsec) >>> 0 || 1;

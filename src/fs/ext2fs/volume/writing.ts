@@ -64,10 +64,8 @@ async function open_log(em: Ext2Mount, journal: BlockDevice | null): Promise<Log
 async function mark(state: WriteState, adopted: boolean): Promise<void> {
   const { em, order } = state;
   const { em_fs: fs, em_mountp: mp } = em;
-  if (order instanceof Journalled) {
-    await order.log.settail(false);
-    await order.log.log.dev.flush();
-  }
+  // What lies in the log is history: it must not be taken for more once the superblock asks for a replay.
+  if (order instanceof Journalled) await settail(order, true);
   const { sec } = em.em_kernel.now();
   await state.sb.now((view, at) => {
     if (order.journalled) {
@@ -80,6 +78,12 @@ async function mark(state: WriteState, adopted: boolean): Promise<void> {
     const name = mp.mnt_mntonname;
     for (let i = 0; i < 64; i++) view.setUint8(at + SB.s_last_mounted + i, i < 63 ? name.charCodeAt(i) || 0 : 0);
   });
+  if (order instanceof Journalled) await settail(order, false);
+}
+
+async function settail({ log }: Journalled, empty: boolean): Promise<void> {
+  await log.settail(empty);
+  await log.log.dev.flush();
 }
 
 /**
@@ -94,8 +98,7 @@ export async function stop_writing(em: Ext2Mount): Promise<void> {
   const { order } = state;
   if (order instanceof Journalled) {
     await order.checkpoint();
-    await order.log.settail(true);
-    await order.log.log.dev.flush();
+    await settail(order, true);
   } else await order.flush(true);
   await state.sb.now((view, at) => {
     const incompat = view.getUint32(at + SB.s_feature_incompat, true);
