@@ -1,7 +1,7 @@
 /**
- * Power cuts, judged by e2fsck: what it leaves of a volume has everything that was made durable. A volume with a journal
- * is as it was at one moment, and shows the same to us with the journal replayed into memory. RUMPFUSE_POWERCUT_POINTS
- * and RUMPFUSE_POWERCUT_FIRST for longer.
+ * Power cuts, judged by e2fsck: what it leaves of a volume has everything that was made durable. A volume with a
+ * journal is as it was at one moment, and shows the same to us with the journal replayed into memory.
+ * RUMPFUSE_POWERCUT_POINTS and RUMPFUSE_POWERCUT_FIRST for longer.
  */
 import t from 'tap';
 import type { MemoryDevice } from '../../../src/blockdev/memory.js';
@@ -70,7 +70,8 @@ for (const variant of cut.filter(({ name }) => ONLY === undefined || name === ON
       figures.promises += work.claims.length;
       const random = lcg(seed);
       const cuts = Math.min(CUTS, POINTS - figures.points);
-      const at = Array.from({ length: cuts }, () => Math.floor(random() * (work.events.length + 1))).sort((a, b) => a - b);
+      const at = Array.from({ length: cuts }, () => Math.floor(random() * (work.events.length + 1)));
+      at.sort((a, b) => a - b);
       const disks = new CutDisks(before, work.events);
       for (let n = 0; n < cuts; n++) {
         const one = randomcut(work.events, at[n]!, n, random);

@@ -163,7 +163,8 @@ export class Ordered implements Ordering {
 
   /** More is to be written. */
   private get pending(): boolean {
-    return this.kinds.some((set) => set.size > 0) || this.dead.length + this.cleared.length + this.state.frees.count > 0;
+    const freeing = this.dead.length + this.cleared.length + this.state.frees.count;
+    return freeing > 0 || this.kinds.some((set) => set.size > 0);
   }
 
   private async round(): Promise<void> {
