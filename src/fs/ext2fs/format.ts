@@ -13,6 +13,7 @@ export const ext2fsFormat: Format = {
   tools: {
     make: { options: NEWFS_OPTIONS, load: async () => (await import('./tools/make.js')).ext2_make },
     describe: { load: async () => (await import('./tools/describe.js')).describe },
+    check: { options: [], load: async () => (await import('./tools/check.js')).ext2_check },
     dump: { options: [], load: async () => (await import('./tools/dump.js')).ext2_dump },
   },
 };

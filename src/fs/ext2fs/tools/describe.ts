@@ -42,7 +42,7 @@ export function state_text(fs: Ext2fs): string {
 export async function describe(dev: BlockDevice): Promise<Description> {
   const fs = await open_superblock(dev);
   const features = features_of(fs);
-  const free = fs.s_free_blocks_count * fs.clusterblocks * fs.bsize;
+  const free = fs.s_free_blocks_count * fs.bsize;
   const facts: Ext2Facts = {
     format: `ext${fs.version}`,
     label: fs.s_volume_name,

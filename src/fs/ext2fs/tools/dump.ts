@@ -23,7 +23,7 @@ function superblock(fs: Ext2fs): string[] {
     ['inode count', fs.s_inodes_count],
     ['block count', fs.s_blocks_count],
     ['reserved blocks', fs.s_r_blocks_count],
-    ['free blocks', fs.s_free_blocks_count * fs.clusterblocks],
+    ['free blocks', fs.s_free_blocks_count],
     ['free inodes', fs.s_free_inodes_count],
     ['first block', fs.s_first_data_block],
     ['block size', fs.bsize],

@@ -132,7 +132,7 @@ export async function newfs(dev: BlockDevice, options: NewfsOptions = {}): Promi
   const { descs, counts } = await write_groups(v, options.lazy ?? true);
   await v.writetables();
   const view = new DataView(sb.buffer);
-  put_blocks(view, SB.s_free_blocks_count_lo, SB.s_free_blocks_count_hi, counts.free);
+  put_blocks(view, SB.s_free_blocks_count_lo, SB.s_free_blocks_count_hi, counts.free * fs.clusterblocks);
   view.setUint32(SB.s_free_inodes_count, counts.inodes, true);
   view.setUint32(SB.s_kbytes_written, Math.ceil(v.written / 1024) % 2 ** 32, true);
   await write_heads(v, sb, descs);
