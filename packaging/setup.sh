@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 
 need='fuse3'
 if [ "${1:-}" = --tests ]; then
-  need="$need makefs sleuthkit libfuse2 fuse2fs zstd attr bubblewrap fdisk gdisk e2fsprogs git man-db python3 linux-libc-dev genisoimage xorriso libcdio-utils libarchive-tools p7zip-full fuseiso dosfstools mtools fatcat exfatprogs exfat-fuse ntfs-3g xfsprogs btrfs-progs"
+  need="$need makefs sleuthkit libfuse2 fuse2fs zstd attr bubblewrap fdisk gdisk e2fsprogs git man-db python3 linux-libc-dev genisoimage xorriso libcdio-utils libarchive-tools p7zip-full fuseiso dosfstools mtools fatcat exfatprogs exfat-fuse fusefat ntfs-3g xfsprogs btrfs-progs"
 fi
 
 missing=''

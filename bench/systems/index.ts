@@ -6,17 +6,19 @@ import { ffsLogSystem } from './ffs-log.js';
 import { ffsNoSandboxSystem } from './ffs-no-sandbox.js';
 import { ffsOtherSystem } from './ffs-other.js';
 import { ffsSystem } from './ffs.js';
+import { fusefatSystem } from './fusefat.js';
 import { fuseisoSystem } from './fuseiso.js';
 import { fuse2fsSystem } from './fuse2fs.js';
 import { fuseNativeSystem } from './fuse-native.js';
 import { isoSystem } from './iso.js';
+import { msdosfsSystem } from './msdosfs.js';
 import { makeVolume, rumpfuseMissing, rumpfuseMount, rumpfuseUnmount } from './rumpfuse.js';
 import { zerofsSystem } from './zerofs.js';
 
 /** In the order in which they take turns. */
 const LISTED: readonly System[] = [
   ffsSystem, ffsLogSystem, zerofsSystem, fuse2fsSystem, fuseNativeSystem, isoSystem, fuseisoSystem, ffsNoSandboxSystem,
-  ffsOtherSystem,   exfatSystem, exfatFuseSystem,
+  ffsOtherSystem, exfatSystem, exfatFuseSystem, msdosfsSystem, fusefatSystem,
 ];
 
 /** A file system of the registry that no file here is about, with what its newfs makes by default. */

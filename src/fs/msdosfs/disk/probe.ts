@@ -1,5 +1,6 @@
 import type { BlockDevice } from '../../../kernel/blkdev.js';
 import { E, Errno } from '../../../kernel/errno.js';
+import { backupGeometry } from './backup.js';
 import { readGeometry } from './bpb.js';
 import type { Geometry } from './bpb.js';
 
@@ -10,7 +11,7 @@ import type { Geometry } from './bpb.js';
 const SIGNED = 40;
 const SOUND = 80;
 const AGREES = 95;
-/** The signature, and fields that contradict each other. */
+/** The signature, and fields that contradict each other; or nothing but a backup of the boot sector. */
 const DAMAGED = 15;
 
 /** See Format.probe. */
@@ -23,6 +24,7 @@ export async function msdosfs_probe(dev: BlockDevice): Promise<number> {
     g = await readGeometry(dev);
   } catch (error) {
     if (!(error instanceof Errno) || error.errno !== E.EFTYPE) throw error;
+    if ((await backupGeometry(dev)) !== undefined) return DAMAGED;
     return /^FAT(?:12|16|32) {3}$/.test(String.fromCharCode(...boot.subarray(54, 62))) ||
       /^FAT32 {3}$/.test(String.fromCharCode(...boot.subarray(82, 90)))
       ? DAMAGED

@@ -1,5 +1,5 @@
 import type { BlockDevice } from '../../../kernel/blkdev.js';
-import { E, errno } from '../../../kernel/errno.js';
+import { E, Errno, errno } from '../../../kernel/errno.js';
 import { MNT_RDONLY } from '../../../kernel/fcntl.js';
 import type { MaybePromise } from '../../../kernel/rumpuser/rumpuser.js';
 import type { Fid, Statvfs } from '../../../kernel/stat.js';
@@ -8,6 +8,7 @@ import { UNIX_TRAITS } from '../../../kernel/vfs/traits.js';
 import type { MountTraits } from '../../../kernel/vfs/traits.js';
 import type { MountArgs, Vfsops } from '../../../kernel/vfs/vfsops.js';
 import type { Vnode } from '../../../kernel/vfs/vnode.js';
+import { backupGeometry } from '../disk/backup.js';
 import { clusterOffset, readGeometry } from '../disk/bpb.js';
 import type { Geometry } from '../disk/bpb.js';
 import { LFN_MAX } from '../disk/direntry.js';
@@ -60,11 +61,19 @@ async function whyreadonly(dev: BlockDevice, g: Geometry): Promise<string | unde
   return found === undefined ? undefined : `it was not unmounted properly and ${found}; run a check (rumpfuse fsck)`;
 }
 
+/** The boot sector cannot be read: is there a backup of it? */
+async function withBackup(dev: BlockDevice, error: unknown): Promise<never> {
+  if (error instanceof Errno && error.errno === E.EFTYPE && (await backupGeometry(dev)) !== undefined) {
+    throw errno(E.EFTYPE, `${error.message}; its backup is sound: run a check (rumpfuse fsck -t msdosfs)`);
+  }
+  throw error;
+}
+
 async function mount(mp: Mount, args: MountArgs): Promise<void> {
   const dev = args.fspec ?? mp.mnt_dev;
   if (dev === null || dev === undefined) throw errno(E.EINVAL, 'msdosfs: no device given');
   const options = mountOptions(args.options);
-  const g = await readGeometry(dev);
+  const g = await readGeometry(dev).catch((error: unknown) => withBackup(dev, error));
   const from = predecessor(mp, dev);
   if ((mp.mnt_flag & MNT_RDONLY) === 0 && from === undefined) {
     const why = await whyreadonly(dev, g);

@@ -2,6 +2,7 @@ import type { BlockDevice } from '../../../../kernel/blkdev.js';
 import { Errno, errnoName } from '../../../../kernel/errno.js';
 import { CHECK_FAILED, CHECK_OK, CHECK_UNRESOLVED } from '../../../format.js';
 import type { CheckMode, CheckReport } from '../../../format.js';
+import { backupGeometry } from '../../disk/backup.js';
 import { clusterOffset, readGeometry } from '../../disk/bpb.js';
 import type { Geometry } from '../../disk/bpb.js';
 import { FSINFO_BYTES, decodeFsInfo, encodeFsInfo } from '../../disk/fsinfo.js';
@@ -28,7 +29,8 @@ export async function fsck(dev: BlockDevice, { mode, skipClean }: FsckOptions): 
   try {
     g = await readGeometry(dev);
   } catch (error) {
-    return failed(error);
+    const backup = await backupGeometry(dev).catch(() => undefined);
+    return backup === undefined ? failed(error) : fromBackup(dev, backup, mode, (error as Errno).message);
   }
   try {
     const state = await volumeState(dev, g);
@@ -77,6 +79,36 @@ async function check(dev: BlockDevice, g: Geometry, mode: CheckMode, dirty: bool
     notes,
     modified,
   };
+}
+
+/** The boot sector cannot be read, but its backup. `why`: what is wrong with it. */
+async function fromBackup(dev: BlockDevice, g: Geometry, mode: CheckMode, why: string): Promise<CheckReport> {
+  const message = `the boot sector is damaged (${why}), its backup in sector ${g.backupOffset / g.sectorBytes} is sound`;
+  try {
+    if (mode !== 'repair') {
+      const report = await check(dev, g, 'check', true);
+      return {
+        ...report,
+        clean: false,
+        exitStatus: CHECK_UNRESOLVED,
+        problems: [{ message }, ...report.problems],
+        problemCount: report.problemCount + 1,
+      };
+    }
+    const boot = new Uint8Array(g.sectorBytes);
+    await dev.read(boot, 0, boot.length, g.backupOffset);
+    await dev.write(boot, 0, boot.length, 0);
+    await dev.flush();
+    const report = await check(dev, g, mode, true);
+    return {
+      ...report,
+      problems: [{ message, fixed: 'copied' }, ...report.problems],
+      problemCount: report.problemCount + 1,
+      modified: true,
+    };
+  } catch (error) {
+    return failed(error);
+  }
 }
 
 function failed(error: unknown): CheckReport {
