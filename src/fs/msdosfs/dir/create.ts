@@ -24,14 +24,14 @@ import { enter_name, newcluster, newname, uncluster } from './enter.js';
 import type { FillEntry } from './enter.js';
 
 /**
- * Runs a change in a transaction. Where there is no room but clusters wait to be freed, these are freed and it is tried
- * once more.
+ * Runs a change in a transaction. Where there is no room but clusters or entries wait to be freed, these are freed and
+ * it is tried once more.
  */
 export async function withroom<T>(order: Order, body: () => Promise<T>): Promise<T> {
   try {
     return await order.run(body);
   } catch (error) {
-    if (errnoOf(error) !== E.ENOSPC || order.frees.size === 0) throw error;
+    if (errnoOf(error) !== E.ENOSPC || (order.frees.size === 0 && order.removals.size === 0)) throw error;
     await order.flush(true);
     return order.run(body);
   }

@@ -203,8 +203,12 @@ async function chooseLoser(ctx: FsckContext, a: Found, b: Found): Promise<Found>
 /** Clusters that are in use and nobody's, as chains. */
 export function lostChains(ctx: FsckContext): number[] {
   const { owner } = ctx;
-  const lost = (c: number): boolean =>
-    ctx.valid(c) && owner[c] === 0 && ctx.get(c) !== CELL_FREE && ctx.get(c) !== ctx.bad;
+  const { bad } = ctx;
+  const lost = (c: number): boolean => {
+    if (!ctx.valid(c) || owner[c] !== 0) return false;
+    const cell = ctx.get(c);
+    return cell !== CELL_FREE && cell !== bad;
+  };
   const pointed = new Uint8Array(ctx.lastCluster + 1);
   for (let c = 2; c <= ctx.lastCluster; c++) {
     if (!lost(c)) continue;

@@ -83,7 +83,8 @@ async function check(dev: BlockDevice, g: Geometry, mode: CheckMode, dirty: bool
 
 /** The boot sector cannot be read, but its backup. `why`: what is wrong with it. */
 async function fromBackup(dev: BlockDevice, g: Geometry, mode: CheckMode, why: string): Promise<CheckReport> {
-  const message = `the boot sector is damaged (${why}), its backup in sector ${g.backupOffset / g.sectorBytes} is sound`;
+  const sector = g.backupOffset / g.sectorBytes;
+  const message = `the boot sector is damaged (${why}), its backup in sector ${sector} is sound`;
   try {
     if (mode !== 'repair') {
       const report = await check(dev, g, 'check', true);
