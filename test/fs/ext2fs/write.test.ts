@@ -15,7 +15,8 @@ const NAMES = 240;
 
 t.setTimeout(0); // the runner has a limit
 
-async function work(sys: RumpSys): Promise<void> {
+/** @param attributes the volume can have them */
+async function work(sys: RumpSys, attributes: boolean): Promise<void> {
   await sys.mkdir(`${V}/new`, 0o755);
   for (let i = 0; i < NAMES; i++) await put(sys, `${V}/new/file ${i} ${'x'.repeat(i % 60)}`, pattern(i, 1 + ((i * 37) % 9000)));
   for (let i = 0; i < NAMES; i += 3) await sys.unlink(`${V}/new/file ${i} ${'x'.repeat(i % 60)}`);
@@ -34,10 +35,14 @@ async function work(sys: RumpSys): Promise<void> {
   await sys.rename(`${V}/tiny`, `${V}/large`);
   await sys.rmdir(`${V}/a`);
   await sys.unlink(`${V}/sparse`);
+  if (!attributes) return;
+  for (let i = 0; i < 12; i++) await sys.setxattr(`${V}/d/link`, `user.name ${i}`, pattern(i, i * 7));
+  for (let i = 0; i < 12; i += 4) await sys.removexattr(`${V}/d/link`, `user.name ${i}`);
+  await sys.setxattr(`${V}/d/link`, 'user.name 3', pattern(33, 200));
 }
 
 /** What is not as {@link work} has left it. */
-async function look(sys: RumpSys): Promise<string[]> {
+async function look(sys: RumpSys, attributes: boolean): Promise<string[]> {
   const bad: string[] = [];
   if ((await list(sys, `${V}/new`)).length !== (NAMES * 2) / 3) bad.push('names');
   const name = (i: number): string => `${V}/new/file ${i} ${'x'.repeat(i % 60)}`;
@@ -45,6 +50,11 @@ async function look(sys: RumpSys): Promise<string[]> {
     if (!same(await get(sys, name(i)), pattern(i, 1 + ((i * 37) % 9000)))) bad.push(name(i));
   if (!same(await get(sys, `${V}/d/link`), pattern(77, 3 * MIB + 5).subarray(0, MIB + 3))) bad.push('link');
   if (Buffer.from(await get(sys, `${V}/large`)).toString() !== 'tiny\n') bad.push('large');
+  for (let i = 0; attributes && i < 12; i++) {
+    if (i % 4 === 0 || i === 3) continue;
+    if (!same(await sys.getxattr(`${V}/d/link`, `user.name ${i}`), pattern(i, i * 7))) bad.push(`attribute ${i}`);
+  }
+  if (attributes && !same(await sys.getxattr(`${V}/d/link`, 'user.name 3'), pattern(33, 200))) bad.push('attribute 3');
   const holes = await get(sys, `${V}/holes`);
   for (let i = 0; i < 60; i++)
     if (!same(holes.subarray(i * 30_000 + i, i * 30_000 + i + 700), pattern(i, 700))) bad.push(`hole ${i}`);
@@ -65,14 +75,15 @@ const KINDS: readonly (readonly [string, ...string[]])[] = [
 for (const [name, ...args] of KINDS) {
   t.test(name, { timeout: 0 }, async (t) => {
     const dev = new MemoryDevice({ content: await mkfs(args, 24 * MIB) });
+    const attributes = !name.includes('revision 0');
     const first = await mount(dev, {}, 0);
     t.same(first.log.filter((line) => line.startsWith('warn')), []);
-    await work(first.sys);
-    t.same(await look(first.sys), []);
+    await work(first.sys, attributes);
+    t.same(await look(first.sys, attributes), []);
     await first.close();
     t.equal(await e2fsck(dev), '', 'e2fsck -fn');
     const second = await mount(dev, {}, 0);
-    t.same(await look(second.sys), []);
+    t.same(await look(second.sys, attributes), []);
     await second.close();
     t.equal(await e2fsck(dev), '', 'e2fsck -fn after another mount');
   });

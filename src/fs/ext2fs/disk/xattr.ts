@@ -11,7 +11,8 @@ export const XATTR_MAGIC = 0xea020000;
 export const XATTR_BLOCK_HEADER = 32;
 export const XATTR_IBODY_HEADER = 4;
 export const H_CHECKSUM = 0x10;
-const ENTRY = 16;
+/** Bytes of an entry before its name. */
+export const XATTR_ENTRY = 16;
 
 /** e_name_index. */
 export const XI = {
@@ -55,10 +56,10 @@ export function xattr_entries(area: Uint8Array, first: number): { entries: Xattr
     if (at + 4 > area.length) return { entries, problem: `entry at ${at}: the row has no end` };
     if (view.getUint32(at, true) === 0) return { entries, problem: undefined };
     const namelen = area[at];
-    if (at + ENTRY + namelen > area.length) return { entries, problem: `entry at ${at}: e_name_len ${namelen}` };
+    if (at + XATTR_ENTRY + namelen > area.length) return { entries, problem: `entry at ${at}: e_name_len ${namelen}` };
     const entry = {
       index: area[at + 1],
-      name: bytestrFromBytes(area, at + ENTRY, at + ENTRY + namelen),
+      name: bytestrFromBytes(area, at + XATTR_ENTRY, at + XATTR_ENTRY + namelen),
       value_offs: view.getUint16(at + 2, true),
       value_inum: view.getUint32(at + 4, true),
       value_size: view.getUint32(at + 8, true),
@@ -73,7 +74,7 @@ export function xattr_entries(area: Uint8Array, first: number): { entries: Xattr
       return { entries, problem: `entry at ${at}: value of ${entry.value_size} bytes at ${entry.value_offs}` };
     }
     entries.push(entry);
-    at += (ENTRY + namelen + 3) & ~3;
+    at += (XATTR_ENTRY + namelen + 3) & ~3;
   }
 }
 

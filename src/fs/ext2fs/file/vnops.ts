@@ -23,6 +23,7 @@ import { VTOI } from './inode.js';
 import { ext2_read, ext2_seek } from './read.js';
 import { ext2_readlink } from './readlink.js';
 import { ext2_getextattr, ext2_listextattr } from './xattr.js';
+import { ext2_deleteextattr, ext2_setextattr } from './xattrwrite.js';
 
 /** Names of pathconf(2); values of NetBSD sys/sys/unistd.h. */
 const PC = {
@@ -160,6 +161,8 @@ export const ext2_vnodeops: Vnops = {
   },
   getextattr: (vp, namespace, name) => ext2_getextattr(VTOI(vp), namespace, name),
   listextattr: (vp, namespace) => ext2_listextattr(VTOI(vp), namespace),
+  setextattr: ext2_setextattr,
+  deleteextattr: ext2_deleteextattr,
   pathconf,
   create: ext2_create,
   mknod: ext2_mknod,

@@ -2,7 +2,9 @@ import { E, errno } from '../../../kernel/errno.js';
 import { EXTATTR_NAMESPACE_SYSTEM, EXTATTR_NAMESPACE_USER } from '../../../kernel/fcntl.js';
 import { acl_from_disk } from '../disk/acl.js';
 import type { XattrEntry } from '../disk/xattr.js';
-import { H_CHECKSUM, XATTR_BLOCK_HEADER, XATTR_MAGIC, XI, xattr_checksum, xattr_entries } from '../disk/xattr.js';
+import {
+  H_CHECKSUM, XATTR_BLOCK_HEADER, XATTR_IBODY_HEADER, XATTR_MAGIC, XI, xattr_checksum, xattr_entries,
+} from '../disk/xattr.js';
 import { BLOCK_XATTR, verified } from '../volume/verified.js';
 import { ea_inode_value } from './eainode.js';
 import { ibody } from './ibody.js';
@@ -24,11 +26,29 @@ async function load(ip: Inode): Promise<Found[]> {
     if (problem !== undefined) em.em_damage.note(`inode ${ip.i_number}: extended attributes in ${where}, ${problem}`);
     for (const entry of entries) found.push({ area, entry });
   };
-  const ibp = await em.inodeblock(ip.i_number);
-  const inner = ibody(ip.i_fs, ibp.b_data, ibp.b_view, em.inodeat(ip.i_number));
-  em.em_bufcache.brelse(ibp);
-  if (inner !== null) take(inner, 0, 'the inode');
-  if (ip.i_file_acl === 0) return found;
+  const inner = await xattr_area(ip);
+  if (inner.entries !== null) take(inner.area, 0, 'the inode');
+  const outer = await xattr_block(ip);
+  if (outer !== null) take(outer, XATTR_BLOCK_HEADER, `block ${ip.i_file_acl}`);
+  return found;
+}
+
+/** The place for attributes in an inode, a copy, and its entries; null: it holds none. @throws EIO */
+export async function xattr_area(ip: Inode): Promise<{ area: Uint8Array; entries: XattrEntry[] | null }> {
+  const { i_em: em, i_fs: fs } = ip;
+  const bp = await em.inodeblock(ip.i_number);
+  const at = em.inodeat(ip.i_number);
+  const area = ibody(fs, bp.b_data, bp.b_view, at);
+  em.em_bufcache.brelse(bp);
+  if (area !== null) return { area, entries: xattr_entries(area, 0).entries };
+  const room = ip.i_extra_isize === 0 ? 0 : fs.s_inode_size - 128 - ip.i_extra_isize - XATTR_IBODY_HEADER;
+  return { area: new Uint8Array(Math.max(0, room)), entries: null };
+}
+
+/** The block of attributes of a file, a copy; null: it has none. @throws EIO */
+export async function xattr_block(ip: Inode): Promise<Uint8Array | null> {
+  const { i_em: em } = ip;
+  if (ip.i_file_acl === 0) return null;
   const bp = await em.bread(ip.i_file_acl, `inode ${ip.i_number}: block of extended attributes`);
   em.em_bufcache.brelse(bp);
   if (!verified(bp, BLOCK_XATTR, 0)) {
@@ -44,8 +64,7 @@ async function load(ip: Inode): Promise<Found[]> {
     }
     bp.b_private = BLOCK_XATTR;
   }
-  take(bp.b_data.slice(), XATTR_BLOCK_HEADER, `block ${ip.i_file_acl}`);
-  return found;
+  return bp.b_data.slice();
 }
 
 /**

@@ -4,7 +4,8 @@ import { XATTR_MAGIC } from '../disk/xattr.js';
 import type { WriteState } from '../volume/writestate.js';
 import type { Inode } from './inode.js';
 
-const H_REFCOUNT = 4;
+/** How many files have the block. */
+export const H_REFCOUNT = 4;
 
 /** The file lets go of its block of attributes, which others may share. The caller stores the inode. @throws EIO */
 export async function xattr_free(state: WriteState, ip: Inode): Promise<void> {

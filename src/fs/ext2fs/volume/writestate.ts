@@ -39,6 +39,8 @@ export class WriteState {
   posting: MountedDevice | null = null;
   /** What a predecessor has left is being taken up: some of it may have been done already. */
   inheriting = false;
+  /** The superblock has been told that there are attributes. */
+  attributes = false;
   /** The inode that may be loaded although it has no links. */
   adopting = 0;
   private seed: number;
