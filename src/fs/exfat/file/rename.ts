@@ -14,6 +14,7 @@ import type { ExfatNode } from './node.js';
 import { VTOE, node_into } from './node.js';
 import { node_must_be_good } from './read.js';
 import { set_write } from './store.js';
+import { Chain } from '../space/chain.js';
 import { node_touch } from './times.js';
 
 /** What a set that goes to another block is like: its turn, in which count of flushes it got that, and its entries. */
@@ -72,19 +73,22 @@ export async function rename_file(
   if (node.en_parent !== from || (target !== null && target.en_parent !== to)) throw errno(E.ENOENT);
   const units = em.em_names.newname(tname);
   node_must_be_good(node);
-  if (target !== null) node_must_be_good(target);
+  const { first } = node.en_chain;
+  const twin = target !== null && first !== 0 && (await set_of(target)).firstcluster === first;
+  if (target !== null && !twin) node_must_be_good(target);
   const order = em.em_order!;
   const wait = order.begin();
   if (wait) await wait;
   try {
-    if (target?.isdir === true) await must_be_empty(target);
+    if (target?.isdir === true && !twin) await must_be_empty(target);
     node_touch(node, false);
     const set = await set_of(node);
     const oldkey = em.em_names.key(set.name());
     node_into(node, set);
     set.setname(units, em.em_names.hash(units));
     set.sum();
-    if (target !== null) await replace(VTOE(tdvp), node, from, oldkey, to, target, set);
+    if (target !== null && twin) await finish(node, from, oldkey, to, target, set);
+    else if (target !== null) await replace(VTOE(tdvp), node, from, oldkey, to, target, set);
     else await move(VTOE(tdvp), node, from, oldkey, to, set);
     if (node.isdir && from !== to) {
       if (from.index !== null) from.index.subdirs--;
@@ -147,6 +151,28 @@ async function behind(
   } finally {
     cache.brelse(old);
   }
+}
+
+/**
+ * The new name is there already, as a file of its own: a server was killed in the middle of the rename, which is asked
+ * for again. What both have stays.
+ */
+async function finish(
+  node: ExfatNode, from: Directory, oldkey: string, to: Directory, target: ExfatNode, set: FileSet,
+): Promise<void> {
+  const { en_em: em, en_offset: oldoffset, en_entries: oldentries } = node;
+  const { en_offset: toffset, en_entries: tentries } = target;
+  const now = turn_on(node, set);
+  target.en_chain = new Chain(0, 0, false);
+  target.en_dir = null;
+  target.en_parent = null;
+  target.en_removed = true;
+  em.em_where.numbers.removed(target.en_number);
+  if (now.entries === tentries) {
+    const writing = set_write(to, toffset, set);
+    if (writing) await writing;
+  }
+  await leave(node, from, oldoffset, oldentries, oldkey, to, toffset, { ...now, entries: tentries });
 }
 
 /** The file takes the place of another one. */

@@ -115,6 +115,12 @@ async function fsync(vp: Vnode): Promise<void> {
   if (order.lost.delete(node.en_number)) throw errno(E.EIO, `file ${node.en_number}: data that was written is lost`);
 }
 
+function close(vp: Vnode): MaybePromise<void> {
+  const { en_chain, en_em: em } = VTOE(vp);
+  em.em_order?.settled(en_chain);
+  return em.em_options.flush ? em.em_order?.flush(true) : undefined;
+}
+
 function inactive(vp: Vnode): MaybePromise<boolean> {
   const node = VTOE(vp);
   return node.en_removed ? file_gone(node).then(() => true) : false;
@@ -122,6 +128,7 @@ function inactive(vp: Vnode): MaybePromise<boolean> {
 
 function reclaim(vp: Vnode): void {
   const node = VTOE(vp);
+  node.en_em.em_order?.settled(node.en_chain);
   if (node.en_removed) node.en_em.em_where.numbers.gone(node.en_number);
   vp.v_data = null;
 }
@@ -176,5 +183,5 @@ export const exfat_vnodeops: Vnops = {
   setextattr: (vp, namespace, name, value) => operation(vp, () => exfat_setextattr(vp, namespace, name, value)),
   deleteextattr: (_vp, namespace, name) => exfat_deleteextattr(namespace, name),
   listextattr: (vp, namespace) => exfat_listextattr(vp, namespace),
-  close: (vp) => (VTOE(vp).en_em.em_options.flush ? VTOE(vp).en_em.em_order?.flush(true) : undefined),
+  close,
 };

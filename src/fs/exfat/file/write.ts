@@ -82,7 +82,7 @@ async function room(node: ExfatNode, uio: Uio): Promise<number> {
   if (want > em.em_boot.ClusterCount) throw errno(E.ENOSPC);
   let failure: unknown;
   try {
-    if ((await chain_grow(em, { chain, cut: node.en_cut }, want)) === want) return 0;
+    if ((await chain_grow(em, { chain, cut: node.en_cut, growing: true }, want)) === want) return 0;
   } catch (thrown) {
     failure = thrown;
   }

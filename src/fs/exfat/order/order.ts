@@ -4,6 +4,7 @@ import { RwLock } from '../../../kernel/vfs/rwlock.js';
 import type { ExfatNode } from '../file/node.js';
 import type { Chain } from '../space/chain.js';
 import { CHAIN_END } from '../space/fat.js';
+import { Windows } from '../space/windows.js';
 import { CLEAR_TO_ZERO, VOLUME_DIRTY } from '../disk/boot.js';
 import { write_flags } from '../volume/flags.js';
 import type { ExfatMount } from '../volume/exfatmount.js';
@@ -39,6 +40,8 @@ export class Order {
   staysdirty = false;
   /** Where the next file begins to look for room. */
   rotor = 2;
+  /** Room behind files that grow. */
+  readonly windows: Windows;
   private readonly lock = new RwLock();
   /** Taken by who looks for free clusters, until they are marked as in use. */
   readonly allocating = new RwLock();
@@ -60,6 +63,7 @@ export class Order {
 
   constructor(em: ExfatMount) {
     this.em = em;
+    this.windows = new Windows(em.em_boot.ClusterCount, em.em_clbytes);
     const { mnt_kept: kept } = em.em_mountp;
     const rows = kept === null ? null : new Rows(kept);
     this.rows = rows;
@@ -157,6 +161,11 @@ export class Order {
     this.rows?.ending(cluster);
   }
 
+  /** Is the chain to end with this cluster, but for a disk that does not know it? */
+  ending(cluster: number): boolean {
+    return this.ends.has(cluster);
+  }
+
   /** All clusters of a chain from `from` on. A chain that is broken is freed as far as it goes. */
   async freechain(chain: Chain, from: number): Promise<void> {
     for (let at = from; at < chain.count; ) {
@@ -171,6 +180,11 @@ export class Order {
     await this.em.em_bitmap.give(cluster, count);
   }
 
+  /** A file that was written is not any more, or is no file any more: what it had no use for is anybody's. */
+  settled(chain: Chain): void {
+    this.rotor = Math.min(this.rotor, this.windows.release(chain));
+  }
+
   // ---- files without a name
 
   orphan(number: number): ExfatNode | undefined {
@@ -179,6 +193,7 @@ export class Order {
 
   /** The file has lost its name, or has changed without one. */
   orphaned(node: ExfatNode): void {
+    this.settled(node.en_chain);
     this.orphans.set(node.en_number, node);
     this.rows?.orphan(node);
   }
@@ -274,14 +289,20 @@ export class Order {
     this.frees = [];
     this.freeing = 0;
     this.ends.clear();
+    // A successor must not do again what was done: others may have the clusters by then.
     for (const cluster of ends) {
-      await em.em_fat.set(cluster, CHAIN_END);
+      await em.em_fat.get(cluster);
+      const setting = em.em_fat.set(cluster, CHAIN_END);
       this.rows?.ended(cluster);
+      if (setting) await setting;
     }
     let twice = 0;
     for (let i = 0; i < frees.length; i += 2) {
-      twice += await em.em_bitmap.give(frees[i], frees[i + 1]);
-      this.rows?.freed(frees[i]);
+      const end = frees[i] + frees[i + 1];
+      twice += await em.em_bitmap.give(frees[i], frees[i + 1], (cluster, count) => {
+        this.rows?.freed(cluster);
+        if (cluster + count < end) this.rows?.freeing(cluster + count, end - cluster - count);
+      });
     }
     if (twice > 0) {
       em.em_damage.note(`${twice} clusters of files that were removed or cut were free already`);

@@ -13,6 +13,8 @@ export interface Grower {
   readonly chain: Chain;
   /** In the count of flushes: when its chain was cut last. */
   readonly cut: number;
+  /** It is being written, and will want more. */
+  readonly growing?: boolean;
 }
 
 /**
@@ -59,11 +61,11 @@ async function grow_once(em: ExfatMount, order: Order, who: Grower, want: number
   const { em_fat: fat } = em;
   const last = chain.count === 0 ? 0 : (await chain.run(em, chain.count - 1, 1)).cluster;
   // The disk has a longer chain that its length still covers: it must not be led astray.
-  if (who.cut === order.epoch && last !== 0 && !chain.contiguous) {
+  if (last !== 0 && !chain.contiguous && (who.cut === order.epoch || order.ending(last))) {
     await order.reopen();
-    return grow_once(em, order, { chain, cut: -1 }, want);
+    return grow_once(em, order, { ...who, cut: -1 }, want);
   }
-  const run = await claim(em, order, chain, last, want);
+  const run = await claim(em, order, who, last, want);
   if (run === null) return 0;
   const { cluster: next, count } = run;
   if (last === 0) {
@@ -96,7 +98,7 @@ async function end_first(order: Order, first: number, count: number): Promise<vo
  * Finds free clusters for a file that ends with cluster `last` (0: it has none), and marks them as in use. One at a
  * time.
  */
-async function claim(em: ExfatMount, order: Order, chain: Chain, last: number, want: number): Promise<Run | null> {
+async function claim(em: ExfatMount, order: Order, who: Grower, last: number, want: number): Promise<Run | null> {
   const { em_bitmap: bitmap } = em;
   const wait = order.allocating.enter(true);
   if (wait) await wait;
@@ -104,16 +106,37 @@ async function claim(em: ExfatMount, order: Order, chain: Chain, last: number, w
     const spare = em.em_mountp.mnt_dev?.spare(Math.min(want, SPARE_MAX) * em.em_clbytes);
     const most = spare === undefined ? want : Math.min(want, Math.floor(spare / em.em_clbytes));
     if (most === 0) return null;
-    const behind = last !== 0 && em.iscluster(last + 1) ? await bitmap.row(last + 1, most, false) : 0;
-    // A file that has grown large goes on behind itself, if not next to its end.
-    const start = chain.count > 16 ? Math.max(order.rotor, last + 1) : order.rotor;
-    const run = behind > 0 ? new Run(last + 1, behind) : await bitmap.find(start, most);
+    const run = await free_run(em, order, who.chain, last, most);
     if (run === null) return null;
     await bitmap.take(run.cluster, run.count);
     const end = run.cluster + run.count;
-    if (end > order.rotor || behind === 0) order.rotor = end;
+    if (end > order.rotor || run.cluster !== last + 1) order.rotor = end;
+    if (who.growing === true) await keep_room(em, order, who.chain, end);
     return run;
   } finally {
     order.allocating.exit(true);
   }
+}
+
+/** Behind the file's end if that is free, else where the search is; what others may want only if nothing else is. */
+async function free_run(em: ExfatMount, order: Order, chain: Chain, last: number, most: number): Promise<Run | null> {
+  const { em_bitmap: bitmap } = em;
+  const { windows } = order;
+  if (last !== 0 && em.iscluster(last + 1)) {
+    const { count } = windows.clip(chain, last + 1, await bitmap.row(last + 1, most, false));
+    if (count > 0) return new Run(last + 1, count);
+  }
+  // A file that has grown large goes on behind itself, if not next to its end.
+  const start = chain.count > 16 ? Math.max(order.rotor, last + 1) : order.rotor;
+  const run = await bitmap.find(start, most, (cluster, count) => windows.clip(chain, cluster, count));
+  return run !== null || !windows.clear() ? run : bitmap.find(start, most);
+}
+
+/** The file ends before `cluster`: what is free from there on is to be its own, if it can be. */
+async function keep_room(em: ExfatMount, order: Order, chain: Chain, cluster: number): Promise<void> {
+  const { windows } = order;
+  if (windows.has(chain, cluster)) return windows.used(chain, cluster);
+  const free = em.iscluster(cluster) ? await em.em_bitmap.row(cluster, windows.wanted(chain), false) : 0;
+  const { count } = windows.clip(chain, cluster, free);
+  order.rotor = Math.min(order.rotor, windows.give(chain, cluster, count, chain.count > 0));
 }

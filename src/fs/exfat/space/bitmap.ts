@@ -10,6 +10,8 @@ const BLOCK_BYTES = 4096;
 /** Read at a time where all of it is counted, bytes. */
 const COUNT_BYTES = 1 << 20;
 
+type Clip = (cluster: number, count: number) => { readonly skip: number; readonly count: number };
+
 /**
  * The allocation bitmap, alone in saying which clusters are free: bit 0 is cluster 2. It is read in blocks as they are
  * wanted,
@@ -86,9 +88,10 @@ export class Bitmap {
   /**
    * Looks for free clusters from `start` on, round to where it began: the first row of `want`, else the longest.
    * null: there is none. Looks at no more than it must: blocks that are known to be full are passed over.
+   * @param clip of free clusters in a row: how many are to be passed over, or else how many may be taken
    * @throws EIO
    */
-  async find(start: number, want: number): Promise<Run | null> {
+  async find(start: number, want: number, clip: Clip = (_, count) => ({ skip: 0, count })): Promise<Run | null> {
     let best: Run | null = null;
     const first = this.em.iscluster(start) ? start - FIRST_CLUSTER : 0;
     // One more than there are: the block that the search begins in is looked at twice, behind and before the start.
@@ -102,7 +105,12 @@ export class Bitmap {
         for (let bit = n === 0 ? first % this.perblock : 0; bit < bits; ) {
           bit += bits_used_run(bp.b_data, bit, bits);
           if (bit >= bits) break;
-          const length = bits_free_run(bp.b_data, bit, Math.min(bits, bit + want));
+          const free = bits_free_run(bp.b_data, bit, Math.min(bits, bit + want));
+          const { skip, count: length } = clip(FIRST_CLUSTER + i * this.perblock + bit, free);
+          if (skip > 0) {
+            bit += skip;
+            continue;
+          }
           if (best === null || length > best.count) best = new Run(FIRST_CLUSTER + i * this.perblock + bit, length);
           if (length >= want) return best;
           bit += length;
@@ -115,7 +123,7 @@ export class Bitmap {
     }
     if (best !== null && best.count < want) {
       // A row may go on in the next block.
-      const count = await this.row(best.cluster, want, false);
+      const { count } = clip(best.cluster, await this.row(best.cluster, want, false));
       if (count > best.count) best = new Run(best.cluster, count);
     }
     return best;
@@ -129,16 +137,19 @@ export class Bitmap {
 
   /**
    * Marks clusters as free.
+   * @param part told of each part in the moment in which it becomes free: its first cluster, and how many
    * @returns how many of them were free already: the volume is damaged then
    * @throws EIO
    */
-  async give(cluster: number, count: number): Promise<number> {
-    const changed = await this.change(cluster, count, false);
+  async give(cluster: number, count: number, part?: (cluster: number, count: number) => void): Promise<number> {
+    const changed = await this.change(cluster, count, false, part);
     if (this.free >= 0) this.free += changed;
     return count - changed;
   }
 
-  private async change(cluster: number, count: number, used: boolean): Promise<number> {
+  private async change(
+    cluster: number, count: number, used: boolean, part?: (cluster: number, count: number) => void,
+  ): Promise<number> {
     let changed = 0;
     for (let done = 0; done < count; ) {
       const bit = cluster - FIRST_CLUSTER + done;
@@ -152,6 +163,7 @@ export class Bitmap {
       this.frees[i] += used ? -now : now;
       this.changes++;
       this.em.em_order!.changed(bp);
+      part?.(cluster + done, n);
       this.em.em_bufcache.brelse(bp);
       changed += now;
       done += n;
