@@ -8,12 +8,12 @@ t.teardown(() => place.end());
 
 await t.test('a volume mounted with --untrusted, found by looking', { skip: noMount ?? false }, async (t) => {
   const image = place.path('disk.img');
-  writeFileSync(image, await mkfs(['-t', 'ext4', '-b', '4096', '-O', 'inline_data']));
+  writeFileSync(image, await mkfs(['-t', 'ext4', '-b', '4096', '-O', 'inline_data,ea_inode']));
   const before = readFileSync(image);
   const mnt = place.folder('mnt');
   t.match(await rumpfuse('mount', image, mnt), {
     status: 0,
-    stderr: /mounted read-only: features that are only read here: inline_data/,
+    stderr: /mounted read-only: features that are only read here: ea_inode/,
   });
   t.match(await rumpfuse('umount', mnt), { status: 0 });
   t.match(

@@ -32,6 +32,12 @@ async function work(sys: RumpSys, attributes: boolean): Promise<void> {
   await sys.symlink('z'.repeat(300), `${V}/symlong`);
   await sys.link(`${V}/large2`, `${V}/d/link`);
   await sys.unlink(`${V}/large2`);
+  await put(sys, `${V}/dir/below/more`, pattern(8, 20));
+  await sys.unlink(`${V}/dir/below/more`);
+  const grown = await sys.open(`${V}/inline`, O_RDWR);
+  await sys.pwrite(grown, pattern(9, 10), 500);
+  await sys.close(grown);
+  await sys.rename(`${V}/dir/below`, `${V}/d/below`);
   await sys.rename(`${V}/tiny`, `${V}/large`);
   await sys.rmdir(`${V}/a`);
   await sys.unlink(`${V}/sparse`);
@@ -55,6 +61,9 @@ async function look(sys: RumpSys, attributes: boolean): Promise<string[]> {
     if (!same(await sys.getxattr(`${V}/d/link`, `user.name ${i}`), pattern(i, i * 7))) bad.push(`attribute ${i}`);
   }
   if (attributes && !same(await sys.getxattr(`${V}/d/link`, 'user.name 3'), pattern(33, 200))) bad.push('attribute 3');
+  const inline = await get(sys, `${V}/inline`);
+  if (!same(inline.subarray(0, 120), pattern(3, 120)) || !same(inline.subarray(500), pattern(9, 10))) bad.push('inline');
+  if (!same(await get(sys, `${V}/d/below/deep`), pattern(2, 5000))) bad.push('deep');
   const holes = await get(sys, `${V}/holes`);
   for (let i = 0; i < 60; i++)
     if (!same(holes.subarray(i * 30_000 + i, i * 30_000 + i + 700), pattern(i, 700))) bad.push(`hole ${i}`);
@@ -68,6 +77,7 @@ const KINDS: readonly (readonly [string, ...string[]])[] = [
   ['ext2', '-t', 'ext2', '-b', '1024'],
   ['ext2, revision 0', '-t', 'ext2', '-r', '0'],
   ['ext4 without a journal', '-t', 'ext4', '-O', '^has_journal', '-b', '1024'],
+  ['ext4 with inline_data', '-t', 'ext4', '-O', 'inline_data', '-b', '1024'],
   ['ext4 with uninit_bg', '-t', 'ext4', '-O', '^metadata_csum,uninit_bg'],
   ['ext4 with meta_bg and metadata_csum_seed', '-t', 'ext4', '-O', '^resize_inode,meta_bg,metadata_csum_seed', '-b', '1024'],
 ];

@@ -12,9 +12,10 @@ import { dirent_room, dirent_filetype } from '../disk/dirent.js';
 import { ext_clear } from '../file/exttree.js';
 import type { Inode } from '../file/inode.js';
 import { VTOI } from '../file/inode.js';
+import { outline } from '../file/outline.js';
 import { T_CHANGE, T_UPDATE, inode_put, inode_touch } from '../file/store.js';
 import { ext2_writeall } from '../file/write.js';
-import { WRITE, transact } from '../volume/writestate.js';
+import { WRITE, irrevocable, transact } from '../volume/writestate.js';
 import { newdirblock } from './dirblock.js';
 import { entry_put, leaf_end, newname } from './leaf.js';
 import { LINK_MAX, mayhavemore, subdir_added } from './links.js';
@@ -41,6 +42,7 @@ async function make(
     return await transact(state, async () => {
       if (dp.i_nlink === 0) throw errno(E.ENOENT);
       if (vap.va_type === VDIR && !mayhavemore(dp)) throw errno(E.EMLINK);
+      await outline(dp);
       const vp = await newinode(dvp, vap, ctx, mapped);
       const ip = VTOI(vp);
       try {
@@ -53,10 +55,12 @@ async function make(
         orphans.push(vp);
         throw error;
       }
-      if (vap.va_type === VDIR) subdir_added(dp);
-      inode_touch(dp, T_UPDATE | T_CHANGE);
-      const put = inode_put(dp);
-      if (put) await put;
+      await irrevocable(state, async () => {
+        if (vap.va_type === VDIR) subdir_added(dp);
+        inode_touch(dp, T_UPDATE | T_CHANGE);
+        const put = inode_put(dp);
+        if (put) await put;
+      });
       return vp;
     });
   } finally {
@@ -123,15 +127,18 @@ export async function ext2_link(dvp: Vnode, vp: Vnode, name: string): Promise<vo
   await transact(state, async () => {
     if (dp.i_nlink === 0) throw errno(E.ENOENT);
     if (ip.i_nlink >= LINK_MAX) throw errno(E.EMLINK);
+    await outline(dp);
     const slot = await dir_enter(dp, name, ip.i_number, filetype(ip));
     state.order.nameadded(ip, dp, slot);
     dp.i_em.em_bufcache.brelse(slot.bp);
-    if (ip.i_nlink === 0) await state.orphans.remove(ip);
-    ip.i_nlink++;
-    inode_touch(ip, T_CHANGE);
-    await inode_put(ip);
-    inode_touch(dp, T_UPDATE | T_CHANGE);
-    await inode_put(dp);
+    await irrevocable(state, async () => {
+      if (ip.i_nlink === 0) await state.orphans.remove(ip);
+      ip.i_nlink++;
+      inode_touch(ip, T_CHANGE);
+      await inode_put(ip);
+      inode_touch(dp, T_UPDATE | T_CHANGE);
+      await inode_put(dp);
+    });
   });
 }
 

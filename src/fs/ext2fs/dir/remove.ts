@@ -2,9 +2,10 @@ import { E, errno } from '../../../kernel/errno.js';
 import type { Vnode } from '../../../kernel/vfs/vnode.js';
 import type { Inode } from '../file/inode.js';
 import { VTOI } from '../file/inode.js';
+import { outline } from '../file/outline.js';
 import { T_CHANGE, T_UPDATE, inode_put, inode_touch } from '../file/store.js';
 import type { WriteState } from '../volume/writestate.js';
-import { WRITE } from '../volume/writestate.js';
+import { WRITE, irrevocable } from '../volume/writestate.js';
 import { subdir_gone } from './links.js';
 import { dir_empty, dir_leave, dir_slot } from './modify.js';
 
@@ -25,6 +26,7 @@ export async function ext2_remove(dvp: Vnode, vp: Vnode, name: string): Promise<
   const wait = state.order.begin();
   if (wait) await wait;
   try {
+    await outline(dp);
     const slot = await dir_slot(dp, name, ip.i_number);
     try {
       if (ip.i_nlink > 1 && !state.order.namegoing(ip, slot)) await state.order.reopen();
@@ -32,10 +34,12 @@ export async function ext2_remove(dvp: Vnode, vp: Vnode, name: string): Promise<
     } finally {
       dp.i_em.em_bufcache.brelse(slot.bp);
     }
-    inode_touch(dp, T_UPDATE | T_CHANGE);
-    const put = inode_put(dp);
-    if (put) await put;
-    await unlinked(state, ip, 1);
+    await irrevocable(state, async () => {
+      inode_touch(dp, T_UPDATE | T_CHANGE);
+      const put = inode_put(dp);
+      if (put) await put;
+      await unlinked(state, ip, 1);
+    });
   } finally {
     state.order.end();
   }
@@ -48,6 +52,7 @@ export async function ext2_rmdir(dvp: Vnode, vp: Vnode, name: string): Promise<v
   if (wait) await wait;
   try {
     if (!(await dir_empty(ip))) throw errno(E.ENOTEMPTY);
+    await outline(dp);
     const slot = await dir_slot(dp, name, ip.i_number);
     try {
       if (!state.order.dirgoing(ip, slot)) await state.order.reopen();
@@ -55,10 +60,12 @@ export async function ext2_rmdir(dvp: Vnode, vp: Vnode, name: string): Promise<v
     } finally {
       dp.i_em.em_bufcache.brelse(slot.bp);
     }
-    subdir_gone(dp);
-    inode_touch(dp, T_UPDATE | T_CHANGE);
-    await inode_put(dp);
-    await unlinked(state, ip, ip.i_nlink);
+    await irrevocable(state, async () => {
+      subdir_gone(dp);
+      inode_touch(dp, T_UPDATE | T_CHANGE);
+      await inode_put(dp);
+      await unlinked(state, ip, ip.i_nlink);
+    });
   } finally {
     state.order.end();
   }

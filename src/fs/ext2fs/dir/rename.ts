@@ -7,9 +7,10 @@ import { dirent_filetype } from '../disk/dirent.js';
 import { DT_DIR } from '../../../kernel/stat.js';
 import type { Inode } from '../file/inode.js';
 import { VTOI } from '../file/inode.js';
+import { outline } from '../file/outline.js';
 import { T_CHANGE, T_UPDATE, inode_put, inode_touch } from '../file/store.js';
 import type { WriteState } from '../volume/writestate.js';
-import { WRITE, transact } from '../volume/writestate.js';
+import { WRITE, irrevocable, transact } from '../volume/writestate.js';
 import { filetype } from './create.js';
 import { mayhavemore, subdir_added, subdir_gone } from './links.js';
 import { dir_empty, dir_enter, dir_leave, dir_rewrite, dir_slot, mustaccept } from './modify.js';
@@ -54,9 +55,12 @@ async function move(
       if (tdp.i_nlink === 0) throw errno(E.ENOENT);
       if (tip !== null && tip !== fip && isdir && !(await dir_empty(tip))) throw errno(E.ENOTEMPTY);
       if (reparent && tip === null && !mayhavemore(tdp)) throw errno(E.EMLINK);
+      for (const dp of new Set([fdp, tdp])) await outline(dp);
+      if (reparent) await outline(fip);
       const dotdot = reparent ? await dir_slot(fip, '..', 0) : null;
       const slots: Slot[] = dotdot === null ? [] : [dotdot];
       let white: Inode | null = null;
+      let entered: Slot | null = null;
       try {
         if (whiteout !== null) {
           const vp = await newinode(fdvp, whiteout, ctx, false);
@@ -71,6 +75,7 @@ async function move(
           if (!goes(state, tip, isdir, to)) await state.order.reopen();
           dir_rewrite(tdp, to, fip.i_number, filetype(fip));
         }
+        entered = to;
         state.order.nameadded(fip, tdp, to);
         // Entering may have moved the old one.
         const from = await dir_slot(fdp, fname, fip.i_number);
@@ -79,23 +84,29 @@ async function move(
         if (white === null) dir_leave(fdp, from, fname);
         else dir_rewrite(fdp, from, white.i_number, filetype(white));
         if (dotdot !== null) dir_rewrite(fip, dotdot, tdp.i_number, dirent_filetype(DT_DIR));
+        // Nothing that comes now may fail.
+        entered = null;
       } catch (error) {
+        if (entered !== null && tip !== null) dir_rewrite(tdp, entered, tip.i_number, filetype(tip));
+        else if (entered !== null) dir_leave(tdp, entered, tname);
         if (white !== null) await unlinked(state, white, white.i_nlink);
         throw error;
       } finally {
         for (const { bp } of slots) cache.brelse(bp);
       }
-      if (reparent) {
-        subdir_gone(fdp);
-        if (tip === null) subdir_added(tdp);
-      } else if (isdir && tip !== null && tip !== fip) subdir_gone(tdp);
-      for (const dp of new Set([fdp, tdp])) {
-        inode_touch(dp, T_UPDATE | T_CHANGE);
-        await inode_put(dp);
-      }
-      inode_touch(fip, T_CHANGE);
-      await inode_put(fip);
-      if (tip !== null && tip !== fip) await unlinked(state, tip, isdir ? tip.i_nlink : 1);
+      await irrevocable(state, async () => {
+        if (reparent) {
+          subdir_gone(fdp);
+          if (tip === null) subdir_added(tdp);
+        } else if (isdir && tip !== null && tip !== fip) subdir_gone(tdp);
+        for (const dp of new Set([fdp, tdp])) {
+          inode_touch(dp, T_UPDATE | T_CHANGE);
+          await inode_put(dp);
+        }
+        inode_touch(fip, T_CHANGE);
+        await inode_put(fip);
+        if (tip !== null && tip !== fip) await unlinked(state, tip, isdir ? tip.i_nlink : 1);
+      });
     });
   } finally {
     for (const vp of made) await vp.v_mount.mnt_kernel.vrele(vp);
@@ -129,6 +140,7 @@ export async function ext2_exchange(
       slots.push(got);
       return got;
     };
+    for (const ip of new Set([fdp, tdp, ...(fisdir ? [fip] : []), ...(tisdir ? [tip] : [])])) await outline(ip);
     const from = await take(dir_slot(fdp, fname, fip.i_number));
     const to = await take(dir_slot(tdp, tname, tip.i_number));
     const fup = reparent && fisdir ? await take(dir_slot(fip, '..', 0)) : null;
@@ -138,18 +150,20 @@ export async function ext2_exchange(
     dir_rewrite(fdp, from, tip.i_number, filetype(tip));
     if (fup !== null) dir_rewrite(fip, fup, tdp.i_number, dirent_filetype(DT_DIR));
     if (tup !== null) dir_rewrite(tip, tup, fdp.i_number, dirent_filetype(DT_DIR));
-    if (reparent && fisdir !== tisdir) {
-      subdir_gone(fisdir ? fdp : tdp);
-      subdir_added(fisdir ? tdp : fdp);
-    }
-    for (const dp of new Set([fdp, tdp])) {
-      inode_touch(dp, T_UPDATE | T_CHANGE);
-      await inode_put(dp);
-    }
-    for (const ip of [fip, tip]) {
-      inode_touch(ip, T_CHANGE);
-      await inode_put(ip);
-    }
+    await irrevocable(state, async () => {
+      if (reparent && fisdir !== tisdir) {
+        subdir_gone(fisdir ? fdp : tdp);
+        subdir_added(fisdir ? tdp : fdp);
+      }
+      for (const dp of new Set([fdp, tdp])) {
+        inode_touch(dp, T_UPDATE | T_CHANGE);
+        await inode_put(dp);
+      }
+      for (const ip of [fip, tip]) {
+        inode_touch(ip, T_CHANGE);
+        await inode_put(ip);
+      }
+    });
   } finally {
     for (const { bp } of slots) cache.brelse(bp);
     state.order.end();

@@ -9,6 +9,7 @@ import { checksize, enterblocks, giveback, newblocks, removable, removeblocks } 
 import { ext2_bmaprun } from './bmap.js';
 import type { Inode } from './inode.js';
 import { VTOI } from './inode.js';
+import { outline } from './outline.js';
 import { mustbeplain } from './plain.js';
 import { T_CHANGE, T_UPDATE, inode_put, inode_touch } from './store.js';
 import { ext2_cut } from './truncate.js';
@@ -44,6 +45,7 @@ export async function ext2_fallocate(
   const ip = VTOI(vp);
   mustbeplain(ip);
   checksize(ip, offset + length);
+  if (ip.i_inline !== null) await transact(WRITE(ip.i_em), () => outline(ip));
   const keep = (mode & FALLOC_KEEP_SIZE) !== 0;
   const extents = ip.has(FL.EXTENTS);
   const osize = ip.i_size;
@@ -123,6 +125,7 @@ export async function ext2_fdiscard(vp: Vnode, offset: number, length: number, c
   range(vp, offset, length);
   const ip = VTOI(vp);
   mustbeplain(ip);
+  if (ip.i_inline !== null) await transact(WRITE(ip.i_em), () => outline(ip));
   const { bsize } = ip.i_fs;
   const end = Math.min(offset + length, ip.i_size);
   if (offset >= end) return;

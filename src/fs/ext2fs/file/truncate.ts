@@ -2,6 +2,7 @@ import type { WriteState } from '../volume/writestate.js';
 import { WRITE, transact } from '../volume/writestate.js';
 import { checksize, maxfilesize, removable, removeblocks } from './blocks.js';
 import type { Inode } from './inode.js';
+import { outline } from './outline.js';
 import { mustbeplain } from './plain.js';
 import { T_CHANGE, T_UPDATE, inode_put, inode_touch } from './store.js';
 import { zerotail } from './zero.js';
@@ -16,6 +17,7 @@ export async function ext2_truncate(ip: Inode, size: number): Promise<void> {
   mustbeplain(ip);
   checksize(ip, size);
   const state = WRITE(ip.i_em);
+  if (ip.i_inline !== null) await transact(state, () => outline(ip));
   if (size > ip.i_size) {
     return transact(state, async () => {
       const zeroed = zerotail(ip, ip.i_size, size);

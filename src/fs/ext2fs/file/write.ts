@@ -8,12 +8,13 @@ import { IO_APPEND, IO_DSYNC, IO_SYNC } from '../../../kernel/vfs/uio.js';
 import { VREG } from '../../../kernel/vfs/vattr.js';
 import type { Vnode } from '../../../kernel/vfs/vnode.js';
 import type { WriteState } from '../volume/writestate.js';
-import { WRITE } from '../volume/writestate.js';
+import { WRITE, transact } from '../volume/writestate.js';
 import { checksize, enterblocks, giveback, newblocks } from './blocks.js';
 import { ext2_bmaprun } from './bmap.js';
 import { ext_written } from './exttree.js';
 import type { Inode } from './inode.js';
 import { VTOI } from './inode.js';
+import { outline } from './outline.js';
 import type { Run } from './run.js';
 import { T_CHANGE, T_UPDATE, inode_put, inode_touch } from './store.js';
 import { mustbeplain } from './plain.js';
@@ -39,6 +40,7 @@ export async function ext2_write(vp: Vnode, uio: Uio, ioflag: number, ctx: Conte
   if (uio.uio_resid === 0) return;
   checksize(ip, uio.uio_offset + uio.uio_resid);
   const state = WRITE(ip.i_em);
+  if (ip.i_inline !== null) await transact(state, () => outline(ip));
   const resid = uio.uio_resid;
   for (let flushed = false; uio.uio_resid > 0; ) {
     const wait = state.order.begin();

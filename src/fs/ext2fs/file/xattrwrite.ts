@@ -147,6 +147,14 @@ async function feature(state: WriteState): Promise<void> {
   });
 }
 
+/** Takes away the attribute that holds data of the file in its inode. The caller stores the inode. @throws EIO */
+export async function xattr_drop_data(ip: Inode): Promise<void> {
+  const { area, entries } = await xattr_area(ip);
+  if (entries === null) return;
+  const rest = entries.filter(({ index, name }) => index !== XI.SYSTEM || name !== 'data');
+  if (rest.length < entries.length) await putbody(ip, attrs(area, rest));
+}
+
 /** The caller stores the inode, which makes its checksum right. */
 async function putbody(ip: Inode, list: readonly Attr[]): Promise<void> {
   const { i_em: em, i_fs: fs } = ip;

@@ -1,5 +1,5 @@
 import type { Context } from '../../../kernel/context.js';
-import { privileged } from '../../../kernel/vfs/genfs.js';
+import { kauth_issuser } from '../../../kernel/cred.js';
 import { E, errno } from '../../../kernel/errno.js';
 import type { MaybePromise } from '../../../kernel/rumpuser/rumpuser.js';
 import type { Buf } from '../../../kernel/vfs/bio.js';
@@ -26,7 +26,7 @@ export function ext2_alloc(state: WriteState, goal: number, want: number, ctx: C
   const { em, groups } = state;
   const { em_fs: fs } = em;
   let clusters = Math.ceil(want / fs.clusterblocks);
-  const reserve = privileged(ctx) ? 0 : Math.ceil(fs.s_r_blocks_count / fs.clusterblocks);
+  const reserve = kauth_issuser(ctx.cred) ? 0 : Math.ceil(fs.s_r_blocks_count / fs.clusterblocks);
   clusters = Math.min(clusters, groups.blocks - reserve);
   if (clusters <= 0) throw errno(E.ENOSPC);
   const { mnt_dev } = em.em_mountp;

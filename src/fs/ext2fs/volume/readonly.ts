@@ -8,7 +8,8 @@ const RO_COMPAT_WRITTEN =
   RO_COMPAT.dir_nlink | RO_COMPAT.extra_isize | RO_COMPAT.metadata_csum | RO_COMPAT.project | RO_COMPAT.verity;
 const INCOMPAT_WRITTEN =
   INCOMPAT.filetype | INCOMPAT.needs_recovery | INCOMPAT.meta_bg | INCOMPAT.extents | INCOMPAT['64bit'] |
-  INCOMPAT.flex_bg | INCOMPAT.metadata_csum_seed | INCOMPAT.large_dir | INCOMPAT.encrypt | INCOMPAT.casefold;
+  INCOMPAT.flex_bg | INCOMPAT.metadata_csum_seed | INCOMPAT.large_dir | INCOMPAT.encrypt | INCOMPAT.casefold |
+  INCOMPAT.inline_data;
 const COMPAT_UNWRITTEN = COMPAT.imagic_inodes;
 /** s_creator_os: the Hurd keeps other things in inodes. */
 const OS_HURD = 1;

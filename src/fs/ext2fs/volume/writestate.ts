@@ -113,6 +113,17 @@ export function WRITE(em: Ext2Mount): WriteState {
   return em.em_write;
 }
 
+/** The rest of a change that cannot be taken back: if it fails, nothing more is changed. */
+export async function irrevocable(state: WriteState, rest: () => Promise<void>): Promise<void> {
+  try {
+    await rest();
+  } catch (thrown) {
+    const why = thrown instanceof Error ? thrown.message : String(thrown);
+    state.fail(`a change could not be brought to its end (${why}); run a check (rumpfuse fsck)`);
+    throw thrown;
+  }
+}
+
 /**
  * Runs `op` as an operation. If it fails for lack of room while freed blocks wait for a flush, flushes and runs it
  * again; `op` must therefore have undone everything when it throws.
