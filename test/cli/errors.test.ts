@@ -66,7 +66,7 @@ t.test('the mount point is busy', { skip: noMount ?? false }, async (t) => {
   await refused(t, ['mount', good, mnt], 32, /in use|being written|busy/i);
   t.equal((await rumpfuse('newfs', '-s', '16m', place.path('other.img'))).status, 0);
   await refused(t, ['mount', place.path('other.img'), mnt], 32, /busy/);
-  const user = spawn(process.execPath, ['-e', 'setTimeout(() => {}, 30000); console.log("here")'], {
+  const user = spawn(process.execPath, ['-e', 'setTimeout(() => {}, 3600000); console.log("here")'], {
     cwd: mnt,
     stdio: ['ignore', 'pipe', 'inherit'],
   });

@@ -2,7 +2,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import t from 'tap';
 import type { Test } from 'tap';
-import { Workplace, noMount, rumpfuse, run } from './support.js';
+import { FAR_MS, Workplace, noMount, rumpfuse, run } from './support.js';
 
 /**
  * Faults from below, through a real mount: an error for the operation, a line in the log, fsync that never lies, an
@@ -231,7 +231,7 @@ await t.test('the programs on a mount whose disk fails are not left waiting', re
     const timer = setTimeout(() => {
       child.kill('SIGKILL');
       resolve(false);
-    }, 40_000);
+    }, FAR_MS);
     child.on('close', () => {
       clearTimeout(timer);
       resolve(true);

@@ -34,8 +34,11 @@ const write = (unique: number, data: string) =>
     ['bytes', Buffer.from(data)],
   ]);
 
+/** Only for what hangs. Milliseconds. */
+const FAR_MS = 600_000;
+
 async function until(t: Test, what: string, condition: () => boolean): Promise<void> {
-  for (let i = 0; i < 2000 && !condition(); i++) await sleep(1);
+  for (const end = performance.now() + FAR_MS; !condition() && performance.now() < end; ) await sleep(1);
   t.ok(condition(), what);
 }
 
@@ -119,6 +122,7 @@ t.test('so many writes asleep stop the reading, and it goes on when they wake', 
     m.opcode === 16 ? new Promise<number>((resolve) => waiting.push(() => resolve(0))) : 0,
   );
   for (let i = 1; i <= 40; i++) transport.push(write(2 * i, 'x'));
+  await until(t, 'so many are asleep', () => waiting.length >= 32);
   await sleep(50);
   t.equal(waiting.length, 32);
   t.equal(transport.requests.length, 8);
@@ -282,16 +286,15 @@ t.test('what wants no reply gets none; what is no request is passed over', async
 
 t.test('the mount ends when what was under way has been answered', async (t) => {
   let ended = false;
-  const { transport, end } = start(async () => {
-    await sleep(40);
-    return 0;
-  });
+  let answer: (() => void) | undefined;
+  const { transport, end } = start(() => new Promise<number>((resolve) => (answer = () => resolve(0))));
   void end.then(() => (ended = true));
   transport.push(getattr(2));
-  await sleep(10);
+  await until(t, 'it is under way', () => answer !== undefined);
   transport.close();
   await sleep(10);
   t.notOk(ended);
+  answer!();
   await end;
   t.equal(transport.replies.length, 1);
 });

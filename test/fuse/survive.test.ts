@@ -78,7 +78,8 @@ t.test('a server that somebody has stopped', { skip }, async (t) => {
     if (i === 1) await sleep(300);
     fs.mkdirSync(path.join(m.dir, `d${i}`));
     t.notOk(alive(server), 'another one has answered');
-    t.ok(await until(() => m.standing().restarts === i + 1));
+    // On a busy machine one that nobody has stopped may be slow to answer, too.
+    t.ok(await until(() => m.standing().restarts > i));
   }
   t.same(await m.end(), []);
 });

@@ -10,7 +10,7 @@ import type { Violation } from './probe.js';
 const RUMPFUSE = process.env.RUMPFUSE ?? fileURLToPath(new URL('../../../bin/rumpfuse', import.meta.url));
 const PROGRAM_S = 30;
 /** Supervisor and server have so long to go after the unmount. */
-const GONE_MS = 5000;
+const GONE_MS = 60_000;
 /** What only a fault of ours prints. */
 const BUG = /TypeError|RangeError|ReferenceError|AssertionError|FATAL ERROR|^\s+at .*\.js:\d+/m;
 

@@ -19,7 +19,7 @@ import type { Volume } from './fs.js';
 
 /** Runs a rumpfuse command. @throws with what it said */
 async function rumpfuse(...args: string[]): Promise<void> {
-  const { status, stderr } = await run(RUMPFUSE, args, { timeout_ms: 30_000 });
+  const { status, stderr } = await run(RUMPFUSE, args);
   if (status !== 0) throw new Error(`rumpfuse ${args.join(' ')}: exit ${status}: ${stderr}`);
 }
 
