@@ -299,12 +299,15 @@ const TITLE_BEGINS = 'rumpfuse: supervisor of /';
  * The supervisor of a mount that nothing is on record about (its launcher was killed at the last moment): by its title,
  * which Linux may have cut off. undefined: there is none, or there are several that may be meant.
  */
-function findSupervisor(mountpoint: string): number | undefined {
+function findSupervisor(mountpoint: string, options: string): number | undefined {
+  const owner = Number(/(?:^|,)user_id=(\d+)/.exec(options)?.[1]);
   const title = `rumpfuse: supervisor of ${mountpoint}`;
   const found: number[] = [];
   for (const pid of readdirSync('/proc')) {
     if (!/^\d+$/.test(pid)) continue;
     try {
+      // Anybody can give a process that title.
+      if (statSync(`/proc/${pid}`).uid !== owner) continue;
       const shown = readFileSync(`/proc/${pid}/cmdline`, 'utf8').replace(/\0+$/, '');
       if (shown === title) return Number(pid);
       if (shown.startsWith(TITLE_BEGINS) && title.startsWith(shown)) found.push(Number(pid));
@@ -337,7 +340,7 @@ export function listMounts(): HostMount[] {
       const server_pid = standing?.server_pid ?? record?.server_pid;
       const details =
         record === undefined ? undefined : { ...record, ...(server_pid !== undefined ? { server_pid } : {}) };
-      const pid = details?.pid ?? findSupervisor(mountpoint);
+      const pid = details?.pid ?? findSupervisor(mountpoint, options);
       return {
         device,
         mountpoint,

@@ -2,7 +2,15 @@
 import { closeSync, openSync } from 'node:fs';
 import type { Place, ServeOrder, ToServer, ToSupervisor } from './messages.js';
 import { MountFailure } from './mount/failure.js';
-import { isSuperuser, mountAsSuperuser, mountAsUser, mounted, openDevFuse, setReadAhead } from './mount/mount.js';
+import {
+  holdMountpoint,
+  isSuperuser,
+  mountAsSuperuser,
+  mountAsUser,
+  mounted,
+  openDevFuse,
+  setReadAhead,
+} from './mount/mount.js';
 import { readMountinfo, topMount } from './mount/mountinfo.js';
 import type { MountInfo } from './mount/mountinfo.js';
 import { FSTYPE } from './mount/options.js';
@@ -207,9 +215,14 @@ export interface Up {
 
 /** Starts and mounts. @throws MountFailure; what was started or mounted has been ended again then */
 export async function bringUp(options: SuperviseOptions, mount: HostMount): Promise<Up> {
-  const up = await attempt(options, mount);
-  // Mounted for writing before the volume said no: again, so that the host knows.
-  return up ?? (await attempt(options, { ...mount, readonly: true }))!;
+  const directory = holdMountpoint(mount.mountpoint);
+  try {
+    const up = await attempt(options, mount, directory);
+    // Mounted for writing before the volume said no: again, so that the host knows.
+    return up ?? (await attempt(options, { ...mount, readonly: true }, directory))!;
+  } finally {
+    closeSync(directory);
+  }
 }
 
 /**
@@ -238,7 +251,7 @@ function mountEarly(mount: HostMount, keeper: Keeper): ReturnType<typeof mountAs
 }
 
 /** undefined: the volume can only be read, but the host has it mounted for writing. Nothing is left of the attempt. */
-async function attempt(options: SuperviseOptions, mount: HostMount): Promise<Up | undefined> {
+async function attempt(options: SuperviseOptions, mount: HostMount, directory: number): Promise<Up | undefined> {
   const superuser = isSuperuser();
   const native = options.channel === 'fuse-native';
   if (native && options.sandbox?.mode === 'required') {
@@ -284,7 +297,7 @@ async function attempt(options: SuperviseOptions, mount: HostMount): Promise<Up 
       keeper.mounted(info.device);
     } else {
       if (info === undefined) {
-        info = mountAsSuperuser(fuse, { ...mount, readonly }, keeper.pipe);
+        info = mountAsSuperuser(fuse, { ...mount, readonly }, directory, keeper.pipe);
         keeper.mounted(info.device);
       }
       server.send(order);

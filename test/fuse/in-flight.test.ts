@@ -9,7 +9,7 @@ import { promisify } from 'node:util';
 import t from 'tap';
 import { abortConnection, unmount } from '../../src/fuse/mount/unmount.js';
 import { libc } from '../../src/fuse/mount/libc.js';
-import { mountAsSuperuser, openDevFuse } from '../../src/fuse/mount/mount.js';
+import { holdMountpoint, mountAsSuperuser, openDevFuse } from '../../src/fuse/mount/mount.js';
 import { fuse_in_header, fuse_init_out, fuse_out_header } from '../../src/fuse/protocol/fuse_kernel.js';
 import { endInFlight } from '../../src/fuse/succession/in-flight.js';
 import { MemoryFile } from '../../src/fuse/succession/memory-file.js';
@@ -67,16 +67,22 @@ t.test(
   async (t) => {
     const dir = folder();
     const fuse = openDevFuse();
-    const { device } = mountAsSuperuser(fuse, {
-      mountpoint: dir,
-      source: 'in-flight',
-      readonly: true,
-      suid: false,
-      dev: false,
-      exec: false,
-      allow_other: true,
-      default_permissions: false,
-    });
+    const directory = holdMountpoint(dir);
+    const { device } = mountAsSuperuser(
+      fuse,
+      {
+        mountpoint: dir,
+        source: 'in-flight',
+        readonly: true,
+        suid: false,
+        dev: false,
+        exec: false,
+        allow_other: true,
+        default_permissions: false,
+      },
+      directory,
+    );
+    fs.closeSync(directory);
     t.teardown(() => {
       abortConnection(device);
       unmount(device, { lazy: true });

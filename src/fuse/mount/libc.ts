@@ -39,6 +39,8 @@ export interface Libc {
   pending(fd: number): boolean;
   /** An empty file in memory that belongs to no file system, so that nobody can fill what it lies in. Close-on-exec. */
   memfd(name: string): number;
+  /** Such a file stays as long as it is, whoever has it open, for ever. */
+  fixSize(fd: number): void;
   /** SIGALRM every so many milliseconds; 0 ends it. */
   setAlarm(milliseconds: number): void;
 }
@@ -69,7 +71,11 @@ const FD_MAX = 0xffffffff;
 const ITIMER_REAL = 0;
 const POLLIN = 1;
 const MFD_CLOEXEC = 1;
+const MFD_ALLOW_SEALING = 2;
 const MFD_NOEXEC_SEAL = 8;
+const F_ADD_SEALS = 1033;
+/** F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_GROW. */
+const SEALS = 7;
 /** _IOR(229, 0, uint32_t), include/uapi/linux/fuse.h. */
 export const FUSE_DEV_IOC_CLONE = 0x8004e500;
 
@@ -92,6 +98,7 @@ function bind(koffi: Koffi, lib: IKoffiLib): Libc {
   const waitpid = lib.func('int waitpid(int pid, void *status, int options)');
   const syscall = lib.func('syscall', 'long', ['long', 'unsigned int', 'unsigned int', 'unsigned int']);
   const memfd = lib.func('int memfd_create(const char *name, unsigned int flags)');
+  const fcntl = lib.func('int fcntl(int fd, int command, ...)');
 
   const poll = lib.func('int poll(void *fds, unsigned long nfds, int timeout)');
   /** One struct pollfd: int fd, short events, short revents. */
@@ -150,8 +157,9 @@ function bind(koffi: Koffi, lib: IKoffiLib): Libc {
     memfd(name) {
       // Linux before 6.3 does not know the second flag: that it will never be run.
       const fd = memfd(name, MFD_CLOEXEC | MFD_NOEXEC_SEAL) as number;
-      return fd >= 0 ? fd : check(memfd(name, MFD_CLOEXEC) as number, 'memfd_create');
+      return fd >= 0 ? fd : check(memfd(name, MFD_CLOEXEC | MFD_ALLOW_SEALING) as number, 'memfd_create');
     },
+    fixSize: (fd) => void check(fcntl(fd, F_ADD_SEALS, 'int', SEALS) as number, 'fcntl'),
     setAlarm(milliseconds) {
       const seconds = BigInt(Math.floor(milliseconds / 1000));
       const microseconds = BigInt((milliseconds % 1000) * 1000);

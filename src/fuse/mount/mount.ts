@@ -2,7 +2,17 @@
  * Mounting: as the superuser by mount(2) (where koffi has no library by mount(8)), as anybody else with fusermount3.
  */
 import { spawnSync } from 'node:child_process';
-import { closeSync, constants, openSync, readFileSync, realpathSync, statSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  lstatSync,
+  openSync,
+  readFileSync,
+  realpathSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { MountFailure, codeOf } from './failure.js';
 import { libc } from './libc.js';
 import { readMountinfo, topMount } from './mountinfo.js';
@@ -11,6 +21,7 @@ import { FSTYPE, fusermountOptions, mountData, mountFlags, mountOptions } from '
 import type { HostMount } from './options.js';
 
 const DEV_FUSE = '/dev/fuse';
+const O_PATH = 0o10000000;
 
 export function isSuperuser(): boolean {
   return process.geteuid?.() === 0;
@@ -84,18 +95,38 @@ function said(stderr: string, program: string): string {
   return line.startsWith(program) ? line : `${program}: ${line}`;
 }
 
+/** The directory itself, whatever its name leads to later: a descriptor. @throws MountFailure */
+export function holdMountpoint(real: string): number {
+  try {
+    return openSync(real, O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW);
+  } catch (error) {
+    throw new MountFailure(`mount point ${real} cannot be used: ${codeOf(error)}`, codeOf(error));
+  }
+}
+
+/** Is the name still that of the directory? Whoever owns one above it can put a symbolic link in its place. */
+function stillThere(real: string, directory: number): boolean {
+  const meant = fstatSync(directory);
+  const now = lstatSync(real, { throwIfNoEntry: false });
+  return now !== undefined && now.dev === meant.dev && now.ino === meant.ino && realpathSync(real) === real;
+}
+
 /**
- * Mounts an open FUSE device. For the superuser. `held`: a descriptor that a program that does it is to have open as
- * long as it runs. @throws MountFailure
+ * Mounts an open FUSE device. For the superuser. `directory`: the mount point, held since its name was looked at (see
+ * holdMountpoint). `held`: a descriptor that a program that does it is to have open as long as it runs.
+ * @throws MountFailure
  */
-export function mountAsSuperuser(fd: number, mount: HostMount, held?: number): MountInfo {
+export function mountAsSuperuser(fd: number, mount: HostMount, directory: number, held?: number): MountInfo {
+  if (!stillThere(mount.mountpoint, directory)) {
+    throw new MountFailure(`cannot mount on ${mount.mountpoint}: it is another directory than before`, 'ENOENT');
+  }
   const lib = libc();
   if (lib === null) return mountByProgram(fd, mount, held);
   try {
     // At once, and by this process: whoever kills it kills it before or after.
     lib.mount(
       mount.source,
-      mount.mountpoint,
+      `/proc/self/fd/${directory}`,
       FSTYPE,
       mountFlags(mount),
       mountData(mount, fd, process.getuid!(), process.getgid!()),

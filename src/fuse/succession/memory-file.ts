@@ -22,6 +22,8 @@ export class MemoryFile {
       fd = libc()?.memfd('rumpfuse');
       if (fd === undefined) return undefined;
       ftruncateSync(fd, bytes);
+      // A server can write to it as to any file: more than that it must not be able to take of the host's memory.
+      libc()!.fixSize(fd);
       return new MemoryFile(fd, bytes);
     } catch {
       if (fd !== undefined) closeSync(fd);
