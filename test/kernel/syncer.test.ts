@@ -1,7 +1,12 @@
 import t from 'tap';
+import { MemoryDevice } from '../../src/blockdev/memory.js';
 import { tmpfs } from '../../src/fs/tmpfs/index.js';
 import { E, errno } from '../../src/kernel/errno.js';
 import { O_RDWR } from '../../src/kernel/fcntl.js';
+import { KEEP_BYTES_MIN, Keep } from '../../src/kernel/keep/keep.js';
+import { RumpKernel } from '../../src/kernel/rump.js';
+import { memoryRumpuser } from '../../src/kernel/rumpuser/memory.js';
+import type { Mount } from '../../src/kernel/vfs/mount.js';
 import type { Vfsops } from '../../src/kernel/vfs/vfsops.js';
 import { SYNC_DELAY_MS } from '../../src/kernel/vfs/syncer.js';
 import { boot, bytes, writeFile } from './support.js';
@@ -129,4 +134,38 @@ t.test('freeing a file makes its volume dirty', async (t) => {
   t.equal(kernel.syncer.next_due_ms, undefined);
   await sys.close(fd);
   t.not(kernel.syncer.next_due_ms, undefined);
+});
+
+t.test('a commit that waits for the end of a sync goes on behind it', async (t) => {
+  let mount: Mount | undefined;
+  let flushed = (): void => {};
+  const vfsops: Vfsops = {
+    ...tmpfs.vfsops!,
+    vfs_name: 'slowlykept',
+    vfs_survives: 'buffers',
+    mount(mp, args) {
+      mount = mp;
+      return tmpfs.vfsops!.mount(mp, { ...args, options: new Map() });
+    },
+    sync: () => new Promise<void>((done) => (flushed = done)),
+  };
+  const keep = new Keep(new Uint8Array(KEEP_BYTES_MIN));
+  const kernel = await RumpKernel.boot({
+    rumpuser: memoryRumpuser(), components: [tmpfs, { name: 'slowlykept', vfsops }], keep,
+  });
+  await kernel.sys.mkdir('/m', 0o755);
+  const fspec = new MemoryDevice({ size_bytes: 1 << 20 });
+  await kernel.sys.mount('slowlykept', '/m', 0, { fspec, options: new Map() });
+  await kernel.sys.mkdir('/m/d', 0o755);
+  const syncing = kernel.syncer.run(true);
+  await new Promise(setImmediate);
+  mount!.mnt_kept!.put(1, [1]);
+  let committed = false;
+  const commit = keep.commit();
+  t.type(commit, Promise, 'the volume is not at rest while it is synced');
+  void (commit as Promise<void>).then(() => (committed = true));
+  flushed();
+  await syncing;
+  await new Promise(setImmediate);
+  t.ok(committed, 'and nobody else has to come along for that');
 });

@@ -4,6 +4,7 @@ import { errnoName, errnoOf } from '../errno.js';
 import type { Kernel } from '../kernel.js';
 import type { Mount } from './mount.js';
 import { MNT_GONE, MNT_LIVE, mimpl } from './mntimpl.js';
+import { mnt_done_write } from './vnlock.js';
 
 /** How long changes may stay in memory; milliseconds. */
 export const SYNC_DELAY_MS = 5000;
@@ -114,7 +115,8 @@ export class Syncer {
         reason: String(thrown),
       });
     } finally {
-      impl.trans.exit(false);
+      // Not only the lock: requests that ended meanwhile wait for a state that may be kept.
+      mnt_done_write(mp);
     }
   }
 
