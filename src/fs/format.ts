@@ -190,9 +190,10 @@ export interface Format {
    * How likely it is that the device holds this format, 0 to 100: what a mount is chosen by, whatever the order of the
    * registry.
    *   0        it does not
-   *   1..29 traces: a superblock that is damaged, a copy that was left; the tools may help, mounting will say what is
-   *   wrong 30..69 the signature, and nothing that contradicts it 70..99 the signature, and a structure whose fields
-   *   agree with each other and with the device
+   *   1..29    traces: a superblock that is damaged, a copy that was left; the tools may help, mounting will say what
+   *            is wrong
+   *   30..69   the signature, and nothing that contradicts it
+   *   70..99   the signature, and a structure whose fields agree with each other and with the device
    *   100      besides that a checksum, or a second structure elsewhere that agrees
    * Reads a bounded number of bytes and trusts none of them. @throws EIO
    */

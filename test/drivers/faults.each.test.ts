@@ -11,6 +11,7 @@ const EVERY = process.env.RUMPFUSE_FAULTS !== undefined;
 /** Places tried for each kind of error otherwise. */
 const PLACES = 12;
 
+t.setTimeout(0); // the runner has a limit
 for (const variant of await variantsFor('faults', process.argv[2])) {
   await t.test(variant.name, { timeout: 0 }, async (t) => {
     const empty = (await newDisk(variant))!;

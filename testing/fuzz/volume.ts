@@ -7,6 +7,7 @@ import { formatNamed } from '../../src/fs/registry.js';
 import { MNT_RDONLY, O_CREAT, O_RDWR } from '../../src/kernel/fcntl.js';
 import { ST_RDONLY } from '../../src/kernel/stat.js';
 import type { RumpSys } from '../../src/kernel/sys/rumpsys.js';
+import { NAMEMAX } from '../matrix/fs.js';
 import { variantsFor } from '../variants/index.js';
 import type { Variant } from '../variants/index.js';
 import { newDisk } from '../variants/volume.js';
@@ -27,7 +28,7 @@ interface Base {
 }
 
 /** Something of everything that the format has. */
-async function fill(sys: RumpSys, { features }: Variant): Promise<void> {
+async function fill(sys: RumpSys, { features, namemax = NAMEMAX }: Variant): Promise<void> {
   const put = async (path: string, length: number): Promise<void> => {
     const fd = await sys.open(`${MOUNTPOINT}/${path}`, O_RDWR | O_CREAT, 0o644);
     await sys.write(fd, new Uint8Array(length).fill(path.length), 0, length);
@@ -38,7 +39,7 @@ async function fill(sys: RumpSys, { features }: Variant): Promise<void> {
   await put('empty', 0);
   await put('dir/block', 5000);
   await put('dir/long', 90_000);
-  await put(`dir/sub/${'n'.repeat(100)}`, 700);
+  await put(`dir/sub/${'n'.repeat(Math.min(100, namemax))}`, 700);
   for (let i = 0; i < 40; i++) await put(`many/file ${i}`, i * 20);
   for (let i = 0; i < 40; i += 4) await sys.unlink(`${MOUNTPOINT}/many/file ${i}`);
   if (features.includes('symlinks')) await sys.symlink('dir/sub', `${MOUNTPOINT}/link`);
@@ -75,7 +76,12 @@ async function baseOf(variant: Variant): Promise<Base> {
   await made.kernel.halt();
   if (writable) {
     const { sys, kernel } = await mountVolume(driver, dev, 0, options);
-    await fill(sys, variant);
+    try {
+      await fill(sys, variant);
+    } catch (thrown) {
+      const why = thrown instanceof Error ? thrown.message : String(thrown);
+      throw new Error(`${variant.name}: the volume cannot be filled: ${why}`, { cause: thrown });
+    }
     await kernel.halt();
   }
   const seen = new Map<number, Stretch>();

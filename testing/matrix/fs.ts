@@ -160,8 +160,13 @@ export interface Volume {
   cleanup(): Promise<void>;
 }
 
+/** What most formats take: bytes of the longest name. */
+export const NAMEMAX = 255;
+
 export interface Target {
   readonly name: string;
+  /** Bytes of the longest name (of ASCII characters), 40 or more; default {@link NAMEMAX}. */
+  readonly namemax?: number;
   /** Cases that it is known to fail, with the reason. A declared failure that passes is an error. */
   readonly expected?: Readonly<Record<string, string>>;
   readonly features: ReadonlySet<Feature>;

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import type { Test } from 'tap';
 import { cases } from './cases/index.js';
+import { NAMEMAX } from './fs.js';
 import type { Feature, Fs, Target, Volume } from './fs.js';
 
 /** What a case works with. */
@@ -9,6 +10,8 @@ export interface Context {
   readonly fs: Fs;
   readonly volume: Volume;
   readonly features: ReadonlySet<Feature>;
+  /** Bytes of the longest name. */
+  readonly namemax: number;
   /** Another process, ended after the case. */
   proc(uid?: number, gid?: number, groups?: readonly number[]): Promise<Fs>;
 }
@@ -45,6 +48,7 @@ async function attempt(target: Target, one: Case, volume: Volume, folder: string
     fs,
     volume,
     features: target.features,
+    namemax: target.namemax ?? NAMEMAX,
     async proc(uid, gid, groups) {
       const made = await fs.proc(uid, gid, groups);
       procs.push(made);

@@ -3,6 +3,7 @@ import { bytestrFromBytes } from '../../src/kernel/bytestr.js';
 import { O_CREAT, O_RDWR } from '../../src/kernel/fcntl.js';
 import { S_IFDIR, S_IFLNK } from '../../src/kernel/stat.js';
 import { get, pattern, same } from '../matrix/check.js';
+import { NAMEMAX } from '../matrix/fs.js';
 import type { Fs, Target, Volume } from '../matrix/fs.js';
 import { Model, Refused, store } from './fsmodel.js';
 import type { ModelNode } from './fsmodel.js';
@@ -16,7 +17,7 @@ interface Op {
   readonly size: number;
 }
 
-const NAMES = ['a', 'b', 'c', 'dd', 'long'.repeat(20), 'x'.repeat(255), 'e\u0301'];
+const NAMES = ['a', 'b', 'c', 'dd', 'long'.repeat(20), 'x'.repeat(NAMEMAX), 'e\u0301'];
 const KINDS = [
   'create', 'create', 'write', 'write', 'write', 'mkdir', 'mkdir', 'mkdir', 'rmdir', 'unlink', 'unlink', 'rename',
   'rename', 'rename', 'rename', 'truncate', 'chmod', 'chown', 'utimes', 'hold', 'holdwrite', 'drop', 'fill', 'sync',
@@ -67,7 +68,10 @@ function generate(random: Random, count: number, target: Target, cramped: boolea
     const there = paths(model);
     const dirs = there.filter((path) => path.endsWith('/'));
     const files = there.filter((path) => !path.endsWith('/'));
-    const fresh = () => `${dirs.length > 0 && random.below(4) > 0 ? random.pick(dirs) : ''}${random.pick(NAMES)}`;
+    const fresh = () => {
+      const dir = dirs.length > 0 && random.below(4) > 0 ? random.pick(dirs) : '';
+      return `${dir}${random.pick(NAMES).slice(0, target.namemax)}`;
+    };
     const one = (from: string[]) =>
       from.length > 0 && random.below(5) > 0 ? random.pick(from).replace(/\/$/, '') : fresh();
     let kind = target.features.has('remount') && random.below(60) === 0 ? 'remount' : random.pick(kinds);
@@ -274,7 +278,8 @@ class Run {
     if (node === undefined || node.type !== S_IFDIR) return;
     const prefix = dir === '' ? '' : `${dir}/`;
     const count = 5 + (op.n % 40);
-    const name = (i: number) => `${prefix}fill-${'y'.repeat(op.n % 97)}-${i}`;
+    const long = 'y'.repeat(op.n % 97).slice(0, (this.target.namemax ?? NAMEMAX) - 'fill--44'.length);
+    const name = (i: number) => `${prefix}fill-${long}-${i}`;
     let made = 0;
     try {
       for (; made < count; made++) await this.fs.close(await this.fs.open(name(made), O_RDWR | O_CREAT));

@@ -7,6 +7,7 @@ import type { DiskEvent } from '../devices/fault.js';
 import type { MemoryDevice } from '../../src/blockdev/memory.js';
 import { O_CREAT, O_RDWR } from '../../src/kernel/fcntl.js';
 import type { RumpSys } from '../../src/kernel/sys/rumpsys.js';
+import { NAMEMAX } from '../matrix/fs.js';
 import { dice } from '../../test/ffs/dice.js';
 import { pattern } from '../../test/ffs/write-support.js';
 import type { Variant } from '../variants/variant.js';
@@ -77,6 +78,7 @@ export async function workload(
     dev,
     dice(Math.imul(seed, 2654435761) + 12345),
     kindsOf(variant, options.orphans ?? false),
+    variant.namemax ?? NAMEMAX,
   );
   run.namespaces.push({ from: 0, at: 0, names: '', durable: true });
   const { spare_bytes } = variant.powercut!;
@@ -131,6 +133,8 @@ class Run {
   readonly #sys: RumpSys;
   readonly #dev: FaultDevice;
   readonly #roll: (sides: number) => number;
+  /** Bytes. */
+  readonly #namemax: number;
   readonly #files: File[] = [];
   readonly #dirs: string[] = [''];
   /** Directories renamed since everything was on the disk: old and new path. */
@@ -141,7 +145,14 @@ class Run {
   readonly #kinds: readonly string[];
   #serial = 0;
 
-  constructor(sys: RumpSys, dev: FaultDevice, roll: (sides: number) => number, kinds: readonly string[]) {
+  constructor(
+    sys: RumpSys,
+    dev: FaultDevice,
+    roll: (sides: number) => number,
+    kinds: readonly string[],
+    namemax: number,
+  ) {
+    this.#namemax = namemax;
     this.#sys = sys;
     this.#dev = dev;
     this.#roll = roll;
@@ -173,7 +184,8 @@ class Run {
 
   /** Short and long names, so that chunks fill and are reused. */
   #name(kind: string): string {
-    return `${this.#pick(this.#dirs)!}/${kind}${this.#serial++}${'x'.repeat(this.#roll(3) * 40)}`;
+    const name = `${kind}${this.#serial++}${'x'.repeat(this.#roll(3) * 40)}`.slice(0, this.#namemax);
+    return `${this.#pick(this.#dirs)!}/${name}`;
   }
 
   /** Other promises take the place of those of the file. */
@@ -219,7 +231,13 @@ class Run {
   async step(): Promise<void> {
     const kind = this.#kinds[this.#roll(this.#kinds.length)]!;
     const at = this.#now;
-    const what = await this.#do(kind);
+    let what: string;
+    try {
+      what = await this.#do(kind);
+    } catch (thrown) {
+      const why = thrown instanceof Error ? thrown.message : String(thrown);
+      throw new Error(`${kind} fails: ${why}; before it:\n${this.trace.slice(-5).join('\n')}`, { cause: thrown });
+    }
     if (what === '') return;
     this.trace.push(`${at}: ${kind} ${what}`);
     this.note(at, kind === 'fsync' || kind === 'sync');

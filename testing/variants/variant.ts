@@ -14,8 +14,8 @@ import type { Feature } from '../matrix/fs.js';
  * faults    errors of the device at any place of a workload
  * powercut  the power goes at any moment of a random workload; needs {@link Variant.powercut}
  * survive   the servers of a real mount are killed under load; needs {@link Variant.survive}
- * fuzz      mutations that know nothing of the format (testing/fuzz/volume.ts): of a small volume (3 MiB);
- *           not where the driver has a fuzzer of its own (fuzz/X)
+ * fuzz      mutations that know nothing of the format (testing/fuzz/volume.ts): of a small volume (size_bytes of
+ *           3 MiB); not where the driver has a fuzzer of its own (fuzz/X)
  */
 export type Harness = 'matrix' | 'mount' | 'model' | 'fsx' | 'faults' | 'powercut' | 'survive' | 'fuzz';
 
@@ -24,10 +24,11 @@ export type MountOptions = Readonly<Record<string, string | true>>;
 /** What the driver promises of a volume whose power goes; see testing/powercut/examine.ts. */
 export interface Powercut {
   /**
-   * log      what was made durable is there, and the names are those of one moment; the next mount recovers it
-   * sound what was made durable is there at the next mount, and once the checker has preened the volume, which mends
-   * all that is not in order ordered what was made durable is there once the checker has repaired the volume async it
-   * can be repaired
+   *   log      what was made durable is there, and the names are those of one moment; the next mount recovers it
+   *   sound    what was made durable is there at the next mount, and once the checker has preened the volume, which
+   *            mends all that is not in order
+   *   ordered  what was made durable is there once the checker has repaired the volume
+   *   async    it can be repaired
    */
   readonly promise: 'log' | 'sound' | 'ordered' | 'async';
   /** Bytes; about 6 MiB. */
@@ -57,6 +58,8 @@ export interface Variant {
   /** Bytes of the volume where the harness does not mind; default 16 MiB. */
   readonly size_bytes?: number;
   readonly features: readonly Feature[];
+  /** Bytes of the longest name that the format takes (of ASCII characters), 40 or more; default 255. */
+  readonly namemax?: number;
   /**
    * Cases of the matrix that it is known to fail, with the reason: a property of the format, never a bug that waits.
    */

@@ -64,12 +64,16 @@ export async function mountVolume(
   return mountInMemory(await format.load(), { fspec, flags, options });
 }
 
+function demandsOf({ expected, namemax }: Variant): Pick<Target, 'expected' | 'namemax'> {
+  return { ...(expected === undefined ? {} : { expected }), ...(namemax === undefined ? {} : { namemax }) };
+}
+
 /** For matrix, model and fsx: on a memory disk, which the driver's checker looks at after every unmount. */
 export function targetOf(variant: Variant): Target {
   return {
     name: variant.name,
     features: new Set(variant.features),
-    ...(variant.expected === undefined ? {} : { expected: variant.expected }),
+    ...demandsOf(variant),
     async make(size_bytes = variant.size_bytes ?? SIZE_BYTES) {
       const format = await formatOf(variant);
       const dev = await newDisk(variant, size_bytes);
@@ -93,7 +97,7 @@ export function hostTargetOf(variant: Variant): Target {
   return {
     name: `mount-${variant.name}`,
     features: new Set(variant.features.filter((feature) => !HOST_LACKS.has(feature))),
-    ...(variant.expected === undefined ? {} : { expected: variant.expected }),
+    ...demandsOf(variant),
     shared: true,
     async make(size_bytes = variant.size_bytes ?? SIZE_BYTES) {
       const dev = (await newDisk(variant, size_bytes))!;

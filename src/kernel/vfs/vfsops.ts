@@ -7,7 +7,7 @@ import type { Vnode } from './vnode.js';
 
 /** What mount(2) hands to a driver. */
 export interface MountArgs {
-  /** The device, for a disk file system. */
+  /** The device, for a disk file system; what a driver gets is the same as Mount.mnt_dev (mntdev.ts). */
   readonly fspec?: BlockDevice;
   /**
    * Further devices of a volume that lies on several, by what they are to it ("journal", "second"...): the format's
@@ -36,9 +36,11 @@ export interface Vfsops {
   /**
    * What another process needs to go on where this one is killed (kernel/keep/keep.ts):
    *   no       the volume is in this process alone, or its file handles mean nothing to another one; the default
-   *   buffers nothing but the volume and the dirty blocks of the buffer cache: the kernel keeps these by itself. At the
-   *   end of
-   *            every operation that changed something the buffers have all of it; VFS_MOUNT reads metadata through them
+   *   buffers  nothing but the volume and the dirty blocks of the buffer cache: the kernel keeps these by itself, and
+   *            writes what a dead server left before VFS_MOUNT. At the end of every operation that changed something
+   *            the buffers have all of it. What a successor needs beside them (that we marked the volume dirty
+   *            ourselves, files without a name that are open) the driver puts into Mount.mnt_kept, and finds there in
+   *            VFS_MOUNT
    *   kept     the driver records what it must, by a KeptDriver of its own
    */
   readonly vfs_survives?: Survives;

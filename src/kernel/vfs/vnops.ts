@@ -123,9 +123,16 @@ export interface Vnops {
   readdir(vp: Vnode, cookie: Cookie, ctx: Context, emit: ReaddirEmit): MaybePromise<boolean>;
   /** The target, exact bytes. */
   readlink(vp: Vnode, ctx: Context): MaybePromise<Uint8Array>;
-  /** On stable storage when it returns: data and all metadata needed to find it, the file's name included. */
+  /**
+   * On stable storage when it returns: data and all metadata needed to find it, the file's name included. Where the
+   * device has failed a write of the file's data (mntdev.ts, device_failed), the next fsync of the file fails, too: the
+   * program that wrote and the one that asks need not be the same. @throws EIO
+   */
   fsync(vp: Vnode, ctx: Context, datasync: boolean): MaybePromise<void>;
-  /** The last reference is going. Returns true if the vnode is to be reclaimed at once (the file has no link left). */
+  /**
+   * The last reference is going. Returns true if the vnode is to be reclaimed at once (the file has no link left): here
+   * its blocks are given back. Its number may be given to another file only in reclaim.
+   */
   inactive(vp: Vnode): MaybePromise<boolean>;
   /** Nobody knows the vnode any more: detach v_data. */
   reclaim(vp: Vnode): MaybePromise<void>;

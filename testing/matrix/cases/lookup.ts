@@ -4,8 +4,6 @@ import { S_IFDIR, S_IFLNK, S_IFREG } from '../../../src/kernel/stat.js';
 import { absent, fails, get, getText, names, put } from '../check.js';
 import type { Case } from '../matrix.js';
 
-const LONG = 'n'.repeat(255);
-
 /** Names, lookups and directories. */
 export const lookupCases: readonly Case[] = [
   {
@@ -86,30 +84,32 @@ export const lookupCases: readonly Case[] = [
     },
   },
   {
-    name: 'names: 255 bytes and one more',
-    async run({ fs }) {
-      await put(fs, LONG, 'long');
-      assert.deepEqual(await names(fs), [LONG]);
-      assert.equal(await getText(fs, LONG), 'long');
-      const longer = `${LONG}n`;
+    name: 'names: the longest, and one byte more',
+    async run({ fs, namemax }) {
+      const longest = 'n'.repeat(namemax);
+      await put(fs, longest, 'long');
+      assert.deepEqual(await names(fs), [longest]);
+      assert.equal(await getText(fs, longest), 'long');
+      const longer = `${longest}n`;
       await fails('ENAMETOOLONG', fs.open(longer, O_WRONLY | O_CREAT), 'open');
       await fails('ENAMETOOLONG', fs.mkdir(longer), 'mkdir');
-      await fails('ENAMETOOLONG', fs.rename(LONG, longer), 'rename to');
+      await fails('ENAMETOOLONG', fs.rename(longest, longer), 'rename to');
       await fails('ENAMETOOLONG', fs.lstat(longer), 'lstat');
       await fails('ENAMETOOLONG', fs.unlink(longer), 'unlink');
-      await fs.mkdir(`${LONG.slice(1)}d`);
-      await fs.rename(LONG, `${LONG.slice(1)}d/${LONG}`);
-      assert.equal(await getText(fs, `${LONG.slice(1)}d/${LONG}`), 'long');
+      await fs.mkdir(`${longest.slice(1)}d`);
+      await fs.rename(longest, `${longest.slice(1)}d/${longest}`);
+      assert.equal(await getText(fs, `${longest.slice(1)}d/${longest}`), 'long');
     },
   },
   {
-    name: 'names: link and symlink of 256 bytes',
+    name: 'names: link and symlink of one byte more than the longest',
     needs: ['symlinks', 'hardlinks'],
-    async run({ fs }) {
+    async run({ fs, namemax }) {
+      const longest = 'n'.repeat(namemax);
       await put(fs, 'file');
-      await fails('ENAMETOOLONG', fs.symlink('file', `${LONG}n`), 'symlink');
-      await fails('ENAMETOOLONG', fs.link('file', `${LONG}n`), 'link');
-      await fs.link('file', LONG);
+      await fails('ENAMETOOLONG', fs.symlink('file', `${longest}n`), 'symlink');
+      await fails('ENAMETOOLONG', fs.link('file', `${longest}n`), 'link');
+      await fs.link('file', longest);
       assert.equal((await fs.stat('file')).nlink, 2);
     },
   },

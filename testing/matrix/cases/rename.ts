@@ -189,10 +189,11 @@ export const renameCases: readonly Case[] = [
   },
   {
     name: 'rename: many names in turn, in one directory',
-    async run({ fs }) {
+    async run({ fs, namemax }) {
+      const long = (i: number) => `${'longer'.repeat(i % 30).slice(0, namemax - 3)}-${i}`;
       for (let i = 0; i < 60; i++) await put(fs, `f${i}`, `${i}`);
-      for (let i = 0; i < 60; i++) await fs.rename(`f${i}`, `${'longer'.repeat(i % 30)}-${i}`);
-      for (let i = 0; i < 60; i++) await fs.rename(`${'longer'.repeat(i % 30)}-${i}`, `g${i}`);
+      for (let i = 0; i < 60; i++) await fs.rename(`f${i}`, long(i));
+      for (let i = 0; i < 60; i++) await fs.rename(long(i), `g${i}`);
       assert.equal((await names(fs)).length, 60);
       for (let i = 0; i < 60; i++) assert.equal(await getText(fs, `g${i}`), `${i}`);
     },
