@@ -242,10 +242,9 @@ const open: OpenVolume = async (raw, how) => {
     throw await whatInstead(error, args, device, identify);
   }
   mounting = false;
-  const { f_flag } = await rump.sys.statvfs(args.mountpoint);
-  const readonly = (f_flag & MNT_RDONLY) !== 0;
   const root = await rump.sys.open(args.mountpoint, O_PATH);
-  const { survives } = rump.sys.fmounttraits(root);
+  // Not by statvfs, for which some formats would count their free space first.
+  const { survives, readonly } = rump.sys.fmounttraits(root);
   await rump.sys.close(root);
   const volume: ServedVolume = {
     sys: rump.sys,

@@ -48,15 +48,19 @@ const EXFAT = magic([3, 6144 + 3, 12288 + 3, 24576 + 3, 49152 + 3], 'EXFAT   ');
 const DISC_SECTORS = [16 * 2048, 16 * 2352 + 16, 16 * 2352 + 24, 16 * 2448 + 16, 16 * 2448 + 24, 16 * 2336 + 8];
 const ISO_9660 = magic(DISC_SECTORS.map((sector) => sector + 1), 'CD001');
 const HIGH_SIERRA = magic(DISC_SECTORS.map((sector) => sector + 9), 'CDROM');
-/** A boot sector that is signed, or a FAT behind it of a floppy that has none. */
-const FAT = magic([510], '\x55\xaa');
-const FAT_DOS1 = magic(
-  [512],
+/**
+ * A boot sector that is signed, or the backup of one (sectors of 512 to 4096 bytes); or the FAT behind one that is not,
+ * as on floppies and of Atari.
+ */
+const FAT = magic([510, 3072 + 510, 6144 + 510, 12288 + 510, 24576 + 510], '\x55\xaa');
+const FAT_UNSIGNED = magic(
+  [512, 1024, 2048, 4096],
   '\xfe\xff\xff',
   '\xfc\xff\xff',
   '\xff\xff\xff',
   '\xfd\xff\xff',
   '\xf9\xff\xff',
+  '\xf8\xff\xff',
   '\xf0\xff\xff',
 );
 
@@ -80,7 +84,7 @@ export const FORMATS: readonly Registered[] = [
   {
     name: 'msdosfs',
     aliases: ['fat', 'vfat', 'msdos', 'fat12', 'fat16', 'fat32'],
-    hints: [FAT, FAT_DOS1],
+    hints: [FAT, FAT_UNSIGNED],
     load: async () => (await import('./msdosfs/format.js')).msdosfsFormat,
   },
   {

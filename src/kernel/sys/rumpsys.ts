@@ -11,6 +11,8 @@ export interface MountFacts extends Pick<MountTraits,
   /** Different names may be the same to the format. */
   readonly folds: boolean;
   readonly survives: Survives;
+  /** The mount is read-only now. */
+  readonly readonly: boolean;
 }
 
 /** A Unicode string (becomes UTF-8) or exact bytes. */

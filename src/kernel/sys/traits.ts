@@ -1,5 +1,6 @@
 /** Calls of our own, for whoever serves a mount to others: what is particular to it, and what changed elsewhere. */
 import { E, errno } from '../errno.js';
+import { MNT_RDONLY } from '../fcntl.js';
 import type { Lwp } from '../proc.js';
 import { privileged } from '../vfs/genfs.js';
 import { cache_vop_lookup, vn_spelling } from '../vfs/lookup.js';
@@ -18,6 +19,7 @@ export function sys_fmounttraits(l: Lwp, fd: number): MountFacts {
     ...facts,
     folds: foldname !== null,
     survives: mp.mnt_op.vfs_survives ?? 'no',
+    readonly: (mp.mnt_flag & MNT_RDONLY) !== 0,
   };
 }
 

@@ -73,5 +73,6 @@ export const variants: readonly Variant[] = [
   fat('fat32', 34 * MIB, { type: 32, clusterBytes: 512 }, { harnesses: ['model', 'fsx'] }),
   cut('fat12-cut', 1_900_000, { type: 12, clusterBytes: 1024 }),
   cut('fat16-cut', 3 * MIB, { type: 16, clusterBytes: 512, fats: 1 }),
+  fat('fat32-survive', 64 * MIB, { type: 32 }, { harnesses: ['survive'], survive: { newfs: ['--fat', '32'] } }),
   cut('fat32-cut', 34 * MIB, { type: 32, clusterBytes: 512 }),
 ];

@@ -210,7 +210,8 @@ export function decodeGeometry(bytes: Uint8Array, view: DataView, deviceBytes: n
     fsInfoOffset: reserved(fsInfo),
     backupOffset: backup === fsInfo ? 0 : reserved(backup),
     media, totalBytes,
-    stateOffset: B.state[layout],
+    // Without the signature of the fields behind it the byte is code (DOS before 4, Atari).
+    stateOffset: fat32 || extended ? B.state[layout] : -1,
     volumeId: extended ? view.getUint32(B.volumeId[layout], true) : undefined,
     bootLabel:
       bytes[B.bootSignature[layout]] === 0x29
