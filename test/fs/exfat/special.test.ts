@@ -270,3 +270,38 @@ await t.test('a spelling is changed in place; attributes', async (t) => {
   await again.close();
   t.rejects(mount(dev, 0, { nonsense: true }), { code: 'EINVAL' });
 });
+
+await t.test('-o flush: what is closed is on the disk, and it may be pulled out soon', async (t) => {
+  const dev = new MemoryDevice({ size_bytes: 8 * MIB });
+  await newfs(dev, {});
+  const m = await mount(dev, 0, { flush: true });
+  await put(m.sys, `${V}/closed`, pattern(3, 200_000));
+  const pulled = dev.clone();
+  t.same((await fsck(pulled.clone(), 'check')).problems, [], 'nothing to mend');
+  const again = await mount(pulled);
+  t.ok((await again.sys.statvfs(V)).f_flag === 0 || again.log.every((line) => !line.includes('read-only')));
+  t.ok(same(await get(again.sys, `${V}/closed`), pattern(3, 200_000)));
+  await put(again.sys, `${V}/goes on`, pattern(4, 1000));
+  await again.close();
+  t.ok((await fsck(pulled, 'check')).clean, 'clean again once it was found to be spotless');
+  await m.close();
+});
+
+await t.test('directories whose chain leads in a circle end', async (t) => {
+  const c = await crafted();
+  const { boot, fatat } = c.atlas;
+  const entries = c.entries('dir');
+  // As long as the volume lets a directory be.
+  const clusters = boot.ClusterCount;
+  c.bytes[entries[1]! + 1] = 1;
+  for (const at of [8, 24]) c.view.setUint32(entries[1]! + at, clusters * 4096, true);
+  c.view.setUint32(fatat + 4 * c.first('dir'), c.first('dir'), true);
+  c.sum(entries);
+  // Nothing ends the directory within the cluster.
+  const at = c.atlas.heapat + (c.first('dir') - 2) * 4096;
+  for (let into = 96; into < 4096; into += 32) c.bytes[at + into] = 0x05;
+  const m = await mount(c.dev, MNT_RDONLY);
+  await t.rejects(list(m.sys, `${V}/dir`), { code: 'EIO' });
+  await t.rejects(m.sys.stat(`${V}/dir/nothing`), { code: 'EIO' });
+  await m.close();
+});

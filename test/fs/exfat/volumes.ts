@@ -120,16 +120,18 @@ export async function get(sys: RumpSys, path: string): Promise<Uint8Array> {
 export async function list(sys: RumpSys, path: string): Promise<string[]> {
   const fd = await sys.open(path, O_RDONLY);
   const all: string[] = [];
-  for (;;) {
-    const entries = await sys.getdents(fd);
-    if (entries.length === 0) break;
-    for (const e of entries)
-      if (e.d_name !== '.' && e.d_name !== '..') {
-        all.push(Buffer.from(e.d_name, 'latin1').toString('utf8'));
-      }
+  try {
+    for (;;) {
+      const entries = await sys.getdents(fd);
+      if (entries.length === 0) return all;
+      for (const e of entries)
+        if (e.d_name !== '.' && e.d_name !== '..') {
+          all.push(Buffer.from(e.d_name, 'latin1').toString('utf8'));
+        }
+    }
+  } finally {
+    await sys.close(fd);
   }
-  await sys.close(fd);
-  return all;
 }
 
 /** Bytes that nobody takes for others'. */
