@@ -239,19 +239,20 @@ t.test('who uses an image is found without asking file systems that do not answe
 
 t.test('a process that only calls itself the supervisor of a mount is not taken for it', real, async (t) => {
   const { image, mnt } = await volume('title');
-  t.match(await rumpfuse('mount', '-o', 'nostandby', image, mnt), { status: 0 });
-  const { pid, device } = (await listed(mnt))!;
-  for (const name of readdirSync('/run/rumpfuse')) {
-    if (name.endsWith('.json') && name.startsWith(device.replace(':', '-'))) rmSync(path.join('/run/rumpfuse', name));
-  }
+  // They are there first, and are met first.
   const title = `rumpfuse: supervisor of ${mnt}`;
   const impostors = ['65534', '65533'].map((uid) =>
-    spawn('setpriv', ['--reuid', uid, '--clear-groups', 'bash', '-c', 'exec -a "$1" sleep infinity', 'bash', title], {
-      stdio: 'ignore',
+    spawn('setpriv', ['--reuid', uid, '--clear-groups', 'bash', '-c', 'exec -a "$1" cat', 'bash', title], {
+      stdio: ['pipe', 'ignore', 'ignore'],
     }),
   );
   const shown = (child: { readonly pid?: number | undefined }) => readFileSync(`/proc/${child.pid}/cmdline`, 'latin1');
   await until(() => impostors.every((child) => shown(child).startsWith(title)));
+  t.match(await rumpfuse('mount', '-o', 'nostandby', image, mnt), { status: 0 });
+  const { pid, device } = (await listed(mnt))!;
+  for (const name of readdirSync('/run/rumpfuse')) {
+    if (name.endsWith('.json') && name.startsWith(`${device.replace(':', '-')}-`)) rmSync(path.join('/run/rumpfuse', name));
+  }
   t.equal((await listed(mnt))?.pid, pid, 'it is its owner\'s process');
   t.match(await rumpfuse('umount', mnt), { status: 0 }, 'nor is it waited for');
   for (const child of impostors) child.kill();
