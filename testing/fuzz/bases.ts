@@ -19,13 +19,20 @@ export interface Base<Atlas> {
   readonly digest: string;
 }
 
+/** What all plans have. */
+export interface BasePlan {
+  readonly size_bytes: number;
+  /** The volume is taken while it is mounted, when all that it has is on the disk. */
+  readonly dirty?: boolean;
+}
+
 /** How the volumes of one driver are made. */
-export interface BasePlans<Plan extends { readonly size_bytes: number }, Atlas> {
+export interface BasePlans<Plan extends BasePlan, Atlas> {
   readonly driver: Component;
   readonly plans: Readonly<Record<string, Plan>>;
   readonly options?: Record<string, string | true>;
   newfs(dev: BlockDevice, plan: Plan): Promise<unknown>;
-  atlas(bytes: Uint8Array): Atlas;
+  atlas(bytes: Uint8Array): Atlas | Promise<Atlas>;
 }
 
 /** Files in chains and in rows, long and foreign names, a directory with holes, a file with a hole. */
@@ -51,8 +58,24 @@ async function fill(sys: RumpSys): Promise<void> {
   await sys.truncate(`${MOUNTPOINT}/sparse`, 150_000);
 }
 
+/** Changes a volume, and takes what is on the disk before it is unmounted. */
+async function interrupted(
+  { kernel, sys }: Awaited<ReturnType<typeof mountVolume>>, dev: MemoryDevice, bytes: Uint8Array,
+): Promise<void> {
+  await sys.mkdir(`${MOUNTPOINT}/late`, 0o755);
+  await sys.rename(`${MOUNTPOINT}/dir/row`, `${MOUNTPOINT}/late/row`);
+  await sys.unlink(`${MOUNTPOINT}/dir/chain`);
+  const fd = await sys.open(`${MOUNTPOINT}/late/new`, O_RDWR | O_CREAT, 0o644);
+  await sys.write(fd, new Uint8Array(20_000).fill(1), 0, 20_000);
+  await sys.fsync(fd);
+  dev.read(bytes, 0, bytes.length, 0);
+  await sys.close(fd);
+  await sys.unmount(MOUNTPOINT);
+  await kernel.halt();
+}
+
 /** The base volumes of one driver in this process. */
-export class Bases<Plan extends { readonly size_bytes: number }, Atlas> {
+export class Bases<Plan extends BasePlan, Atlas> {
   readonly names: readonly string[];
   readonly #how: BasePlans<Plan, Atlas>;
   readonly #made = new Map<string, Base<Atlas>>();
@@ -80,9 +103,10 @@ export class Bases<Plan extends { readonly size_bytes: number }, Atlas> {
       await sys.unmount(MOUNTPOINT);
       await kernel.halt();
       const bytes = new Uint8Array(plan.size_bytes);
-      dev.read(bytes, 0, bytes.length, 0);
+      if (plan.dirty === true) await interrupted(await mountVolume(driver, dev, 0, options), dev, bytes);
+      else dev.read(bytes, 0, bytes.length, 0);
       const digest = createHash('sha256').update(bytes).digest('hex').slice(0, 16);
-      this.#made.set(name, { name, bytes, atlas: atlas(bytes), digest });
+      this.#made.set(name, { name, bytes, atlas: await atlas(bytes), digest });
     }
   }
 }

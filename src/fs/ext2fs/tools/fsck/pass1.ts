@@ -51,7 +51,7 @@ export class InodePass {
         const bytes = await c.bread(block);
         const at = (i % fs.inodes_per_block) * fs.s_inode_size;
         // Nothing at all: the commonest one.
-        if (bytes[at] === 0 && bytes[at + 1] === 0 && !bytes.subarray(at, at + fs.s_inode_size).some((b) => b !== 0)) {
+        if (is_zero(bytes, at, at + fs.s_inode_size)) {
           if (ino < fs.s_first_ino) c.inodes.add(ino - 1);
           continue;
         }
@@ -353,4 +353,9 @@ function textual(bytes: Uint8Array, size: number, encrypted = false): boolean {
   if (encrypted) return true;
   const end = bytes.indexOf(0);
   return (end < 0 ? bytes.length : end) === size;
+}
+
+function is_zero(bytes: Uint8Array, from: number, to: number): boolean {
+  for (let i = from; i < to; i++) if (bytes[i] !== 0) return false;
+  return true;
 }

@@ -26,7 +26,10 @@ function expected(c: Checker): { dind: Uint8Array; copies: { block: number; byte
   return { dind: new Uint8Array(dind.buffer), copies, blocks: 1 + copies.length * (1 + groups.length) };
 }
 
-const same = (a: Uint8Array, b: Uint8Array): boolean => a.every((byte, i) => byte === b[i]);
+function same(a: Uint8Array, b: Uint8Array): boolean {
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
+}
 
 /** Checks it, and claims the one block that is its own. @returns whether the inode was changed */
 export async function check_resize_inode(c: Checker, place: Place): Promise<boolean> {
