@@ -20,12 +20,16 @@ export interface InodeAttributes {
   readonly clusters: number;
   /** Bytes of data that the inode has room for (inline_data); 0: it lacks the attribute for them. */
   readonly inlinebytes: number;
+  /** There is one that says how the inode is encrypted. */
+  readonly encrypted: boolean;
 }
 
 export class Attributes {
   /** Inodes that share a block of attributes. */
   private readonly users = new Map<number, number>();
   private readonly bad = new Set<number>();
+  /** The block of the inode that is looked at says how it is encrypted. */
+  private keyed = false;
   /** References to inodes that hold values, by inode. */
   readonly values = new Map<number, number>();
 
@@ -34,6 +38,7 @@ export class Attributes {
   async inode(place: Place): Promise<InodeAttributes> {
     const { c } = this;
     const { d } = place;
+    this.keyed = false;
     const inner = this.inside(place);
     let changed = inner.changed;
     let clusters = inner.clusters;
@@ -47,7 +52,7 @@ export class Attributes {
         }
       } else clusters += block;
     }
-    return { changed, clusters, inlinebytes: inner.inlinebytes };
+    return { changed, clusters, inlinebytes: inner.inlinebytes, encrypted: inner.encrypted || this.keyed };
   }
 
   /** Those in the inode. */
@@ -57,7 +62,7 @@ export class Attributes {
     const extra = extra_isize(fs, view, at);
     const start = at + 128 + extra;
     const end = at + fs.s_inode_size;
-    const none = { changed: false, clusters: 0, inlinebytes: 0 };
+    const none = { changed: false, clusters: 0, inlinebytes: 0, encrypted: false };
     if (fs.s_inode_size <= 128 || start + XATTR_IBODY_HEADER > end) return none;
     if (view.getUint32(start, true) !== XATTR_MAGIC || extra === 0) return none;
     const area = bytes.subarray(start + XATTR_IBODY_HEADER, end);
@@ -70,7 +75,9 @@ export class Attributes {
     }
     const data = entries.find(({ index, name }) => index === XI.SYSTEM && name === 'data');
     const clusters = this.count(entries);
-    return { changed: false, clusters, inlinebytes: data?.value_inum === 0 ? I_BLOCK_BYTES + data.value_size : 0 };
+    const encrypted = entries.some(is_context);
+    const inlinebytes = data?.value_inum === 0 ? I_BLOCK_BYTES + data.value_size : 0;
+    return { changed: false, clusters, encrypted, inlinebytes };
   }
 
   /** What cannot be of entries whose places are sound. */
@@ -139,6 +146,7 @@ export class Attributes {
       }
       if (!c.claimed.add(cluster_of(fs, block))) c.shared.add(cluster_of(fs, block));
     }
+    this.keyed = entries.some(is_context);
     this.users.set(block, (users ?? 0) + 1);
     return 1 + this.count(entries);
   }
@@ -186,4 +194,8 @@ export class Attributes {
     view.setUint32(at + 0x24, users % 2 ** 32, true);
     await c.putinode(place);
   }
+}
+
+function is_context({ index, name }: XattrEntry): boolean {
+  return index === XI.ENCRYPTION && name === 'c';
 }

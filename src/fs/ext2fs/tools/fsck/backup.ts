@@ -1,10 +1,10 @@
 /** The superblock and the descriptors, and their copies where these are damaged. */
 import { Errno } from '../../../../kernel/errno.js';
-import { INCOMPAT, RO_COMPAT } from '../../disk/features.js';
+import { COMPAT, INCOMPAT, RO_COMPAT, feature_names } from '../../disk/features.js';
 import {
-  BG_INODE_ZEROED, groupdesc, groupdesc_checksum, groupdesc_put, groupdesc_seal,
+  BG_INODE_UNINIT, BG_INODE_ZEROED, groupdesc, groupdesc_checksum, groupdesc_put, groupdesc_seal,
 } from '../../disk/groupdesc.js';
-import { SB, superblock_seal } from '../../disk/sbfields.js';
+import { SB, put_blocks, superblock_seal } from '../../disk/sbfields.js';
 import { Ext2fs, SBOFF, SBSIZE, superblock_marked, superblock_sealed } from '../../disk/superblock.js';
 import { Bits } from '../volume/bits.js';
 import {
@@ -49,15 +49,35 @@ async function super_at(c: Checker, at: number): Promise<Super | string> {
 }
 
 async function find_backup(c: Checker): Promise<Super | undefined> {
+  const first = new Uint8Array(SBSIZE);
+  if (c.dev.size_bytes >= SBOFF + SBSIZE) await c.read(first, SBSIZE, SBOFF);
+  // What the first one says of groups may still be true.
+  const said = new DataView(first.buffer).getUint32(SB.s_blocks_per_group, true);
   for (const bsize of BLOCK_SIZES)
-    for (const g of BACKUPS) {
-      const bpg = Math.min(8 * bsize, 65528);
+    for (const [g, bpg] of BACKUPS.flatMap((n) => [[n, Math.min(8 * bsize, 65528)], [n, said]] as const)) {
       const found = await super_at(c, ((bsize === 1024 ? 1 : 0) + g * bpg) * bsize);
       if (typeof found === 'string' || found.fs.bsize !== bsize) continue;
       if (new DataView(found.sb.buffer).getUint16(SB.s_block_group_nr, true) !== g) continue;
       return found;
     }
   return undefined;
+}
+
+/** Inodes of the volume's own. */
+const RESERVED = 10;
+/** Of others' kernels. */
+const STRANGE = RO_COMPAT.btree_dir | RO_COMPAT.snapshot | RO_COMPAT.replica;
+
+/** Only who knows all of a volume's features may say what is wrong with it. @throws CannotCheck */
+function understood(fs: Ext2fs): void {
+  const known = (table: Readonly<Record<string, number>>): number =>
+    Object.values(table).reduce((all, bit) => all | bit, 0);
+  const strange = [
+    ...feature_names((fs.s_feature_compat & ~known(COMPAT)) >>> 0, COMPAT, 'C'),
+    ...feature_names((fs.s_feature_ro_compat & (~known(RO_COMPAT) | STRANGE)) >>> 0, RO_COMPAT, 'R'),
+  ];
+  if (strange.length > 0) throw new CannotCheck(`features that are not known here: ${strange.join(', ')}`);
+  if (fs.incompat(INCOMPAT.casefold) && fs.s_encoding !== 1) throw new CannotCheck(`s_encoding ${fs.s_encoding}`);
 }
 
 /** Finds the superblock. @throws CannotCheck */
@@ -82,6 +102,46 @@ export async function check_super(c: Checker): Promise<void> {
   }
   c.fs = found.fs;
   c.sb = found.sb;
+  understood(c.fs);
+  await check_fields(c);
+}
+
+/** Fields of the superblock that say something that cannot be, and do no more harm than that. */
+async function check_fields(c: Checker): Promise<void> {
+  const { fs } = c;
+  const view = new DataView(c.sb.buffer);
+  let changed = false;
+  const mend = (wrong: boolean, what: string, put: () => void): void => {
+    if (!wrong || !c.problem('damage', 'superblock', `superblock: ${what}`, 'SET')) return;
+    put();
+    changed = true;
+  };
+  const { s_r_blocks_count: reserved, s_blocks_count: blocks } = fs;
+  mend(reserved > blocks / 2, `${reserved} of ${blocks} blocks are reserved`, () =>
+    put_blocks(view, SB.s_r_blocks_count_lo, SB.s_r_blocks_count_hi, Math.floor(blocks / 20)));
+  const size = view.getUint16(SB.s_desc_size, true);
+  mend(!fs.incompat(INCOMPAT['64bit']) && ((size & (size - 1)) !== 0 || size > 1024), `s_desc_size ${size}`, () =>
+    view.setUint16(SB.s_desc_size, 0, true));
+  if (!fs.ro_compat(RO_COMPAT.bigalloc)) {
+    mend(fs.s_log_cluster_size !== fs.s_log_block_size, `s_log_cluster_size ${fs.s_log_cluster_size}`, () =>
+      view.setUint32(SB.s_log_cluster_size, fs.s_log_block_size, true));
+    mend(fs.s_clusters_per_group !== fs.s_blocks_per_group, `s_clusters_per_group ${fs.s_clusters_per_group}`, () =>
+      view.setUint32(SB.s_clusters_per_group, fs.s_blocks_per_group, true));
+  }
+  const resize = fs.compat(COMPAT.resize_inode);
+  mend(resize && fs.incompat(INCOMPAT.meta_bg), 'resize_inode, and meta_bg', () => {
+    view.setUint32(SB.s_feature_compat, (fs.s_feature_compat & ~COMPAT.resize_inode) >>> 0, true);
+    view.setUint16(SB.s_reserved_gdt_blocks, 0, true);
+  });
+  const quota = fs.ro_compat(RO_COMPAT.quota);
+  for (const [field, own] of [['s_usr_quota_inum', 3], ['s_grp_quota_inum', 4], ['s_prj_quota_inum', 0]] as const) {
+    const ino = fs[field];
+    const fine = ino === 0 || (quota && (ino === own || (ino > fs.s_first_ino && ino <= fs.s_inodes_count)));
+    mend(!fine, `${field} ${ino}`, () => view.setUint32(SB[field], 0, true));
+  }
+  if (!changed) return;
+  await put_super(c);
+  c.again = true;
 }
 
 /** Writes the superblock as it stands in c.sb, sealed. */
@@ -120,16 +180,30 @@ function placeable(c: Checker, g: number, taken: Bits, block: number, count: num
 }
 
 function places_fit(c: Checker, g: number, d: Group, taken: Bits): boolean {
-  const own = new Set([d.bg_block_bitmap, d.bg_inode_bitmap]);
-  const table = table_blocks(c.fs);
-  const inside = (block: number): boolean => block >= d.bg_inode_table && block < d.bg_inode_table + table;
   return (
-    own.size === 2 &&
-    ![...own].some(inside) &&
-    placeable(c, g, taken, d.bg_block_bitmap, 1) &&
-    placeable(c, g, taken, d.bg_inode_bitmap, 1) &&
-    placeable(c, g, taken, d.bg_inode_table, table)
+    d.bg_block_bitmap !== d.bg_inode_bitmap &&
+    bitmap_fits(c, g, d, taken, d.bg_block_bitmap) &&
+    bitmap_fits(c, g, d, taken, d.bg_inode_bitmap) &&
+    placeable(c, g, taken, d.bg_inode_table, table_blocks(c.fs))
   );
+}
+
+function bitmap_fits(c: Checker, g: number, d: Group, taken: Bits, block: number): boolean {
+  const behind = d.bg_inode_table + table_blocks(c.fs);
+  return !(block >= d.bg_inode_table && block < behind) && placeable(c, g, taken, block, 1);
+}
+
+/** Bitmaps that lie where they cannot are 0, and get another place when it is known what is free. */
+function move_bitmaps(c: Checker, g: number, d: Group, taken: Bits): void {
+  if (!bitmap_fits(c, g, d, taken, d.bg_block_bitmap)) d.bg_block_bitmap = 0;
+  if (d.bg_inode_bitmap === d.bg_block_bitmap || !bitmap_fits(c, g, d, taken, d.bg_inode_bitmap)) d.bg_inode_bitmap = 0;
+  if (!c.mending) return;
+  c.later.push(async () => {
+    for (const field of ['bg_block_bitmap', 'bg_inode_bitmap'] as const)
+      if (d[field] === 0) d[field] = c.balloc(c.fs.incompat(INCOMPAT.flex_bg) ? undefined : g);
+    await put_group(c, g, d);
+    c.again = true;
+  });
 }
 
 /**
@@ -172,6 +246,7 @@ export async function check_descriptors(c: Checker, quiet: boolean): Promise<voi
   }
   const table = table_blocks(fs);
   const csums = fs.metadata_csum || fs.ro_compat(RO_COMPAT.uninit_bg);
+  const own = Math.min(fs.s_inodes_per_group, RESERVED);
   for (let g = 0; g < fs.ngroups; g++) {
     const { block, at } = fs.descplace(g);
     if (block >= fs.s_blocks_count) throw new CannotCheck(`descriptor of group ${g} lies in block ${block}`);
@@ -185,6 +260,9 @@ export async function check_descriptors(c: Checker, quiet: boolean): Promise<voi
       wrong = `bitmaps at ${d.bg_block_bitmap} and ${d.bg_inode_bitmap}, table at ${d.bg_inode_table}`;
     if (wrong === undefined && csums && d.bg_itable_unused > fs.s_inodes_per_group)
       wrong = `bg_itable_unused ${d.bg_itable_unused}`;
+    if (wrong === undefined && csums && g === 0 &&
+      ((d.bg_flags & BG_INODE_UNINIT) !== 0 || fs.s_inodes_per_group - d.bg_itable_unused < own))
+      wrong = 'the first inodes are marked as never used';
     if (wrong === undefined && !csums && ((d.bg_flags & 3) !== 0 || d.bg_itable_unused !== 0))
       wrong = 'marked as never used, without a checksum';
     if (wrong !== undefined) {
@@ -194,15 +272,20 @@ export async function check_descriptors(c: Checker, quiet: boolean): Promise<voi
         d.bg_inode_bitmap = other.bg_inode_bitmap;
         d.bg_inode_table = other.bg_inode_table;
       }
-      if (!places_fit(c, g, d, taken)) throw new CannotCheck(`descriptor of group ${g}: ${wrong}; no copy is of use`);
+      if (!placeable(c, g, taken, d.bg_inode_table, table))
+        throw new CannotCheck(`descriptor of group ${g}: ${wrong}; no copy is of use`);
+      const moved = !places_fit(c, g, d, taken);
       // What is not in use is found anew by looking at all inodes.
       d.bg_flags &= BG_INODE_ZEROED;
       d.bg_itable_unused = 0;
-      if (!quiet && c.problem('damage', 'descriptor', `descriptor of group ${g}: ${wrong}`, 'MENDED'))
-        await put_group(c, g, d);
+      if (!quiet && c.problem('damage', 'descriptor', `descriptor of group ${g}: ${wrong}`, 'MENDED')) {
+        if (!moved) await put_group(c, g, d);
+      }
+      if (moved) move_bitmaps(c, g, d, taken);
     }
     c.groups.push(d);
     for (const [first, count] of [[d.bg_block_bitmap, 1], [d.bg_inode_bitmap, 1], [d.bg_inode_table, table]] as const) {
+      if (first === 0) continue;
       claim(c, first, count);
       for (let i = 0; i < count; i++) taken.add(first + i);
     }

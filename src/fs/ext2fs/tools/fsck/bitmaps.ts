@@ -97,6 +97,8 @@ async function bitmap(c: Checker, g: number, d: Group, kind: 'block' | 'inode'):
   const valid = kind === 'block' ? clusters_in(fs, g) : fs.s_inodes_per_group;
   const bits = wanted(set.piece(g), valid, fs.bsize);
   const at = kind === 'block' ? d.bg_block_bitmap : d.bg_inode_bitmap;
+  // One without a place is to be given one first.
+  if (at === 0) return;
   let what: string | undefined;
   if (csums && (d.bg_flags & flag) !== 0) {
     const right = kind === 'block' ? computed(c, g) : set.inpiece(g) === 0;

@@ -164,11 +164,12 @@ export class Checker implements MapStore {
     return block > this.fs.s_first_data_block && count > 0 && block + count <= this.fs.s_blocks_count;
   }
 
-  /** A block that nobody has. @throws ENOSPC */
-  balloc(): number {
+  /** A block that nobody has. @param g in this group only. @throws ENOSPC */
+  balloc(g?: number): number {
     const { fs } = this;
-    const end = cluster_of(fs, fs.s_blocks_count - 1) + 1;
-    const cluster = this.claimed.nextclear(0, end);
+    const from = g === undefined ? 0 : g * fs.s_clusters_per_group;
+    const last = g === undefined ? fs.s_blocks_count : Math.min(fs.groupfirst(g + 1), fs.s_blocks_count);
+    const cluster = this.claimed.nextclear(from, cluster_of(fs, last - 1) + 1);
     if (cluster < 0) throw errno(E.ENOSPC, 'no block is free');
     this.claimed.add(cluster);
     return fs.s_first_data_block + cluster * fs.clusterblocks;

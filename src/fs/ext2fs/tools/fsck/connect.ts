@@ -7,6 +7,7 @@ import { BG_INODE_UNINIT } from '../../disk/groupdesc.js';
 import { EXT2_ROOTINO } from '../../disk/superblock.js';
 import { directory_block } from '../newfs/content.js';
 import type { FileRun } from '../volume/filemap.js';
+import { put_group } from './backup.js';
 import type { Checker, Dir } from './checker.js';
 import { filetype } from './directories.js';
 import { file_map } from './map.js';
@@ -146,6 +147,11 @@ async function lost_ino(c: Checker): Promise<number> {
 
 /** The inode of that name in the root directory; 0: there is none. */
 async function named_lost(c: Checker): Promise<number> {
+  return (await find_lost(c))?.ino ?? 0;
+}
+
+/** The entry of that name in the root directory. */
+async function find_lost(c: Checker): Promise<{ ino: number; block: number; at: number } | undefined> {
   const root = c.dirs.get(EXT2_ROOTINO)!;
   for (const { block } of root.blocks) {
     const data = await c.bread(block);
@@ -155,25 +161,39 @@ async function named_lost(c: Checker): Promise<number> {
       if (length < 12 || length % 4 !== 0) break;
       const ino = view.getUint32(at, true);
       if (ino !== 0 && data[at + 6] === LOST.length &&
-        text(LOST).every((byte, i) => data[at + 8 + i] === byte)) return ino;
+        text(LOST).every((byte, i) => data[at + 8 + i] === byte)) return { ino, block, at };
       at += length;
     }
   }
-  return 0;
+  return undefined;
+}
+
+/** An inode that is not in use, counted from 0; one that never was is made known to its group. -1: there is none */
+async function free_inode(c: Checker): Promise<number> {
+  const { fs } = c;
+  const csums = fs.metadata_csum || fs.ro_compat(RO_COMPAT.uninit_bg);
+  for (let g = 0; g < fs.ngroups; g++) {
+    const d = c.groups[g]!;
+    const first = g * fs.s_inodes_per_group;
+    const unused = !csums ? 0 : (d.bg_flags & BG_INODE_UNINIT) !== 0 ? fs.s_inodes_per_group : d.bg_itable_unused;
+    const written = first + fs.s_inodes_per_group - unused;
+    const free = c.inodes.nextclear(Math.max(first, fs.s_first_ino - 1), written);
+    if (free >= 0) return free;
+    if (unused === 0 || written < fs.s_first_ino - 1) continue;
+    d.bg_itable_unused = unused - 1;
+    d.bg_flags &= ~BG_INODE_UNINIT;
+    await put_group(c, g, d);
+    return written;
+  }
+  return -1;
 }
 
 /** Makes lost+found. @returns 0: it cannot be */
 async function make_lost(c: Checker): Promise<number> {
-  const { fs } = c;
-  const free = c.inodes.nextclear(fs.s_first_ino - 1, fs.s_inodes_count);
   const root = c.dirs.get(EXT2_ROOTINO)!;
-  if (free < 0 || root.inline) return 0;
+  const free = root.inline ? -1 : await free_inode(c);
+  if (free < 0) return 0;
   const ino = free + 1;
-  const g = Math.floor(free / fs.s_inodes_per_group);
-  // One that was never written would have to be made known to its group.
-  const { bg_flags, bg_itable_unused } = c.groups[g]!;
-  const written = fs.s_inodes_per_group - bg_itable_unused;
-  if ((bg_flags & BG_INODE_UNINIT) !== 0 || free % fs.s_inodes_per_group >= written) return 0;
   if (!(await new_directory(c, ino, EXT2_ROOTINO, S_IFDIR | 0o700))) return 0;
   c.inodes.add(free);
   c.known.set(ino, { ino, mode: S_IFDIR | 0o700, flags: 0, links: 2, counted: 0 });
@@ -230,11 +250,23 @@ async function grow(c: Checker, dir: Dir, data: Uint8Array): Promise<boolean> {
   return remap(c, place, more);
 }
 
+/** Something else has the name lost+found: it loses it, and gets another one with all that have none. */
+async function out_of_way(c: Checker): Promise<void> {
+  const found = await find_lost(c);
+  if (found === undefined) return;
+  const data = await c.bread(found.block);
+  new DataView(data.buffer, data.byteOffset, data.length).setUint32(found.at, 0, true);
+  await put_leaf(c, EXT2_ROOTINO, found.block, data);
+  c.again = true;
+}
+
 /** Gives an inode that has no name one in lost+found. */
 async function into_lost(c: Checker, ino: number, mode: number): Promise<boolean> {
   let lost = await lost_ino(c);
-  // Something else of that name is in the way.
-  if (lost === 0 && (await named_lost(c)) === 0) lost = await make_lost(c);
+  if (lost === 0) {
+    await out_of_way(c);
+    lost = await make_lost(c);
+  }
   const dir = c.dirs.get(lost);
   if (dir === undefined) {
     c.unresolved = true;

@@ -236,7 +236,9 @@ class DirCheck {
     const { data, view } = piece;
     const ino = view.getUint32(at, true);
     const namelen = view.getUint8(at + 6);
-    const right = namelen === index + 1 && data[at + 8] === 0x2e && (index === 0 || data[at + 9] === 0x2e);
+    const right =
+      namelen === index + 1 && data[at + 8] === 0x2e && (index === 0 || data[at + 9] === 0x2e) &&
+      data[at + 9 + index] === 0;
     const name = index === 0 ? '"."' : '".."';
     const type = c.fs.incompat(INCOMPAT.filetype) ? FT_DIR : 0;
     if (index === 1) dir.dotdot = right && ino <= c.fs.s_inodes_count ? ino : 0;
@@ -267,6 +269,7 @@ class DirCheck {
     // What was the first name of a directory that lost these is found again by what it leads to.
     const parent = index === 0 ? dir.ino : dir.parent || EXT2_ROOTINO;
     dirent_put(data, view, at, { ino: parent, name: text, type, length }, c.fs.bsize);
+    data[at + 9 + index] = 0;
     if (index === 0) {
       this.count(dir.ino);
       if (length >= 2 * MIN_RECLEN) {

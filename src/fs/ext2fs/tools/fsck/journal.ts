@@ -46,6 +46,8 @@ async function take_away(c: Checker, why: string): Promise<void> {
   view.setUint32(SB.s_feature_compat, (c.fs.s_feature_compat & ~(COMPAT.has_journal | COMPAT.fast_commit)) >>> 0, true);
   view.setUint32(SB.s_feature_incompat, (c.fs.s_feature_incompat & ~INCOMPAT.needs_recovery) >>> 0, true);
   view.setUint32(SB.s_journal_inum, 0, true);
+  view.setUint32(SB.s_journal_dev, 0, true);
+  c.sb.fill(0, SB.s_journal_uuid, SB.s_journal_uuid + 16);
   c.sb.fill(0, SB.s_jnl_backup_type, SB.s_jnl_backup_type + 1);
   c.sb.fill(0, SB.s_jnl_blocks, SB.s_jnl_blocks + 68);
   if (ino === 8) {
@@ -61,13 +63,16 @@ async function take_away(c: Checker, why: string): Promise<void> {
 export async function check_journal(c: Checker): Promise<void> {
   const { fs } = c;
   if (!fs.compat(COMPAT.has_journal)) {
-    if (fs.s_journal_inum !== 0) return take_away(c, `inode ${fs.s_journal_inum}, and no feature has_journal`);
+    const named = fs.s_journal_inum !== 0 || fs.s_journal_dev !== 0 || fs.s_journal_uuid.some((byte) => byte !== 0);
+    if (named) return take_away(c, 'it is named, and there is no feature has_journal');
     if (!fs.incompat(INCOMPAT.needs_recovery)) return;
     if (!c.problem('damage', 'journal', 'the journal is to be replayed, and there is none', 'CLEARED')) return;
     await clear_recovery(c);
     return;
   }
   if (fs.s_journal_inum === 0) {
+    const outside = fs.s_journal_dev !== 0 || fs.s_journal_uuid.some((byte) => byte !== 0);
+    if (!outside) return take_away(c, 'nothing says where it is');
     if (fs.incompat(INCOMPAT.needs_recovery))
       throw new CannotCheck('the journal is on another device, and is to be replayed first: mount the volume with it');
     return;
@@ -76,7 +81,7 @@ export async function check_journal(c: Checker): Promise<void> {
   if (typeof log === 'string') return take_away(c, log);
   const first = await log.read(0);
   const jsb = journal_super(first);
-  if (typeof jsb === 'string' || jsb.s_blocksize !== fs.bsize || jsb.s_maxlen > log.blocks) {
+  if (typeof jsb === 'string' || jsb.s_blocksize !== fs.bsize || jsb.s_maxlen > log.blocks || jsb.last < MIN_BLOCKS) {
     const what = typeof jsb === 'string' ? jsb : `${jsb.s_maxlen} blocks of ${jsb.s_blocksize} bytes`;
     if (!c.problem('damage', 'journal', `the journal's superblock: ${what}`, 'MADE ANEW')) return;
     await c.write(new_journal_super(fs.bsize, log.blocks, fs.s_uuid), log.place(0));

@@ -15,6 +15,8 @@ import { check_resize_inode } from './resize.js';
 
 const EXTRA_ISIZE_MIN = 4;
 const SPECIALS: readonly number[] = [S_IFCHR, S_IFBLK, S_IFIFO, S_IFSOCK];
+/** i_flags: of AFS, which nobody has any more. */
+const IMAGIC = 0x2000;
 const BAD_INO = 1;
 const RESIZE_INO = 7;
 
@@ -82,6 +84,7 @@ export class InodePass {
       return;
     }
     let changed = this.sealing(place);
+    changed = (await this.really(place)) || changed;
     const type = d.i_mode & S_IFMT;
     const bad = this.impossible(place, type);
     if (bad !== undefined) {
@@ -93,6 +96,12 @@ export class InodePass {
     c.known.set(ino, { ino, mode: d.i_mode, flags: d.i_flags, links: d.i_nlink, counted: 0 });
     const attributes = await this.attributes.inode(place);
     changed = attributes.changed || changed;
+    if ((d.i_flags & FL.ENCRYPT) !== 0 && !attributes.encrypted &&
+      c.problem('damage', 'inode', `inode ${ino}: encrypted, and no attribute says how`, 'NOT ENCRYPTED')) {
+      d.i_flags = (d.i_flags & ~FL.ENCRYPT) >>> 0;
+      place.view.setUint32(place.at + 0x20, d.i_flags, true);
+      changed = true;
+    }
     changed = (await this.content(place, type, attributes.clusters, attributes.inlinebytes)) || changed;
     if (changed && c.inodes.has(ino - 1)) await c.putinode(place);
   }
@@ -105,6 +114,25 @@ export class InodePass {
     if (!c.problem('preen', 'dtime', `inode ${ino} is deleted, and does not say when`, 'SET')) return;
     view.setUint32(at + 0x14, new DataView(c.sb.buffer).getUint32(0x30, true) || 1, true);
     await c.putinode(place);
+  }
+
+  /** What is no file of any kind, and has a block that begins as a directory of this number, is one. */
+  private async really({ ino, d, view, at }: Place): Promise<boolean> {
+    const { c } = this;
+    const type = d.i_mode & S_IFMT;
+    const block = (d.i_flags & FL.EXTENTS) === 0 ? d.i_blockview.getUint32(0, true)
+      : d.i_blockview.getUint32(20, true) + d.i_blockview.getUint16(18, true) * 2 ** 32;
+    if ([S_IFREG, S_IFDIR, S_IFLNK].includes(type) || (d.i_flags & FL.INLINE_DATA) !== 0) return false;
+    if (!c.usable(block) || c.system.has(cluster_of(c.fs, block))) return false;
+    const data = await c.bread(block);
+    const v = new DataView(data.buffer, data.byteOffset, data.length);
+    if (v.getUint32(0, true) !== ino || v.getUint16(4, true) !== 12 || data[6] !== 1 || data[8] !== 0x2e) return false;
+    if (data[18] !== 2 || data[20] !== 0x2e || data[21] !== 0x2e) return false;
+    const what = `inode ${ino}: mode 0${d.i_mode.toString(8)}, and it looks like a directory`;
+    if (!c.problem('damage', 'inode', what, 'MADE A DIRECTORY')) return false;
+    d.i_mode = (d.i_mode & 0xfff) | S_IFDIR;
+    view.setUint16(at, d.i_mode, true);
+    return true;
   }
 
   private sealing({ bytes, view, at, ino }: Place): boolean {
@@ -144,7 +172,7 @@ export class InodePass {
       put();
       changed = true;
     };
-    if (d.i_dtime !== 0 && !is_system(c, ino))
+    if (d.i_dtime !== 0)
       set('preen', 'in use, and says when it was deleted', () => view.setUint32(at + 0x14, 0, true));
     if (fs.s_inode_size > 128) {
       const extra = view.getUint16(at + 0x80, true);
@@ -167,6 +195,8 @@ export class InodePass {
         view.setUint32(at + 0x20, d.i_flags, true);
       });
     if (type !== S_IFDIR || !fs.compat(COMPAT.dir_index)) flag(FL.INDEX, 'an index of what is no directory with one');
+    if (!fs.incompat(INCOMPAT.extents)) flag(FL.EXTENTS, 'extents without that feature');
+    if (!fs.compat(COMPAT.imagic_inodes)) flag(IMAGIC, 'flag of AFS');
     if (type !== S_IFREG && type !== S_IFDIR && type !== S_IFLNK) flag(FL.EXTENTS, 'extents of a device');
     if (SPECIALS.includes(type) && view.getUint32(at + 4, true) !== 0)
       set('preen', `a device of ${view.getUint32(at + 4, true)} bytes`, () => {
