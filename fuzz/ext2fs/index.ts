@@ -30,6 +30,7 @@ function mutant(seed: number, index: number): Mutant {
 
 export const fuzzFormat: FuzzFormat = {
   name: 'ext2fs',
+  share: 32,
   bases: bases.names,
   async prepare() {
     await scenario.load();

@@ -140,7 +140,8 @@ export class Ext2fs {
     this.s_log_block_size = u32(0x18);
     this.s_log_cluster_size = u32(0x1c);
     this.s_blocks_per_group = u32(0x20);
-    this.s_clusters_per_group = u32(0x24);
+    // Without bigalloc the field means nothing, and may hold anything.
+    this.s_clusters_per_group = this.ro_compat(RO_COMPAT.bigalloc) ? u32(0x24) : this.s_blocks_per_group;
     this.s_inodes_per_group = u32(0x28);
     this.s_mtime = u32(0x2c);
     this.s_wtime = u32(0x30);

@@ -125,7 +125,8 @@ async function check_fields(c: Checker): Promise<void> {
   if (!fs.ro_compat(RO_COMPAT.bigalloc)) {
     mend(fs.s_log_cluster_size !== fs.s_log_block_size, `s_log_cluster_size ${fs.s_log_cluster_size}`, () =>
       view.setUint32(SB.s_log_cluster_size, fs.s_log_block_size, true));
-    mend(fs.s_clusters_per_group !== fs.s_blocks_per_group, `s_clusters_per_group ${fs.s_clusters_per_group}`, () =>
+    const clusters = view.getUint32(SB.s_clusters_per_group, true);
+    mend(clusters !== fs.s_blocks_per_group, `s_clusters_per_group ${clusters}`, () =>
       view.setUint32(SB.s_clusters_per_group, fs.s_blocks_per_group, true));
   }
   const resize = fs.compat(COMPAT.resize_inode);
