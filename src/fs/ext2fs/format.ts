@@ -1,5 +1,5 @@
 import type { Format } from '../format.js';
-import { MOUNT_OPTIONS, NEWFS_OPTIONS } from './options.js';
+import { MOUNT_OPTIONS, NEWFS_OPTIONS, TUNEFS_OPTIONS } from './options.js';
 
 export const ext2fsFormat: Format = {
   name: 'ext2fs',
@@ -14,6 +14,7 @@ export const ext2fsFormat: Format = {
     make: { options: NEWFS_OPTIONS, load: async () => (await import('./tools/make.js')).ext2_make },
     describe: { load: async () => (await import('./tools/describe.js')).describe },
     check: { options: [], load: async () => (await import('./tools/check.js')).ext2_check },
+    tune: { options: TUNEFS_OPTIONS, load: async () => (await import('./tools/tune.js')).ext2_tune },
     dump: { options: [], load: async () => (await import('./tools/dump.js')).ext2_dump },
   },
 };

@@ -41,3 +41,17 @@ export const NEWFS_OPTIONS: readonly FormatOption[] = [
     describe: 'fill all tables of inodes with zeros now, rather than leaving that to who mounts the volume',
   },
 ];
+
+export const TUNEFS_OPTIONS: readonly FormatOption[] = [
+  LABEL,
+  { name: 'uuid', alias: 'U', kind: 'text', describe: 'identification of the volume, or random' },
+  { name: 'reserved', alias: 'm', kind: 'number', describe: 'percent of the blocks kept for the superuser' },
+  { name: 'max-mount-count', alias: 'c', kind: 'number', describe: 'mounts after which e2fsck looks; -1: never' },
+  { name: 'interval', alias: 'i', kind: 'number', describe: 'days after which e2fsck looks; 0: never' },
+  {
+    name: 'errors', alias: 'e', kind: 'text', choices: ['continue', 'remount-ro', 'panic'],
+    describe: 'what Linux does where the volume contradicts itself',
+  },
+  { name: 'mount-options', alias: 'o', kind: 'text', describe: 'those of Linux that hold by themselves: acl,^discard' },
+  { name: 'features', alias: 'O', kind: 'text', describe: 'features that the volume gets from now on' },
+];
