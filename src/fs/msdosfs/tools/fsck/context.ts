@@ -41,6 +41,8 @@ export class FsckContext {
   /** By cluster: index + 1 of the file that has it. */
   readonly owner: Uint32Array;
   entries = 0;
+  /** Where to look for a free cluster. */
+  private nexttake = CLUST_FIRST;
   private fat: Uint8Array = new Uint8Array(0);
   private view: DataView = new DataView(this.fat.buffer);
   private readonly dirty = new Set<number>();
@@ -190,12 +192,16 @@ export class FsckContext {
 
   /** A free cluster, which ends a chain now; 0: there is none. */
   take(): number {
-    for (let c = CLUST_FIRST; c <= this.lastCluster; c++) {
+    for (let c = this.nexttake; c <= this.lastCluster; c++) {
       if (this.get(c) !== CELL_FREE) continue;
       this.set(c, this.mask);
+      this.nexttake = c + 1;
       return c;
     }
-    return 0;
+    if (this.nexttake === CLUST_FIRST) return 0;
+    // What was freed meanwhile.
+    this.nexttake = CLUST_FIRST;
+    return this.take();
   }
 
   // ---- entries

@@ -12,6 +12,8 @@ export interface Directory {
   renamed: number;
   /** Entries up to the end of the directory. */
   readonly end: number;
+  /** Byte offsets of its pieces on the device. */
+  readonly offsets: number[];
   /** Byte offset of an entry on the device. */
   offsetOf(slot: number): number;
 }
@@ -34,7 +36,21 @@ export async function readDirectory(ctx: FsckContext, file: Found): Promise<Dire
   while (end < bytes.length / DIRENT_BYTES && bytes[end * DIRENT_BYTES] !== SLOT_EMPTY) end++;
   const offsetOf = (slot: number): number =>
     offsets[Math.floor((slot * DIRENT_BYTES) / piece)]! + ((slot * DIRENT_BYTES) % piece);
-  return { file, bytes, view: new DataView(bytes.buffer), renamed: 0, end, offsetOf };
+  return { file, bytes, view: new DataView(bytes.buffer), renamed: 0, end, offsets, offsetOf };
+}
+
+/** The directory with another cluster, which holds zeros on the device. `dir` is not used any more. */
+export function withCluster(ctx: FsckContext, dir: Directory, cluster: number): Directory {
+  const length = dir.bytes.length + ctx.g.clusterBytes;
+  let { buffer } = dir.bytes;
+  if (buffer.byteLength < length) {
+    // Twice as much, so that many clusters one after the other cost no more than the last of them.
+    const larger = new Uint8Array(length * 2);
+    larger.set(dir.bytes);
+    ({ buffer } = larger);
+  }
+  dir.offsets.push(clusterOffset(ctx.g, cluster));
+  return { ...dir, bytes: new Uint8Array(buffer, 0, length), view: new DataView(buffer) };
 }
 
 /** Changes bytes of an entry, here and on the device. */

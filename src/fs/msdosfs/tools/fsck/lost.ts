@@ -15,7 +15,7 @@ import { lostChains, settleLost } from './chains.js';
 import type { FsckContext } from './context.js';
 import type { Found } from './files.js';
 import { shortName } from '../../dir/parse.js';
-import { patchEntry, readDirectory } from './directory.js';
+import { patchEntry, readDirectory, withCluster } from './directory.js';
 import type { Directory } from './directory.js';
 
 /** Clusters in use that no file has: they become files FSCK0000.REC and so on in the root directory. */
@@ -110,9 +110,7 @@ class Keeper {
     ctx.set(last, cluster);
     ctx.owner[cluster] = 1;
     file.clusters++;
-    const before = this.slot;
-    this.root = await readDirectory(ctx, file);
-    this.slot = before;
+    this.root = withCluster(ctx, this.root!, cluster);
     return true;
   }
 
