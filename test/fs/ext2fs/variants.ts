@@ -56,10 +56,10 @@ export const cut: readonly Variant[] = [
 
 export const variants: readonly Variant[] = [
   ext('ext4', ['-t', 'ext4', '-b', '4096'], {
-    harnesses: ['matrix', 'model', 'fsx'], features: [...UNIX_FEATURES, 'xattr'],
+    harnesses: ['matrix', 'model', 'fsx', 'faults'], features: [...UNIX_FEATURES, 'xattr'],
   }),
   ext('ext4-survive', ['-t', 'ext4'], { harnesses: ['survive'], survive: { newfs: ['-t', 'ext4'] } }),
   ext('ext4-1k', ['-t', 'ext4', '-b', '1024'], { harnesses: ['model', 'fsx'] }),
   ext('ext3', ['-t', 'ext3', '-b', '1024'], { harnesses: ['model', 'fsx'] }),
-  ext('ext2', ['-t', 'ext2', '-b', '1024'], { harnesses: ['matrix', 'model', 'fsx'] }),
+  ext('ext2', ['-t', 'ext2', '-b', '1024'], { harnesses: ['matrix', 'model', 'fsx', 'faults'] }),
 ];
