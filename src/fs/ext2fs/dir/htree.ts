@@ -9,7 +9,7 @@ import type { Inode } from '../file/inode.js';
 import { BK_DIR } from '../order/ordering.js';
 import { SEAL_DXNODE, SEAL_DXROOT } from '../order/seals.js';
 import { BLOCK_DIR } from '../volume/verified.js';
-import { WRITE } from '../volume/writestate.js';
+import { WRITE } from '../volume/transact.js';
 import { dirblock, newdirblock } from './dirblock.js';
 import { HASH_LEGACY, dirhash, dirhash_version } from './dirhash.js';
 import type { Dirhash } from './dirhash.js';

@@ -8,7 +8,7 @@ import type { Inode } from '../file/inode.js';
 import { BK_DIR } from '../order/ordering.js';
 import { SEAL_LEAF } from '../order/seals.js';
 import { BLOCK_DIR } from '../volume/verified.js';
-import { WRITE } from '../volume/writestate.js';
+import { WRITE } from '../volume/transact.js';
 
 /** A name to be written into a directory. */
 export interface NewName {

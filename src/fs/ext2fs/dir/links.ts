@@ -1,6 +1,6 @@
 import { RO_COMPAT } from '../disk/features.js';
 import type { Inode } from '../file/inode.js';
-import { WRITE } from '../volume/writestate.js';
+import { WRITE } from '../volume/transact.js';
 import { dx_has } from './htree.js';
 
 /** Source: Linux fs/ext4/ext4.h, EXT4_LINK_MAX. */

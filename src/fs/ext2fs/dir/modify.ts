@@ -2,7 +2,7 @@ import { E, errno } from '../../../kernel/errno.js';
 import type { Buf } from '../../../kernel/vfs/bio.js';
 import { FL } from '../disk/dinode.js';
 import type { Inode } from '../file/inode.js';
-import { WRITE } from '../volume/writestate.js';
+import { WRITE } from '../volume/transact.js';
 import { BK_DIR } from '../order/ordering.js';
 import { SEAL_DXROOT, SEAL_LEAF } from '../order/seals.js';
 import { dx_countat } from '../disk/htree.js';

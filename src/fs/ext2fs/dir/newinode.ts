@@ -13,7 +13,7 @@ import type { Inode } from '../file/inode.js';
 import { VTOI } from '../file/inode.js';
 import { BK_INODE } from '../order/ordering.js';
 import { ext2_ialloc, ext2_ifree } from '../space/ialloc.js';
-import { WRITE } from '../volume/writestate.js';
+import { WRITE } from '../volume/transact.js';
 
 /** Flags that a new file takes from its directory. Source: Linux fs/ext4/ext4.h, EXT4_FL_INHERITED and the like. */
 const INHERITED =

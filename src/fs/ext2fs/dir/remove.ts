@@ -5,7 +5,7 @@ import { VTOI } from '../file/inode.js';
 import { outline } from '../file/outline.js';
 import { T_CHANGE, T_UPDATE, inode_put, inode_touch } from '../file/store.js';
 import type { WriteState } from '../volume/writestate.js';
-import { WRITE, irrevocable } from '../volume/writestate.js';
+import { WRITE, irrevocable } from '../volume/transact.js';
 import { subdir_gone } from './links.js';
 import { dir_empty, dir_leave, dir_slot } from './modify.js';
 

@@ -10,7 +10,7 @@ import { VTOI } from '../file/inode.js';
 import { outline } from '../file/outline.js';
 import { T_CHANGE, T_UPDATE, inode_put, inode_touch } from '../file/store.js';
 import type { WriteState } from '../volume/writestate.js';
-import { WRITE, irrevocable, transact } from '../volume/writestate.js';
+import { WRITE, irrevocable, transact } from '../volume/transact.js';
 import { filetype } from './create.js';
 import { mayhavemore, subdir_added, subdir_gone } from './links.js';
 import { dir_empty, dir_enter, dir_leave, dir_rewrite, dir_slot, mustaccept } from './modify.js';

@@ -4,7 +4,7 @@ import type { MaybePromise } from '../../../kernel/rumpuser/rumpuser.js';
 import { FL } from '../disk/dinode.js';
 import { ext2_alloc, ext2_free } from '../space/balloc.js';
 import type { Blocks } from '../space/balloc.js';
-import { WRITE } from '../volume/writestate.js';
+import { WRITE } from '../volume/transact.js';
 import { ext2_bmaprun } from './bmap.js';
 import { ext_insert, ext_remove } from './exttree.js';
 import { NDADDR } from './indirect.js';

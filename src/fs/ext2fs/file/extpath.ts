@@ -3,7 +3,7 @@ import { I_BLOCK_BYTES } from '../disk/dinode.js';
 import { ee_block, eh_depth, eh_entries, eh_problem, ei_leaf, ext_search } from '../disk/extent.js';
 import { BK_INDEX, BK_LEAF } from '../order/ordering.js';
 import { SEAL_EXTENTS } from '../order/seals.js';
-import { WRITE } from '../volume/writestate.js';
+import { WRITE } from '../volume/transact.js';
 import { ext_verify } from './extents.js';
 import type { Inode } from './inode.js';
 

@@ -8,7 +8,7 @@ import { BK_NEW } from '../order/ordering.js';
 import { SEAL_EXTENTS } from '../order/seals.js';
 import { ext2_alloc } from '../space/balloc.js';
 import { BLOCK_EXTENT } from '../volume/verified.js';
-import { WRITE } from '../volume/writestate.js';
+import { WRITE } from '../volume/transact.js';
 import { ext_dirty, ext_nextleaf, ext_path, ext_rekey, ext_release } from './extpath.js';
 import type { Step } from './extpath.js';
 import type { Inode } from './inode.js';

@@ -4,7 +4,7 @@ import { FALLOC_KEEP_SIZE, FALLOC_ZERO_RANGE } from '../../../kernel/fcntl.js';
 import { VREG } from '../../../kernel/vfs/vattr.js';
 import type { Vnode } from '../../../kernel/vfs/vnode.js';
 import { FL } from '../disk/dinode.js';
-import { WRITE, transact } from '../volume/writestate.js';
+import { WRITE, transact } from '../volume/transact.js';
 import { checksize, enterblocks, giveback, newblocks, removable, removeblocks } from './blocks.js';
 import { ext2_bmaprun } from './bmap.js';
 import type { Inode } from './inode.js';

@@ -3,7 +3,7 @@ import { E, errno } from '../../../kernel/errno.js';
 import type { Buf } from '../../../kernel/vfs/bio.js';
 import { BK_LEAF, BK_NEW } from '../order/ordering.js';
 import { ext2_alloc } from '../space/balloc.js';
-import { WRITE } from '../volume/writestate.js';
+import { WRITE } from '../volume/transact.js';
 import { NDADDR, NIADDR } from './indirect.js';
 import type { Inode } from './inode.js';
 

@@ -12,7 +12,7 @@ import type { Piece } from '../dir/piece.js';
 import { ext_clear } from './exttree.js';
 import type { Inode } from './inode.js';
 import { inode_put } from './store.js';
-import { ext2_writeall } from './write.js';
+import { ext2_writeall } from './writerun.js';
 import { xattr_drop_data } from './xattrwrite.js';
 
 /**

@@ -6,7 +6,7 @@ import { VDIR, VNOTIME, VNOVAL, VREG } from '../../../kernel/vfs/vattr.js';
 import type { Vattr } from '../../../kernel/vfs/vattr.js';
 import type { Vnode } from '../../../kernel/vfs/vnode.js';
 import { FL, dinode_seconds } from '../disk/dinode.js';
-import { WRITE, transact } from '../volume/writestate.js';
+import { WRITE, transact } from '../volume/transact.js';
 import type { Inode } from './inode.js';
 import { VTOI } from './inode.js';
 import { T_CHANGE, inode_put, inode_touch } from './store.js';

@@ -2,7 +2,7 @@ import type { MaybePromise } from '../../../kernel/rumpuser/rumpuser.js';
 import type { Buf } from '../../../kernel/vfs/bio.js';
 import { dinode_store } from '../disk/dinode.js';
 import { BK_INODE } from '../order/ordering.js';
-import { WRITE } from '../volume/writestate.js';
+import { WRITE } from '../volume/transact.js';
 import type { Inode } from './inode.js';
 
 /** Brings an inode into its block. Inside an operation. @throws EIO */

@@ -1,5 +1,5 @@
 import type { WriteState } from '../volume/writestate.js';
-import { WRITE, transact } from '../volume/writestate.js';
+import { WRITE, transact } from '../volume/transact.js';
 import { checksize, maxfilesize, removable, removeblocks } from './blocks.js';
 import type { Inode } from './inode.js';
 import { outline } from './outline.js';

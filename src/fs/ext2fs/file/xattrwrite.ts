@@ -16,7 +16,7 @@ import { SEAL_XATTR } from '../order/seals.js';
 import { ext2_alloc } from '../space/balloc.js';
 import { BLOCK_XATTR } from '../volume/verified.js';
 import type { WriteState } from '../volume/writestate.js';
-import { WRITE, transact } from '../volume/writestate.js';
+import { WRITE, transact } from '../volume/transact.js';
 import type { Inode } from './inode.js';
 import { VTOI } from './inode.js';
 import { T_CHANGE, inode_put, inode_touch } from './store.js';

@@ -1,5 +1,5 @@
 import type { MaybePromise } from '../../../kernel/rumpuser/rumpuser.js';
-import { WRITE } from '../volume/writestate.js';
+import { WRITE } from '../volume/transact.js';
 import { ext2_bmaprun } from './bmap.js';
 import type { Inode } from './inode.js';
 import type { Run } from './run.js';

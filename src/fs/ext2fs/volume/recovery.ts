@@ -8,7 +8,7 @@ import { inode_put } from '../file/store.js';
 import { ext2_cut } from '../file/truncate.js';
 import { SB } from '../disk/sbfields.js';
 import type { WriteState } from './writestate.js';
-import { transact } from './writestate.js';
+import { transact } from './transact.js';
 
 /** The numbers on the disk's list of orphans, from the newest on. Bounded: no number comes twice. @throws EIO */
 export async function orphan_numbers(state: WriteState): Promise<number[]> {
