@@ -170,6 +170,10 @@ export interface Target {
   /** Cases that it is known to fail, with the reason. A declared failure that passes is an error. */
   readonly expected?: Readonly<Record<string, string>>;
   readonly features: ReadonlySet<Feature>;
+  /**
+   * The volume is only read, and holds the tree of testing/matrix/reading.ts: those cases run, all on one volume.
+   */
+  readonly reading?: boolean;
   /** All cases that can share a volume do, each in its own folder. Else each has its own volume. */
   readonly shared?: boolean;
   /** An empty volume of about `size_bytes` (16 MiB at the least unless given). */

@@ -41,12 +41,13 @@ function save(disk: MemoryDevice, image: string): void {
 
 /**
  * The content of `disk` as an image file, mounted in the host by `rumpfuse mount`; `check` looks at it after the last
- * unmount.
+ * unmount. `only`: it is to be mounted read-only.
  */
 export async function hostVolume(
   disk: MemoryDevice,
   options: MountOptions,
   check: (left: MemoryDevice) => Promise<void>,
+  only = false,
 ): Promise<Volume> {
   const dir = mkdtempSync(join(tmpdir(), 'rumpfuse-matrix-'));
   chmodSync(dir, 0o755); // others must get through to the mount
@@ -59,7 +60,7 @@ export async function hostVolume(
     ...Object.entries(options).map(([name, value]) => (value === true ? name : `${name}=${value}`)),
   ].join(',');
   const mount = (readonly: boolean) => rumpfuse('mount', image, mountpoint, '-o', `${readonly ? 'ro' : 'rw'},${more}`);
-  await mount(false);
+  await mount(only);
   return {
     fs: new HostFs(mountpoint),
     async remount(readonly) {

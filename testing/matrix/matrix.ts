@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import type { Test } from 'tap';
-import { cases } from './cases/index.js';
+import { cases as writingCases } from './cases/index.js';
 import { NAMEMAX } from './fs.js';
 import type { Feature, Fs, Target, Volume } from './fs.js';
+import { readingCases } from './reading.js';
 
 /** What a case works with. */
 export interface Context {
-  /** The case's own, empty folder, as superuser. */
+  /** The case's own, empty folder, as superuser; of a volume that is only read its root. */
   readonly fs: Fs;
   readonly volume: Volume;
   readonly features: ReadonlySet<Feature>;
@@ -43,7 +44,7 @@ function deadline(work: Promise<void>): Promise<void> {
 
 async function attempt(target: Target, one: Case, volume: Volume, folder: string): Promise<void> {
   const procs: Fs[] = [];
-  const fs = volume.fs.at(folder);
+  const fs = target.reading === true ? volume.fs : volume.fs.at(folder);
   const context: Context = {
     fs,
     volume,
@@ -56,7 +57,7 @@ async function attempt(target: Target, one: Case, volume: Volume, folder: string
     },
   };
   try {
-    await volume.fs.mkdir(folder, 0o755);
+    if (target.reading !== true) await volume.fs.mkdir(folder, 0o755);
     await deadline(one.run(context));
   } finally {
     for (const proc of procs) await proc.exit();
@@ -71,13 +72,14 @@ async function attempt(target: Target, one: Case, volume: Volume, folder: string
 export async function matrix(t: Test, target: Target): Promise<void> {
   const only = process.env['RUMPFUSE_CASE'];
   const declared = target.expected ?? {};
+  const cases = target.reading === true ? readingCases : writingCases;
   for (const name of Object.keys(declared)) {
     assert(
       cases.some((one) => one.name === name),
       `expected failure of unknown case "${name}"`,
     );
   }
-  const common = target.shared === true ? await target.make(SHARED) : undefined;
+  const common = target.shared === true || target.reading === true ? await target.make(SHARED) : undefined;
   let number = 0;
   for (const one of cases) {
     if (only !== undefined && !one.name.includes(only)) continue;

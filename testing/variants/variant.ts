@@ -53,6 +53,11 @@ export interface Variant {
   readonly make?: OptionValues;
   /** Makes the empty volume in another way: with what newfs has no option for, or by somebody else's tool. */
   disk?(size_bytes: number): Promise<MemoryDevice>;
+  /**
+   * For a format that is only read: makes a volume of what is in a folder of the host. Matrix and mount then run the
+   * cases of testing/matrix/reading.ts.
+   */
+  master?(folder: string): Promise<MemoryDevice>;
   /** -o of every mount; `size_bytes`: of the volume that is asked for. */
   mount?(size_bytes: number): MountOptions;
   /** Bytes of the volume where the harness does not mind; default 16 MiB. */

@@ -1,11 +1,16 @@
 /** Volumes of a variant: made in memory, mounted in a kernel of their own, checked. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { MemoryDevice } from '../../src/blockdev/memory.js';
 import { defaultsOf } from '../../src/cli/tool-options.js';
 import type { CheckMode, CheckReport, Format } from '../../src/fs/format.js';
 import { formatNamed } from '../../src/fs/registry.js';
 import type { BlockDevice } from '../../src/kernel/blkdev.js';
+import { MNT_RDONLY } from '../../src/kernel/fcntl.js';
 import type { Feature, Target } from '../matrix/fs.js';
 import { hostVolume } from '../matrix/hostvolume.js';
+import { makeReadingTree } from '../matrix/reading.js';
 import { rumpVolume } from '../matrix/rumpvolume.js';
 import { mountInMemory } from '../mounted.js';
 import type { MountedVolume } from '../mounted.js';
@@ -17,11 +22,23 @@ export function formatOf({ type }: Variant): Promise<Format> {
   return formatNamed(type)!.load();
 }
 
+/** For a format that is only read: the tree of the cases that read. */
+async function mastered({ master }: Variant): Promise<MemoryDevice> {
+  const folder = mkdtempSync(path.join(tmpdir(), 'rumpfuse-reading-'));
+  try {
+    makeReadingTree(folder);
+    return await master!(folder);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
 /** An empty volume; undefined for a format that lies on no disk. */
 export async function newDisk(
   variant: Variant,
   size_bytes = variant.size_bytes ?? SIZE_BYTES,
 ): Promise<MemoryDevice | undefined> {
+  if (variant.master !== undefined) return mastered(variant);
   if (variant.disk !== undefined) return variant.disk(size_bytes);
   const { source, tools } = await formatOf(variant);
   if (source === 'none') return undefined;
@@ -64,8 +81,12 @@ export async function mountVolume(
   return mountInMemory(await format.load(), { fspec, flags, options });
 }
 
-function demandsOf({ expected, namemax }: Variant): Pick<Target, 'expected' | 'namemax'> {
-  return { ...(expected === undefined ? {} : { expected }), ...(namemax === undefined ? {} : { namemax }) };
+function demandsOf({ expected, namemax, master }: Variant): Pick<Target, 'expected' | 'namemax' | 'reading'> {
+  return {
+    ...(expected === undefined ? {} : { expected }),
+    ...(namemax === undefined ? {} : { namemax }),
+    reading: master !== undefined,
+  };
 }
 
 /** For matrix, model and fsx: on a memory disk, which the driver's checker looks at after every unmount. */
@@ -80,6 +101,7 @@ export function targetOf(variant: Variant): Target {
       const options = variant.mount?.(size_bytes) ?? {};
       return rumpVolume({
         component: await format.load(), options,
+        ...(variant.master === undefined ? {} : { flags: MNT_RDONLY }),
         ...(dev === undefined ? {} : { dev }),
         ...(dev === undefined || (format.tools.check ?? variant.stranger) === undefined
           ? {}
@@ -101,7 +123,8 @@ export function hostTargetOf(variant: Variant): Target {
     shared: true,
     async make(size_bytes = variant.size_bytes ?? SIZE_BYTES) {
       const dev = (await newDisk(variant, size_bytes))!;
-      return hostVolume(dev, variant.mount?.(size_bytes) ?? {}, (left) => mustBeClean(variant, left));
+      const options = variant.mount?.(size_bytes) ?? {};
+      return hostVolume(dev, options, (left) => mustBeClean(variant, left), variant.master !== undefined);
     },
   };
 }
