@@ -22,12 +22,7 @@ export interface Loaded {
   readonly make?: Make | undefined;
 }
 
-/** Where nothing is. */
-const NOWHERE = new MemoryDevice({ size_bytes: 512, readonly: true });
-
 async function load(format: Format, rehearse: boolean): Promise<Loaded> {
-  // What it recognises volumes by is loaded with the first call, and cannot be once the server is locked down.
-  if (format.source === 'disk' || format.source === 'disks') await format.probe(NOWHERE);
   return { format, component: await format.load(), ...(rehearse ? { make: await format.tools.make?.load() } : {}) };
 }
 
