@@ -1,18 +1,12 @@
 /** The kinds of damage done to exFAT volumes. Each looks at the sound volume and says which bytes to put where. */
 import { T_FILE } from '../../src/fs/exfat/disk/entry.js';
+import { field, setField } from '../../testing/fuzz/fields.js';
+import type { Field, Fields } from '../../testing/fuzz/fields.js';
 import type { Mutation, Patch } from '../../testing/fuzz/mutant.js';
 import type { Random } from '../../testing/fuzz/random.js';
-import { fieldBytes, getField, interestingValue } from '../../testing/fuzz/values.js';
+import { getField, interestingValue } from '../../testing/fuzz/values.js';
 import type { Group } from './atlas.js';
 import type { Base } from './bases.js';
-
-interface Field {
-  readonly name: string;
-  readonly offset: number;
-  readonly width: number;
-}
-
-const field = (name: string, offset: number, width: number): Field => ({ name, offset, width });
 
 const BOOT: readonly Field[] = [
   field('PartitionOffset', 64, 8),
@@ -69,17 +63,15 @@ const TYPES = [
 ];
 
 /** What a mutation is made from. `other` is another volume, for splices. */
-interface Scene {
+interface Scene extends Fields {
   readonly base: Base;
   readonly other: Base;
-  readonly random: Random;
-  readonly view: DataView;
 }
 
 type Kind = (scene: Scene) => Mutation | undefined;
 
 /** Numbers that mean something on this volume. */
-function numbersOf({ base: { atlas }, random }: Scene): readonly number[] {
+function numbersOf({ atlas }: Base, random: Random): readonly number[] {
   const { boot, clbytes } = atlas;
   const cluster = random.pick(atlas.used);
   return [
@@ -98,15 +90,6 @@ function numbersOf({ base: { atlas }, random }: Scene): readonly number[] {
   ];
 }
 
-function setField(scene: Scene, what: string, at: number, f: Field, value?: bigint): Mutation {
-  const was = getField(scene.view, at + f.offset, f.width, true);
-  const now = value ?? interestingValue(scene.random, numbersOf(scene), was, f.width);
-  return {
-    label: `${what}.${f.name} 0x${was.toString(16)} -> 0x${now.toString(16)}`,
-    patches: [{ at: at + f.offset, bytes: fieldBytes(now, f.width, true) }],
-  };
-}
-
 function fileOf(scene: Scene): Group {
   return scene.random.pick(scene.base.atlas.groups.filter(({ type }) => type === T_FILE));
 }
@@ -121,7 +104,7 @@ const cell: Kind = (scene) => {
   const to = random.weighted<() => bigint>([
     [4, () => BigInt(random.pick(atlas.used))], [2, () => BigInt(cluster)], [2, () => BigInt(Math.max(0, cluster - 1))],
     [2, () => 0xffff_ffffn], [1, () => 0xffff_fff7n], [1, () => 0n], [1, () => 1n],
-    [2, () => interestingValue(random, numbersOf(scene), BigInt(cluster), 4)],
+    [2, () => interestingValue(random, scene.numbers(), BigInt(cluster), 4)],
   ])();
   return setField(scene, `FAT[${cluster}]`, atlas.fatat + 4 * cluster, field('next', 0, 4), to);
 };
@@ -212,7 +195,8 @@ const KINDS: readonly (readonly [number, Kind])[] = [
 ];
 
 export function mutate(base: Base, other: Base, random: Random): Mutation {
-  const scene: Scene = { base, other, random, view: new DataView(base.bytes.buffer) };
+  const numbers = (): readonly number[] => numbersOf(base, random);
+  const scene: Scene = { base, other, random, view: new DataView(base.bytes.buffer), numbers };
   for (;;) {
     const made = random.weighted(KINDS)(scene);
     if (made !== undefined) return made;

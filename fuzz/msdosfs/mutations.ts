@@ -1,17 +1,11 @@
 /** The kinds of damage done to FAT volumes. Each looks at the sound volume and says which bytes to put where. */
 import { CELL_MASK, getCell, setCell } from '../../src/fs/msdosfs/space/fat.js';
+import { field, setField } from '../../testing/fuzz/fields.js';
+import type { Field, Fields } from '../../testing/fuzz/fields.js';
 import type { Mutation, Patch } from '../../testing/fuzz/mutant.js';
 import type { Random } from '../../testing/fuzz/random.js';
-import { fieldBytes, getField, interestingValue } from '../../testing/fuzz/values.js';
+import { getField } from '../../testing/fuzz/values.js';
 import type { Base } from './bases.js';
-
-interface Field {
-  readonly name: string;
-  readonly offset: number;
-  readonly width: number;
-}
-
-const field = (name: string, offset: number, width: number): Field => ({ name, offset, width });
 
 const BOOT: readonly Field[] = [
   field('bytesPerSec', 11, 2),
@@ -68,17 +62,15 @@ const PART: readonly Field[] = [
 const FIRST_BYTES = [0, 0x05, 0x2e, 0x20, 0xe5, 0x2f, 0xff, 0x41];
 
 /** What a mutation is made from. `other` is another volume, for splices. */
-interface Scene {
+interface Scene extends Fields {
   readonly base: Base;
   readonly other: Base;
-  readonly random: Random;
-  readonly view: DataView;
 }
 
 type Kind = (scene: Scene) => Mutation | undefined;
 
 /** Numbers that mean something on this volume. */
-function numbersOf({ base: { atlas }, random }: Scene): readonly number[] {
+function numbersOf({ atlas }: Base, random: Random): readonly number[] {
   const { clusters, clusterBytes, rootCluster, type } = atlas.g;
   const cluster = random.pick(atlas.used);
   return [
@@ -95,15 +87,6 @@ function numbersOf({ base: { atlas }, random }: Scene): readonly number[] {
     CELL_MASK[type],
     CELL_MASK[type] - 8,
   ];
-}
-
-function setField(scene: Scene, what: string, at: number, f: Field, value?: bigint): Mutation {
-  const was = getField(scene.view, at + f.offset, f.width, true);
-  const now = value ?? interestingValue(scene.random, numbersOf(scene), was, f.width);
-  return {
-    label: `${what}.${f.name} 0x${was.toString(16)} -> 0x${now.toString(16)}`,
-    patches: [{ at: at + f.offset, bytes: fieldBytes(now, f.width, true) }],
-  };
 }
 
 const boot: Kind = (scene) => setField(scene, 'boot', 0, scene.random.pick(BOOT));
@@ -219,7 +202,8 @@ const KINDS: readonly (readonly [number, Kind])[] = [
 ];
 
 export function mutate(base: Base, other: Base, random: Random): Mutation {
-  const scene: Scene = { base, other, random, view: new DataView(base.bytes.buffer) };
+  const numbers = (): readonly number[] => numbersOf(base, random);
+  const scene: Scene = { base, other, random, view: new DataView(base.bytes.buffer), numbers };
   for (;;) {
     const made = random.weighted(KINDS)(scene);
     if (made !== undefined) return made;
